@@ -1,0 +1,32 @@
+//! `org.argos.Agent1` on fd 3: what an agent's process can say to the broker.
+//!
+//! Peer-to-peer D-Bus with ANONYMOUS authentication: there is no bus, and the identity of the
+//! agent is the socket. The broker serves this interface at `/org/argos/Agent1`.
+
+use crate::Result;
+
+/// The one thing an agent's process can reach.
+#[zbus::proxy(
+    interface = "org.argos.Agent1",
+    default_service = "org.argos.Agent1",
+    default_path = "/org/argos/Agent1",
+    async_name = "AgentLinkProxy"
+)]
+pub trait Agent1 {
+    /// Who this agent is: a JSON object with `name`, `title`, `persona`, `goals`, `tools` (each
+    /// with `name`, `description`, `schema`).
+    fn describe(&self) -> Result<String>;
+    /// Calls a tool; arguments and result are JSON. Returns after the permission was settled and
+    /// the tool ran. Errors: `NotFound`, `InvalidArguments`, `Denied`, `NoAnswer`, `LimitReached`,
+    /// `TimedOut`, `Failed`.
+    fn call_tool(&self, tool: &str, arguments: &str) -> Result<String>;
+    /// Turns a request into a plan ([`crate::ai::Plan`], JSON), limited to this agent's tools.
+    /// Errors: `InvalidArguments`, `Unavailable`.
+    fn plan(&self, request: &str) -> Result<String>;
+    /// Answers a message (0: speaks up on its own). Errors: `LimitReached`.
+    fn reply(&self, in_reply_to: u64, text: &str) -> Result<()>;
+    /// Tells what the agent is at: `idle`, `thinking` or `acting`, and on what.
+    fn set_state(&self, state: &str, detail: &str) -> Result<()>;
+    /// Waits for the next message to this agent: its number, who sent it, its text.
+    fn next_message(&self) -> Result<(u64, String, String)>;
+}

@@ -1,0 +1,54 @@
+//! `org.argos.Compositor1` on the session bus: windows and workspaces.
+
+use serde::{Deserialize, Serialize};
+use zbus::wire::Type;
+
+use crate::Result;
+
+/// A window on the desktop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct Window {
+    /// Number, unique while the compositor runs.
+    pub id: u64,
+    /// Application id as the client set it: `foot`.
+    pub app_id: String,
+    /// Title.
+    pub title: String,
+    /// Workspace, from 1.
+    pub workspace: u32,
+    /// Whether it has the keyboard.
+    pub focused: bool,
+}
+
+/// Windows and workspaces.
+#[zbus::proxy(
+    interface = "org.argos.Compositor1",
+    default_service = "org.argos.Compositor1",
+    default_path = "/org/argos/Compositor1"
+)]
+pub trait Compositor1 {
+    /// Every window, most recently used first.
+    fn list_windows(&self) -> Result<Vec<Window>>;
+    /// Brings a window to the front and focuses it. Errors: `NotFound`.
+    fn focus_window(&self, id: u64) -> Result<()>;
+    /// Asks a window to close. Errors: `NotFound`.
+    fn close_window(&self, id: u64) -> Result<()>;
+    /// Shows a workspace, from 1. Errors: `InvalidArguments`.
+    fn activate_workspace(&self, number: u32) -> Result<()>;
+    /// The workspace on screen, from 1.
+    #[zbus(property)]
+    fn active_workspace(&self) -> zbus::fdo::Result<u32>;
+    /// How many workspaces there are.
+    #[zbus(property)]
+    fn workspaces(&self) -> zbus::fdo::Result<u32>;
+    /// `pixman` or `gles`.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn renderer(&self) -> zbus::fdo::Result<String>;
+
+    /// Windows came, went, moved between workspaces or changed their title.
+    #[zbus(signal)]
+    fn windows_changed(&self) -> Result<()>;
+    /// A key binding asks the shell to show a part: `launcher`, `chat`, `power`.
+    #[zbus(signal)]
+    fn shell_requested(&self, part: &str) -> Result<()>;
+}

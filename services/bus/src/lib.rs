@@ -1,0 +1,26 @@
+//! Every D-Bus interface of ArgOS, declared once.
+//!
+//! Each module holds one interface: the client proxy (from which the method, signal and property
+//! names follow), the types that travel on it, and its documentation. A server implements the
+//! interface with `#[zbus::interface(name = "org.argos.Noun1")]` in its own crate and uses the
+//! types from here. Services meet over D-Bus only, so this crate is what two services share.
+//!
+//! Bus names, object paths and interface names follow one pattern: `org.argos.Noun1`,
+//! `/org/argos/Noun1`. Caller identity always comes from the connection, never from an argument.
+//!
+//! Times are milliseconds since the Unix epoch (`*_ms`, unsigned 64 bit). JSON travels as a string
+//! only where its shape belongs to somebody else (tool arguments and results, model options).
+
+pub mod agent;
+pub mod agents;
+pub mod ai;
+pub mod broker;
+pub mod compositor;
+pub mod error;
+pub mod init;
+pub mod memory;
+pub mod permissions;
+pub mod shell;
+pub mod tools;
+
+pub use error::{Error, Result};
