@@ -1,4 +1,7 @@
 //! What this kernel can enforce, found by asking it: for `argos doctor` and for error messages.
+#![allow(unsafe_code)]
+
+use std::io;
 
 use serde::{Deserialize, Serialize};
 
@@ -23,11 +26,78 @@ pub struct Levels {
 #[must_use]
 pub fn probe() -> Levels {
     Levels {
-        kernel: String::new(),
-        landlock: 0,
-        user_namespaces: Err("not asked".to_owned()),
-        seccomp: false,
-        cgroup_v2: false,
-        privileged: false,
+        kernel: rustix::system::uname()
+            .release()
+            .to_string_lossy()
+            .into_owned(),
+        landlock: landlock_abi(),
+        user_namespaces: try_user_namespace().map_err(|error| error.to_string()),
+        seccomp: has_seccomp(),
+        cgroup_v2: rustix::fs::statfs("/sys/fs/cgroup")
+            .is_ok_and(|stat| stat.f_type == libc::CGROUP2_SUPER_MAGIC),
+        privileged: rustix::thread::capabilities(None).is_ok_and(|sets| {
+            sets.effective
+                .contains(rustix::thread::CapabilitySet::SYS_ADMIN)
+        }),
+    }
+}
+
+/// The Landlock ABI, 0 where there is none.
+pub(crate) fn landlock_abi() -> u32 {
+    const LANDLOCK_CREATE_RULESET_VERSION: u32 = 1;
+    // SAFETY: with this flag the call takes no structure and only returns a number.
+    let version = unsafe {
+        libc::syscall(
+            libc::SYS_landlock_create_ruleset,
+            std::ptr::null::<libc::c_void>(),
+            0_usize,
+            LANDLOCK_CREATE_RULESET_VERSION,
+        )
+    };
+    u32::try_from(version).unwrap_or(0)
+}
+
+fn has_seccomp() -> bool {
+    const SECCOMP_GET_ACTION_AVAIL: libc::c_uint = 2;
+    let action: u32 = libc::SECCOMP_RET_KILL_PROCESS;
+    // SAFETY: the pointer is valid for the call, which only reads it.
+    unsafe {
+        libc::syscall(
+            libc::SYS_seccomp,
+            SECCOMP_GET_ACTION_AVAIL,
+            0,
+            &raw const action,
+        ) == 0
+    }
+}
+
+/// Creates a user namespace in a child that ends at once.
+fn try_user_namespace() -> io::Result<()> {
+    // SAFETY: a fork without shared memory; the child only calls `_exit`, which is safe in a
+    // process that had threads.
+    let pid = unsafe {
+        libc::syscall(
+            libc::SYS_clone,
+            libc::CLONE_NEWUSER | libc::SIGCHLD,
+            std::ptr::null::<libc::c_void>(),
+            std::ptr::null::<libc::c_void>(),
+            std::ptr::null::<libc::c_void>(),
+            0_usize,
+        )
+    };
+    match pid {
+        0 => {
+            // SAFETY: ends the child without running anything of the parent's.
+            unsafe { libc::_exit(0) }
+        }
+        pid if pid > 0 => {
+            let pid = i32::try_from(pid).unwrap_or(-1);
+            // SAFETY: waits for the child just made; no status is stored.
+            while unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) } == -1
+                && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
+            {}
+            Ok(())
+        }
+        _ => Err(io::Error::last_os_error()),
     }
 }

@@ -23,8 +23,8 @@ pub struct Spec {
     pub profile: Profile,
     /// Which kernel resources it gets a copy of its own of.
     pub namespaces: Namespaces,
-    /// Its file system. `None` (YAML `null`) keeps the caller's, for services that only want the
-    /// rest of the walls; needs `landlock.paths` then, or it can reach every file of its user.
+    /// Its file system. `None` (YAML `null`) keeps the caller's, of which it reaches only what
+    /// `landlock.paths` lists.
     pub root: Option<Root>,
     /// Landlock: the least level it must have, and rules beyond those that follow from `root`.
     pub landlock: Landlock,
