@@ -1,0 +1,77 @@
+#!/bin/sh
+# Turns Debian's packages into the base of ArgOS: users, links, and what is taken out again.
+#
+# Runs as root in the image's tree, after the packages and before programs and `rootfs/` are laid
+# over it. May run again on its own result.
+set -eu
+export LC_ALL=C
+
+# --- Users ------------------------------------------------------------------------------------
+# Fixed numbers, so that a data disk written under one image can be read under the next. The
+# login daemon's own user (_greetd) and the buses' come from their packages.
+mkdir -p /usr/lib/sysusers.d
+cat >/usr/lib/sysusers.d/argos.conf <<'CONF'
+# Who may open the seat (the screen and what is plugged in).
+g seat     979
+# The AI service: reads models, no more.
+u argos-ai 980 "ArgOS AI service" /var/lib/argos-ai
+CONF
+systemd-sysusers argos.conf
+
+if ! getent passwd argos >/dev/null; then
+    groupadd --gid 1000 argos
+    # Its home is made at boot (rootfs/usr/lib/argos/home-folders), since /home may be a data disk.
+    useradd --uid 1000 --gid argos --no-create-home --home-dir /home/argos --shell /bin/bash \
+        --comment "Live user" argos
+fi
+for group in video input render audio seat sudo; do
+    usermod --append --groups "$group" argos
+done
+# The live person has no password (PAM's nullok); root cannot log in at all.
+passwd --delete argos >/dev/null
+passwd --lock root >/dev/null
+# Nobody could answer sudo's question for a password that does not exist.
+cat >/etc/sudoers.d/live <<'CONF'
+# Live image only: its person has no password that could be asked for.
+%sudo ALL=(ALL:ALL) NOPASSWD: ALL
+CONF
+chmod 0440 /etc/sudoers.d/live
+
+# --- Links ------------------------------------------------------------------------------------
+ln -sfn /usr/bin/argos-init /usr/sbin/init
+for name in poweroff reboot; do
+    ln -sfn /usr/bin/argos "/usr/sbin/$name"
+done
+
+# --- State that each machine makes for itself ---------------------------------------------------
+rm -f /etc/machine-id /var/lib/dbus/machine-id /etc/resolv.conf /var/lib/systemd/random-seed
+mkdir -p /var/lib/dbus
+ln -sfn /etc/machine-id /var/lib/dbus/machine-id
+
+# --- Folders that are mounted or filled at boot --------------------------------------------------
+for dir in /boot /dev /proc /sys /run /tmp /home /mnt /var/lib/argos /usr/share/argos/models \
+    /usr/share/argos/agents /usr/share/argos/themes; do
+    mkdir -p "$dir"
+done
+chmod 1777 /tmp
+
+# --- Fonts are scanned once, here, not by the first program on each machine ----------------------
+if command -v fc-cache >/dev/null; then fc-cache --system-only --force; fi
+
+# --- What ArgOS does not use --------------------------------------------------------------------
+# Other init systems' units (udevd itself and its .link files stay), the package manager's leftovers,
+# sources of compiled databases, manuals and translations. Licences (copyright files) stay.
+rm -rf /usr/lib/systemd/system /usr/lib/systemd/user /etc/systemd /usr/lib/udev/hwdb.d \
+    /etc/init.d /etc/rc?.d /etc/cron.* /etc/logrotate.d /etc/apt /etc/needrestart /etc/update-motd.d \
+    /etc/kernel /etc/tiny-initramfs /usr/share/tiny-initramfs /usr/share/initramfs-tools \
+    /usr/share/man /usr/share/info /usr/share/lintian /usr/share/bug /usr/share/doc-base \
+    /usr/share/bash-completion /usr/share/zsh /usr/share/fish /usr/share/gtk-doc
+rm -rf /var/lib/apt /var/cache/apt /var/cache/debconf /var/cache/ldconfig /var/lib/dpkg/*-old \
+    /var/log /var/tmp /var/backups /var/mail /var/local /var/opt
+mkdir -p /var/log /var/tmp /var/cache
+chmod 1777 /var/tmp
+rm -f /boot/initrd.img* /initrd.img* /vmlinuz* /etc/passwd- /etc/group- /etc/shadow- /etc/gshadow- \
+    /etc/subuid- /etc/subgid- /etc/.pwd.lock
+find /usr/share/doc -depth -mindepth 1 ! -type d ! -name copyright -delete
+find /usr/share/doc -depth -mindepth 1 -type d -empty -delete
+find /usr/share/locale -mindepth 1 -maxdepth 1 ! -name C.UTF-8 ! -name locale.alias -exec rm -rf {} +
