@@ -1,1 +1,42 @@
-//! 
+//! `argos-broker`: between agents and everything they may do.
+//!
+//! An agent's process has one way out, fd 3, and this is where it ends. The broker starts agents
+//! in their sandboxes, hands them messages, relays the model, checks and runs their tool calls,
+//! asks the person, and records what was done. It is part of the trusted base and kept small: it
+//! does not decide what an agent should do, and holds no conversation; the orchestrator does that,
+//! as its client on the session bus.
+//!
+//! | module | subject |
+//! |---|---|
+//! | [`permission`] | the rule: need, grant, decision (pure) |
+//! | [`grants`] | remembered decisions and their file |
+//! | [`prompts`] | questions that wait for the person (pure) |
+//! | [`audit`] | the log of every call |
+//! | [`manifest`] | `agent.yaml` and the hash that grants hang on |
+//! | [`socket`], [`session`], `link` | fd 3: limits, one connected agent, its interface |
+//! | `call` | the way of one tool call |
+//! | `lifecycle` | start, end and restart of an agent |
+//! | [`sandbox`], [`spawn`], [`worker`] | what runs, how it is started, the tool worker |
+//! | `bus` | the interfaces on the session bus |
+//!
+//! What survives a `kill -9` of the broker is on disk already: grants and audit rows. Agents end
+//! with it, since their socket closes, and the orchestrator starts them again.
+
+pub mod audit;
+mod bus;
+mod call;
+pub mod core;
+pub mod grants;
+mod lifecycle;
+mod link;
+pub mod manifest;
+pub mod permission;
+pub mod prompts;
+mod run;
+pub mod sandbox;
+pub mod session;
+pub mod socket;
+pub mod spawn;
+pub mod worker;
+
+pub use run::{Options, probe_sandbox, serve};

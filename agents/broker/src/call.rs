@@ -1,0 +1,436 @@
+//! The way of one tool call, from the request to the result.
+//!
+//! ```text
+//! received -> within limits -> known, and the agent's -> fits the schema -> permitted -> room for
+//!    the audit row -> run -> audit row on disk -> result delivered
+//! ```
+//!
+//! Whichever step says no, an audit row says which and why. No result, good or bad, is delivered
+//! before its row is on disk; if the row cannot be written, the call fails and the result is
+//! dropped. A call whose agent goes away is cancelled at the step it is in, and recorded.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use argos_bus::{Error, Result};
+use argos_tools::{Call, Context, Env};
+use serde_json::Value;
+use tokio::time::Instant;
+use tracing::{error, warn};
+
+use crate::audit::Row;
+use crate::core::Broker;
+use crate::permission::{By, Decision, Fallback, Need, Scope, Verdict, decide};
+use crate::prompts::{Answer, Closed, Question};
+use crate::session::{MAX_CALLS, Session, lock};
+
+/// Longest arguments of one call, in bytes.
+const MAX_ARGUMENTS: usize = 128 << 10;
+
+/// Who calls.
+#[derive(Debug, Clone)]
+pub(crate) enum Caller {
+    /// An agent, known by its socket.
+    Agent(Arc<Session>),
+    /// The person, on the session bus.
+    Person,
+}
+
+impl Caller {
+    fn agent(&self) -> Option<String> {
+        match self {
+            Self::Agent(session) => Some(session.subject.agent.clone()),
+            Self::Person => None,
+        }
+    }
+
+    async fn gone(&self) {
+        match self {
+            Self::Agent(session) => session.gone().await,
+            Self::Person => std::future::pending().await,
+        }
+    }
+}
+
+/// How a call ended, with what the audit row says of it.
+struct Ending {
+    outcome: &'static str,
+    result: Result<Value>,
+}
+
+impl Ending {
+    fn error(outcome: &'static str, error: Error) -> Self {
+        Self { outcome, result: Err(error) }
+    }
+}
+
+/// Makes one call. Returns the result as JSON.
+pub(crate) async fn call(
+    broker: &Arc<Broker>,
+    caller: &Caller,
+    tool: &str,
+    arguments: &str,
+) -> Result<String> {
+    let started = Instant::now();
+    let (agent, hash) = match caller {
+        Caller::Agent(s) => (s.subject.agent.clone(), s.subject.hash.clone()),
+        Caller::Person => ("person".to_owned(), String::new()),
+    };
+    let mut row = Row {
+        time: broker.clock.timestamp(),
+        agent,
+        hash,
+        tool: shortened(tool),
+        arguments: Value::Null,
+        action: String::new(),
+        resource: String::new(),
+        decision: "none",
+        by: String::new(),
+        outcome: "",
+        duration_ms: 0,
+        error: String::new(),
+    };
+    let ending = tokio::select! {
+        ending = steps(broker, caller, tool, arguments, &mut row) => ending,
+        () = caller.gone() => Ending::error("cancelled", Error::Unavailable("the agent is gone".to_owned())),
+    };
+    // A question that nobody waits for any more goes from the screen.
+    broker.withdraw_abandoned();
+    row.outcome = ending.outcome;
+    row.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    row.error = ending.result.as_ref().err().map(text_of).unwrap_or_default();
+    record(broker, row).await?;
+    ending.result.map(|v| v.to_string())
+}
+
+async fn steps(
+    broker: &Arc<Broker>,
+    caller: &Caller,
+    tool: &str,
+    arguments: &str,
+    row: &mut Row,
+) -> Ending {
+    let limited = |what: String| Ending::error("limited", Error::LimitReached(what));
+    let _slot = match caller {
+        Caller::Person => None,
+        Caller::Agent(session) => {
+            if !session.may_call_now() {
+                return limited("too many tool calls at once; wait a few seconds".to_owned());
+            }
+            match session.calls.try_acquire() {
+                Ok(slot) => Some(slot),
+                Err(_) => {
+                    return limited(format!("an agent may have {MAX_CALLS} tool calls open at once"));
+                }
+            }
+        }
+    };
+    if arguments.len() > MAX_ARGUMENTS {
+        return limited(format!(
+            "the arguments have {} bytes; at most {MAX_ARGUMENTS} are taken",
+            arguments.len()
+        ));
+    }
+    let invalid = |e: Error| Ending::error("invalid", e);
+    let parsed: Value = match serde_json::from_str(arguments) {
+        Ok(v @ Value::Object(_)) => v,
+        Ok(_) => return invalid(Error::InvalidArguments("arguments must be a JSON object".to_owned())),
+        Err(e) => return invalid(Error::InvalidArguments(format!("arguments are not JSON: {e}"))),
+    };
+    row.arguments = parsed.clone();
+    // A tool that is not the agent's does not exist for it.
+    if let Caller::Agent(session) = caller
+        && !session.agent.manifest.may_call(tool)
+    {
+        return invalid(Error::NotFound(format!(
+            "{} has no tool `{}`; its manifest lists what it has",
+            session.agent.manifest.title,
+            shortened(tool)
+        )));
+    }
+    let context = Context::new(caller.agent(), broker.settings.home.clone());
+    let checked = {
+        // Checking follows symbolic links, which may wait for a disk.
+        let (broker, tool, context) = (Arc::clone(broker), tool.to_owned(), context.clone());
+        tokio::task::spawn_blocking(move || broker.catalogue.find(&tool)?.check(parsed, &context))
+    };
+    let call = match checked.await {
+        Ok(Ok(call)) => call,
+        Ok(Err(e)) => return invalid(e.into()),
+        Err(e) => return Ending::error("failed", Error::Failed(format!("checking the call failed: {e}"))),
+    };
+    let need = Need { action: call.action.name().to_owned(), resource: call.resource.clone() };
+    row.action.clone_from(&need.action);
+    row.resource.clone_from(&need.resource);
+    let mut granted = None;
+    match caller {
+        Caller::Person => {
+            row.decision = "allow";
+            row.by = "person (own call)".to_owned();
+        }
+        Caller::Agent(session) => {
+            let settled = match permitted(broker, session, &call, &need).await {
+                Ok(settled) => settled,
+                Err(e) => return limited(text_of(&e)),
+            };
+            row.by = settled.to_string();
+            if !settled.allows() {
+                row.decision = "deny";
+                return Ending::error("denied", settled.refusal(&call, &need));
+            }
+            row.decision = "allow";
+            if call.is_path()
+                && let Settled::Allowed(By::Grant { resource, .. }) = settled
+            {
+                granted = Some(resource.into());
+            }
+        }
+    }
+    if let Err(e) = reserve(broker).await {
+        return Ending::error("failed", e);
+    }
+    let limit = broker.settings.tool_time;
+    let running = async {
+        let worker = broker.workers.get().await?;
+        let env = Env {
+            context,
+            session: Some(broker.session_bus.clone()),
+            system: broker.system_bus().await,
+            worker: Some(worker),
+            granted,
+        };
+        call.execute(&env).await.map_err(Error::from)
+    };
+    match tokio::time::timeout(limit, running).await {
+        Ok(Ok(value)) => Ending { outcome: "ok", result: Ok(value) },
+        Ok(Err(e)) => Ending::error("failed", e),
+        Err(_) => {
+            // The worker has no say in how long a call takes; a fresh one serves the next.
+            broker.workers.replace();
+            let what = format!("{} took longer than {} s and was ended", call.tool, limit.as_secs());
+            Ending::error("timed-out", Error::TimedOut(what))
+        }
+    }
+}
+
+/// Who settled a permission, and how.
+enum Settled {
+    Allowed(By),
+    Refused(By),
+    Answered(Answer),
+}
+
+impl std::fmt::Display for Settled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Allowed(by) | Self::Refused(by) => by.fmt(f),
+            Self::Answered(Answer::Expired) => f.write_str("nobody answered"),
+            Self::Answered(answer) => write!(f, "person ({})", answer.as_str()),
+        }
+    }
+}
+
+impl Settled {
+    fn allows(&self) -> bool {
+        match self {
+            Self::Allowed(_) => true,
+            Self::Refused(_) => false,
+            Self::Answered(answer) => answer.allows(),
+        }
+    }
+
+    /// What the agent is told: why, and what would help.
+    fn refusal(&self, call: &Call, need: &Need) -> Error {
+        let what = format!("to {} {}", need.action, need.resource);
+        match self {
+            Self::Refused(By::Malformed) => Error::InvalidArguments(format!(
+                "{}: `{}` is not a plain absolute path",
+                call.tool, need.resource
+            )),
+            Self::Answered(Answer::Expired) => Error::NoAnswer(format!(
+                "nobody answered whether you may be allowed {what}; ask again when somebody is there"
+            )),
+            Self::Answered(Answer::Never) => Error::Denied(format!(
+                "the person refused {what}, now and in future; only the person can take that back, \
+                 in the list of permissions"
+            )),
+            Self::Answered(_) => Error::Denied(format!("the person refused {what} this time")),
+            Self::Allowed(_) | Self::Refused(_) => Error::Denied(format!(
+                "the person refused {what} earlier, for good; only the person can take that back, \
+                 in the list of permissions"
+            )),
+        }
+    }
+}
+
+async fn permitted(
+    broker: &Arc<Broker>,
+    session: &Arc<Session>,
+    call: &Call,
+    need: &Need,
+) -> Result<Settled> {
+    let limit = broker.settings.answer_time;
+    let asked = {
+        let mut permissions = lock(&broker.permissions);
+        let fallback = match call.default {
+            argos_tools::Verdict::Allow => Fallback::Allow,
+            argos_tools::Verdict::Ask => Fallback::Ask,
+            argos_tools::Verdict::Confirm => Fallback::Confirm,
+        };
+        match decide(permissions.grants.all(), &session.subject, need, fallback) {
+            Decision::Allow(by) => return Ok(Settled::Allowed(by)),
+            Decision::Deny(by) => return Ok(Settled::Refused(by)),
+            Decision::Ask { grantable } => {
+                let question = Question {
+                    subject: session.subject.clone(),
+                    title: session.agent.manifest.title.clone(),
+                    tool: call.tool.to_owned(),
+                    arguments: call.arguments.to_string(),
+                    need: need.clone(),
+                    summary: call.summary.clone(),
+                    grantable,
+                };
+                let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+                permissions.prompts.ask(question, broker.clock.now_ms(), limit_ms).map_err(
+                    |waiting| {
+                        Error::LimitReached(format!(
+                            "{waiting} questions of this agent wait for an answer already"
+                        ))
+                    },
+                )?
+            }
+        }
+    };
+    let id = asked.id;
+    if let Some(request) = asked.show {
+        broker.requested(request);
+    }
+    let _shown = Shown::new(broker, session, id, &call.summary);
+    Ok(Settled::Answered(match tokio::time::timeout(limit, asked.answer).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_)) => Answer::Cancelled,
+        Err(_) => {
+            let closed = lock(&broker.permissions).prompts.close(id, Answer::Expired);
+            broker.resolved(&closed);
+            Answer::Expired
+        }
+    }))
+}
+
+/// While it lives, the agent is shown as waiting for this question.
+struct Shown<'a> {
+    broker: &'a Broker,
+    session: &'a Session,
+    id: u64,
+}
+
+impl<'a> Shown<'a> {
+    fn new(broker: &'a Broker, session: &'a Session, id: u64, summary: &str) -> Self {
+        if let Some(s) = session.asks(id, summary) {
+            broker.state(&session.subject.agent, &s.state, &s.detail);
+        }
+        Self { broker, session, id }
+    }
+}
+
+impl Drop for Shown<'_> {
+    fn drop(&mut self) {
+        if let Some(s) = self.session.asked(self.id) {
+            self.broker.state(&self.session.subject.agent, &s.state, &s.detail);
+        }
+    }
+}
+
+/// The person answered question `id` with `word`.
+///
+/// # Errors
+/// `NotFound` if it is closed, `InvalidArguments` for an answer it does not take, `Failed` if an
+/// answer that is to be kept cannot be written (the question stays open then).
+pub(crate) fn answer(broker: &Broker, id: u64, word: &str) -> Result<()> {
+    let answer = Answer::from_person(word).ok_or_else(|| {
+        Error::InvalidArguments(format!(
+            "`{word}` is no answer; use once, session, always, deny or never"
+        ))
+    })?;
+    let closed: Vec<Closed> = {
+        let mut permissions = lock(&broker.permissions);
+        let question = match permissions.prompts.check(id, answer) {
+            Ok(q) => q.clone(),
+            Err(crate::prompts::Refused::Unknown) => {
+                return Err(Error::NotFound(format!("question {id} was answered or has expired")));
+            }
+            Err(crate::prompts::Refused::NotGrantable) => {
+                return Err(Error::InvalidArguments(format!(
+                    "{} asks every time; answer once, deny or never",
+                    question_tool(&permissions.prompts, id)
+                )));
+            }
+        };
+        let kept = match answer {
+            Answer::Session => Some((Verdict::Allow, Scope::Session)),
+            Answer::Always => Some((Verdict::Allow, Scope::Always)),
+            Answer::Never => Some((Verdict::Deny, Scope::Always)),
+            _ => None,
+        };
+        if let Some((verdict, scope)) = kept {
+            let now = broker.clock.now_ms();
+            permissions
+                .grants
+                .add(&question.subject, &question.need, verdict, scope, now)
+                .map_err(|e| {
+                    Error::Failed(format!("the answer could not be kept: {e}; answer once or deny"))
+                })?;
+        }
+        permissions.prompts.close(id, answer)
+    };
+    broker.resolved(&closed);
+    Ok(())
+}
+
+fn question_tool(prompts: &crate::prompts::Prompts, id: u64) -> String {
+    prompts.pending().into_iter().find(|r| r.id == id).map(|r| r.tool).unwrap_or_default()
+}
+
+/// Makes sure, off the async threads, that the audit row will fit.
+async fn reserve(broker: &Arc<Broker>) -> Result<()> {
+    let log = Arc::clone(&broker.audit);
+    match tokio::task::spawn_blocking(move || lock(&log).reserve()).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(e)) => Err(Error::Failed(format!("nothing was done: {e}"))),
+        Err(e) => Err(Error::Failed(format!("nothing was done: the audit log failed: {e}"))),
+    }
+}
+
+/// Writes the row off the async threads: it waits for the disk.
+async fn record(broker: &Arc<Broker>, row: Row) -> Result<()> {
+    let log = Arc::clone(&broker.audit);
+    let tool = row.tool.clone();
+    let written = tokio::task::spawn_blocking(move || lock(&log).append(&row)).await;
+    match written {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(e)) => {
+            warn!("{e}");
+            Err(Error::Failed(format!("the result of {tool} is withheld: {e}")))
+        }
+        Err(e) => {
+            error!("writing the audit log panicked: {e}");
+            Err(Error::Failed(format!("the result of {tool} is withheld: the audit log failed")))
+        }
+    }
+}
+
+/// The text of an error without its bus name.
+pub(crate) fn text_of(error: &Error) -> String {
+    use zbus::DBusError;
+    error.description().map_or_else(|| error.to_string(), str::to_owned)
+}
+
+/// A tool name as it came, short enough for a log.
+fn shortened(tool: &str) -> String {
+    tool.chars().take(64).collect()
+}
+
+/// Longest time a tool may run by default.
+pub(crate) const TOOL_TIME: Duration = Duration::from_secs(30);
+/// Time after which no answer is a no.
+pub(crate) const ANSWER_TIME: Duration = Duration::from_secs(60);

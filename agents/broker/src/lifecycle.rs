@@ -1,0 +1,320 @@
+//! An agent's life: started, connected, ended, and started again.
+//!
+//! ```text
+//!          start_agent                    handshake on fd 3
+//! (none) ---------------> starting -----------------------------> connected
+//!    ^                     |    ^                                  |
+//!    |  failed to connect  |    |  back-off 0.5 s .. 30 s          | fd 3 closed
+//!    |  the first time     v    '----------------------------------+
+//!    +------------------ failed <---- ended 5 times within 10 s ---'
+//!    '------------------ stopped <--- stop_agent (from anywhere)
+//! ```
+//!
+//! The socket is the process: when fd 3 closes, the unit is ended too, whatever it still does.
+//! The sandbox fails closed: a kernel that cannot enforce a rule makes `argos-exec` end with a line
+//! that names the rule, and that line becomes the detail of `failed`.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use argos_bus::{Error, Result};
+use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
+use tracing::{info, warn};
+use zbus::Guid;
+use zbus::connection::{AuthMechanism, Builder};
+
+use crate::core::Broker;
+use crate::link::Link;
+use crate::manifest::{self, Agent};
+use crate::permission::Subject;
+use crate::sandbox;
+use crate::session::{Inbound, Session, lock};
+use crate::socket::AgentSocket;
+use crate::spawn;
+
+/// How long a process may take to say hello.
+const HANDSHAKE_TIME: Duration = Duration::from_secs(15);
+/// An agent that lives this long has settled.
+const SETTLED: Duration = Duration::from_secs(10);
+/// Ends in a row, each before it settled, after which it stays down.
+const MAX_QUICK_ENDS: u32 = 5;
+const FIRST_BACKOFF: Duration = Duration::from_millis(500);
+const MAX_BACKOFF: Duration = Duration::from_secs(30);
+
+/// A started agent.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    stop: watch::Sender<bool>,
+    current: Arc<Mutex<Option<Arc<Session>>>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+/// How one life ended.
+enum End {
+    /// It never connected.
+    NotStarted(String),
+    /// It was connected for that long.
+    Gone(Duration, String),
+    /// It was asked to stop.
+    Stopped,
+}
+
+/// Starts the agent in `folder`; returns when it is connected. One that runs is left alone.
+///
+/// # Errors
+/// `NotFound`, `InvalidArguments` (manifest), `Failed` (it did not connect; says why).
+pub(crate) async fn start(broker: &Arc<Broker>, folder: &Path) -> Result<()> {
+    let folder = folder.to_owned();
+    let agent = load(folder.clone()).await?;
+    let name = agent.manifest.name.clone();
+    let connected = {
+        let mut agents = broker.agents.lock().await;
+        if agents.get(&name).is_some_and(|slot| !slot.task.is_finished()) {
+            return Ok(());
+        }
+        let (stop, stopped) = watch::channel(false);
+        let current = Arc::default();
+        let (first, connected) = oneshot::channel();
+        let life = Life {
+            broker: Arc::clone(broker),
+            name: name.clone(),
+            folder,
+            current: Arc::clone(&current),
+            stopped,
+        };
+        agents.insert(name.clone(), Slot { stop, current, task: tokio::spawn(life.run(first)) });
+        connected
+    };
+    match connected.await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(reason)) => Err(Error::Failed(format!("{name} did not start: {reason}"))),
+        Err(_) => Err(Error::Failed(format!("{name} was stopped before it was up"))),
+    }
+}
+
+/// Ends an agent; returns when its process is gone.
+///
+/// # Errors
+/// `NotFound` if it does not run.
+pub(crate) async fn stop(broker: &Broker, name: &str) -> Result<()> {
+    let slot = broker.agents.lock().await.remove(name);
+    match slot {
+        Some(slot) if !slot.task.is_finished() => {
+            slot.stop.send_replace(true);
+            // Whether the task ended well or panicked, the agent is not running.
+            let _ = slot.task.await;
+            Ok(())
+        }
+        _ => Err(Error::NotFound(format!("no agent `{name}` is running"))),
+    }
+}
+
+/// Hands a message to a connected agent.
+///
+/// # Errors
+/// `NotFound` if it was not started, `Unavailable` while it is down or its inbox is full.
+pub(crate) async fn deliver(broker: &Broker, name: &str, message: Inbound) -> Result<()> {
+    let session = {
+        let agents = broker.agents.lock().await;
+        let slot = agents
+            .get(name)
+            .filter(|slot| !slot.task.is_finished())
+            .ok_or_else(|| Error::NotFound(format!("no agent `{name}` is running")))?;
+        lock(&slot.current).clone()
+    };
+    let session = session
+        .ok_or_else(|| Error::Unavailable(format!("{name} is being started; try again shortly")))?;
+    session
+        .outbox
+        .try_send(message)
+        .map_err(|_| Error::Unavailable(format!("{name} has too many messages waiting")))
+}
+
+/// Ends every agent, when the broker ends in order.
+pub(crate) async fn stop_all(broker: &Broker) {
+    let slots: Vec<Slot> = broker.agents.lock().await.drain().map(|(_, slot)| slot).collect();
+    for slot in &slots {
+        slot.stop.send_replace(true);
+    }
+    for slot in slots {
+        // As in `stop`.
+        let _ = slot.task.await;
+    }
+}
+
+/// Reads a manifest off the async threads and words what is wrong for the bus.
+pub(crate) async fn load(folder: PathBuf) -> Result<Agent> {
+    tokio::task::spawn_blocking(move || manifest::load(&folder))
+        .await
+        .map_err(|e| Error::Failed(format!("reading the manifest panicked: {e}")))?
+        .map_err(|e| match e {
+            manifest::Error::Missing(_) => Error::NotFound(e.to_string()),
+            _ => Error::InvalidArguments(e.to_string()),
+        })
+}
+
+struct Life {
+    broker: Arc<Broker>,
+    name: String,
+    folder: PathBuf,
+    current: Arc<Mutex<Option<Arc<Session>>>>,
+    stopped: watch::Receiver<bool>,
+}
+
+impl Life {
+    async fn run(self, first: oneshot::Sender<std::result::Result<(), String>>) {
+        let mut first = Some(first);
+        let mut quick_ends = 0;
+        loop {
+            self.state("starting", "");
+            match self.once(&mut first).await {
+                End::Stopped => break self.state("stopped", ""),
+                End::NotStarted(reason) if first.is_some() => {
+                    warn!("{} did not start: {reason}", self.name);
+                    self.state("failed", &reason);
+                    if let Some(first) = first.take() {
+                        // Nobody waits if the caller went away.
+                        let _ = first.send(Err(reason));
+                    }
+                    break;
+                }
+                End::NotStarted(reason) => {
+                    quick_ends += 1;
+                    if !self.back_off(quick_ends, &reason).await {
+                        break;
+                    }
+                }
+                End::Gone(lived, reason) => {
+                    quick_ends = if lived >= SETTLED { 1 } else { quick_ends + 1 };
+                    if !self.back_off(quick_ends, &reason).await {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits before the next start; `false` if there is to be none.
+    async fn back_off(&self, quick_ends: u32, reason: &str) -> bool {
+        warn!("{} ended: {reason}", self.name);
+        if quick_ends >= MAX_QUICK_ENDS {
+            self.state("failed", &format!("ended {quick_ends} times in a row: {reason}"));
+            return false;
+        }
+        self.state("starting", &format!("it ended ({reason}) and is started again"));
+        let wait = (FIRST_BACKOFF * 2u32.pow(quick_ends - 1)).min(MAX_BACKOFF);
+        let again = tokio::select! {
+            () = tokio::time::sleep(wait) => true,
+            () = self.told_to_stop() => false,
+        };
+        if !again {
+            self.state("stopped", "");
+        }
+        again
+    }
+
+    /// Returns when `stop_agent` was called.
+    async fn told_to_stop(&self) {
+        // The sender lives in the slot; when that is gone nobody wants the agent either.
+        let _ = self.stopped.clone().wait_for(|s| *s).await;
+    }
+
+    async fn once(
+        &self,
+        first: &mut Option<oneshot::Sender<std::result::Result<(), String>>>,
+    ) -> End {
+        let (launch, agent) = match self.prepare().await {
+            Ok(prepared) => prepared,
+            Err(e) => return End::NotStarted(crate::call::text_of(&e)),
+        };
+        let unit = launch.name.clone();
+        let spawner = Arc::clone(&self.broker.spawner);
+        let started = match spawn::start(&spawner, launch).await {
+            Ok(started) => started,
+            Err(e) => return End::NotStarted(e.what),
+        };
+        let session = Arc::new(Session::new(agent));
+        let link = Link { broker: Arc::clone(&self.broker), session: Arc::clone(&session) };
+        let connecting = async {
+            let socket = AgentSocket::new(started.socket).map_err(zbus::Error::from)?;
+            Builder::socket(socket)
+                .server(Guid::generate())
+                .p2p()
+                .auth_mechanism(AuthMechanism::Anonymous)
+                .serve_at("/org/argos/Agent1", link)
+                .build()
+                .await
+        };
+        let connected = tokio::select! {
+            connected = tokio::time::timeout(HANDSHAKE_TIME, connecting) => Some(connected),
+            () = self.told_to_stop() => None,
+        };
+        let failure = match connected {
+            Some(Ok(Ok(connection))) => Ok(connection),
+            Some(Ok(Err(e))) => Err(Some(format!("it did not connect: {e}"))),
+            Some(Err(_)) => Err(Some("it did not connect in time".to_owned())),
+            None => Err(None),
+        };
+        let connection = match failure {
+            Ok(connection) => connection,
+            Err(failure) => {
+                spawn::stop(&spawner, &unit).await;
+                return match failure {
+                    Some(failure) => End::NotStarted(started.words.last(&failure).await),
+                    None => End::Stopped,
+                };
+            }
+        };
+        let since = Instant::now();
+        info!("{} is connected", self.name);
+        *lock(&self.current) = Some(Arc::clone(&session));
+        if let Some(status) = session.says("idle", "") {
+            self.state(&status.state, &status.detail);
+        }
+        if let Some(first) = first.take() {
+            // As above.
+            let _ = first.send(Ok(()));
+        }
+        let asked_to_stop = tokio::select! {
+            () = connection.closed() => false,
+            () = self.told_to_stop() => true,
+        };
+        *lock(&self.current) = None;
+        session.end();
+        self.broker.withdraw_abandoned();
+        // Closing twice is no error worth a word.
+        let _ = connection.close().await;
+        spawn::stop(&spawner, &unit).await;
+        if asked_to_stop {
+            return End::Stopped;
+        }
+        End::Gone(since.elapsed(), started.words.last("without a word").await)
+    }
+
+    /// Reads the manifest as it is now, settles its grants, makes its workspace.
+    async fn prepare(&self) -> Result<(spawn::Launch, Agent)> {
+        let agent = load(self.folder.clone()).await?;
+        let settings = &self.broker.settings;
+        let subject =
+            Subject { agent: agent.manifest.name.clone(), hash: agent.hash.clone() };
+        let from_system = self.folder.parent() == Some(settings.shipped.as_path());
+        let shipped = if from_system { &agent.manifest.permissions[..] } else { &[] };
+        let now = self.broker.clock.now_ms();
+        if let Err(e) = lock(&self.broker.permissions).grants.admit(&subject, shipped, now) {
+            // It starts without; the person is asked instead.
+            warn!("{e}");
+        }
+        let workspace = settings.state.join("agents").join(&self.name).join("workspace");
+        std::fs::create_dir_all(&workspace)
+            .map_err(|e| Error::Failed(format!("{}: cannot be made: {e}", workspace.display())))?;
+        let launch = sandbox::agent(&agent, &settings.programs, &workspace, false)
+            .map_err(|e| Error::InvalidArguments(e.to_string()))?;
+        Ok((launch, agent))
+    }
+
+    fn state(&self, state: &str, detail: &str) {
+        self.broker.state(&self.name, state, detail);
+    }
+}

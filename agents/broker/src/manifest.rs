@@ -1,0 +1,291 @@
+//! `agent.yaml`: what an agent is and may wish for, and the hash that its grants hang on.
+//!
+//! An agent is a folder. Its hash covers every file in it by name and content, so that a grant
+//! given to one content is not inherited by another. What a manifest says is a wish: only the
+//! broker's answer to a call lets anything happen.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::permission::Need;
+
+/// Most files, and most bytes in them, that an agent's folder may have.
+const MAX_FILES: usize = 4096;
+const MAX_BYTES: u64 = 64 << 20;
+
+/// An agent's manifest.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Manifest {
+    /// Name: the folder's name; small letters, digits and `-`, at most 32.
+    pub name: String,
+    /// Title for people.
+    pub title: String,
+    /// One line on what it is for.
+    #[serde(default)]
+    pub description: String,
+    /// How it speaks and behaves, in prose.
+    #[serde(default)]
+    pub persona: String,
+    /// What it is after.
+    #[serde(default)]
+    pub goals: Vec<String>,
+    /// Tools it may call: names, or `area.*` for a whole area. Others do not exist for it.
+    #[serde(default)]
+    pub tools: Vec<String>,
+    /// What runs inside the sandbox.
+    #[serde(default)]
+    pub code: Code,
+    /// How much of the machine it may use.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Permissions it would like to have. Those of agents that come with the system are given when
+    /// the agent is first seen; others are asked for when they are needed.
+    #[serde(default)]
+    pub permissions: Vec<Need>,
+    /// Whether it is started with the session. Read by the orchestrator.
+    #[serde(default)]
+    pub autostart: bool,
+}
+
+/// What runs inside the sandbox.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Code {
+    /// The runtime that comes with the system.
+    #[default]
+    Native,
+    /// A program in the agent's own folder and its arguments; the folder is `/agent` inside.
+    Command(Vec<String>),
+}
+
+/// How much of the machine an agent may use.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Limits {
+    /// Memory, as in a unit file: `256M`.
+    pub memory: String,
+    /// Processes and threads.
+    pub tasks: u32,
+    /// Share of one processor: `50%`.
+    pub cpu: String,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { memory: "256M".to_owned(), tasks: 32, cpu: "100%".to_owned() }
+    }
+}
+
+/// A manifest with its folder and hash.
+#[derive(Debug, Clone)]
+pub struct Agent {
+    /// What the manifest says.
+    pub manifest: Manifest,
+    /// Where it was found.
+    pub folder: PathBuf,
+    /// BLAKE3 of every file in the folder, in hexadecimal.
+    pub hash: String,
+}
+
+/// Why a folder is no agent.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no manifest.
+    #[error("{}: there is no agent here (no agent.yaml)", .0.display())]
+    Missing(PathBuf),
+    /// The manifest cannot be used.
+    #[error(transparent)]
+    Manifest(#[from] argos_config::Error),
+    /// The manifest can be read and says something that cannot be.
+    #[error("{}: {what}", file.display())]
+    Wrong {
+        /// Manifest.
+        file: PathBuf,
+        /// What is wrong and what to do.
+        what: String,
+    },
+    /// The folder cannot be read.
+    #[error("{}: cannot be read: {source}", path.display())]
+    Unreadable {
+        /// File or folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// Reads the agent in `folder`.
+///
+/// # Errors
+/// See [`Error`].
+pub fn load(folder: &Path) -> Result<Agent, Error> {
+    let file = folder.join("agent.yaml");
+    if !file.is_file() {
+        return Err(Error::Missing(folder.to_owned()));
+    }
+    // Hash first: a file that changes in between leads to a hash of the older content, which has
+    // no grants that the newer one should not have.
+    let hash = hash_folder(folder)?;
+    let manifest: Manifest = argos_config::load(&file)?;
+    let wrong = |what: String| Err(Error::Wrong { file: file.clone(), what });
+    if !name_is_valid(&manifest.name) {
+        return wrong(format!(
+            "name `{}` must be 1 to 32 small letters, digits or `-`, beginning with a letter",
+            manifest.name
+        ));
+    }
+    if folder.file_name().is_some_and(|n| n != manifest.name.as_str()) {
+        return wrong(format!(
+            "name `{}` differs from the folder's; rename one of them",
+            manifest.name
+        ));
+    }
+    if manifest.title.trim().is_empty() || manifest.title.chars().count() > 64 {
+        return wrong("title must have 1 to 64 characters".to_owned());
+    }
+    if manifest.title.chars().any(char::is_control) {
+        return wrong("title must be plain text on one line".to_owned());
+    }
+    if let Code::Command(argv) = &manifest.code {
+        match argv.first() {
+            None => return wrong("code: command needs a program".to_owned()),
+            Some(p) if p.starts_with('/') || p.split('/').any(|c| c == "..") => {
+                return wrong(format!("code: `{p}` must be a program inside the agent's folder"));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(Agent { manifest, folder: folder.to_owned(), hash })
+}
+
+impl Manifest {
+    /// Whether the agent may call `tool` at all.
+    pub fn may_call(&self, tool: &str) -> bool {
+        self.tools.iter().any(|t| match t.strip_suffix(".*") {
+            Some(area) => tool.strip_prefix(area).is_some_and(|rest| rest.starts_with('.')),
+            None => t == tool,
+        })
+    }
+}
+
+/// Whether `name` can be an agent's name, and so part of unit and file names.
+pub fn name_is_valid(name: &str) -> bool {
+    name.len() <= 32
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
+fn hash_folder(folder: &Path) -> Result<String, Error> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(at) = folders.pop() {
+        let unreadable = |source| Error::Unreadable { path: at.clone(), source };
+        for entry in std::fs::read_dir(&at).map_err(unreadable)? {
+            let entry = entry.map_err(unreadable)?;
+            let kind = entry.file_type().map_err(unreadable)?;
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else {
+                files.push((entry.path(), kind));
+            }
+            if files.len() + folders.len() > MAX_FILES {
+                return Err(Error::Wrong {
+                    file: folder.to_owned(),
+                    what: format!("an agent's folder may have at most {MAX_FILES} files"),
+                });
+            }
+        }
+    }
+    files.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut hasher = blake3::Hasher::new();
+    let mut total = 0;
+    for (path, kind) in files {
+        let unreadable = |source| Error::Unreadable { path: path.clone(), source };
+        let name = path.strip_prefix(folder).unwrap_or(&path).as_os_str().as_encoded_bytes();
+        let content = if kind.is_symlink() {
+            std::fs::read_link(&path).map_err(unreadable)?.into_os_string().into_encoded_bytes()
+        } else if kind.is_file() {
+            total += std::fs::metadata(&path).map_err(unreadable)?.len();
+            if total > MAX_BYTES {
+                return Err(Error::Wrong {
+                    file: folder.to_owned(),
+                    what: format!("an agent's folder may hold at most {} MiB", MAX_BYTES >> 20),
+                });
+            }
+            std::fs::read(&path).map_err(unreadable)?
+        } else {
+            return Err(Error::Wrong {
+                file: path.clone(),
+                what: "only files, folders and links belong into an agent's folder".to_owned(),
+            });
+        };
+        // Lengths in front: no two different folders give the same stream.
+        for part in [name, &content] {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        hasher.update(&[u8::from(kind.is_symlink())]);
+    }
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn agent(text: &str) -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("steward");
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("agent.yaml"), text).unwrap();
+        (dir, folder)
+    }
+
+    #[test]
+    fn the_shipped_steward_is_an_agent() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../library/steward");
+        let steward = load(&folder).unwrap();
+        assert!(steward.manifest.autostart);
+        for tool in ["files.list", "memory.recall", "apps.launch", "system.info"] {
+            assert!(steward.manifest.may_call(tool), "{tool}");
+        }
+        assert!(!steward.manifest.may_call("power.off"));
+    }
+
+    #[test]
+    fn a_mistyped_key_is_named_with_its_line() {
+        let (_dir, folder) = agent("name: steward\ntitle: Steward\ntolls: [files.list]\n");
+        let message = load(&folder).unwrap_err().to_string();
+        assert!(message.contains("agent.yaml:3:") && message.contains("`tools`"), "{message}");
+    }
+
+    #[test]
+    fn tools_are_names_or_areas() {
+        let (_dir, folder) =
+            agent("name: steward\ntitle: S\ntools: ['files.*', system.info]\ncode: {command: [run]}\n");
+        let m = load(&folder).unwrap().manifest;
+        assert!(m.may_call("files.read") && m.may_call("system.info"));
+        assert!(!m.may_call("filesystem.read") && !m.may_call("files") && !m.may_call("system.halt"));
+        assert_eq!(m.code, Code::Command(vec!["run".into()]));
+    }
+
+    #[test]
+    fn a_program_outside_the_folder_is_refused() {
+        let (_dir, folder) = agent("name: steward\ntitle: S\ncode: {command: [../../bin/sh]}\n");
+        assert!(load(&folder).unwrap_err().to_string().contains("inside the agent's folder"));
+    }
+
+    #[test]
+    fn every_file_is_part_of_the_hash() {
+        let (_dir, folder) = agent("name: steward\ntitle: S\n");
+        let first = load(&folder).unwrap().hash;
+        std::fs::create_dir(folder.join("lib")).unwrap();
+        std::fs::write(folder.join("lib/a"), "x").unwrap();
+        let second = load(&folder).unwrap().hash;
+        std::fs::rename(folder.join("lib/a"), folder.join("lib/b")).unwrap();
+        let third = load(&folder).unwrap().hash;
+        assert!(first != second && second != third && first != third);
+    }
+}

@@ -1,0 +1,180 @@
+//! What the sandboxes of agents and tool workers hold: as little as a program can run with.
+
+use std::path::{Path, PathBuf};
+
+use argos_sandbox::{Access, Bind, Proc, Root, Spec};
+use argos_units::Limits;
+
+use crate::manifest::{Agent, Code, Error};
+use crate::spawn::Launch;
+
+/// Where an agent finds its own files, inside.
+pub const WORKSPACE: &str = "/workspace";
+/// Where an agent with code finds it, inside.
+const CODE: &str = "/agent";
+
+/// Where the system's own programs are.
+#[derive(Debug, Clone)]
+pub struct Programs {
+    /// Folder of `argos-agent`, `argos-tools` and `argos-exec`.
+    pub folder: PathBuf,
+}
+
+impl Programs {
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// `argos-exec`.
+    pub fn exec(&self) -> PathBuf {
+        self.path("argos-exec")
+    }
+}
+
+/// How the agent is started: unit `agent-NAME`, with `workspace` as its only writable folder.
+/// `probe` runs the runtime's own check of the walls instead of the agent.
+///
+/// # Errors
+/// The manifest's limits cannot be read.
+pub fn agent(
+    agent: &Agent,
+    programs: &Programs,
+    workspace: &Path,
+    probe: bool,
+) -> Result<Launch, Error> {
+    let manifest = &agent.manifest;
+    let runtime = programs.path("argos-agent");
+    let (mut spec, argv) = match &manifest.code {
+        Code::Command(command) if !probe => {
+            let spec = add(Spec::agent(), &agent.folder, CODE, Access::Execute);
+            let mut argv = command.clone();
+            argv[0] = format!("{CODE}/{}", command[0]);
+            (spec, argv)
+        }
+        _ => {
+            let mut argv = vec![runtime.display().to_string()];
+            argv.extend(probe.then(|| "probe".to_owned()));
+            (least(Spec::agent(), &runtime), argv)
+        }
+    };
+    spec = add(spec, workspace, WORKSPACE, Access::Write);
+    spec.working_directory = WORKSPACE.into();
+    spec.hostname = Some(manifest.name.clone());
+    spec.environment.insert("HOME".to_owned(), WORKSPACE.to_owned());
+    spec.limits.processes = Some(u64::from(manifest.limits.tasks).max(8));
+    let suffix = if probe { "-probe" } else { "" };
+    Ok(Launch {
+        name: format!("agent-{}{suffix}", manifest.name),
+        description: format!("Agent {}", manifest.title),
+        argv,
+        spec,
+        limits: limits(agent)?,
+    })
+}
+
+/// How a tool worker is started: unit `tools-worker-NUMBER`, with no files at all once it runs.
+pub fn worker(programs: &Programs, number: u64) -> Launch {
+    let program = programs.path("argos-tools");
+    Launch {
+        name: format!("tools-worker-{number}"),
+        description: "Tool worker".to_owned(),
+        argv: vec![program.display().to_string(), "worker".to_owned()],
+        spec: least(Spec::worker(), &program),
+        limits: Limits {
+            memory_bytes: Some(256 << 20),
+            tasks: Some(32),
+            cpu_percent: None,
+            open_files: None,
+        },
+    }
+}
+
+/// The libraries and one program of the system, instead of all its programs.
+fn least(mut spec: Spec, program: &Path) -> Spec {
+    let root = spec.root.get_or_insert_with(Root::default);
+    root.binds = ["/usr/lib", "/usr/lib64"]
+        .into_iter()
+        .map(PathBuf::from)
+        .filter(|p| p.exists())
+        .chain([program.to_owned()])
+        .map(|source| Bind { source, target: None, access: Access::Execute })
+        .collect();
+    root.symlinks.retain(|link, _| link.starts_with("/lib") || link.starts_with("/lib64"));
+    debug_assert!(root.proc != Proc::Full, "agents see only their own processes");
+    spec
+}
+
+fn add(mut spec: Spec, source: &Path, inside: &str, access: Access) -> Spec {
+    let bind = Bind { source: source.to_owned(), target: Some(inside.into()), access };
+    spec.root.get_or_insert_with(Root::default).binds.push(bind);
+    spec
+}
+
+fn limits(agent: &Agent) -> Result<Limits, Error> {
+    let wanted = &agent.manifest.limits;
+    let wrong = |what: String| Error::Wrong { file: agent.folder.join("agent.yaml"), what };
+    let memory = bytes(&wanted.memory).ok_or_else(|| {
+        wrong(format!("limits: memory `{}` is no size; write `256M` or `1G`", wanted.memory))
+    })?;
+    let cpu = wanted
+        .cpu
+        .strip_suffix('%')
+        .and_then(|n| n.trim().parse::<u32>().ok())
+        .filter(|n| (1..=10_000).contains(n))
+        .ok_or_else(|| wrong(format!("limits: cpu `{}` is no share; write `50%`", wanted.cpu)))?;
+    Ok(Limits {
+        memory_bytes: Some(memory),
+        tasks: Some(wanted.tasks.max(8)),
+        cpu_percent: Some(cpu),
+        open_files: None,
+    })
+}
+
+/// Reads `256M`, `1G`, `512K` or plain bytes.
+fn bytes(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let (number, shift) = match text.chars().last()? {
+        'K' => (&text[..text.len() - 1], 10),
+        'M' => (&text[..text.len() - 1], 20),
+        'G' => (&text[..text.len() - 1], 30),
+        _ => (text, 0),
+    };
+    number.parse::<u64>().ok()?.checked_mul(1 << shift).filter(|n| *n >= 1 << 20)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn steward() -> Agent {
+        crate::manifest::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../library/steward"))
+            .unwrap()
+    }
+
+    #[test]
+    fn steward_gets_libraries_one_program_and_its_workspace() {
+        let programs = Programs { folder: "/usr/bin".into() };
+        let launch = agent(&steward(), &programs, Path::new("/home/x/w"), false).unwrap();
+        launch.spec.check().unwrap();
+        let root = launch.spec.root.unwrap();
+        for bind in &root.binds {
+            let source = bind.source.to_str().unwrap();
+            match bind.access {
+                Access::Write => assert_eq!(source, "/home/x/w"),
+                _ => assert!(["/usr/lib", "/usr/lib64", "/usr/bin/argos-agent"].contains(&source)),
+            }
+        }
+        assert_eq!(launch.spec.keep_fds, [3]);
+        assert!(launch.spec.namespaces.net && launch.spec.namespaces.pid);
+        assert_eq!(launch.limits.memory_bytes, Some(128 << 20));
+    }
+
+    #[test]
+    fn sizes_are_read_or_refused() {
+        assert_eq!(bytes("256M"), Some(256 << 20));
+        assert_eq!(bytes("2G"), Some(2 << 30));
+        for bad in ["", "M", "12X", "-1M", "99999999999999999999G", "1K"] {
+            assert_eq!(bytes(bad), None, "{bad}");
+        }
+    }
+}

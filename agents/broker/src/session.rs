@@ -1,0 +1,198 @@
+//! One connected agent: its inbox, its limits and what it says it is at.
+//!
+//! A session lives as long as one connection. A restarted agent gets a new one, so nothing that
+//! belongs to the old process (open calls, questions, half-answered messages) can leak into it.
+
+use std::collections::HashSet;
+use std::sync::Mutex;
+
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::Instant;
+
+use crate::manifest::Agent;
+use crate::permission::Subject;
+use crate::socket::Pace;
+
+/// Tool calls of one agent that may be open at once.
+pub const MAX_CALLS: usize = 4;
+/// Messages that may wait for an agent.
+pub const MAX_INBOX: usize = 64;
+/// Longest text of a reply or a state, in bytes and characters.
+pub const MAX_REPLY: usize = 64 << 10;
+const MAX_DETAIL: usize = 200;
+
+/// A message to an agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inbound {
+    /// Number; the reply names it.
+    pub id: u64,
+    /// Who sent it: `person` or an agent's name.
+    pub from: String,
+    /// Text.
+    pub text: String,
+}
+
+/// What an agent is at, as others see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// `idle`, `thinking`, `acting` or `waiting`.
+    pub state: String,
+    /// On what.
+    pub detail: String,
+}
+
+#[derive(Debug)]
+struct Said {
+    own: Status,
+    /// Open questions to the person, newest last.
+    questions: Vec<(u64, String)>,
+    shown: Option<Status>,
+}
+
+/// One connected agent.
+#[derive(Debug)]
+pub struct Session {
+    /// Manifest and hash this process was started with.
+    pub agent: Agent,
+    /// Whom permissions are about.
+    pub subject: Subject,
+    /// Where messages to it go in.
+    pub outbox: mpsc::Sender<Inbound>,
+    inbox: tokio::sync::Mutex<mpsc::Receiver<Inbound>>,
+    /// Open tool calls.
+    pub calls: Semaphore,
+    call_pace: Mutex<Pace>,
+    speech_pace: Mutex<Pace>,
+    /// Messages taken and not answered yet.
+    unanswered: Mutex<HashSet<u64>>,
+    said: Mutex<Said>,
+    gone: watch::Sender<bool>,
+}
+
+impl Session {
+    /// A session for an agent that is about to connect.
+    pub fn new(agent: Agent) -> Self {
+        let (outbox, inbox) = mpsc::channel(MAX_INBOX);
+        let now = Instant::now();
+        Self {
+            subject: Subject { agent: agent.manifest.name.clone(), hash: agent.hash.clone() },
+            agent,
+            outbox,
+            inbox: tokio::sync::Mutex::new(inbox),
+            calls: Semaphore::new(MAX_CALLS),
+            call_pace: Mutex::new(Pace::with(20.0, 2.0, now)),
+            speech_pace: Mutex::new(Pace::with(10.0, 0.5, now)),
+            unanswered: Mutex::new(HashSet::new()),
+            said: Mutex::new(Said {
+                own: Status { state: "idle".to_owned(), detail: String::new() },
+                questions: Vec::new(),
+                shown: None,
+            }),
+            gone: watch::Sender::new(false),
+        }
+    }
+
+    /// Whether one more tool call is within the rate.
+    pub fn may_call_now(&self) -> bool {
+        lock(&self.call_pace).try_take(Instant::now())
+    }
+
+    /// Marks the connection as gone; open calls end.
+    pub fn end(&self) {
+        self.gone.send_replace(true);
+    }
+
+    /// Returns when the connection is gone.
+    pub async fn gone(&self) {
+        // The sender lives in `self`, so this only ends with the value.
+        let _ = self.gone.subscribe().wait_for(|gone| *gone).await;
+    }
+
+    /// The next message. `None`: somebody waits already, or the connection is gone.
+    pub async fn next_message(&self) -> Option<Inbound> {
+        let mut inbox = self.inbox.try_lock().ok()?;
+        let message = tokio::select! {
+            message = inbox.recv() => message?,
+            () = self.gone() => return None,
+        };
+        lock(&self.unanswered).insert(message.id);
+        Some(message)
+    }
+
+    /// Checks a reply. `Err` says why it is not passed on.
+    pub fn take_reply(&self, in_reply_to: u64, text: &str) -> Result<(), ReplyRefused> {
+        if text.len() > MAX_REPLY {
+            return Err(ReplyRefused::TooLong);
+        }
+        if in_reply_to == 0 {
+            return if lock(&self.speech_pace).try_take(Instant::now()) {
+                Ok(())
+            } else {
+                Err(ReplyRefused::TooOften)
+            };
+        }
+        if lock(&self.unanswered).remove(&in_reply_to) {
+            Ok(())
+        } else {
+            Err(ReplyRefused::UnknownMessage)
+        }
+    }
+
+    /// The agent says what it is at. Returns what changed for others.
+    pub fn says(&self, state: &str, detail: &str) -> Option<Status> {
+        let detail: String = detail
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .take(MAX_DETAIL)
+            .collect();
+        let mut said = lock(&self.said);
+        said.own = Status { state: state.to_owned(), detail };
+        said.change()
+    }
+
+    /// A question to the person was opened for it.
+    pub fn asks(&self, question: u64, summary: &str) -> Option<Status> {
+        let mut said = lock(&self.said);
+        said.questions.push((question, summary.to_owned()));
+        said.change()
+    }
+
+    /// That question is closed.
+    pub fn asked(&self, question: u64) -> Option<Status> {
+        let mut said = lock(&self.said);
+        said.questions.retain(|(id, _)| *id != question);
+        said.change()
+    }
+}
+
+impl Said {
+    fn change(&mut self) -> Option<Status> {
+        let now = match self.questions.last() {
+            Some((_, summary)) => {
+                Status { state: "waiting".to_owned(), detail: summary.clone() }
+            }
+            None => self.own.clone(),
+        };
+        if self.shown.as_ref() == Some(&now) {
+            return None;
+        }
+        self.shown = Some(now.clone());
+        Some(now)
+    }
+}
+
+/// Why a reply is not passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReplyRefused {
+    /// Over [`MAX_REPLY`].
+    TooLong,
+    /// It spoke up on its own too often.
+    TooOften,
+    /// It was not asked that, or answered it already.
+    UnknownMessage,
+}
+
+/// Locks a mutex whose holders only do quick, panic-free things.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

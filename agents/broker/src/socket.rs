@@ -1,0 +1,231 @@
+//! The broker's end of an agent's socket, with limits below the protocol.
+//!
+//! What comes through it is written by somebody who is not trusted, so the limits hold before zbus
+//! allocates or parses anything: a message's length is read from its first 16 bytes and checked, a
+//! handshake may take only so many bytes, messages are taken at a bounded pace (the agent is slowed
+//! down by its full socket), and descriptors are never accepted.
+
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::time::Instant;
+use zbus::Message;
+use zbus::connection::AuthMechanism;
+use zbus::connection::socket::{ReadHalf, Socket, Split, WriteHalf};
+use zbus::export::async_trait::async_trait;
+
+/// Longest message an agent may send, in bytes, headers included.
+pub const MAX_MESSAGE: usize = 256 << 10;
+/// Most bytes of the handshake before the first message.
+const MAX_HANDSHAKE: usize = 16 << 10;
+/// Messages taken in one go, and after that per second.
+const BURST: f64 = 64.0;
+const PER_SECOND: f64 = 100.0;
+/// The fixed part of a D-Bus header.
+const PRIMARY_HEADER: usize = 16;
+
+/// A connected stream to one agent.
+#[derive(Debug)]
+pub struct AgentSocket(UnixStream);
+
+impl AgentSocket {
+    /// Takes over the broker's end of a socket pair. Needs a running Tokio runtime.
+    ///
+    /// # Errors
+    /// The descriptor is no stream socket or cannot be watched.
+    pub fn new(end: OwnedFd) -> io::Result<Self> {
+        let stream = std::os::unix::net::UnixStream::from(end);
+        stream.set_nonblocking(true)?;
+        Ok(Self(UnixStream::from_std(stream)?))
+    }
+}
+
+impl Socket for AgentSocket {
+    type ReadHalf = LimitedReader;
+    type WriteHalf = Writer;
+
+    fn split(self) -> Split<LimitedReader, Writer> {
+        let (read, write) = self.0.into_split();
+        let reader = LimitedReader {
+            inner: Reader { stream: read, handshake_left: Some(MAX_HANDSHAKE) },
+            pace: Pace::new(Instant::now()),
+        };
+        Split::new(reader, Writer(write))
+    }
+}
+
+/// Checks each message before it is read.
+#[derive(Debug)]
+pub struct LimitedReader {
+    inner: Reader,
+    pace: Pace,
+}
+
+#[async_trait]
+impl ReadHalf for LimitedReader {
+    async fn receive_message(
+        &mut self,
+        seq: u64,
+        already_received_bytes: &mut Vec<u8>,
+        already_received_fds: &mut Vec<OwnedFd>,
+    ) -> zbus::Result<Message> {
+        self.inner.handshake_left = None;
+        if let Some(wait) = self.pace.take(Instant::now()) {
+            tokio::time::sleep(wait).await;
+        }
+        while already_received_bytes.len() < PRIMARY_HEADER {
+            let mut part = [0; PRIMARY_HEADER];
+            let missing = PRIMARY_HEADER - already_received_bytes.len();
+            let (read, _) = self.inner.recvmsg(&mut part[..missing]).await?;
+            if read == 0 {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+            }
+            already_received_bytes.extend_from_slice(&part[..read]);
+        }
+        check_length(already_received_bytes)?;
+        self.inner.receive_message(seq, already_received_bytes, already_received_fds).await
+    }
+
+    async fn recvmsg(&mut self, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
+        self.inner.recvmsg(buffer).await
+    }
+
+    fn auth_mechanism(&self) -> AuthMechanism {
+        AuthMechanism::Anonymous
+    }
+}
+
+/// Whether the message that begins with these bytes is one that is read at all.
+fn check_length(header: &[u8]) -> io::Result<()> {
+    let number = |at: usize| -> usize {
+        let bytes = [header[at], header[at + 1], header[at + 2], header[at + 3]];
+        let n = if header[0] == b'B' { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) };
+        n as usize
+    };
+    let refused = |what: String| Err(io::Error::new(io::ErrorKind::InvalidData, what));
+    if !matches!(header[0], b'l' | b'B') {
+        return refused("not a D-Bus message".to_owned());
+    }
+    let total = number(4).saturating_add(number(12)).saturating_add(PRIMARY_HEADER);
+    if total > MAX_MESSAGE {
+        return refused(format!("a message of {total} bytes; the limit is {MAX_MESSAGE}"));
+    }
+    Ok(())
+}
+
+/// The bytes themselves.
+#[derive(Debug)]
+struct Reader {
+    stream: OwnedReadHalf,
+    /// Bytes the handshake may still take; none once it is over.
+    handshake_left: Option<usize>,
+}
+
+#[async_trait]
+impl ReadHalf for Reader {
+    async fn recvmsg(&mut self, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
+        // An ordinary read drops descriptors that were sent along.
+        let read = self.stream.read(buffer).await?;
+        if let Some(left) = &mut self.handshake_left {
+            *left = left.checked_sub(read).ok_or_else(|| {
+                io::Error::new(io::ErrorKind::InvalidData, "the handshake does not end")
+            })?;
+        }
+        Ok((read, Vec::new()))
+    }
+
+    fn auth_mechanism(&self) -> AuthMechanism {
+        AuthMechanism::Anonymous
+    }
+}
+
+/// The half that is written to.
+#[derive(Debug)]
+pub struct Writer(OwnedWriteHalf);
+
+#[async_trait]
+impl WriteHalf for Writer {
+    async fn sendmsg(&mut self, buffer: &[u8], _fds: &[BorrowedFd<'_>]) -> io::Result<usize> {
+        self.0.write(buffer).await
+    }
+
+    async fn close(&mut self) -> io::Result<()> {
+        self.0.shutdown().await
+    }
+}
+
+/// A token bucket.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    burst: f64,
+    per_second: f64,
+    tokens: f64,
+    at: Instant,
+}
+
+impl Pace {
+    fn new(now: Instant) -> Self {
+        Self::with(BURST, PER_SECOND, now)
+    }
+
+    /// `burst` at once, then `per_second`.
+    pub(crate) fn with(burst: f64, per_second: f64, now: Instant) -> Self {
+        Self { burst, per_second, tokens: burst, at: now }
+    }
+
+    /// Takes one token, into debt if need be; how long to wait until the debt is paid.
+    fn take(&mut self, now: Instant) -> Option<Duration> {
+        self.refill(now);
+        self.tokens -= 1.0;
+        (self.tokens < 0.0).then(|| Duration::from_secs_f64(-self.tokens / self.per_second))
+    }
+
+    /// Takes one token if there is one.
+    pub(crate) fn try_take(&mut self, now: Instant) -> bool {
+        self.refill(now);
+        let there = self.tokens >= 1.0;
+        if there {
+            self.tokens -= 1.0;
+        }
+        there
+    }
+
+    fn refill(&mut self, now: Instant) {
+        let passed = now.saturating_duration_since(self.at).as_secs_f64();
+        self.at = now;
+        self.tokens = (self.tokens + passed * self.per_second).min(self.burst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_checked_in_both_byte_orders_and_never_overflow() {
+        let mut header = [0u8; 16];
+        header[0] = b'l';
+        assert!(check_length(&header).is_ok());
+        header[4..8].copy_from_slice(&(MAX_MESSAGE as u32).to_le_bytes());
+        assert!(check_length(&header).is_err());
+        header = [0xff; 16];
+        header[0] = b'B';
+        assert!(check_length(&header).is_err());
+        header[0] = b'x';
+        assert!(check_length(&header).is_err());
+    }
+
+    #[test]
+    fn a_bucket_lets_a_burst_through_and_then_the_rate() {
+        let start = Instant::now();
+        let mut pace = Pace::with(3.0, 2.0, start);
+        assert!((0..3).all(|_| pace.try_take(start)));
+        assert!(!pace.try_take(start));
+        assert!(pace.try_take(start + Duration::from_millis(500)));
+        assert!(!pace.try_take(start + Duration::from_millis(500)));
+    }
+}

@@ -1,0 +1,103 @@
+//! Processes as children of the broker, for hosts without our supervisor, and for tests.
+#![allow(unsafe_code)]
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+
+use argos_units::exec::ExecSpec;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use super::{Launch, SpawnError, Spawner};
+use crate::session::lock;
+
+/// Where `argos-exec` finds its spec.
+const SPEC_FD: i32 = 4;
+/// Above every number that is given to the child on purpose.
+const OUT_OF_THE_WAY: i32 = 10;
+
+/// Starts processes through `argos-exec` as children.
+#[derive(Debug)]
+pub struct Direct {
+    exec: PathBuf,
+    running: Mutex<HashMap<String, OwnedFd>>,
+}
+
+impl Direct {
+    /// Uses the `argos-exec` at this path.
+    pub fn new(exec: PathBuf) -> Self {
+        Self { exec, running: Mutex::new(HashMap::new()) }
+    }
+
+    fn spawn(&self, launch: &Launch, socket: OwnedFd, errors: OwnedFd) -> Result<(), String> {
+        let spec = ExecSpec { sandbox: Some(launch.spec.to_json()), ..ExecSpec::default() };
+        let bytes = spec.encode().map_err(|e| e.to_string())?;
+        let edge = |e: rustix::io::Errno| format!("the process could not be prepared: {e}");
+        let memory = rustix::fs::memfd_create(
+            "argos-exec-spec",
+            rustix::fs::MemfdFlags::CLOEXEC | rustix::fs::MemfdFlags::ALLOW_SEALING,
+        )
+        .map_err(edge)?;
+        let mut file = std::fs::File::from(memory);
+        file.write_all(&bytes).map_err(|e| e.to_string())?;
+        rustix::fs::seek(&file, rustix::fs::SeekFrom::Start(0)).map_err(edge)?;
+        rustix::fs::fcntl_add_seals(
+            &file,
+            rustix::fs::SealFlags::WRITE | rustix::fs::SealFlags::GROW | rustix::fs::SealFlags::SHRINK,
+        )
+        .map_err(edge)?;
+        let away = |fd: &dyn AsFd| rustix::io::fcntl_dupfd_cloexec(fd.as_fd(), OUT_OF_THE_WAY);
+        let socket = away(&socket).map_err(edge)?;
+        let file = away(&file).map_err(edge)?;
+        let mut command = Command::new(&self.exec);
+        command
+            .arg("--spec-fd")
+            .arg(SPEC_FD.to_string())
+            .arg("--")
+            .args(&launch.argv)
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::from(errors));
+        // SAFETY: between fork and exec the closure only makes dup2 system calls and allocates
+        // nothing. The numbers it overwrites are copies in the child.
+        unsafe {
+            command.pre_exec(move || {
+                for (from, to) in [(&socket, 3), (&file, SPEC_FD)] {
+                    // SAFETY: the number is only borrowed for dup2 and not closed here.
+                    let mut target = std::mem::ManuallyDrop::new(OwnedFd::from_raw_fd(to));
+                    rustix::io::dup2(from, &mut target)?;
+                }
+                Ok(())
+            });
+        }
+        let mut child = command
+            .spawn()
+            .map_err(|e| format!("{} cannot be started: {e}", self.exec.display()))?;
+        let pid = Pid::from_child(&child);
+        let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(edge)?;
+        lock(&self.running).insert(launch.name.clone(), pidfd);
+        // A thread per child: it only waits, so that no zombie stays.
+        std::thread::spawn(move || child.wait());
+        Ok(())
+    }
+}
+
+impl Spawner for Direct {
+    fn start(&self, launch: &Launch, socket: OwnedFd, errors: OwnedFd) -> Result<(), SpawnError> {
+        self.spawn(launch, socket, errors)
+            .map_err(|what| SpawnError { name: launch.name.clone(), what })
+    }
+
+    fn stop(&self, name: &str) -> Result<(), SpawnError> {
+        let Some(pidfd) = lock(&self.running).remove(name) else { return Ok(()) };
+        match pidfd_send_signal(&pidfd, Signal::KILL) {
+            Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+            Err(e) => Err(SpawnError { name: name.to_owned(), what: format!("cannot be ended: {e}") }),
+        }
+    }
+}
