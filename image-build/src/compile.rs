@@ -1,0 +1,164 @@
+//! The workspace's programs and the default model, made in the build tree.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, ExitStatus};
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::context::Context;
+use crate::steps::Fingerprint;
+use crate::tree::Tree;
+
+/// The host's triple is the target's: the image is built for the machine that builds it.
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// cargo in the build tree, with the shared target folder.
+pub(crate) fn cargo(context: &Context, tree: &Tree) -> Command {
+    let mut command = tree.command(context, &context.top, "env");
+    command
+        .arg(format!(
+            "CARGO_TARGET_DIR={}",
+            context.cache.join("target").display()
+        ))
+        .arg("cargo");
+    command
+}
+
+/// Compiles the programs of the image and returns where they are.
+pub(crate) fn programs(context: &Context, tree: &Tree) -> Result<Vec<PathBuf>> {
+    let c = &context.config;
+    let profile = &c.cargo_profile;
+    // The whole workspace, also for the image: the features of shared dependencies are then the
+    // same as in the test run, and nothing compiles twice.
+    context.steps.step(
+        "compile",
+        &format!("compile the workspace (profile {profile})"),
+        || {
+            context.steps.run_shown(cargo(context, tree).args([
+                "build",
+                "--locked",
+                "--workspace",
+                "--profile",
+                profile,
+            ]))
+        },
+    )?;
+    let static_target = context.cache.join("static");
+    context.steps.step(
+        "compile-static",
+        &format!("compile {} statically", c.static_programs.join(" and ")),
+        || {
+            let mut command = tree.command(context, &context.top, "env");
+            command
+                .arg(format!("CARGO_TARGET_DIR={}", static_target.display()))
+                .arg("RUSTFLAGS=-C target-feature=+crt-static")
+                .args([
+                    "cargo",
+                    "build",
+                    "--locked",
+                    "--profile",
+                    profile,
+                    "--target",
+                    TARGET,
+                ]);
+            for program in &c.static_programs {
+                command.args(["--bin", program]);
+            }
+            context.steps.run_shown(&mut command)
+        },
+    )?;
+    let folder = match profile.as_str() {
+        "dev" => "debug",
+        other => other,
+    };
+    let dynamic = context.cache.join("target").join(folder);
+    let fixed = static_target.join(TARGET).join(folder);
+    let programs: Vec<PathBuf> = c
+        .programs
+        .iter()
+        .map(|p| dynamic.join(p))
+        .chain(c.static_programs.iter().map(|p| fixed.join(p)))
+        .collect();
+    for program in &programs {
+        ensure!(
+            program.is_file(),
+            "{}: cargo did not make it; is it a program of the workspace?",
+            program.display()
+        );
+    }
+    Ok(programs)
+}
+
+/// What the model step leaves.
+#[derive(Debug, Clone)]
+pub(crate) struct Model {
+    /// The default model's folder.
+    pub folder: PathBuf,
+    /// ONNX Runtime's library.
+    pub runtime: PathBuf,
+}
+
+/// Makes the default model, or takes it from the cache.
+pub(crate) fn model(context: &Context, tree: &Tree) -> Result<Option<Model>> {
+    let Some(script) = &context.config.model else {
+        return Ok(None);
+    };
+    let script = context.top.join(script);
+    let source = script.parent().unwrap_or(Path::new("/"));
+    let print = Fingerprint::default().path(source)?.finish();
+    let folder = context.cache.join("model").join(print);
+    let model = Model {
+        folder: folder.join("default"),
+        runtime: folder.join("libonnxruntime.so"),
+    };
+    if folder.is_dir() && context.force < 2 {
+        context.steps.kept("model", "its sources are unchanged");
+        return Ok(Some(model));
+    }
+    context.steps.step("model", "make the default model", || {
+        let partial = folder.with_extension("partial");
+        if partial.exists() {
+            std::fs::remove_dir_all(&partial)?;
+        }
+        std::fs::create_dir_all(&partial)?;
+        let venv = context.cache.join("model/python");
+        let mut command = tree.command(context, &context.top, "sh");
+        command.arg(&script).arg(&venv).arg(&partial);
+        context.steps.run(&mut command)?;
+        for made in [
+            "default/model.onnx",
+            "default/tokenizer.json",
+            "libonnxruntime.so",
+        ] {
+            ensure!(
+                partial.join(made).is_file(),
+                "{}: it did not make {made}",
+                script.display()
+            );
+        }
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder)?;
+        }
+        std::fs::rename(&partial, &folder)
+            .with_context(|| format!("{}: cannot be renamed", partial.display()))
+    })?;
+    Ok(Some(model))
+}
+
+/// The verb `cargo`.
+pub(crate) fn cargo_for_people(context: &Context, arguments: &[String]) -> Result<ExitCode> {
+    let tree = Tree::build(context)?;
+    let status = cargo(context, &tree)
+        .args(arguments)
+        .status()
+        .context("chroot: cannot be started")?;
+    Ok(exit_code(status))
+}
+
+/// A child's status as ours.
+pub(crate) fn exit_code(status: ExitStatus) -> ExitCode {
+    match status.code() {
+        Some(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
+        None => ExitCode::FAILURE,
+    }
+}

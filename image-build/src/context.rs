@@ -1,0 +1,200 @@
+//! Where things are: repository, cache, output, configuration.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use crate::Global;
+use crate::config::Config;
+use crate::steps::Steps;
+
+/// What every verb works with.
+#[derive(Debug)]
+pub(crate) struct Context {
+    /// The repository.
+    pub top: PathBuf,
+    /// Trees, compiled programs, downloads.
+    pub cache: PathBuf,
+    /// Results.
+    pub output: PathBuf,
+    /// The pinned Rust toolchain.
+    pub sysroot: PathBuf,
+    pub config: Config,
+    pub profiles: Vec<String>,
+    /// 0: keep what is there; 1: pack anew; 2: trees anew.
+    pub force: u8,
+    pub debug_shell: bool,
+    pub steps: Steps,
+}
+
+impl Context {
+    pub(crate) fn new(global: &Global) -> Result<Self> {
+        let from_script = |name: &str| {
+            std::env::var_os(name).map(PathBuf::from).with_context(|| {
+                format!("{name} is not set; start this program by image-build/argos-image")
+            })
+        };
+        let top = from_script("ARGOS_TOP")?;
+        let cache = from_script("ARGOS_CACHE")?;
+        let file = global
+            .config
+            .clone()
+            .unwrap_or_else(|| top.join("image-build/image.yaml"));
+        let config = Config::load(&file, &global.profile)?;
+        // Each set of profiles has results of its own, so that the test image never stands in for the real one.
+        let mut output = match &global.output_dir {
+            Some(folder) => std::path::absolute(folder)?,
+            None => top.join("image-build/output"),
+        };
+        if global.output_dir.is_none() && !global.profile.is_empty() {
+            output.push(global.profile.join("+"));
+        }
+        let steps = Steps::new(output.join("log"));
+        Ok(Self {
+            sysroot: from_script("ARGOS_SYSROOT")?,
+            profiles: global.profile.clone(),
+            force: global.force,
+            debug_shell: global.debug_shell,
+            top,
+            cache,
+            output,
+            config,
+            steps,
+        })
+    }
+
+    /// Building makes device nodes, owners and mounts: it needs root.
+    pub(crate) fn require_root(&self, verb: &str) -> Result<()> {
+        ensure!(
+            rustix::process::geteuid().is_root(),
+            "`{verb}` needs root; start it by image-build/argos-image, which asks sudo"
+        );
+        Ok(())
+    }
+
+    /// An output file: `argos.SUFFIX`.
+    pub(crate) fn result(&self, suffix: &str) -> PathBuf {
+        self.output.join(format!("{}.{suffix}", self.config.name))
+    }
+
+    pub(crate) fn summary(&self) {
+        let c = &self.config;
+        let line = |key: &str, value: String| println!("{key:>20}: {value}");
+        line("image", c.name.clone());
+        line("Debian suite", c.suite.clone());
+        line(
+            "profiles",
+            if self.profiles.is_empty() {
+                "none".into()
+            } else {
+                self.profiles.join(", ")
+            },
+        );
+        line(
+            "packages",
+            format!("{} ({})", c.packages.len(), c.packages.join(" ")),
+        );
+        line("build packages", format!("{}", c.build_packages.len()));
+        line(
+            "programs",
+            [c.programs.join(" "), c.static_programs.join(" ")].join(" "),
+        );
+        line("cargo profile", c.cargo_profile.clone());
+        line(
+            "overlays",
+            c.overlays
+                .iter()
+                .map(|o| format!("{} -> {}", o.from, o.to))
+                .collect::<Vec<_>>()
+                .join(", "),
+        );
+        line("model", c.model.clone().unwrap_or_else(|| "none".into()));
+        line("kernel command line", c.kernel_command_line.join(" "));
+        line("compression", c.compression.clone());
+        line(
+            "virtual machine",
+            format!(
+                "{} memory, {} cpus, {}",
+                c.vm.memory,
+                c.vm.cpus,
+                String::from(c.vm.resolution)
+            ),
+        );
+        line("output", self.output.display().to_string());
+        line("cache", self.cache.display().to_string());
+        for suffix in ["vmlinuz", "initrd", "root.erofs", "disk.raw", "iso"] {
+            let path = self.result(suffix);
+            let state = std::fs::metadata(&path)
+                .map_or_else(|_| "not built".into(), |m| human_size(m.len()));
+            line("result", format!("{} ({state})", path.display()));
+        }
+    }
+
+    /// Removes results and, by `force`, caches.
+    pub(crate) fn clean(&self) -> Result<()> {
+        let mut folders = vec![self.output.clone()];
+        if self.force >= 1 {
+            for part in ["trees", "model", "stage"] {
+                folders.push(self.cache.join(part));
+            }
+        }
+        if self.force >= 2 {
+            // The host folder holds this very program; the next start compiles it again.
+            for part in ["target", "static", "cargo", "host"] {
+                folders.push(self.cache.join(part));
+            }
+        }
+        for folder in folders.iter().filter(|f| f.exists()) {
+            if has_mounts(folder)? {
+                bail!(
+                    "{}: something is mounted beneath it; another build is running",
+                    folder.display()
+                );
+            }
+            std::fs::remove_dir_all(folder)
+                .with_context(|| format!("{}: cannot be removed", folder.display()))?;
+            println!("removed {}", folder.display());
+        }
+        Ok(())
+    }
+}
+
+fn has_mounts(folder: &Path) -> Result<bool> {
+    let mounts = std::fs::read_to_string("/proc/self/mounts")
+        .context("/proc/self/mounts: cannot be read")?;
+    Ok(mounts
+        .lines()
+        .filter_map(|l| l.split(' ').nth(1))
+        .any(|m| Path::new(m).starts_with(folder)))
+}
+
+/// A size in bytes with a binary unit, for people.
+pub(crate) fn human_size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    let mut size = bytes as f64;
+    let mut unit = "B";
+    for next in UNITS {
+        if size < 1024.0 {
+            break;
+        }
+        size /= 1024.0;
+        unit = next;
+    }
+    if unit == "B" {
+        format!("{bytes} B")
+    } else {
+        format!("{size:.1} {unit}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::human_size;
+
+    #[test]
+    fn sizes_for_people() {
+        assert_eq!(human_size(12), "12 B");
+        assert_eq!(human_size(1536), "1.5 KiB");
+        assert_eq!(human_size(3 << 30), "3.0 GiB");
+    }
+}
