@@ -1,1 +1,111 @@
-fn main() {}
+//! `argos-e2e`: the scenarios that have to hold of the booted image.
+//!
+//! The machine boots once to the desktop, and its state is saved; the scenarios that only use the
+//! desktop start from there. Those that are about booting and ending start machines of their own.
+
+mod desktop;
+mod lifecycle;
+mod stage;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use argos_e2e::scenario::{self, Scenario};
+use clap::Parser;
+
+use crate::stage::Stage;
+
+/// Runs the scenarios against the test profile's image. Started by `argos-image --profile test test`.
+#[derive(Debug, Parser)]
+struct Cli {
+    /// Only scenarios whose name contains this.
+    #[arg(long, default_value = "")]
+    scenario: String,
+    /// Run them this many times.
+    #[arg(long, default_value_t = 1)]
+    repeat: u32,
+    /// List the scenarios.
+    #[arg(long)]
+    list: bool,
+}
+
+const SCENARIOS: &[Scenario<Stage>] = &[
+    Scenario {
+        name: "boot-to-desktop",
+        run: desktop::boot,
+    },
+    Scenario {
+        name: "idle-desktop",
+        run: desktop::idle,
+    },
+    Scenario {
+        name: "terminal-from-launcher",
+        run: desktop::terminal,
+    },
+    Scenario {
+        name: "agent-lists-folder-when-allowed",
+        run: desktop::agent_allowed,
+    },
+    Scenario {
+        name: "agent-reads-nothing-when-denied",
+        run: desktop::agent_denied,
+    },
+    Scenario {
+        name: "agent-process-is-confined",
+        run: desktop::confined,
+    },
+    Scenario {
+        name: "killed-services-come-back",
+        run: desktop::killed_services,
+    },
+    Scenario {
+        name: "memory-survives-reboot",
+        run: lifecycle::memory_survives,
+    },
+    Scenario {
+        name: "broken-input-does-not-stop-the-boot",
+        run: lifecycle::broken_input,
+    },
+    Scenario {
+        name: "poweroff-is-clean",
+        run: lifecycle::poweroff,
+    },
+];
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if cli.list {
+        SCENARIOS.iter().for_each(|s| println!("{}", s.name));
+        return ExitCode::SUCCESS;
+    }
+    match run(&cli) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("argos-e2e: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli) -> anyhow::Result<bool> {
+    let output = std::env::var_os("ARGOS_OUTPUT")
+        .map(PathBuf::from)
+        .context("ARGOS_OUTPUT is not set; start the tests by image-build/argos-image")?;
+    let (mut passed, mut failed) = (0, 0);
+    for round in 1..=cli.repeat {
+        if cli.repeat > 1 {
+            eprintln!("=== round {round} of {}", cli.repeat);
+        }
+        let mut stage = Stage::new(output.join("e2e"))?;
+        let tally = scenario::run_all(&mut stage, SCENARIOS, &cli.scenario, Stage::keep_evidence);
+        passed += tally.passed;
+        failed += tally.failed;
+    }
+    if passed + failed == 0 {
+        anyhow::bail!("no scenario's name contains `{}`; see --list", cli.scenario);
+    }
+    println!("\n{passed} passed, {failed} failed");
+    Ok(failed == 0)
+}

@@ -1,0 +1,114 @@
+//! Scenarios about booting, ending and what lies between two boots.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use argos_e2e::machine::Machine;
+
+use crate::stage::{BOOT, SOON, Stage, unit};
+
+/// Ending a machine in order: every unit has its time to stop.
+const END: Duration = Duration::from_secs(60);
+
+pub(crate) fn memory_survives(stage: &mut Stage) -> Result<()> {
+    let (mut machine, _) = stage.boot("memory-first-boot", "memory.qcow2")?;
+    ready_for_chat(&mut machine)?;
+    let answer =
+        machine.person("argos chat --allow steward 'remember that my cat is called Mia'")?;
+    ensure!(!answer.is_empty(), "no answer");
+    machine.root("argos poweroff")?;
+    machine.wait_for_end(END)?;
+    drop(machine);
+
+    let (mut machine, _) = stage.boot("memory-second-boot", "memory.qcow2")?;
+    ready_for_chat(&mut machine)?;
+    let answer = machine.person("argos chat --allow steward 'what is my cat called?'")?;
+    ensure!(
+        answer.contains("Mia"),
+        "after the reboot the answer is: {answer}"
+    );
+    Ok(())
+}
+
+pub(crate) fn broken_input(stage: &mut Stage) -> Result<()> {
+    let (mut machine, _) = stage.boot("broken-first-boot", "broken.qcow2")?;
+    ready_for_chat(&mut machine)?;
+    machine.root("mkdir -p /etc/argos/units && printf 'kind: service\\nexcc: [/bin/true]\\n' > /etc/argos/units/broken.yaml")?;
+    machine.person("mkdir -p ~/.local/state/argos/memory; argos --user stop memory; for f in ~/.local/state/argos/memory/*.mdb; do head -c 65536 /dev/urandom > $f; done")?;
+    machine.root(
+        "mkdir -p /var/lib/argos/models/half && echo '{}' > /var/lib/argos/models/half/config.json",
+    )?;
+    machine.root("argos poweroff")?;
+    machine.wait_for_end(END)?;
+    drop(machine);
+
+    let (mut machine, _) = stage.boot("broken-second-boot", "broken.qcow2")?;
+    ready_for_chat(&mut machine)?;
+    let status = machine.try_root("argos status")?.text + &machine.serial();
+    ensure!(
+        status.contains("broken.yaml:2") && status.contains("exec"),
+        "the broken unit is not explained:\n{status}"
+    );
+    machine.until("the memory service", SOON, |m| {
+        Ok((unit(m, true, "memory")?.0 == "up").then_some(()))
+    })?;
+    let log = machine.person("argos --user log memory")?;
+    ensure!(
+        log.contains("corrupt"),
+        "the corrupt memory is not explained:\n{log}"
+    );
+    let models = machine.person("argos model list")?;
+    ensure!(
+        models.contains("half") && models.contains("default"),
+        "the broken model is not listed:\n{models}"
+    );
+
+    // A full disk: what cannot be kept is said, and the desktop stays.
+    machine.try_root("fallocate -l 100G /var/fill 2>/dev/null || dd if=/dev/zero of=/var/fill bs=1M 2>/dev/null; sync; true")?;
+    let said = machine
+        .try_root("as-person \"argos chat --allow steward 'remember that the disk is full'\"")?;
+    eprintln!(
+        "    on a full disk: {}",
+        said.text.lines().last().unwrap_or_default()
+    );
+    ensure!(!said.text.is_empty(), "a full disk is met with silence");
+    for name in ["compositor", "shell", "broker"] {
+        let (state, _) = unit(&mut machine, true, name)?;
+        ensure!(state == "up", "on a full disk {name} is {state}");
+    }
+    machine.root("rm -f /var/fill")?;
+    Ok(())
+}
+
+pub(crate) fn poweroff(stage: &mut Stage) -> Result<()> {
+    let (mut machine, _) = stage.boot("poweroff", "poweroff.qcow2")?;
+    machine.root("argos poweroff")?;
+    machine.wait_for_end(END)?;
+    let serial = machine.serial();
+    ensure!(
+        !serial.contains("Kernel panic"),
+        "the kernel panicked at the end:\n{serial}"
+    );
+    drop(machine);
+    // A file system that was not unmounted says so at the next mount.
+    let (mut machine, _) = stage.boot("poweroff-again", "poweroff.qcow2")?;
+    let kernel = machine.root("dmesg")?;
+    ensure!(
+        !kernel.contains("recovery complete") && !kernel.contains("recovering journal"),
+        "the data disk was not unmounted"
+    );
+    Ok(())
+}
+
+fn ready_for_chat(machine: &mut Machine) -> Result<()> {
+    machine.until("the agent", BOOT, |m| {
+        let agents = m.person_json("argos agents --json")?;
+        Ok(agents
+            .as_array()
+            .is_some_and(|a| {
+                a.iter()
+                    .any(|a| a["name"] == "steward" && a["state"] == "idle")
+            })
+            .then_some(()))
+    })
+}

@@ -1,0 +1,194 @@
+//! What the scenarios share: the machine at its desktop, and ways to talk to what runs there.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use argos_e2e::machine::{Machine, Setup};
+use serde_json::Value;
+
+/// An emulated machine on two busy cores is slow; a stuck one is stuck for good.
+pub(crate) const BOOT: Duration = Duration::from_secs(180);
+pub(crate) const SOON: Duration = Duration::from_secs(45);
+
+/// The name of the saved state.
+const AT_DESKTOP: &str = "desktop";
+
+/// When things were seen during the boot, in seconds since QEMU started.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Times {
+    pub init: f64,
+    pub panel: f64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Stage {
+    folder: PathBuf,
+    machine: Option<Machine>,
+    pub times: Times,
+    fresh: bool,
+}
+
+impl Stage {
+    pub(crate) fn new(folder: PathBuf) -> Result<Self> {
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder)
+                .with_context(|| format!("{}: cannot be removed", folder.display()))?;
+        }
+        std::fs::create_dir_all(&folder)?;
+        Ok(Self {
+            folder,
+            machine: None,
+            times: Times::default(),
+            fresh: false,
+        })
+    }
+
+    /// The machine at its desktop as it was right after the boot.
+    pub(crate) fn desktop(&mut self) -> Result<&mut Machine> {
+        if self.machine.is_none() {
+            let (mut machine, times) = self.boot("desktop", "desktop.qcow2")?;
+            machine.save(AT_DESKTOP)?;
+            self.times = times;
+            self.machine = Some(machine);
+            self.fresh = true;
+        }
+        let machine = self.machine.as_mut().context("the machine is gone")?;
+        if !std::mem::replace(&mut self.fresh, false) {
+            machine.restore(AT_DESKTOP)?;
+            machine.wait_for_shell(SOON)?;
+        }
+        Ok(machine)
+    }
+
+    /// Boots a machine of its own to the desktop. `disk` is a data disk in the stage's folder.
+    pub(crate) fn boot(&mut self, name: &str, disk: &str) -> Result<(Machine, Times)> {
+        let setup = Setup {
+            vm: vec![
+                "--data".into(),
+                self.folder.join(disk).display().to_string(),
+            ],
+            qemu: vec![],
+        };
+        let mut machine = Machine::start(&self.folder.join(name), &setup)?;
+        let times = wait_for_desktop(&mut machine)?;
+        Ok((machine, times))
+    }
+
+    /// Keeps what a failed scenario left: the screen, the serial log and the units' own words.
+    pub(crate) fn keep_evidence(&mut self, scenario: &str) {
+        let Some(machine) = &mut self.machine else {
+            return;
+        };
+        let _ = machine.keep_screen(&format!("failed-{scenario}"));
+        let words = machine.root("argos status; for u in $(ls /var/log/argos 2>/dev/null); do echo \"== $u\"; tail -n 15 /var/log/argos/$u; done; as-person 'argos --user status; tail -n 25 ~/.local/state/argos/log/*.log; tail -n 5 ~/.local/state/argos/audit.jsonl'");
+        let text = words.unwrap_or_else(|e| format!("{e:#}"));
+        let file = machine.folder().join(format!("failed-{scenario}.log"));
+        if std::fs::write(&file, text).is_ok() {
+            eprintln!("    kept: {}", file.display());
+        }
+    }
+}
+
+/// Waits until PID 1 has spoken, then until the shell's panel is on the screen.
+pub(crate) fn wait_for_desktop(machine: &mut Machine) -> Result<Times> {
+    let init = machine.until("PID 1's first word on the console", BOOT, |m| {
+        Ok(m.serial().contains("argos-init:").then(|| m.age()))
+    })?;
+    let panel = machine.until("the panel on the screen", BOOT, |m| {
+        Ok(has_panel(m)?.then(|| m.age()))
+    })?;
+    machine.wait_for_shell(BOOT)?;
+    Ok(Times { init, panel })
+}
+
+/// Whether the panel is there: a strip along the upper edge with text in it, and a lit desktop below.
+pub(crate) fn has_panel(machine: &mut Machine) -> Result<bool> {
+    use argos_e2e::screen::Area;
+    let screen = machine.screen()?;
+    if screen.width < 1000 {
+        return Ok(false);
+    }
+    let clock = Area {
+        x: screen.width / 2 - 120,
+        y: 4,
+        width: 240,
+        height: 28,
+    };
+    let below = Area {
+        x: 0,
+        y: screen.height / 2,
+        width: screen.width,
+        height: screen.height / 4,
+    };
+    Ok(screen.colours(clock) > 8 && screen.brightness(below) > 4.0)
+}
+
+/// The units of PID 1 or of the person's supervisor, as `argos status --json` prints them.
+pub(crate) fn units(machine: &mut Machine, user: bool) -> Result<Vec<Value>> {
+    let text = if user {
+        machine.person("argos --user status --json")?
+    } else {
+        machine.root("argos status --json")?
+    };
+    let value: Value =
+        serde_json::from_str(&text).with_context(|| format!("argos status printed {text}"))?;
+    Ok(value.as_array().cloned().unwrap_or_default())
+}
+
+/// One unit's state: name, state, process.
+pub(crate) fn unit(machine: &mut Machine, user: bool, name: &str) -> Result<(String, i64)> {
+    let all = units(machine, user)?;
+    let unit = all
+        .iter()
+        .find(|u| u["name"] == name)
+        .with_context(|| format!("no unit `{name}`"))?;
+    Ok((
+        unit["state"].as_str().unwrap_or_default().to_owned(),
+        unit["pid"].as_i64().unwrap_or_default(),
+    ))
+}
+
+/// The last thing the steward said, if it came after `count` messages.
+pub(crate) fn answer_after(machine: &mut Machine, count: usize) -> Result<Option<String>> {
+    let history = history(machine)?;
+    Ok(history
+        .iter()
+        .skip(count)
+        .rev()
+        .find(|m| m["role"] == "agent")
+        .map(|m| m["text"].as_str().unwrap_or_default().to_owned()))
+}
+
+/// The conversation with the steward.
+pub(crate) fn history(machine: &mut Machine) -> Result<Vec<Value>> {
+    let value = machine.person_json("argos chat --history --json steward")?;
+    Ok(value.as_array().cloned().unwrap_or_default())
+}
+
+/// Opens the chat by its key and says something.
+pub(crate) fn say(machine: &mut Machine, text: &str) -> Result<usize> {
+    let before = machine.screen()?;
+    machine.press(&["meta_l", "c"])?;
+    machine.until("the chat window", SOON, |m| {
+        let now = m.screen()?;
+        Ok((now.difference(&before, now.all()) > 0.05).then_some(()))
+    })?;
+    std::thread::sleep(Duration::from_secs(1));
+    let count = history(machine)?.len();
+    machine.type_text(text)?;
+    machine.type_text("\n")?;
+    Ok(count)
+}
+
+/// Waits for the question whether the steward may do something.
+pub(crate) fn question(machine: &mut Machine) -> Result<Value> {
+    let request = machine.until("the permission prompt", SOON, |m| {
+        let pending = m.person_json("argos permissions pending --json")?;
+        Ok(pending.as_array().and_then(|p| p.first()).cloned())
+    })?;
+    ensure!(request["agent"] == "steward", "the prompt names {request}");
+    // The prompt takes no answer in its first moments, so that nobody clicks it by accident.
+    std::thread::sleep(Duration::from_secs(2));
+    Ok(request)
+}
