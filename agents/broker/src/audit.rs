@@ -70,7 +70,13 @@ impl Audit {
     /// # Errors
     /// It cannot be made or read.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let fail = |what| move |source| Error { path: path.to_owned(), what, source };
+        let fail = |what| {
+            move |source| Error {
+                path: path.to_owned(),
+                what,
+                source,
+            }
+        };
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(fail("the folder cannot be made"))?;
         }
@@ -91,11 +97,16 @@ impl Audit {
                     file.write_all(b"\n")?;
                 }
             }
-            Ok(Self { path: path.to_owned(), file })
+            Ok(Self {
+                path: path.to_owned(),
+                file,
+            })
         })()
         .map_err(fail("the audit log cannot be read"))?;
         // The log itself must outlive a power cut, not only its rows.
-        audit.sync().map_err(fail("the audit log cannot be written"))?;
+        audit
+            .sync()
+            .map_err(fail("the audit log cannot be written"))?;
         Ok(audit)
     }
 
@@ -105,8 +116,11 @@ impl Audit {
     /// The disk is full or broken. Nothing may run then.
     pub fn reserve(&self) -> Result<(), Error> {
         use rustix::fs::{FallocateFlags, fallocate};
-        let fail =
-            |source| Error { path: self.path.clone(), what: "no room for an audit row", source };
+        let fail = |source| Error {
+            path: self.path.clone(),
+            what: "no room for an audit row",
+            source,
+        };
         let end = self.file.metadata().map_err(fail)?.len();
         match fallocate(&self.file, FallocateFlags::KEEP_SIZE, end, RESERVE) {
             // Not every file system can reserve; the write itself is still checked.
@@ -133,12 +147,18 @@ impl Audit {
                 "blake3": blake3::hash(text.as_bytes()).to_hex().as_str(),
             });
         }
-        let fail =
-            |source| Error { path: self.path.clone(), what: "the audit row cannot be written", source };
+        let fail = |source| Error {
+            path: self.path.clone(),
+            what: "the audit row cannot be written",
+            source,
+        };
         let mut line = serde_json::to_vec(&row).map_err(|e| fail(e.into()))?;
         line.push(b'\n');
         let before = self.file.metadata().map_err(fail)?.len();
-        let written = self.file.write_all(&line).and_then(|()| self.file.sync_data());
+        let written = self
+            .file
+            .write_all(&line)
+            .and_then(|()| self.file.sync_data());
         if let Err(e) = written {
             // Half a row would spoil the next one. If even this fails, `open` mends it.
             let _ = self.file.set_len(before);
@@ -156,8 +176,11 @@ impl Audit {
     /// # Errors
     /// The log cannot be read.
     pub fn tail(&self, lines: usize) -> Result<Vec<String>, Error> {
-        let fail =
-            |source| Error { path: self.path.clone(), what: "the audit log cannot be read", source };
+        let fail = |source| Error {
+            path: self.path.clone(),
+            what: "the audit log cannot be read",
+            source,
+        };
         let mut file = File::open(&self.path).map_err(fail)?;
         let size = file.metadata().map_err(fail)?.len();
         let from = size.saturating_sub(MAX_TAIL);
@@ -212,7 +235,12 @@ mod tests {
         audit.reserve().unwrap();
         audit.append(&row("one")).unwrap();
         drop(audit);
-        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"time\":\"2").unwrap();
+        OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .unwrap()
+            .write_all(b"{\"time\":\"2")
+            .unwrap();
         let mut audit = Audit::open(&path).unwrap();
         audit.append(&row("two")).unwrap();
         let tail = audit.tail(10).unwrap();
@@ -236,7 +264,11 @@ mod tests {
     fn a_full_disk_is_an_error_that_says_what_to_do() {
         let mut audit = Audit {
             path: "/dev/full".into(),
-            file: OpenOptions::new().read(true).append(true).open("/dev/full").unwrap(),
+            file: OpenOptions::new()
+                .read(true)
+                .append(true)
+                .open("/dev/full")
+                .unwrap(),
         };
         let error = audit.append(&row("x")).unwrap_err().to_string();
         assert!(error.contains("free some disk space"), "{error}");

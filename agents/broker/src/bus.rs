@@ -20,8 +20,11 @@ const PERMISSIONS: &str = "/org/argos/Permissions1";
 const TOOLS: &str = "/org/argos/Tools1";
 const BROKER: &str = "/org/argos/Broker1";
 /// Names the broker owns.
-pub(crate) const NAMES: [&str; 3] =
-    ["org.argos.Permissions1", "org.argos.Tools1", "org.argos.Broker1"];
+pub(crate) const NAMES: [&str; 3] = [
+    "org.argos.Permissions1",
+    "org.argos.Tools1",
+    "org.argos.Broker1",
+];
 /// Longest message that is handed to an agent, in bytes.
 const MAX_TEXT: usize = 16 << 10;
 /// Most audit rows in one answer.
@@ -78,7 +81,12 @@ struct ToolsServer(Arc<Broker>);
 #[zbus::interface(name = "org.argos.Tools1")]
 impl ToolsServer {
     async fn list(&self) -> Result<Vec<Tool>> {
-        Ok(self.0.catalogue.iter().map(argos_tools::Tool::to_bus).collect())
+        Ok(self
+            .0
+            .catalogue
+            .iter()
+            .map(argos_tools::Tool::to_bus)
+            .collect())
     }
 
     async fn call(&self, tool: String, arguments: String) -> Result<String> {
@@ -102,7 +110,9 @@ impl BrokerServer {
     async fn start_agent(&self, folder: String) -> Result<()> {
         let folder = Path::new(&folder);
         if !folder.is_absolute() {
-            return Err(Error::InvalidArguments("the folder must be an absolute path".to_owned()));
+            return Err(Error::InvalidArguments(
+                "the folder must be an absolute path".to_owned(),
+            ));
         }
         lifecycle::start(&self.0, folder).await
     }
@@ -111,11 +121,28 @@ impl BrokerServer {
         lifecycle::stop(&self.0, &agent).await
     }
 
-    async fn deliver(&self, agent: String, message_id: u64, from: String, text: String) -> Result<()> {
+    async fn deliver(
+        &self,
+        agent: String,
+        message_id: u64,
+        from: String,
+        text: String,
+    ) -> Result<()> {
         if text.len() > MAX_TEXT {
-            return Err(Error::LimitReached(format!("a message may have {MAX_TEXT} bytes")));
+            return Err(Error::LimitReached(format!(
+                "a message may have {MAX_TEXT} bytes"
+            )));
         }
-        lifecycle::deliver(&self.0, &agent, Inbound { id: message_id, from, text }).await
+        lifecycle::deliver(
+            &self.0,
+            &agent,
+            Inbound {
+                id: message_id,
+                from,
+                text,
+            },
+        )
+        .await
     }
 
     #[zbus(signal)]
@@ -142,7 +169,9 @@ impl BrokerServer {
 /// Somebody else has a name, or the bus is gone.
 pub(crate) async fn serve(broker: &Arc<Broker>, connection: &Connection) -> zbus::Result<()> {
     let server = connection.object_server();
-    server.at(PERMISSIONS, PermissionsServer(Arc::clone(broker))).await?;
+    server
+        .at(PERMISSIONS, PermissionsServer(Arc::clone(broker)))
+        .await?;
     server.at(TOOLS, ToolsServer(Arc::clone(broker))).await?;
     server.at(BROKER, BrokerServer(Arc::clone(broker))).await?;
     for name in NAMES {
@@ -167,11 +196,15 @@ async fn send(connection: &Connection, event: Event) -> zbus::Result<()> {
         Event::Resolved { id, decision } => {
             PermissionsServer::resolved(&at(PERMISSIONS)?, id, decision).await
         }
-        Event::Replied { agent, in_reply_to, text } => {
-            BrokerServer::replied(&at(BROKER)?, &agent, in_reply_to, &text).await
-        }
-        Event::State { agent, state, detail } => {
-            BrokerServer::state_changed(&at(BROKER)?, &agent, &state, &detail).await
-        }
+        Event::Replied {
+            agent,
+            in_reply_to,
+            text,
+        } => BrokerServer::replied(&at(BROKER)?, &agent, in_reply_to, &text).await,
+        Event::State {
+            agent,
+            state,
+            detail,
+        } => BrokerServer::state_changed(&at(BROKER)?, &agent, &state, &detail).await,
     }
 }

@@ -60,7 +60,10 @@ struct Ending {
 
 impl Ending {
     fn error(outcome: &'static str, error: Error) -> Self {
-        Self { outcome, result: Err(error) }
+        Self {
+            outcome,
+            result: Err(error),
+        }
     }
 }
 
@@ -98,7 +101,12 @@ pub(crate) async fn call(
     broker.withdraw_abandoned();
     row.outcome = ending.outcome;
     row.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    row.error = ending.result.as_ref().err().map(text_of).unwrap_or_default();
+    row.error = ending
+        .result
+        .as_ref()
+        .err()
+        .map(text_of)
+        .unwrap_or_default();
     record(broker, row).await?;
     ending.result.map(|v| v.to_string())
 }
@@ -120,7 +128,9 @@ async fn steps(
             match session.calls.try_acquire() {
                 Ok(slot) => Some(slot),
                 Err(_) => {
-                    return limited(format!("an agent may have {MAX_CALLS} tool calls open at once"));
+                    return limited(format!(
+                        "an agent may have {MAX_CALLS} tool calls open at once"
+                    ));
                 }
             }
         }
@@ -134,8 +144,16 @@ async fn steps(
     let invalid = |e: Error| Ending::error("invalid", e);
     let parsed: Value = match serde_json::from_str(arguments) {
         Ok(v @ Value::Object(_)) => v,
-        Ok(_) => return invalid(Error::InvalidArguments("arguments must be a JSON object".to_owned())),
-        Err(e) => return invalid(Error::InvalidArguments(format!("arguments are not JSON: {e}"))),
+        Ok(_) => {
+            return invalid(Error::InvalidArguments(
+                "arguments must be a JSON object".to_owned(),
+            ));
+        }
+        Err(e) => {
+            return invalid(Error::InvalidArguments(format!(
+                "arguments are not JSON: {e}"
+            )));
+        }
     };
     row.arguments = parsed.clone();
     // A tool that is not the agent's does not exist for it.
@@ -157,9 +175,17 @@ async fn steps(
     let call = match checked.await {
         Ok(Ok(call)) => call,
         Ok(Err(e)) => return invalid(e.into()),
-        Err(e) => return Ending::error("failed", Error::Failed(format!("checking the call failed: {e}"))),
+        Err(e) => {
+            return Ending::error(
+                "failed",
+                Error::Failed(format!("checking the call failed: {e}")),
+            );
+        }
     };
-    let need = Need { action: call.action.name().to_owned(), resource: call.resource.clone() };
+    let need = Need {
+        action: call.action.name().to_owned(),
+        resource: call.resource.clone(),
+    };
     row.action.clone_from(&need.action);
     row.resource.clone_from(&need.resource);
     let mut granted = None;
@@ -202,12 +228,19 @@ async fn steps(
         call.execute(&env).await.map_err(Error::from)
     };
     match tokio::time::timeout(limit, running).await {
-        Ok(Ok(value)) => Ending { outcome: "ok", result: Ok(value) },
+        Ok(Ok(value)) => Ending {
+            outcome: "ok",
+            result: Ok(value),
+        },
         Ok(Err(e)) => Ending::error("failed", e),
         Err(_) => {
             // The worker has no say in how long a call takes; a fresh one serves the next.
             broker.workers.replace();
-            let what = format!("{} took longer than {} s and was ended", call.tool, limit.as_secs());
+            let what = format!(
+                "{} took longer than {} s and was ended",
+                call.tool,
+                limit.as_secs()
+            );
             Ending::error("timed-out", Error::TimedOut(what))
         }
     }
@@ -291,13 +324,14 @@ async fn permitted(
                     grantable,
                 };
                 let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
-                permissions.prompts.ask(question, broker.clock.now_ms(), limit_ms).map_err(
-                    |waiting| {
+                permissions
+                    .prompts
+                    .ask(question, broker.clock.now_ms(), limit_ms)
+                    .map_err(|waiting| {
                         Error::LimitReached(format!(
                             "{waiting} questions of this agent wait for an answer already"
                         ))
-                    },
-                )?
+                    })?
             }
         }
     };
@@ -306,15 +340,17 @@ async fn permitted(
         broker.requested(request);
     }
     let _shown = Shown::new(broker, session, id, &call.summary);
-    Ok(Settled::Answered(match tokio::time::timeout(limit, asked.answer).await {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(_)) => Answer::Cancelled,
-        Err(_) => {
-            let closed = lock(&broker.permissions).prompts.close(id, Answer::Expired);
-            broker.resolved(&closed);
-            Answer::Expired
-        }
-    }))
+    Ok(Settled::Answered(
+        match tokio::time::timeout(limit, asked.answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Answer::Cancelled,
+            Err(_) => {
+                let closed = lock(&broker.permissions).prompts.close(id, Answer::Expired);
+                broker.resolved(&closed);
+                Answer::Expired
+            }
+        },
+    ))
 }
 
 /// While it lives, the agent is shown as waiting for this question.
@@ -329,14 +365,19 @@ impl<'a> Shown<'a> {
         if let Some(s) = session.asks(id, summary) {
             broker.state(&session.subject.agent, &s.state, &s.detail);
         }
-        Self { broker, session, id }
+        Self {
+            broker,
+            session,
+            id,
+        }
     }
 }
 
 impl Drop for Shown<'_> {
     fn drop(&mut self) {
         if let Some(s) = self.session.asked(self.id) {
-            self.broker.state(&self.session.subject.agent, &s.state, &s.detail);
+            self.broker
+                .state(&self.session.subject.agent, &s.state, &s.detail);
         }
     }
 }
@@ -357,7 +398,9 @@ pub(crate) fn answer(broker: &Broker, id: u64, word: &str) -> Result<()> {
         let question = match permissions.prompts.check(id, answer) {
             Ok(q) => q.clone(),
             Err(crate::prompts::Refused::Unknown) => {
-                return Err(Error::NotFound(format!("question {id} was answered or has expired")));
+                return Err(Error::NotFound(format!(
+                    "question {id} was answered or has expired"
+                )));
             }
             Err(crate::prompts::Refused::NotGrantable) => {
                 return Err(Error::InvalidArguments(format!(
@@ -378,7 +421,9 @@ pub(crate) fn answer(broker: &Broker, id: u64, word: &str) -> Result<()> {
                 .grants
                 .add(&question.subject, &question.need, verdict, scope, now)
                 .map_err(|e| {
-                    Error::Failed(format!("the answer could not be kept: {e}; answer once or deny"))
+                    Error::Failed(format!(
+                        "the answer could not be kept: {e}; answer once or deny"
+                    ))
                 })?;
         }
         permissions.prompts.close(id, answer)
@@ -388,7 +433,12 @@ pub(crate) fn answer(broker: &Broker, id: u64, word: &str) -> Result<()> {
 }
 
 fn question_tool(prompts: &crate::prompts::Prompts, id: u64) -> String {
-    prompts.pending().into_iter().find(|r| r.id == id).map(|r| r.tool).unwrap_or_default()
+    prompts
+        .pending()
+        .into_iter()
+        .find(|r| r.id == id)
+        .map(|r| r.tool)
+        .unwrap_or_default()
 }
 
 /// Makes sure, off the async threads, that the audit row will fit.
@@ -397,7 +447,9 @@ async fn reserve(broker: &Arc<Broker>) -> Result<()> {
     match tokio::task::spawn_blocking(move || lock(&log).reserve()).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(e)) => Err(Error::Failed(format!("nothing was done: {e}"))),
-        Err(e) => Err(Error::Failed(format!("nothing was done: the audit log failed: {e}"))),
+        Err(e) => Err(Error::Failed(format!(
+            "nothing was done: the audit log failed: {e}"
+        ))),
     }
 }
 
@@ -410,11 +462,15 @@ async fn record(broker: &Arc<Broker>, row: Row) -> Result<()> {
         Ok(Ok(())) => Ok(()),
         Ok(Err(e)) => {
             warn!("{e}");
-            Err(Error::Failed(format!("the result of {tool} is withheld: {e}")))
+            Err(Error::Failed(format!(
+                "the result of {tool} is withheld: {e}"
+            )))
         }
         Err(e) => {
             error!("writing the audit log panicked: {e}");
-            Err(Error::Failed(format!("the result of {tool} is withheld: the audit log failed")))
+            Err(Error::Failed(format!(
+                "the result of {tool} is withheld: the audit log failed"
+            )))
         }
     }
 }
@@ -422,7 +478,9 @@ async fn record(broker: &Arc<Broker>, row: Row) -> Result<()> {
 /// The text of an error without its bus name.
 pub(crate) fn text_of(error: &Error) -> String {
     use zbus::DBusError;
-    error.description().map_or_else(|| error.to_string(), str::to_owned)
+    error
+        .description()
+        .map_or_else(|| error.to_string(), str::to_owned)
 }
 
 /// A tool name as it came, short enough for a log.

@@ -66,9 +66,20 @@ impl WallClock {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
     Requested(Request),
-    Resolved { id: u64, decision: &'static str },
-    Replied { agent: String, in_reply_to: u64, text: String },
-    State { agent: String, state: String, detail: String },
+    Resolved {
+        id: u64,
+        decision: &'static str,
+    },
+    Replied {
+        agent: String,
+        in_reply_to: u64,
+        text: String,
+    },
+    State {
+        agent: String,
+        state: String,
+        detail: String,
+    },
 }
 
 /// Grants and open questions: they change together.
@@ -115,7 +126,10 @@ impl Broker {
             settings,
             clock: WallClock,
             catalogue: Catalogue::builtin(),
-            permissions: Mutex::new(Permissions { grants, prompts: Prompts::default() }),
+            permissions: Mutex::new(Permissions {
+                grants,
+                prompts: Prompts::default(),
+            }),
             audit: Arc::new(Mutex::new(audit)),
             agents: tokio::sync::Mutex::default(),
             spawner,
@@ -142,10 +156,16 @@ impl Broker {
     /// Asks the model for a plan that uses only this agent's tools.
     pub(crate) async fn plan(&self, session: &Session, request: &str) -> Result<String> {
         let manifest = &session.agent.manifest;
-        let tools: Vec<&str> = self.catalogue.names().filter(|t| manifest.may_call(t)).collect();
+        let tools: Vec<&str> = self
+            .catalogue
+            .names()
+            .filter(|t| manifest.may_call(t))
+            .collect();
         if tools.is_empty() {
             // An empty list would mean all of them.
-            return Err(Error::InvalidArguments("this agent has no tools to plan with".to_owned()));
+            return Err(Error::InvalidArguments(
+                "this agent has no tools to plan with".to_owned(),
+            ));
         }
         let bus = self.system_bus().await.ok_or_else(|| {
             Error::Unavailable("the system bus cannot be reached, so there is no model".to_owned())
@@ -156,7 +176,10 @@ impl Broker {
         let answer = tokio::time::timeout(PLAN_TIME, ai.plan(request, &tools_json, &context))
             .await
             .map_err(|_| {
-                Error::TimedOut(format!("the model did not answer in {} s", PLAN_TIME.as_secs()))
+                Error::TimedOut(format!(
+                    "the model did not answer in {} s",
+                    PLAN_TIME.as_secs()
+                ))
             })?;
         let text = match answer {
             Ok(text) => text,
@@ -177,12 +200,19 @@ impl Broker {
 
     pub(crate) fn resolved(&self, closed: &[Closed]) {
         for c in closed {
-            self.emit(Event::Resolved { id: c.id, decision: c.answer.as_str() });
+            self.emit(Event::Resolved {
+                id: c.id,
+                decision: c.answer.as_str(),
+            });
         }
     }
 
     pub(crate) fn replied(&self, agent: &str, in_reply_to: u64, text: String) {
-        self.emit(Event::Replied { agent: agent.to_owned(), in_reply_to, text });
+        self.emit(Event::Replied {
+            agent: agent.to_owned(),
+            in_reply_to,
+            text,
+        });
     }
 
     pub(crate) fn state(&self, agent: &str, state: &str, detail: &str) {

@@ -30,7 +30,12 @@ struct File {
 
 impl Default for File {
     fn default() -> Self {
-        Self { version: VERSION, next_id: 1, grants: Vec::new(), installed: BTreeMap::new() }
+        Self {
+            version: VERSION,
+            next_id: 1,
+            grants: Vec::new(),
+            installed: BTreeMap::new(),
+        }
     }
 }
 
@@ -60,7 +65,13 @@ impl GrantStore {
                 Err(reason) => (File::default(), Some(move_aside(path, &reason))),
             },
         };
-        (Self { path: path.to_owned(), file }, warning)
+        (
+            Self {
+                path: path.to_owned(),
+                file,
+            },
+            warning,
+        )
     }
 
     /// Every grant and standing refusal, oldest first.
@@ -123,7 +134,8 @@ impl GrantStore {
         now_ms: u64,
     ) -> Result<(), argos_config::Error> {
         let mut next = self.file.clone();
-        next.grants.retain(|g| g.agent != subject.agent || g.agent_hash == subject.hash);
+        next.grants
+            .retain(|g| g.agent != subject.agent || g.agent_hash == subject.hash);
         let mut changed = next.grants.len() != self.file.grants.len();
         // Stale grants match no subject any more; dropping them cannot wait for the disk.
         self.file.grants = next.grants.clone();
@@ -142,10 +154,15 @@ impl GrantStore {
                     created_ms: now_ms,
                 });
             }
-            next.installed.insert(subject.agent.clone(), subject.hash.clone());
+            next.installed
+                .insert(subject.agent.clone(), subject.hash.clone());
             changed = true;
         }
-        if changed { self.replace(next, true) } else { Ok(()) }
+        if changed {
+            self.replace(next, true)
+        } else {
+            Ok(())
+        }
     }
 
     fn replace(&mut self, next: File, lasting: bool) -> Result<(), argos_config::Error> {
@@ -171,7 +188,11 @@ fn parse(bytes: &[u8]) -> Result<File, String> {
     if file.version != VERSION {
         return Err(format!("version {} is not {VERSION}", file.version));
     }
-    if file.grants.iter().any(|g| g.scope == Scope::Session || g.id >= file.next_id) {
+    if file
+        .grants
+        .iter()
+        .any(|g| g.scope == Scope::Session || g.id >= file.next_id)
+    {
         return Err("it holds a grant that was never written by this program".to_owned());
     }
     Ok(file)
@@ -195,11 +216,17 @@ mod tests {
     use proptest::prelude::*;
 
     fn subject(hash: &str) -> Subject {
-        Subject { agent: "steward".into(), hash: hash.into() }
+        Subject {
+            agent: "steward".into(),
+            hash: hash.into(),
+        }
     }
 
     fn need(resource: &str) -> Need {
-        Need { action: "read".into(), resource: resource.into() }
+        Need {
+            action: "read".into(),
+            resource: resource.into(),
+        }
     }
 
     #[test]
@@ -208,9 +235,15 @@ mod tests {
         let path = dir.path().join("grants.json");
         let (mut store, warning) = GrantStore::open(&path);
         assert!(warning.is_none());
-        store.add(&subject("h"), &need("/a"), Verdict::Allow, Scope::Always, 5).unwrap();
-        store.add(&subject("h"), &need("/b"), Verdict::Deny, Scope::Session, 6).unwrap();
-        store.add(&subject("h"), &need("/c"), Verdict::Deny, Scope::Always, 7).unwrap();
+        store
+            .add(&subject("h"), &need("/a"), Verdict::Allow, Scope::Always, 5)
+            .unwrap();
+        store
+            .add(&subject("h"), &need("/b"), Verdict::Deny, Scope::Session, 6)
+            .unwrap();
+        store
+            .add(&subject("h"), &need("/c"), Verdict::Deny, Scope::Always, 7)
+            .unwrap();
         assert_eq!(store.all().len(), 3);
         let (again, _) = GrantStore::open(&path);
         let kept: Vec<&str> = again.all().iter().map(|g| g.resource.as_str()).collect();
@@ -238,7 +271,10 @@ mod tests {
         let id = store.all()[0].id;
         assert!(store.revoke(id).unwrap());
         store.admit(&subject("h1"), &[need("notes")], 2).unwrap();
-        assert!(store.all().is_empty(), "what was taken back stays taken back");
+        assert!(
+            store.all().is_empty(),
+            "what was taken back stays taken back"
+        );
         store.admit(&subject("h2"), &[need("notes")], 3).unwrap();
         assert_eq!(store.all().len(), 1, "a new content is a new installation");
         store.admit(&subject("h3"), &[], 4).unwrap();
@@ -268,7 +304,10 @@ mod tests {
         ids.sort_unstable();
         ids.dedup();
         assert_eq!(ids.len(), count, "numbers are unique");
-        assert!(ids.iter().all(|id| *id < store.file.next_id), "numbers are never given twice");
+        assert!(
+            ids.iter().all(|id| *id < store.file.next_id),
+            "numbers are never given twice"
+        );
     }
 
     proptest! {

@@ -71,7 +71,10 @@ pub(crate) async fn start(broker: &Arc<Broker>, folder: &Path) -> Result<()> {
     let name = agent.manifest.name.clone();
     let connected = {
         let mut agents = broker.agents.lock().await;
-        if agents.get(&name).is_some_and(|slot| !slot.task.is_finished()) {
+        if agents
+            .get(&name)
+            .is_some_and(|slot| !slot.task.is_finished())
+        {
             return Ok(());
         }
         let (stop, stopped) = watch::channel(false);
@@ -84,13 +87,22 @@ pub(crate) async fn start(broker: &Arc<Broker>, folder: &Path) -> Result<()> {
             current: Arc::clone(&current),
             stopped,
         };
-        agents.insert(name.clone(), Slot { stop, current, task: tokio::spawn(life.run(first)) });
+        agents.insert(
+            name.clone(),
+            Slot {
+                stop,
+                current,
+                task: tokio::spawn(life.run(first)),
+            },
+        );
         connected
     };
     match connected.await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(reason)) => Err(Error::Failed(format!("{name} did not start: {reason}"))),
-        Err(_) => Err(Error::Failed(format!("{name} was stopped before it was up"))),
+        Err(_) => Err(Error::Failed(format!(
+            "{name} was stopped before it was up"
+        ))),
     }
 }
 
@@ -134,7 +146,13 @@ pub(crate) async fn deliver(broker: &Broker, name: &str, message: Inbound) -> Re
 
 /// Ends every agent, when the broker ends in order.
 pub(crate) async fn stop_all(broker: &Broker) {
-    let slots: Vec<Slot> = broker.agents.lock().await.drain().map(|(_, slot)| slot).collect();
+    let slots: Vec<Slot> = broker
+        .agents
+        .lock()
+        .await
+        .drain()
+        .map(|(_, slot)| slot)
+        .collect();
     for slot in &slots {
         slot.stop.send_replace(true);
     }
@@ -200,10 +218,16 @@ impl Life {
     async fn back_off(&self, quick_ends: u32, reason: &str) -> bool {
         warn!("{} ended: {reason}", self.name);
         if quick_ends >= MAX_QUICK_ENDS {
-            self.state("failed", &format!("ended {quick_ends} times in a row: {reason}"));
+            self.state(
+                "failed",
+                &format!("ended {quick_ends} times in a row: {reason}"),
+            );
             return false;
         }
-        self.state("starting", &format!("it ended ({reason}) and is started again"));
+        self.state(
+            "starting",
+            &format!("it ended ({reason}) and is started again"),
+        );
         let wait = (FIRST_BACKOFF * 2u32.pow(quick_ends - 1)).min(MAX_BACKOFF);
         let again = tokio::select! {
             () = tokio::time::sleep(wait) => true,
@@ -236,7 +260,10 @@ impl Life {
             Err(e) => return End::NotStarted(e.what),
         };
         let session = Arc::new(Session::new(agent));
-        let link = Link { broker: Arc::clone(&self.broker), session: Arc::clone(&session) };
+        let link = Link {
+            broker: Arc::clone(&self.broker),
+            session: Arc::clone(&session),
+        };
         let connecting = async {
             let socket = AgentSocket::new(started.socket).map_err(zbus::Error::from)?;
             Builder::socket(socket)
@@ -297,16 +324,29 @@ impl Life {
     async fn prepare(&self) -> Result<(spawn::Launch, Agent)> {
         let agent = load(self.folder.clone()).await?;
         let settings = &self.broker.settings;
-        let subject =
-            Subject { agent: agent.manifest.name.clone(), hash: agent.hash.clone() };
+        let subject = Subject {
+            agent: agent.manifest.name.clone(),
+            hash: agent.hash.clone(),
+        };
         let from_system = self.folder.parent() == Some(settings.shipped.as_path());
-        let shipped = if from_system { &agent.manifest.permissions[..] } else { &[] };
+        let shipped = if from_system {
+            &agent.manifest.permissions[..]
+        } else {
+            &[]
+        };
         let now = self.broker.clock.now_ms();
-        if let Err(e) = lock(&self.broker.permissions).grants.admit(&subject, shipped, now) {
+        if let Err(e) = lock(&self.broker.permissions)
+            .grants
+            .admit(&subject, shipped, now)
+        {
             // It starts without; the person is asked instead.
             warn!("{e}");
         }
-        let workspace = settings.state.join("agents").join(&self.name).join("workspace");
+        let workspace = settings
+            .state
+            .join("agents")
+            .join(&self.name)
+            .join("workspace");
         std::fs::create_dir_all(&workspace)
             .map_err(|e| Error::Failed(format!("{}: cannot be made: {e}", workspace.display())))?;
         let launch = sandbox::agent(&agent, &settings.programs, &workspace, false)

@@ -31,7 +31,9 @@ impl Link {
             .catalogue
             .iter()
             .filter(|t| manifest.may_call(t.name()))
-            .map(|t| json!({"name": t.name(), "description": t.description(), "schema": t.schema()}))
+            .map(
+                |t| json!({"name": t.name(), "description": t.description(), "schema": t.schema()}),
+            )
             .collect();
         Ok(json!({
             "name": manifest.name,
@@ -68,12 +70,13 @@ impl Link {
     async fn reply(&self, in_reply_to: u64, text: String) -> Result<()> {
         match self.session.take_reply(in_reply_to, &text) {
             Ok(()) => {
-                self.broker.replied(&self.session.subject.agent, in_reply_to, text);
+                self.broker
+                    .replied(&self.session.subject.agent, in_reply_to, text);
                 Ok(())
             }
-            Err(ReplyRefused::TooLong) => {
-                Err(Error::LimitReached(format!("a reply may have {MAX_REPLY} bytes")))
-            }
+            Err(ReplyRefused::TooLong) => Err(Error::LimitReached(format!(
+                "a reply may have {MAX_REPLY} bytes"
+            ))),
             Err(ReplyRefused::TooOften) => Err(Error::LimitReached(
                 "an agent may speak up on its own twice a minute".to_owned(),
             )),
@@ -90,7 +93,8 @@ impl Link {
             ));
         }
         if let Some(status) = self.session.says(&state, &detail) {
-            self.broker.state(&self.session.subject.agent, &status.state, &status.detail);
+            self.broker
+                .state(&self.session.subject.agent, &status.state, &status.detail);
         }
         Ok(())
     }
@@ -98,7 +102,9 @@ impl Link {
     async fn next_message(&self) -> Result<(u64, String, String)> {
         match self.session.next_message().await {
             Some(m) => Ok((m.id, m.from, m.text)),
-            None => Err(Error::LimitReached("one NextMessage may wait at a time".to_owned())),
+            None => Err(Error::LimitReached(
+                "one NextMessage may wait at a time".to_owned(),
+            )),
         }
     }
 }

@@ -36,7 +36,10 @@ async fn main() -> anyhow::Result<()> {
     match arguments.command {
         None => argos_broker::serve(&arguments.options).await,
         Some(Command::ProbeSandbox { agent }) => {
-            println!("{}", argos_broker::probe_sandbox(&arguments.options, &agent).await?);
+            println!(
+                "{}",
+                argos_broker::probe_sandbox(&arguments.options, &agent).await?
+            );
             Ok(())
         }
     }

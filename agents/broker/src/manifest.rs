@@ -74,7 +74,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { memory: "256M".to_owned(), tasks: 32, cpu: "100%".to_owned() }
+        Self {
+            memory: "256M".to_owned(),
+            tasks: 32,
+            cpu: "100%".to_owned(),
+        }
     }
 }
 
@@ -129,14 +133,22 @@ pub fn load(folder: &Path) -> Result<Agent, Error> {
     // no grants that the newer one should not have.
     let hash = hash_folder(folder)?;
     let manifest: Manifest = argos_config::load(&file)?;
-    let wrong = |what: String| Err(Error::Wrong { file: file.clone(), what });
+    let wrong = |what: String| {
+        Err(Error::Wrong {
+            file: file.clone(),
+            what,
+        })
+    };
     if !name_is_valid(&manifest.name) {
         return wrong(format!(
             "name `{}` must be 1 to 32 small letters, digits or `-`, beginning with a letter",
             manifest.name
         ));
     }
-    if folder.file_name().is_some_and(|n| n != manifest.name.as_str()) {
+    if folder
+        .file_name()
+        .is_some_and(|n| n != manifest.name.as_str())
+    {
         return wrong(format!(
             "name `{}` differs from the folder's; rename one of them",
             manifest.name
@@ -152,19 +164,27 @@ pub fn load(folder: &Path) -> Result<Agent, Error> {
         match argv.first() {
             None => return wrong("code: command needs a program".to_owned()),
             Some(p) if p.starts_with('/') || p.split('/').any(|c| c == "..") => {
-                return wrong(format!("code: `{p}` must be a program inside the agent's folder"));
+                return wrong(format!(
+                    "code: `{p}` must be a program inside the agent's folder"
+                ));
             }
             Some(_) => {}
         }
     }
-    Ok(Agent { manifest, folder: folder.to_owned(), hash })
+    Ok(Agent {
+        manifest,
+        folder: folder.to_owned(),
+        hash,
+    })
 }
 
 impl Manifest {
     /// Whether the agent may call `tool` at all.
     pub fn may_call(&self, tool: &str) -> bool {
         self.tools.iter().any(|t| match t.strip_suffix(".*") {
-            Some(area) => tool.strip_prefix(area).is_some_and(|rest| rest.starts_with('.')),
+            Some(area) => tool
+                .strip_prefix(area)
+                .is_some_and(|rest| rest.starts_with('.')),
             None => t == tool,
         })
     }
@@ -174,14 +194,19 @@ impl Manifest {
 pub fn name_is_valid(name: &str) -> bool {
     name.len() <= 32
         && name.starts_with(|c: char| c.is_ascii_lowercase())
-        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
 fn hash_folder(folder: &Path) -> Result<String, Error> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(at) = folders.pop() {
-        let unreadable = |source| Error::Unreadable { path: at.clone(), source };
+        let unreadable = |source| Error::Unreadable {
+            path: at.clone(),
+            source,
+        };
         for entry in std::fs::read_dir(&at).map_err(unreadable)? {
             let entry = entry.map_err(unreadable)?;
             let kind = entry.file_type().map_err(unreadable)?;
@@ -202,10 +227,20 @@ fn hash_folder(folder: &Path) -> Result<String, Error> {
     let mut hasher = blake3::Hasher::new();
     let mut total = 0;
     for (path, kind) in files {
-        let unreadable = |source| Error::Unreadable { path: path.clone(), source };
-        let name = path.strip_prefix(folder).unwrap_or(&path).as_os_str().as_encoded_bytes();
+        let unreadable = |source| Error::Unreadable {
+            path: path.clone(),
+            source,
+        };
+        let name = path
+            .strip_prefix(folder)
+            .unwrap_or(&path)
+            .as_os_str()
+            .as_encoded_bytes();
         let content = if kind.is_symlink() {
-            std::fs::read_link(&path).map_err(unreadable)?.into_os_string().into_encoded_bytes()
+            std::fs::read_link(&path)
+                .map_err(unreadable)?
+                .into_os_string()
+                .into_encoded_bytes()
         } else if kind.is_file() {
             total += std::fs::metadata(&path).map_err(unreadable)?.len();
             if total > MAX_BYTES {
@@ -258,23 +293,34 @@ mod tests {
     fn a_mistyped_key_is_named_with_its_line() {
         let (_dir, folder) = agent("name: steward\ntitle: Steward\ntolls: [files.list]\n");
         let message = load(&folder).unwrap_err().to_string();
-        assert!(message.contains("agent.yaml:3:") && message.contains("`tools`"), "{message}");
+        assert!(
+            message.contains("agent.yaml:3:") && message.contains("`tools`"),
+            "{message}"
+        );
     }
 
     #[test]
     fn tools_are_names_or_areas() {
-        let (_dir, folder) =
-            agent("name: steward\ntitle: S\ntools: ['files.*', system.info]\ncode: {command: [run]}\n");
+        let (_dir, folder) = agent(
+            "name: steward\ntitle: S\ntools: ['files.*', system.info]\ncode: {command: [run]}\n",
+        );
         let m = load(&folder).unwrap().manifest;
         assert!(m.may_call("files.read") && m.may_call("system.info"));
-        assert!(!m.may_call("filesystem.read") && !m.may_call("files") && !m.may_call("system.halt"));
+        assert!(
+            !m.may_call("filesystem.read") && !m.may_call("files") && !m.may_call("system.halt")
+        );
         assert_eq!(m.code, Code::Command(vec!["run".into()]));
     }
 
     #[test]
     fn a_program_outside_the_folder_is_refused() {
         let (_dir, folder) = agent("name: steward\ntitle: S\ncode: {command: [../../bin/sh]}\n");
-        assert!(load(&folder).unwrap_err().to_string().contains("inside the agent's folder"));
+        assert!(
+            load(&folder)
+                .unwrap_err()
+                .to_string()
+                .contains("inside the agent's folder")
+        );
     }
 
     #[test]

@@ -113,7 +113,10 @@ impl Grant {
     }
 
     fn word(&self) -> By {
-        By::Grant { id: self.id, resource: self.resource.clone() }
+        By::Grant {
+            id: self.id,
+            resource: self.resource.clone(),
+        }
     }
 }
 
@@ -189,7 +192,9 @@ pub fn covers(granted: &str, wanted: &str) -> bool {
         return true;
     }
     granted.starts_with('/')
-        && wanted.strip_prefix(granted).is_some_and(|rest| rest.starts_with('/'))
+        && wanted
+            .strip_prefix(granted)
+            .is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// Whether a resource can be reasoned about: not empty, no control characters; a path is absolute
@@ -210,11 +215,17 @@ mod tests {
     use proptest::prelude::*;
 
     fn subject() -> Subject {
-        Subject { agent: "steward".into(), hash: "h1".into() }
+        Subject {
+            agent: "steward".into(),
+            hash: "h1".into(),
+        }
     }
 
     fn need(action: &str, resource: &str) -> Need {
-        Need { action: action.into(), resource: resource.into() }
+        Need {
+            action: action.into(),
+            resource: resource.into(),
+        }
     }
 
     fn grant(id: u64, resource: &str, verdict: Verdict) -> Grant {
@@ -258,8 +269,14 @@ mod tests {
         other.hash = "h2".into();
         let grants = [grant(1, "/home/a", Verdict::Allow)];
         let n = need("read", "/home/a");
-        assert_eq!(decide(&grants, &subject(), &n, Fallback::Ask), Decision::Allow(grants[0].word()));
-        assert_eq!(decide(&grants, &other, &n, Fallback::Ask), Decision::Ask { grantable: true });
+        assert_eq!(
+            decide(&grants, &subject(), &n, Fallback::Ask),
+            Decision::Allow(grants[0].word())
+        );
+        assert_eq!(
+            decide(&grants, &other, &n, Fallback::Ask),
+            Decision::Ask { grantable: true }
+        );
     }
 
     #[test]
@@ -305,13 +322,20 @@ mod tests {
     }
 
     fn fallback() -> impl Strategy<Value = Fallback> {
-        prop_oneof![Just(Fallback::Allow), Just(Fallback::Ask), Just(Fallback::Confirm)]
+        prop_oneof![
+            Just(Fallback::Allow),
+            Just(Fallback::Ask),
+            Just(Fallback::Confirm)
+        ]
     }
 
     /// The rule once more, written the slow way: by path components instead of text.
     fn beneath(granted: &str, wanted: &str) -> bool {
         let parts = |p: &str| -> Vec<String> {
-            p.split('/').filter(|s| !s.is_empty()).map(str::to_owned).collect()
+            p.split('/')
+                .filter(|s| !s.is_empty())
+                .map(str::to_owned)
+                .collect()
         };
         let (g, w) = (parts(granted), parts(wanted));
         !g.iter().chain(&w).any(|p| p == "..") && w.starts_with(&g)

@@ -55,9 +55,15 @@ impl Answer {
 
     /// Reads what a person can answer; `expired` and `cancelled` are not among it.
     pub fn from_person(word: &str) -> Option<Self> {
-        [Self::Once, Self::Session, Self::Always, Self::Deny, Self::Never]
-            .into_iter()
-            .find(|a| a.as_str() == word)
+        [
+            Self::Once,
+            Self::Session,
+            Self::Always,
+            Self::Deny,
+            Self::Never,
+        ]
+        .into_iter()
+        .find(|a| a.as_str() == word)
     }
 
     /// Whether the call goes ahead.
@@ -146,7 +152,11 @@ impl Prompts {
             })
         {
             same.waiters.push(sender);
-            return Ok(Asked { id: same.request.id, show: None, answer });
+            return Ok(Asked {
+                id: same.request.id,
+                show: None,
+                answer,
+            });
         }
         let mine = self
             .waiting
@@ -169,8 +179,16 @@ impl Prompts {
             asked_ms: now_ms,
             expires_ms: now_ms + limit_ms,
         };
-        self.waiting.push(Waiting { request: request.clone(), question, waiters: vec![sender] });
-        Ok(Asked { id: self.last_id, show: Some(request), answer })
+        self.waiting.push(Waiting {
+            request: request.clone(),
+            question,
+            waiters: vec![sender],
+        });
+        Ok(Asked {
+            id: self.last_id,
+            show: Some(request),
+            answer,
+        })
     }
 
     /// What waits, oldest first.
@@ -183,8 +201,11 @@ impl Prompts {
     /// # Errors
     /// See [`Refused`].
     pub fn check(&self, id: u64, answer: Answer) -> Result<&Question, Refused> {
-        let waiting =
-            self.waiting.iter().find(|w| w.request.id == id).ok_or(Refused::Unknown)?;
+        let waiting = self
+            .waiting
+            .iter()
+            .find(|w| w.request.id == id)
+            .ok_or(Refused::Unknown)?;
         if !waiting.question.grantable && matches!(answer, Answer::Session | Answer::Always) {
             return Err(Refused::NotGrantable);
         }
@@ -201,12 +222,14 @@ impl Prompts {
         let settled = first.question.clone();
         let mut closing = vec![first];
         if matches!(answer, Answer::Session | Answer::Always | Answer::Never) {
-            let (same, rest) = std::mem::take(&mut self.waiting).into_iter().partition(|w| {
-                w.question.subject == settled.subject
-                    && w.question.need.action == settled.need.action
-                    && covers(&settled.need.resource, &w.question.need.resource)
-                    && (w.question.grantable || answer == Answer::Never)
-            });
+            let (same, rest) = std::mem::take(&mut self.waiting)
+                .into_iter()
+                .partition(|w| {
+                    w.question.subject == settled.subject
+                        && w.question.need.action == settled.need.action
+                        && covers(&settled.need.resource, &w.question.need.resource)
+                        && (w.question.grantable || answer == Answer::Never)
+                });
             self.waiting = rest;
             closing.extend::<Vec<Waiting>>(same);
         }
@@ -217,7 +240,11 @@ impl Prompts {
                     // A waiter that left does not want to know.
                     let _ = waiter.send(answer);
                 }
-                Closed { question: w.question, id: w.request.id, answer }
+                Closed {
+                    question: w.question,
+                    id: w.request.id,
+                    answer,
+                }
             })
             .collect()
     }
@@ -232,7 +259,10 @@ impl Prompts {
                 w.waiters.is_empty().then_some(w.request.id)
             })
             .collect();
-        forsaken.into_iter().flat_map(|id| self.close(id, Answer::Cancelled)).collect()
+        forsaken
+            .into_iter()
+            .flat_map(|id| self.close(id, Answer::Cancelled))
+            .collect()
     }
 }
 
@@ -242,11 +272,17 @@ mod tests {
 
     fn question(path: &str) -> Question {
         Question {
-            subject: Subject { agent: "steward".into(), hash: "h".into() },
+            subject: Subject {
+                agent: "steward".into(),
+                hash: "h".into(),
+            },
             title: "Steward".into(),
             tool: "files.list".into(),
             arguments: format!("{{\"path\":\"{path}\"}}"),
-            need: Need { action: "read".into(), resource: path.into() },
+            need: Need {
+                action: "read".into(),
+                resource: path.into(),
+            },
             summary: format!("List {path}"),
             grantable: true,
         }
@@ -262,17 +298,26 @@ mod tests {
         assert_eq!(prompts.close(a.id, Answer::Once).len(), 1);
         assert_eq!(a.answer.try_recv(), Ok(Answer::Once));
         assert_eq!(b.answer.try_recv(), Ok(Answer::Once));
-        assert_eq!(prompts.check(a.id, Answer::Once).unwrap_err(), Refused::Unknown);
+        assert_eq!(
+            prompts.check(a.id, Answer::Once).unwrap_err(),
+            Refused::Unknown
+        );
     }
 
     #[test]
     fn a_confirmation_is_never_shared_nor_kept() {
         let mut prompts = Prompts::default();
-        let confirm = Question { grantable: false, ..question("/a") };
+        let confirm = Question {
+            grantable: false,
+            ..question("/a")
+        };
         let a = prompts.ask(confirm.clone(), 0, 60_000).unwrap();
         let b = prompts.ask(confirm, 0, 60_000).unwrap();
         assert_ne!(a.id, b.id);
-        assert_eq!(prompts.check(a.id, Answer::Always).unwrap_err(), Refused::NotGrantable);
+        assert_eq!(
+            prompts.check(a.id, Answer::Always).unwrap_err(),
+            Refused::NotGrantable
+        );
         assert!(prompts.check(a.id, Answer::Never).is_ok());
     }
 

@@ -44,10 +44,15 @@ impl Options {
         let answer_time = Duration::try_from_secs_f64(self.answer_time)
             .context("--answer-time must be a number of seconds")?;
         Ok(Settings {
-            state: self.state.clone().unwrap_or_else(|| home.join(".local/state/argos")),
+            state: self
+                .state
+                .clone()
+                .unwrap_or_else(|| home.join(".local/state/argos")),
             home,
             shipped: self.agents.clone(),
-            programs: Programs { folder: self.programs.clone() },
+            programs: Programs {
+                folder: self.programs.clone(),
+            },
             answer_time,
             tool_time: call::TOOL_TIME,
         })
@@ -109,7 +114,11 @@ pub async fn probe_sandbox(options: &Options, name: &str) -> anyhow::Result<Stri
         .map(|f| f.join(name))
         .find(|f| manifest::name_is_valid(name) && f.is_dir())
         .with_context(|| {
-            format!("no agent `{name}` in {} or {}", settings.shipped.display(), own.display())
+            format!(
+                "no agent `{name}` in {} or {}",
+                settings.shipped.display(),
+                own.display()
+            )
         })?;
     let agent = manifest::load(&folder)?;
     let workspace = settings.state.join("agents").join(name).join("workspace");
@@ -130,7 +139,10 @@ pub async fn probe_sandbox(options: &Options, name: &str) -> anyhow::Result<Stri
     spawn::stop(&spawner, &unit).await;
     match text {
         Ok(text) if !text.trim().is_empty() => Ok(text),
-        Ok(_) => bail!("the sandbox was not entered: {}", started.words.last("without a word").await),
+        Ok(_) => bail!(
+            "the sandbox was not entered: {}",
+            started.words.last("without a word").await
+        ),
         Err(e) => bail!("the probe did not answer: {e}"),
     }
 }

@@ -60,7 +60,8 @@ pub fn agent(
     spec = add(spec, workspace, WORKSPACE, Access::Write);
     spec.working_directory = WORKSPACE.into();
     spec.hostname = Some(manifest.name.clone());
-    spec.environment.insert("HOME".to_owned(), WORKSPACE.to_owned());
+    spec.environment
+        .insert("HOME".to_owned(), WORKSPACE.to_owned());
     spec.limits.processes = Some(u64::from(manifest.limits.tasks).max(8));
     let suffix = if probe { "-probe" } else { "" };
     Ok(Launch {
@@ -97,31 +98,54 @@ fn least(mut spec: Spec, program: &Path) -> Spec {
         .map(PathBuf::from)
         .filter(|p| p.exists())
         .chain([program.to_owned()])
-        .map(|source| Bind { source, target: None, access: Access::Execute })
+        .map(|source| Bind {
+            source,
+            target: None,
+            access: Access::Execute,
+        })
         .collect();
-    root.symlinks.retain(|link, _| link.starts_with("/lib") || link.starts_with("/lib64"));
-    debug_assert!(root.proc != Proc::Full, "agents see only their own processes");
+    root.symlinks
+        .retain(|link, _| link.starts_with("/lib") || link.starts_with("/lib64"));
+    debug_assert!(
+        root.proc != Proc::Full,
+        "agents see only their own processes"
+    );
     spec
 }
 
 fn add(mut spec: Spec, source: &Path, inside: &str, access: Access) -> Spec {
-    let bind = Bind { source: source.to_owned(), target: Some(inside.into()), access };
+    let bind = Bind {
+        source: source.to_owned(),
+        target: Some(inside.into()),
+        access,
+    };
     spec.root.get_or_insert_with(Root::default).binds.push(bind);
     spec
 }
 
 fn limits(agent: &Agent) -> Result<Limits, Error> {
     let wanted = &agent.manifest.limits;
-    let wrong = |what: String| Error::Wrong { file: agent.folder.join("agent.yaml"), what };
+    let wrong = |what: String| Error::Wrong {
+        file: agent.folder.join("agent.yaml"),
+        what,
+    };
     let memory = bytes(&wanted.memory).ok_or_else(|| {
-        wrong(format!("limits: memory `{}` is no size; write `256M` or `1G`", wanted.memory))
+        wrong(format!(
+            "limits: memory `{}` is no size; write `256M` or `1G`",
+            wanted.memory
+        ))
     })?;
     let cpu = wanted
         .cpu
         .strip_suffix('%')
         .and_then(|n| n.trim().parse::<u32>().ok())
         .filter(|n| (1..=10_000).contains(n))
-        .ok_or_else(|| wrong(format!("limits: cpu `{}` is no share; write `50%`", wanted.cpu)))?;
+        .ok_or_else(|| {
+            wrong(format!(
+                "limits: cpu `{}` is no share; write `50%`",
+                wanted.cpu
+            ))
+        })?;
     Ok(Limits {
         memory_bytes: Some(memory),
         tasks: Some(wanted.tasks.max(8)),
@@ -139,7 +163,11 @@ fn bytes(text: &str) -> Option<u64> {
         'G' => (&text[..text.len() - 1], 30),
         _ => (text, 0),
     };
-    number.parse::<u64>().ok()?.checked_mul(1 << shift).filter(|n| *n >= 1 << 20)
+    number
+        .parse::<u64>()
+        .ok()?
+        .checked_mul(1 << shift)
+        .filter(|n| *n >= 1 << 20)
 }
 
 #[cfg(test)]
@@ -153,7 +181,9 @@ mod tests {
 
     #[test]
     fn steward_gets_libraries_one_program_and_its_workspace() {
-        let programs = Programs { folder: "/usr/bin".into() };
+        let programs = Programs {
+            folder: "/usr/bin".into(),
+        };
         let launch = agent(&steward(), &programs, Path::new("/home/x/w"), false).unwrap();
         launch.spec.check().unwrap();
         let root = launch.spec.root.unwrap();

@@ -75,7 +75,10 @@ impl Session {
         let (outbox, inbox) = mpsc::channel(MAX_INBOX);
         let now = Instant::now();
         Self {
-            subject: Subject { agent: agent.manifest.name.clone(), hash: agent.hash.clone() },
+            subject: Subject {
+                agent: agent.manifest.name.clone(),
+                hash: agent.hash.clone(),
+            },
             agent,
             outbox,
             inbox: tokio::sync::Mutex::new(inbox),
@@ -84,7 +87,10 @@ impl Session {
             speech_pace: Mutex::new(Pace::with(10.0, 0.5, now)),
             unanswered: Mutex::new(HashSet::new()),
             said: Mutex::new(Said {
-                own: Status { state: "idle".to_owned(), detail: String::new() },
+                own: Status {
+                    state: "idle".to_owned(),
+                    detail: String::new(),
+                },
                 questions: Vec::new(),
                 shown: None,
             }),
@@ -146,7 +152,10 @@ impl Session {
             .take(MAX_DETAIL)
             .collect();
         let mut said = lock(&self.said);
-        said.own = Status { state: state.to_owned(), detail };
+        said.own = Status {
+            state: state.to_owned(),
+            detail,
+        };
         said.change()
     }
 
@@ -168,9 +177,10 @@ impl Session {
 impl Said {
     fn change(&mut self) -> Option<Status> {
         let now = match self.questions.last() {
-            Some((_, summary)) => {
-                Status { state: "waiting".to_owned(), detail: summary.clone() }
-            }
+            Some((_, summary)) => Status {
+                state: "waiting".to_owned(),
+                detail: summary.clone(),
+            },
             None => self.own.clone(),
         };
         if self.shown.as_ref() == Some(&now) {
@@ -194,5 +204,7 @@ pub enum ReplyRefused {
 
 /// Locks a mutex whose holders only do quick, panic-free things.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }

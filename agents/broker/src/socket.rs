@@ -51,7 +51,10 @@ impl Socket for AgentSocket {
     fn split(self) -> Split<LimitedReader, Writer> {
         let (read, write) = self.0.into_split();
         let reader = LimitedReader {
-            inner: Reader { stream: read, handshake_left: Some(MAX_HANDSHAKE) },
+            inner: Reader {
+                stream: read,
+                handshake_left: Some(MAX_HANDSHAKE),
+            },
             pace: Pace::new(Instant::now()),
         };
         Split::new(reader, Writer(write))
@@ -87,7 +90,9 @@ impl ReadHalf for LimitedReader {
             already_received_bytes.extend_from_slice(&part[..read]);
         }
         check_length(already_received_bytes)?;
-        self.inner.receive_message(seq, already_received_bytes, already_received_fds).await
+        self.inner
+            .receive_message(seq, already_received_bytes, already_received_fds)
+            .await
     }
 
     async fn recvmsg(&mut self, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
@@ -103,16 +108,24 @@ impl ReadHalf for LimitedReader {
 fn check_length(header: &[u8]) -> io::Result<()> {
     let number = |at: usize| -> usize {
         let bytes = [header[at], header[at + 1], header[at + 2], header[at + 3]];
-        let n = if header[0] == b'B' { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) };
+        let n = if header[0] == b'B' {
+            u32::from_be_bytes(bytes)
+        } else {
+            u32::from_le_bytes(bytes)
+        };
         n as usize
     };
     let refused = |what: String| Err(io::Error::new(io::ErrorKind::InvalidData, what));
     if !matches!(header[0], b'l' | b'B') {
         return refused("not a D-Bus message".to_owned());
     }
-    let total = number(4).saturating_add(number(12)).saturating_add(PRIMARY_HEADER);
+    let total = number(4)
+        .saturating_add(number(12))
+        .saturating_add(PRIMARY_HEADER);
     if total > MAX_MESSAGE {
-        return refused(format!("a message of {total} bytes; the limit is {MAX_MESSAGE}"));
+        return refused(format!(
+            "a message of {total} bytes; the limit is {MAX_MESSAGE}"
+        ));
     }
     Ok(())
 }
@@ -174,7 +187,12 @@ impl Pace {
 
     /// `burst` at once, then `per_second`.
     pub(crate) fn with(burst: f64, per_second: f64, now: Instant) -> Self {
-        Self { burst, per_second, tokens: burst, at: now }
+        Self {
+            burst,
+            per_second,
+            tokens: burst,
+            at: now,
+        }
     }
 
     /// Takes one token, into debt if need be; how long to wait until the debt is paid.

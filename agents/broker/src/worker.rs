@@ -38,7 +38,12 @@ impl Workers {
     pub fn new(spawner: Arc<dyn Spawner>, programs: Programs) -> Self {
         // Units of an earlier broker may still be there under the first numbers.
         let first = u64::from(std::process::id()) * 1000;
-        Self { spawner, programs, number: AtomicU64::new(first), warm: Arc::default() }
+        Self {
+            spawner,
+            programs,
+            number: AtomicU64::new(first),
+            warm: Arc::default(),
+        }
     }
 
     /// The worker, started if there is none.
@@ -62,10 +67,10 @@ impl Workers {
         }
         let launch = sandbox::worker(&self.programs, self.number.fetch_add(1, Ordering::Relaxed));
         let name = launch.name.clone();
-        let started =
-            spawn::start(&self.spawner, launch).await.map_err(|e| unavailable(&e.to_string()))?;
-        let worker =
-            Worker::new(started.socket.into()).map_err(|e| unavailable(&e.to_string()))?;
+        let started = spawn::start(&self.spawner, launch)
+            .await
+            .map_err(|e| unavailable(&e.to_string()))?;
+        let worker = Worker::new(started.socket.into()).map_err(|e| unavailable(&e.to_string()))?;
         *warm = Some(Warm {
             name,
             worker: worker.clone(),

@@ -30,11 +30,17 @@ pub struct Direct {
 impl Direct {
     /// Uses the `argos-exec` at this path.
     pub fn new(exec: PathBuf) -> Self {
-        Self { exec, running: Mutex::new(HashMap::new()) }
+        Self {
+            exec,
+            running: Mutex::new(HashMap::new()),
+        }
     }
 
     fn spawn(&self, launch: &Launch, socket: OwnedFd, errors: OwnedFd) -> Result<(), String> {
-        let spec = ExecSpec { sandbox: Some(launch.spec.to_json()), ..ExecSpec::default() };
+        let spec = ExecSpec {
+            sandbox: Some(launch.spec.to_json()),
+            ..ExecSpec::default()
+        };
         let bytes = spec.encode().map_err(|e| e.to_string())?;
         let edge = |e: rustix::io::Errno| format!("the process could not be prepared: {e}");
         let memory = rustix::fs::memfd_create(
@@ -47,7 +53,9 @@ impl Direct {
         rustix::fs::seek(&file, rustix::fs::SeekFrom::Start(0)).map_err(edge)?;
         rustix::fs::fcntl_add_seals(
             &file,
-            rustix::fs::SealFlags::WRITE | rustix::fs::SealFlags::GROW | rustix::fs::SealFlags::SHRINK,
+            rustix::fs::SealFlags::WRITE
+                | rustix::fs::SealFlags::GROW
+                | rustix::fs::SealFlags::SHRINK,
         )
         .map_err(edge)?;
         let away = |fd: &dyn AsFd| rustix::io::fcntl_dupfd_cloexec(fd.as_fd(), OUT_OF_THE_WAY);
@@ -90,14 +98,22 @@ impl Direct {
 impl Spawner for Direct {
     fn start(&self, launch: &Launch, socket: OwnedFd, errors: OwnedFd) -> Result<(), SpawnError> {
         self.spawn(launch, socket, errors)
-            .map_err(|what| SpawnError { name: launch.name.clone(), what })
+            .map_err(|what| SpawnError {
+                name: launch.name.clone(),
+                what,
+            })
     }
 
     fn stop(&self, name: &str) -> Result<(), SpawnError> {
-        let Some(pidfd) = lock(&self.running).remove(name) else { return Ok(()) };
+        let Some(pidfd) = lock(&self.running).remove(name) else {
+            return Ok(());
+        };
         match pidfd_send_signal(&pidfd, Signal::KILL) {
             Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
-            Err(e) => Err(SpawnError { name: name.to_owned(), what: format!("cannot be ended: {e}") }),
+            Err(e) => Err(SpawnError {
+                name: name.to_owned(),
+                what: format!("cannot be ended: {e}"),
+            }),
         }
     }
 }

@@ -80,12 +80,19 @@ pub struct Started {
 /// It was not started.
 pub async fn start(spawner: &Arc<dyn Spawner>, launch: Launch) -> Result<Started, SpawnError> {
     let name = launch.name.clone();
-    let failed = |what: String| SpawnError { name: name.clone(), what };
+    let failed = |what: String| SpawnError {
+        name: name.clone(),
+        what,
+    };
     let socket = |e: rustix::io::Errno| failed(format!("no socket could be made: {e}"));
     use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-    let (ours, theirs) =
-        socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
-            .map_err(socket)?;
+    let (ours, theirs) = socketpair(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )
+    .map_err(socket)?;
     let (read, write) =
         rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(socket)?;
     let words = LastWords::listen(&name, read).map_err(|e| failed(e.to_string()))?;
@@ -93,7 +100,10 @@ pub async fn start(spawner: &Arc<dyn Spawner>, launch: Launch) -> Result<Started
     tokio::task::spawn_blocking(move || spawner.start(&launch, theirs, write))
         .await
         .map_err(|e| failed(format!("starting it panicked: {e}")))??;
-    Ok(Started { socket: ours, words })
+    Ok(Started {
+        socket: ours,
+        words,
+    })
 }
 
 /// Stops a process off the async threads.
@@ -158,13 +168,18 @@ impl LastWords {
         let patience = std::time::Duration::from_millis(300);
         // Whether it closed or not, what was said so far is all there is to say.
         let _ = tokio::time::timeout(patience, closed.wait_for(|c| *c)).await;
-        lock(&self.lines).back().cloned().unwrap_or_else(|| otherwise.to_owned())
+        lock(&self.lines)
+            .back()
+            .cloned()
+            .unwrap_or_else(|| otherwise.to_owned())
     }
 }
 
 fn keep(name: &str, kept: &Mutex<VecDeque<String>>, line: &mut Vec<u8>, logged: &mut u32) {
-    let text: String =
-        String::from_utf8_lossy(line).chars().filter(|c| !c.is_control()).collect();
+    let text: String = String::from_utf8_lossy(line)
+        .chars()
+        .filter(|c| !c.is_control())
+        .collect();
     line.clear();
     if text.trim().is_empty() {
         return;

@@ -36,8 +36,10 @@ impl Supervised {
 
 impl Spawner for Supervised {
     fn start(&self, launch: &Launch, socket: OwnedFd, errors: OwnedFd) -> Result<(), SpawnError> {
-        let failed =
-            |e: argos_control::Error| SpawnError { name: launch.name.clone(), what: e.to_string() };
+        let failed = |e: argos_control::Error| SpawnError {
+            name: launch.name.clone(),
+            what: e.to_string(),
+        };
         let unit = TransientUnit {
             name: launch.name.clone(),
             description: launch.description.clone(),
@@ -56,21 +58,33 @@ impl Spawner for Supervised {
             Err(e) if e.code() == Some(ErrorCode::NotFound) => {}
             Err(e) => return Err(failed(e)),
             Ok(_) => {
-                client.stop(&launch.name).or_else(gone_is_fine).map_err(failed)?;
+                client
+                    .stop(&launch.name)
+                    .or_else(gone_is_fine)
+                    .map_err(failed)?;
                 client.wait(&launch.name).map_err(failed)?;
             }
         }
-        client.start_transient(unit, vec![socket, errors]).map_err(failed)
+        client
+            .start_transient(unit, vec![socket, errors])
+            .map_err(failed)
     }
 
     fn stop(&self, name: &str) -> Result<(), SpawnError> {
         self.client()
             .and_then(|mut client| client.stop(name))
             .or_else(gone_is_fine)
-            .map_err(|e| SpawnError { name: name.to_owned(), what: format!("cannot be stopped: {e}") })
+            .map_err(|e| SpawnError {
+                name: name.to_owned(),
+                what: format!("cannot be stopped: {e}"),
+            })
     }
 }
 
 fn gone_is_fine(e: argos_control::Error) -> argos_control::client::Result<()> {
-    if e.code() == Some(ErrorCode::NotFound) { Ok(()) } else { Err(e) }
+    if e.code() == Some(ErrorCode::NotFound) {
+        Ok(())
+    } else {
+        Err(e)
+    }
 }
