@@ -1,0 +1,280 @@
+"""Trains the head on the frozen, quantised encoder and writes `head.safetensors`.
+
+    python train.py [--requests 60000] [--epochs 8] [--fold train|all] [--out head.safetensors]
+
+The encoder's features are computed once with the very graph that is shipped (int8), so the head
+learns on what it will see. `--fold train` keeps one phrasing in seven away from training and
+calibrates on it: how sure must it be to act, how sure to ask back. README.md has the whole recipe.
+"""
+
+import argparse
+import json
+import os
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).parent
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--requests", type=int, default=60000, help="generated requests")
+    parser.add_argument("--epochs", type=float, default=8)
+    parser.add_argument("--fold", choices=["train", "all"], default="train")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--rate", type=float, default=1.2e-3, help="peak learning rate")
+    parser.add_argument("--calibrate", type=Path, help="only measure the thresholds of this head again")
+    parser.add_argument("--thresholds", type=Path, help="take the calibration from this head (for --fold all)")
+    parser.add_argument("--out", type=Path, default=HERE / "head.safetensors")
+    return parser.parse_args()
+
+
+ARGS = parse_arguments() if __name__ == "__main__" else None
+if ARGS:
+    os.environ.setdefault("XLA_FLAGS", f"--xla_cpu_multi_thread_eigen={'true' if ARGS.threads > 1 else 'false'}")
+
+import jax  # noqa: E402
+import jax.numpy as jnp  # noqa: E402
+import onnxruntime  # noqa: E402
+
+import build  # noqa: E402
+import dataset  # noqa: E402
+import graph  # noqa: E402
+import head as head_model  # noqa: E402
+import tensors  # noqa: E402
+from evaluate import Example, Labeller, Model, correct, probabilities  # noqa: E402
+
+# Dropout draws millions of bits a step: the default generator would cost more than the matrices.
+jax.config.update("jax_default_prng_impl", "unsafe_rbg")
+
+TOOL_NAMES = list(dataset.TOOLS)
+
+
+WRONG_TOOL = 0.02
+WRONG_WORDS = 0.05
+"""What acting may cost, see `calibrate`. What could do harm is confirmed by the person anyway."""
+
+
+class Features:
+    """The shipped encoder, as what the head sees."""
+
+    def __init__(self, threads: int):
+        weights, _ = tensors.load(build.wheel_model() / "model.safetensors")
+        model = graph.build(weights, None, taps=head_model.TAPS, head_heads=head_model.HEADS, quantised=True, features=True)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        self.session = onnxruntime.InferenceSession(graph.quantise(model).SerializeToString(), options)
+
+    def fill(self, examples: list[Example]) -> None:
+        """Sets `tokens` and `pooled`. Small batches of one length: as when one person asks."""
+        order = sorted(range(len(examples)), key=lambda n: len(examples[n].ids))
+        begin = 0
+        while begin < len(order):
+            length = len(examples[order[begin]].ids)
+            group = [n for n in order[begin : begin + 8] if len(examples[n].ids) == length]
+            begin += len(group)
+            ids = np.array([examples[n].ids for n in group])
+            feed = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+            tokens, pooled = self.session.run(["tokens", "pooled"], feed)
+            for row, n in enumerate(group):
+                examples[n].tokens = tokens[row].astype(np.float16)
+                examples[n].pooled = pooled[row]
+
+
+def collate(examples: list[Example], length: int):
+    """Arrays for one step. Slots of other tools carry no loss: what they should say is unknown."""
+    count, slots = len(examples), len(dataset.SLOTS)
+    tokens = np.zeros((count, length, head_model.ENCODER_WIDTH * len(head_model.TAPS)), np.float16)
+    mask = np.zeros((count, length), np.float32)
+    spans = np.zeros((count, slots, 2), np.int32)
+    weight = np.zeros((count, slots), np.float32)
+    for n, example in enumerate(examples):
+        tokens[n, : len(example.ids)] = example.tokens
+        mask[n, : len(example.ids)] = 1
+        for argument in dataset.TOOLS[example.request.tool].values():
+            k = dataset.SLOTS.index(argument["slot"])
+            weight[n, k] = 1
+            spans[n, k] = example.spans.get(k, (0, 0))
+    pooled = np.stack([e.pooled for e in examples])
+    tool = np.array([TOOL_NAMES.index(e.request.tool) for e in examples], np.int32)
+    return tokens, pooled, mask, tool, spans, weight
+
+
+def loss(params, batch, key):
+    tokens, pooled, mask, tool, spans, weight = batch
+    logits, start, end = head_model.apply(params, tokens.astype(jnp.float32), pooled, mask, key)
+    # A little label smoothing keeps the confidence usable as one.
+    target = jax.nn.one_hot(tool, logits.shape[-1]) * 0.98 + 0.02 / logits.shape[-1]
+    tool_loss = -(target * jax.nn.log_softmax(logits)).sum(-1).mean()
+    point = 0.0
+    for scores, where in ((start, spans[..., 0]), (end, spans[..., 1])):
+        picked = jnp.take_along_axis(jax.nn.log_softmax(scores, -1), where[..., None], -1)[..., 0]
+        point = point - (picked * weight).sum() / mask.shape[0]
+    return tool_loss + 0.5 * point
+
+
+def train(params, examples: list[Example], epochs: float, batch: int, rate: float, seed: int):
+    """AdamW with a short warm-up and a cosine decay; lengths are bucketed to save padding."""
+    params = {k: jnp.asarray(v) for k, v in params.items()}
+    moments = ({k: jnp.zeros_like(v) for k, v in params.items()}, {k: jnp.zeros_like(v) for k, v in params.items()})
+    total = int(len(examples) * epochs / batch)
+
+    @jax.jit
+    def step(params, moments, count, data, key):
+        value, gradient = jax.value_and_grad(loss)(params, data, key)
+        norm = jnp.sqrt(sum((g * g).sum() for g in gradient.values()))
+        scale = jnp.minimum(1.0, 1.0 / (norm + 1e-9))
+        speed = rate * jnp.minimum(1.0, (count + 1) / 200) * (0.02 + 0.98 * 0.5 * (1 + jnp.cos(jnp.pi * count / total)))
+        first, second, updated = {}, {}, {}
+        for name, g in gradient.items():
+            g = g * scale
+            first[name] = 0.9 * moments[0][name] + 0.1 * g
+            second[name] = 0.98 * moments[1][name] + 0.02 * g * g
+            m = first[name] / (1 - 0.9 ** (count + 1))
+            v = second[name] / (1 - 0.98 ** (count + 1))
+            decay = 0.02 if name.endswith("weight") and "norm" not in name else 0.0
+            updated[name] = params[name] - speed * (m / (jnp.sqrt(v) + 1e-8) + decay * params[name])
+        return updated, (first, second), value
+
+    rng, key = random.Random(seed), jax.random.PRNGKey(seed)
+    buckets: dict[int, list[Example]] = {}
+    for example in examples:
+        buckets.setdefault(-(-len(example.ids) // 8) * 8, []).append(example)
+    queue: list[tuple[int, list[Example]]] = []
+    average, began = None, time.time()
+    for count in range(total):
+        if not queue:
+            for length, bucket in buckets.items():
+                rng.shuffle(bucket)
+                queue += [(length, bucket[n : n + batch]) for n in range(0, len(bucket) - batch + 1, batch)]
+            rng.shuffle(queue)
+        length, chosen = queue.pop()
+        key, now = jax.random.split(key)
+        params, moments, value = step(params, moments, count, collate(chosen, length), now)
+        if count % 50 == 0:
+            average = float(value) if average is None else 0.8 * average + 0.2 * float(value)
+        if count % 250 == 0:
+            print(f"  step {count} of {total}, loss {average:.3f}, {time.time() - began:.0f} s", flush=True)
+    return {k: np.asarray(v) for k, v in params.items()}
+
+
+def calibrate(examples: list[Example], results: list) -> dict:
+    """When to act, when to ask back, measured on phrasings that training has not seen.
+
+    The temperature makes the right tool likeliest. Then each threshold is the lowest that keeps its
+    promise: acting picks the wrong tool for at most `WRONG_TOOL` of all requests; a question "did
+    you mean ...?" is apt at least every second time; and of the calls with the right tool that are
+    made, at most `WRONG_WORDS` have a wrong argument."""
+    logits = np.stack([r[0] for r in results])
+    words = np.array([r[2] for r in results])
+    truth = np.array([TOOL_NAMES.index(e.request.tool) for e in examples])
+    right = np.array([correct(e, *r[:2], TOOL_NAMES) for e, r in zip(examples, results)])
+    rows = np.arange(len(truth))
+
+    def likelihood(t: float) -> float:
+        return float(np.log(probabilities(logits, t)[rows, truth] + 1e-12).mean())
+
+    temperature = float(max(np.exp(np.linspace(np.log(0.3), np.log(4), 60)), key=likelihood))
+    p = probabilities(logits, temperature)
+    best, confidence = p.argmax(-1), p.max(-1)
+    tool = best != TOOL_NAMES.index("none")
+
+    def lowest(candidates, promise) -> float:
+        kept = (float(c) for c in candidates if promise(c))
+        return round(next(kept, float(candidates[-1])), 3)
+
+    act = lowest(
+        np.linspace(0.3, 0.99, 70),
+        lambda c: (tool & (confidence >= c) & (best != truth)).mean() <= WRONG_TOOL,
+    )
+
+    def apt(c: float) -> bool:
+        asked = tool & (confidence >= c) & (confidence < act)
+        return not asked.any() or (best[asked] == truth[asked]).mean() >= 0.5
+
+    def worded(c: float) -> bool:
+        acted = tool & (confidence >= act) & (best == truth) & (words >= c)
+        return not acted.any() or (~right[acted]).mean() <= WRONG_WORDS
+
+    return {
+        "temperature": round(temperature, 3),
+        "act_threshold": act,
+        "ask_threshold": lowest(np.linspace(0.1, act, 50), apt),
+        "slot_threshold": lowest(np.linspace(0.05, 0.95, 46), worded),
+    }
+
+
+def agree(params, features: Features, examples: list[Example], results: list) -> None:
+    """The graph must compute what was trained: compares its tool logits with the head in JAX."""
+    features.fill(examples)
+    for example, (logits, *_) in zip(examples, results):
+        tokens, pooled, mask, *_ = collate([example], len(example.ids))
+        trained = np.asarray(head_model.apply(params, tokens.astype(np.float32), pooled, mask)[0][0])
+        # Features are kept in half precision, and batches round differently in 8 bits.
+        if np.abs(trained - logits).max() > 0.5:
+            sys.exit(f"graph.py and head.py disagree on {example.request.text!r}: {trained} and {logits}")
+
+
+def save(path: Path, params, calibration: dict) -> None:
+    planner = {
+        "tools": TOOL_NAMES,
+        "slots": dataset.SLOTS,
+        "tool_slots": {tool: arguments for tool, arguments in dataset.TOOLS.items() if tool != "none"},
+        "max_tokens": build.MAX_TOKENS,
+        **calibration,
+    }
+    metadata = {"planner": json.dumps(planner), "taps": json.dumps(head_model.TAPS), "heads": str(head_model.HEADS)}
+    tensors.save(path, {k: v.astype(np.float16) for k, v in params.items()}, metadata)
+
+
+def set_thresholds(out: Path, params, labeller: Labeller) -> list:
+    """Writes the head with thresholds measured on its own graph; returns what that graph said."""
+    unset = {"temperature": 1.0, "act_threshold": 1.0, "ask_threshold": 1.0, "slot_threshold": 1.0}
+    save(out, params, unset)
+    with tempfile.TemporaryDirectory() as folder:
+        build.build(Path(folder) / "model", out)
+        model = Model(Path(folder) / "model")
+    held = labeller.groups()["unseen phrasings"]
+    results = model.predict(held)
+    calibration = calibrate(held, results)
+    print(calibration)
+    save(out, params, calibration)
+    return [held, results]
+
+
+def main() -> None:
+    began = time.time()
+    labeller = Labeller()
+    if ARGS.calibrate:
+        set_thresholds(ARGS.out, tensors.load(ARGS.calibrate)[0], labeller)
+        return
+    features = Features(ARGS.threads)
+    examples = labeller.generate(ARGS.fold, {"seen": 0.65, "odd": 0.35}, ARGS.requests, ARGS.seed)
+    features.fill(examples)
+    print(f"{len(examples)} requests, features in {time.time() - began:.0f} s", flush=True)
+    params = head_model.init(ARGS.seed, len(TOOL_NAMES), len(dataset.SLOTS))
+    print(f"{sum(v.size for v in params.values()) / 1e6:.2f} million parameters", flush=True)
+    params = train(params, examples, ARGS.epochs, ARGS.batch, ARGS.rate, ARGS.seed)
+    del examples
+    # Committed and shipped in half precision: that is what is measured.
+    params = {k: v.astype(np.float16).astype(np.float32) for k, v in params.items()}
+    if ARGS.thresholds:
+        planner = json.loads(tensors.load(ARGS.thresholds)[1]["planner"])
+        names = ("temperature", "act_threshold", "ask_threshold", "slot_threshold")
+        save(ARGS.out, params, {name: planner[name] for name in names})
+    else:
+        held, results = set_thresholds(ARGS.out, params, labeller)
+        agree(params, features, held[:50], results[:50])
+    print(f"{ARGS.out}: {ARGS.out.stat().st_size / 1e6:.2f} MB, {time.time() - began:.0f} s in all")
+    print("now: python build.py --out DIR && python evaluate.py DIR")
+
+
+if __name__ == "__main__":
+    main()
