@@ -1,1 +1,46 @@
-//! 
+//! The Wayland compositor of ArgOS, as a library with a back-end trait.
+//!
+//! The binary picks a back end and runs the loop; tests (and, later, conformance adapters) make a
+//! [`State`] on the [`backend::headless`] back end in their own process and drive it by function
+//! calls.
+//!
+//! | module | room |
+//! |---|---|
+//! | [`state`] | everything together, and what one turn of the loop does |
+//! | [`layout`] | where windows are; pure |
+//! | `windows` | clients' toplevels and the carrying of the layout's answers to them |
+//! | `layers` | panels, wallpaper, launcher; prompts above everything |
+//! | `handlers` | the protocols' requests |
+//! | `input`, `grabs` | keyboard, pointer, touch; dragging windows |
+//! | [`bindings`], [`config`] | what keys do; the settings |
+//! | `outputs` | outputs, and when each of them is drawn |
+//! | [`render`], `decoration`, `cursor` | what is drawn |
+//! | [`backend`] | DRM, nested, headless; the choice of the renderer |
+//! | [`bus`], [`notify`] | D-Bus, readiness |
+
+pub mod backend;
+pub mod bindings;
+pub mod bus;
+pub mod config;
+mod cursor;
+mod decoration;
+mod error;
+mod grabs;
+mod handlers;
+mod input;
+mod layers;
+pub mod layout;
+pub mod notify;
+mod outputs;
+mod private_socket;
+pub mod render;
+mod screenshot;
+mod spawn;
+pub mod state;
+mod windows;
+
+pub use error::Error;
+pub use input::{LEFT, RIGHT};
+pub use layers::PROMPT;
+pub use smithay;
+pub use state::State;

@@ -1,1 +1,138 @@
-fn main() {}
+//! `argos-compositor`: picks a back end, listens, runs.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::Context;
+use argos_compositor::{
+    State,
+    backend::{Backend, drm, headless, nested},
+    bus,
+    config::Config,
+    notify, state,
+};
+use clap::{Parser, ValueEnum};
+use smithay::reexports::calloop::{EventLoop, channel};
+
+/// The desktop's compositor.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Options {
+    /// Where to draw. Without it: in a window if WAYLAND_DISPLAY or DISPLAY name a desktop that is
+    /// not ours, else on the screen.
+    #[arg(long, value_enum)]
+    backend: Option<Place>,
+    /// Name of the socket for clients, in $XDG_RUNTIME_DIR.
+    #[arg(long, default_value = "wayland-0")]
+    socket: String,
+    /// A second socket, mode 0600, for the process that asks for permissions; a relative path is
+    /// taken from $XDG_RUNTIME_DIR.
+    #[arg(long)]
+    private_socket: Option<PathBuf>,
+    /// Settings to use instead of the usual files.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Seconds to wait for a graphics device to appear.
+    #[arg(long, default_value_t = 10)]
+    patience: u64,
+    /// Size of the headless output.
+    #[arg(long, default_value = "1280x800", value_parser = size)]
+    size: (i32, i32),
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Place {
+    /// The screen of this machine.
+    Drm,
+    /// A window on another desktop.
+    Nested,
+    /// Nowhere: memory.
+    Headless,
+}
+
+fn size(text: &str) -> Result<(i32, i32), String> {
+    let parsed = text.split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
+    parsed
+        .filter(|(w, h)| (1..=16384).contains(w) && (1..=16384).contains(h))
+        .ok_or_else(|| format!("`{text}` is not a size; write it as 1280x800"))
+}
+
+fn main() -> anyhow::Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| "info,smithay=warn".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    let options = Options::parse();
+    run(&options)
+}
+
+fn run(options: &Options) -> anyhow::Result<()> {
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).context(
+        "XDG_RUNTIME_DIR is not set; the session sets it, or try XDG_RUNTIME_DIR=/run/user/$(id -u)",
+    )?;
+    let config = Config::load(options.config.as_deref());
+    let mut event_loop: EventLoop<'static, State> = EventLoop::try_new().context("no event loop")?;
+    let (link, requests) = bus::Link::start().context("the thread for D-Bus could not be started")?;
+
+    let mut state = match options.backend.unwrap_or_else(|| guess(&options.socket)) {
+        Place::Drm => {
+            let (backend, sources) = drm::Drm::open(Duration::from_secs(options.patience))?;
+            let backend = drm::DrmHandle::new(backend);
+            let mut state = State::new(&event_loop, config, Box::new(backend.clone()), link)?;
+            drm::start(&event_loop, &mut state, sources, &backend)?;
+            state
+        }
+        Place::Nested => {
+            let (mut backend, events) = nested::Nested::open()?;
+            let (formats, mode) = backend.abilities();
+            let mut state = State::new(&event_loop, config, Box::new(backend), link)?;
+            nested::offer_formats(&mut state, formats);
+            nested::start(&event_loop, &mut state, events, mode)?;
+            state
+        }
+        Place::Headless => {
+            let backend: Box<dyn Backend> = Box::new(headless::Headless::new()?);
+            let mut state = State::new(&event_loop, config, backend, link)?;
+            headless::add_output(&mut state, "headless", options.size.0, options.size.1);
+            state
+        }
+    };
+
+    event_loop
+        .handle()
+        .insert_source(requests, |event, (), state| {
+            if let channel::Event::Msg(request) = event {
+                state.bus_request(request);
+            }
+        })
+        .map_err(|error| anyhow::anyhow!("the loop takes no D-Bus requests: {error}"))?;
+    let signals = {
+        use calloop::signals::{Signal, Signals};
+        Signals::new(&[Signal::SIGTERM, Signal::SIGINT]).context("signals cannot be watched")?
+    };
+    event_loop
+        .handle()
+        .insert_source(signals, |event, (), state| {
+            tracing::info!("{:?}: ending", event.signal());
+            state.stop();
+        })
+        .map_err(|error| anyhow::anyhow!("the loop takes no signals: {error}"))?;
+
+    if let Some(path) = &options.private_socket {
+        state.listen_private(runtime.join(path))?;
+    }
+    state.listen(&options.socket)?;
+    state.settle();
+    notify::ready();
+    state::run(&mut event_loop, &mut state)?;
+    Ok(())
+}
+
+/// A desktop around us means a window; our own name there means that it is the unit's environment,
+/// which names the socket that we are going to make.
+fn guess(socket: &str) -> Place {
+    let other = std::env::var("WAYLAND_DISPLAY").is_ok_and(|name| !name.is_empty() && name != socket);
+    if other || std::env::var("DISPLAY").is_ok_and(|name| !name.is_empty()) {
+        Place::Nested
+    } else {
+        Place::Drm
+    }
+}

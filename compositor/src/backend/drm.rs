@@ -1,0 +1,690 @@
+//! The screen itself: DRM/KMS through a seat, libinput for the devices.
+//!
+//! One graphics device drives all outputs: the seat's primary one. Its driver decides the renderer
+//! ([`super::renderer`]); from then on the two paths differ only in who allocates buffers (dumb
+//! buffers for pixman, GBM for GLES), since smithay's `DrmCompositor` does swapchain, buffer age,
+//! damage and atomic commits for both.
+//!
+//! Frames are paced by [`crate::outputs`]; this module reports each finished flip.
+
+use std::{collections::HashMap, path::Path, time::Duration};
+
+use smithay::{
+    backend::{
+        allocator::{
+            Format, Fourcc, Modifier,
+            dmabuf::Dmabuf,
+            dumb::DumbAllocator,
+            gbm::{GbmAllocator, GbmBufferFlags, GbmDevice},
+        },
+        drm::{
+            DrmDevice, DrmDeviceFd, DrmError, DrmEvent, DrmNode, DrmSurface,
+            compositor::{DrmCompositor, FrameError, FrameFlags, PrimaryPlaneElement, RenderFrameError},
+            exporter::gbm::GbmFramebufferExporter,
+        },
+        egl::{EGLContext, EGLDisplay},
+        input::InputEvent,
+        libinput::{LibinputInputBackend, LibinputSessionInterface},
+        renderer::{
+            ImportDma, ImportMemWl,
+            gles::{GlesRenderbuffer, GlesRenderer},
+            pixman::PixmanRenderer,
+            utils::import_surface_tree,
+        },
+        session::{Event as SessionEvent, Session, libseat::LibSeatSession},
+        udev::{UdevBackend, UdevEvent, all_gpus, primary_gpu},
+    },
+    desktop::utils::OutputPresentationFeedback,
+    input::keyboard::LedState,
+    output::{Mode as OutputMode, Output, PhysicalProperties},
+    reexports::{
+        calloop::{EventLoop, LoopHandle},
+        drm::control::{Device as ControlDevice, Mode, ModeTypeFlags, connector, crtc},
+        input::{self as libinput, DeviceCapability, Libinput},
+        pixman::Image,
+        rustix::fs::OFlags,
+        wayland_server::protocol::wl_surface::WlSurface,
+    },
+    utils::DeviceFd,
+    wayland::dmabuf::DmabufFeedbackBuilder,
+};
+
+use super::{Backend, Outcome, RendererKind};
+use crate::{
+    error::Error,
+    render::{self, Picture, Scene},
+    state::State,
+};
+
+type PixmanCompositor = DrmCompositor<DumbAllocator, DrmDeviceFd, (), DrmDeviceFd>;
+type GlesCompositor =
+    DrmCompositor<GbmAllocator<DrmDeviceFd>, GbmFramebufferExporter<DrmDeviceFd>, (), DrmDeviceFd>;
+
+/// How frames of the device are drawn.
+#[derive(Debug)]
+enum Graphics {
+    Pixman(PixmanRenderer),
+    Gles { renderer: Box<GlesRenderer>, gbm: GbmDevice<DrmDeviceFd> },
+}
+
+/// The swapchain of one output.
+#[derive(Debug)]
+enum Swapchain {
+    Pixman(Box<PixmanCompositor>),
+    Gles(Box<GlesCompositor>),
+}
+
+/// Does the same for either swapchain.
+macro_rules! each {
+    ($swapchain:expr, $name:ident => $what:expr) => {
+        match $swapchain {
+            Swapchain::Pixman($name) => $what,
+            Swapchain::Gles($name) => $what,
+        }
+    };
+}
+
+/// One connected output.
+#[derive(Debug)]
+struct Head {
+    output: Output,
+    connector: connector::Handle,
+    crtc: crtc::Handle,
+    swapchain: Swapchain,
+    feedback: Option<OutputPresentationFeedback>,
+}
+
+/// See the module's page.
+#[derive(Debug)]
+pub struct Drm {
+    session: LibSeatSession,
+    device: DrmDevice,
+    node: DrmNode,
+    graphics: Graphics,
+    heads: Vec<Head>,
+    keyboards: Vec<libinput::Device>,
+    modes: HashMap<String, String>,
+    active: bool,
+}
+
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+fn device_error(what: &'static str, device: &Path, source: impl Into<Cause>) -> Error {
+    Error::Device { what, device: device.to_owned(), source: source.into() }
+}
+
+fn failed(kind: RendererKind, error: impl std::fmt::Display) -> Error {
+    Error::Render { renderer: kind.name(), reason: error.to_string() }
+}
+
+/// Event sources that belong to the loop once there is a state.
+#[derive(Debug)]
+pub struct Sources {
+    notifier: smithay::backend::session::libseat::LibSeatSessionNotifier,
+    drm: smithay::backend::drm::DrmDeviceNotifier,
+    udev: UdevBackend,
+}
+
+impl Drm {
+    /// Opens the seat and its first graphics device that works. Waits up to `patience` for a
+    /// device to appear, since the kernel may still be probing.
+    ///
+    /// # Errors
+    /// When there is no seat, or no device works in that time.
+    pub fn open(patience: Duration) -> Result<(Self, Sources), Error> {
+        let (mut session, notifier) = LibSeatSession::new().map_err(|error| Error::Seat(error.to_string()))?;
+        let seat = session.seat();
+        let deadline = std::time::Instant::now() + patience;
+        loop {
+            let udev = UdevBackend::new(&seat).map_err(|error| Error::Seat(format!("udev: {error}")))?;
+            // Boot VGA first; a card that renders for others and has no outputs fails below.
+            let mut paths: Vec<_> = primary_gpu(&seat).ok().flatten().into_iter().collect();
+            paths.extend(all_gpus(&seat).unwrap_or_default());
+            paths.dedup();
+            let mut reason = "none is there".to_owned();
+            for path in paths {
+                match Self::open_device(&mut session, &path) {
+                    Ok((device, drm, node, graphics)) => {
+                        let backend = Self {
+                            session,
+                            device,
+                            node,
+                            graphics,
+                            heads: Vec::new(),
+                            keyboards: Vec::new(),
+                            modes: HashMap::new(),
+                            active: true,
+                        };
+                        return Ok((backend, Sources { notifier, drm, udev }));
+                    }
+                    Err(error) => reason = error.to_string(),
+                }
+            }
+            if std::time::Instant::now() >= deadline {
+                return Err(Error::NoDevice(reason));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    #[allow(clippy::type_complexity)]
+    fn open_device(
+        session: &mut LibSeatSession,
+        path: &Path,
+    ) -> Result<(DrmDevice, smithay::backend::drm::DrmDeviceNotifier, DrmNode, Graphics), Error> {
+        let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
+        let fd = session.open(path, flags).map_err(|e| device_error("cannot open", path, e))?;
+        let fd = DrmDeviceFd::new(DeviceFd::from(fd));
+        let node = DrmNode::from_file(&fd).map_err(|e| device_error("not a DRM device:", path, e))?;
+        let kind = RendererKind::forced().unwrap_or_else(|| RendererKind::for_device(&fd));
+        let (device, notifier) =
+            DrmDevice::new(fd.clone(), true).map_err(|e| device_error("no modesetting on", path, e))?;
+        let pixman = || {
+            PixmanRenderer::new().map(Graphics::Pixman).map_err(|error| failed(RendererKind::Pixman, error))
+        };
+        let graphics = match kind {
+            RendererKind::Pixman => pixman()?,
+            RendererKind::Gles => match gles(&fd) {
+                Ok(graphics) => graphics,
+                Err(error) => {
+                    tracing::warn!("{}: {error}; drawing with pixman instead", path.display());
+                    pixman()?
+                }
+            },
+        };
+        Ok((device, notifier, node, graphics))
+    }
+
+    fn kind(&self) -> RendererKind {
+        match self.graphics {
+            Graphics::Pixman(_) => RendererKind::Pixman,
+            Graphics::Gles { .. } => RendererKind::Gles,
+        }
+    }
+
+    fn head(&mut self, output: &Output) -> Option<&mut Head> {
+        self.heads.iter_mut().find(|head| head.output == *output)
+    }
+
+    /// A CRTC that the connector can use and no other output does.
+    fn free_crtc(&self, connector: &connector::Info) -> Option<crtc::Handle> {
+        let resources = self.device.resource_handles().ok()?;
+        connector
+            .encoders()
+            .iter()
+            .filter_map(|encoder| self.device.get_encoder(*encoder).ok())
+            .flat_map(|encoder| resources.filter_crtcs(encoder.possible_crtcs()))
+            .find(|crtc| self.heads.iter().all(|head| head.crtc != *crtc))
+    }
+
+    fn swapchain(&mut self, output: &Output, surface: DrmSurface) -> Result<Swapchain, Error> {
+        let cursor = self.device.cursor_size();
+        match &self.graphics {
+            Graphics::Pixman(renderer) => {
+                let fd = self.device.device_fd().clone();
+                // Dumb buffers are linear and pixman draws into all of these.
+                let formats = [Fourcc::Xrgb8888, Fourcc::Argb8888]
+                    .map(|code| Format { code, modifier: Modifier::Linear });
+                let _ = renderer;
+                DrmCompositor::new(
+                    output,
+                    surface,
+                    None,
+                    DumbAllocator::new(fd.clone()),
+                    fd,
+                    [Fourcc::Xrgb8888, Fourcc::Argb8888],
+                    formats,
+                    cursor,
+                    None,
+                )
+                .map(|compositor| Swapchain::Pixman(Box::new(compositor)))
+                .map_err(|error| failed(RendererKind::Pixman, error))
+            }
+            Graphics::Gles { renderer, gbm } => {
+                let flags = GbmBufferFlags::RENDERING | GbmBufferFlags::SCANOUT;
+                DrmCompositor::new(
+                    output,
+                    surface,
+                    None,
+                    GbmAllocator::new(gbm.clone(), flags),
+                    GbmFramebufferExporter::new(gbm.clone(), Some(self.node)),
+                    [Fourcc::Abgr8888, Fourcc::Argb8888, Fourcc::Xrgb8888],
+                    renderer.egl_context().dmabuf_render_formats().clone(),
+                    cursor,
+                    Some(gbm.clone()),
+                )
+                .map(|compositor| Swapchain::Gles(Box::new(compositor)))
+                .map_err(|error| failed(RendererKind::Gles, error))
+            }
+        }
+    }
+
+    /// The mode that the settings name, else the one that the display prefers.
+    fn pick_mode(&self, name: &str, connector: &connector::Info) -> Option<Mode> {
+        let modes = connector.modes();
+        let wanted = self.modes.get(name).and_then(|text| {
+            let (w, h) = text.split_once('x')?;
+            let size = (w.trim().parse().ok()?, h.trim().parse().ok()?);
+            let found = modes.iter().find(|mode| mode.size() == size);
+            if found.is_none() {
+                tracing::warn!("outputs: {name}: the display has no mode {text}; using the one it prefers");
+            }
+            found
+        });
+        wanted
+            .or_else(|| modes.iter().find(|mode| mode.mode_type().contains(ModeTypeFlags::PREFERRED)))
+            .or_else(|| modes.first())
+            .copied()
+    }
+}
+
+fn gles(fd: &DrmDeviceFd) -> Result<Graphics, Error> {
+    let wrong = |error: &dyn std::fmt::Display| failed(RendererKind::Gles, error);
+    let gbm = GbmDevice::new(fd.clone()).map_err(|error| wrong(&error))?;
+    let renderer = new_gles(&gbm).map_err(|error| wrong(&error))?;
+    Ok(Graphics::Gles { renderer: Box::new(renderer), gbm })
+}
+
+#[allow(unsafe_code)]
+fn new_gles(gbm: &GbmDevice<DrmDeviceFd>) -> Result<GlesRenderer, Cause> {
+    // SAFETY: the display keeps a clone of the GBM device, so it outlives what EGL does with it.
+    let display = unsafe { EGLDisplay::new(gbm.clone())? };
+    let context = EGLContext::new(&display)?;
+    // SAFETY: the context is new, is current on no other thread and stays on this one.
+    Ok(unsafe { GlesRenderer::new(context)? })
+}
+
+/// Binds the back end to the loop: seat, devices, flips, hotplug. Outputs that are connected now
+/// are added.
+///
+/// # Errors
+/// When the loop takes no more sources.
+pub fn start(
+    event_loop: &EventLoop<'static, State>,
+    state: &mut State,
+    sources: Sources,
+    drm: &DrmHandle,
+) -> Result<(), Error> {
+    let handle: LoopHandle<'static, State> = event_loop.handle();
+    let (session, seat) = {
+        let drm = drm.borrow_mut();
+        (drm.session.clone(), drm.session.seat())
+    };
+    let names: HashMap<_, _> = state
+        .config
+        .outputs
+        .iter()
+        .filter(|(_, output)| !output.mode.is_empty())
+        .map(|(name, output)| (name.clone(), output.mode.clone()))
+        .collect();
+    drm.borrow_mut().modes = names;
+
+    let mut context = Libinput::new_with_udev::<LibinputSessionInterface<LibSeatSession>>(session.into());
+    if context.udev_assign_seat(&seat).is_err() {
+        return Err(Error::Seat(format!("libinput cannot use the devices of {seat}")));
+    }
+    let devices = drm.clone();
+    handle
+        .insert_source(LibinputInputBackend::new(context.clone()), move |mut event, (), state| {
+            match &mut event {
+                InputEvent::DeviceAdded { device } => {
+                    configure_device(device, &state.config.pointer);
+                    if device.has_capability(DeviceCapability::Keyboard) {
+                        device.led_update(state.keyboard.led_state().into());
+                        devices.borrow_mut().keyboards.push(device.clone());
+                    }
+                }
+                InputEvent::DeviceRemoved { device } => {
+                    devices.borrow_mut().keyboards.retain(|other| other != device);
+                }
+                _ => {}
+            }
+            state.process_input(event);
+        })
+        .map_err(|error| Error::event_loop(error.error))?;
+
+    let switched = drm.clone();
+    handle
+        .insert_source(sources.notifier, move |event, (), state| match event {
+            SessionEvent::PauseSession => {
+                tracing::info!("another virtual terminal has the screen");
+                context.suspend();
+                let mut drm = switched.borrow_mut();
+                drm.device.pause();
+                drm.active = false;
+            }
+            SessionEvent::ActivateSession => {
+                tracing::info!("the screen is ours again");
+                if context.resume().is_err() {
+                    tracing::error!("libinput could not open the devices again");
+                }
+                {
+                    let mut drm = switched.borrow_mut();
+                    drm.active = true;
+                    if let Err(error) = drm.device.activate(false) {
+                        tracing::error!("the graphics device could not be taken back: {error}");
+                    }
+                    for head in &mut drm.heads {
+                        let reset = each!(&mut head.swapchain, chain => chain.reset_state());
+                        if let Err(error) = reset {
+                            tracing::warn!("output {}: {error}", head.output.name());
+                        }
+                    }
+                }
+                scan(state, &switched);
+                state.outputs.restart();
+            }
+        })
+        .map_err(|error| Error::event_loop(error.error))?;
+
+    let flips = drm.clone();
+    handle
+        .insert_source(sources.drm, move |event, _, state| match event {
+            DrmEvent::VBlank(crtc) => flipped(state, &flips, crtc),
+            DrmEvent::Error(error) => tracing::error!("graphics device: {error}"),
+        })
+        .map_err(|error| Error::event_loop(error.error))?;
+
+    let plugged = drm.clone();
+    handle
+        .insert_source(sources.udev, move |event, (), state| {
+            if let UdevEvent::Changed { device_id } = event
+                && plugged.borrow().device.device_id() == device_id
+            {
+                scan(state, &plugged);
+            }
+        })
+        .map_err(|error| Error::event_loop(error.error))?;
+
+    offer_formats(state, drm);
+    scan(state, drm);
+    if state.outputs.first().is_none() {
+        tracing::warn!("no display is connected; waiting for one");
+    }
+    Ok(())
+}
+
+/// The back end, shared between the state (which draws) and the event sources.
+#[derive(Debug, Clone)]
+pub struct DrmHandle(std::rc::Rc<std::cell::RefCell<Drm>>);
+
+impl DrmHandle {
+    /// Shares a back end.
+    pub fn new(drm: Drm) -> Self {
+        Self(std::rc::Rc::new(std::cell::RefCell::new(drm)))
+    }
+
+    fn borrow_mut(&self) -> std::cell::RefMut<'_, Drm> {
+        self.0.borrow_mut()
+    }
+
+    fn borrow(&self) -> std::cell::Ref<'_, Drm> {
+        self.0.borrow()
+    }
+}
+
+fn configure_device(device: &mut libinput::Device, settings: &crate::config::Pointer) {
+    if device.config_tap_finger_count() > 0 {
+        let _ = device.config_tap_set_enabled(settings.tap_to_click);
+    }
+    if device.config_scroll_has_natural_scroll() {
+        let _ = device.config_scroll_set_natural_scroll_enabled(settings.natural_scroll);
+    }
+    if device.config_accel_is_available() {
+        let _ = device.config_accel_set_speed(settings.speed.clamp(-1.0, 1.0));
+    }
+}
+
+/// Tells clients which buffers can be drawn.
+fn offer_formats(state: &mut State, drm: &DrmHandle) {
+    let drm = drm.borrow();
+    match &drm.graphics {
+        Graphics::Pixman(renderer) => state.protocols.shm.update_formats(renderer.shm_formats()),
+        Graphics::Gles { renderer, .. } => {
+            state.protocols.shm.update_formats(renderer.shm_formats());
+            let formats = renderer.dmabuf_formats();
+            let feedback = DmabufFeedbackBuilder::new(drm.node.dev_id(), formats.clone()).build();
+            let dh = state.display.clone();
+            let global = match feedback {
+                Ok(feedback) => {
+                    state.protocols.dmabuf.create_global_with_default_feedback::<State>(&dh, &feedback)
+                }
+                Err(_) => state.protocols.dmabuf.create_global::<State>(&dh, formats),
+            };
+            state.protocols.dmabuf_global = Some(global);
+        }
+    }
+}
+
+/// Compares what is connected with what is shown, after a hotplug event.
+fn scan(state: &mut State, handle: &DrmHandle) {
+    let (gone, present) = {
+        let drm = handle.borrow();
+        let connectors: Vec<_> = drm
+            .device
+            .resource_handles()
+            .map(|resources| resources.connectors().to_vec())
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|connector| drm.device.get_connector(connector, true).ok())
+            .filter(|info| info.state() == connector::State::Connected && !info.modes().is_empty())
+            .collect();
+        let gone: Vec<_> = drm
+            .heads
+            .iter()
+            .filter(|head| connectors.iter().all(|info| info.handle() != head.connector))
+            .map(|head| head.output.clone())
+            .collect();
+        (gone, connectors)
+    };
+    for output in gone {
+        handle.borrow_mut().heads.retain(|head| head.output != output);
+        state.remove_output(&output);
+    }
+    for info in present {
+        let name = format!("{}-{}", info.interface().as_str(), info.interface_id());
+        let known = handle.borrow().heads.iter().any(|head| head.connector == info.handle());
+        let result =
+            if known { change_mode(state, handle, &name, &info) } else { connect(state, handle, name, &info) };
+        if let Err(error) = result {
+            tracing::error!("{error}");
+        }
+    }
+}
+
+fn connect(state: &mut State, handle: &DrmHandle, name: String, info: &connector::Info) -> Result<(), Error> {
+    let mut drm = handle.borrow_mut();
+    let at = std::path::PathBuf::from(&name);
+    let Some(mode) = drm.pick_mode(&name, info) else { return Ok(()) };
+    let Some(crtc) = drm.free_crtc(info) else {
+        tracing::warn!("output {name}: the graphics device cannot drive one more display");
+        return Ok(());
+    };
+    let surface = drm
+        .device
+        .create_surface(crtc, mode, &[info.handle()])
+        .map_err(|error| device_error("cannot drive output", &at, error))?;
+    let (width, height) = info.size().unwrap_or_default();
+    let output = Output::new(
+        name,
+        PhysicalProperties {
+            size: (width as i32, height as i32).into(),
+            subpixel: info.subpixel().into(),
+            make: "Unknown".into(),
+            model: "Unknown".into(),
+        },
+    );
+    let output_mode = OutputMode::from(mode);
+    // The swapchain follows the output's mode, so the output has one first.
+    output.change_current_state(Some(output_mode), None, None, None);
+    let swapchain = drm.swapchain(&output, surface)?;
+    drm.heads.push(Head { output: output.clone(), connector: info.handle(), crtc, swapchain, feedback: None });
+    drop(drm);
+    state.add_output(output, output_mode);
+    Ok(())
+}
+
+/// A virtual display prefers another mode once its window is resized.
+fn change_mode(
+    state: &mut State,
+    handle: &DrmHandle,
+    name: &str,
+    info: &connector::Info,
+) -> Result<(), Error> {
+    let mut drm = handle.borrow_mut();
+    let Some(mode) = drm.pick_mode(name, info) else { return Ok(()) };
+    let kind = drm.kind();
+    let Some(head) = drm.heads.iter_mut().find(|head| head.connector == info.handle()) else { return Ok(()) };
+    if each!(&head.swapchain, chain => chain.pending_mode()) == mode {
+        return Ok(());
+    }
+    match &mut head.swapchain {
+        Swapchain::Pixman(chain) => chain.use_mode(mode).map_err(|error| failed(kind, error))?,
+        Swapchain::Gles(chain) => chain.use_mode(mode).map_err(|error| failed(kind, error))?,
+    }
+    let output = head.output.clone();
+    drop(drm);
+    state.output_resized(&output, OutputMode::from(mode));
+    Ok(())
+}
+
+/// A frame is on the screen.
+fn flipped(state: &mut State, handle: &DrmHandle, crtc: crtc::Handle) {
+    let output = {
+        let mut drm = handle.borrow_mut();
+        let Some(head) = drm.heads.iter_mut().find(|head| head.crtc == crtc) else { return };
+        let submitted = each!(&mut head.swapchain, chain => chain.frame_submitted().map(drop).map_err(|error| error.to_string()));
+        if let Err(error) = submitted {
+            tracing::warn!("output {}: {error}", head.output.name());
+        }
+        head.output.clone()
+    };
+    state.presented(&output);
+    state.outputs.flipped(&output);
+}
+
+/// Draws one frame with either pair of renderer and swapchain and sends it on its way.
+macro_rules! draw {
+    ($renderer:expr, $chain:expr, $scene:expr, $output:expr, $kind:expr) => {{
+        let elements = $scene.elements($renderer, $output);
+        let frame =
+            match $chain.render_frame($renderer, &elements, $scene.background, FrameFlags::DEFAULT) {
+                Ok(frame) => frame,
+                Err(RenderFrameError::PrepareFrame(FrameError::DrmError(error))) if is_away(&error) => {
+                    return Ok(Outcome::Away);
+                }
+                Err(error) => {
+                    // The screen may have been left in a state that ours does not fit.
+                    let error = failed($kind, error);
+                    let _ = $chain.reset_state();
+                    return Err(error);
+                }
+            };
+        if frame.needs_sync()
+            && let PrimaryPlaneElement::Swapchain(element) = &frame.primary_element
+        {
+            let _ = element.sync.wait();
+        }
+        let (empty, states) = (frame.is_empty, frame.states);
+        if empty {
+            return Ok(Outcome::Unchanged(states));
+        }
+        match $chain.queue_frame(()) {
+            Ok(()) => Ok(Outcome::Flipping(states)),
+            Err(FrameError::DrmError(error)) if is_away(&error) => Ok(Outcome::Away),
+            Err(error) => {
+                let error = failed($kind, error);
+                let _ = $chain.reset_state();
+                Err(error)
+            }
+        }
+    }};
+}
+
+/// Whether the device is not ours at the moment: then the seat will say when it is again.
+fn is_away(error: &DrmError) -> bool {
+    match error {
+        DrmError::DeviceInactive => true,
+        DrmError::Access(access) => access.source.kind() == std::io::ErrorKind::PermissionDenied,
+        _ => false,
+    }
+}
+
+impl Backend for DrmHandle {
+    fn renderer(&self) -> RendererKind {
+        self.borrow().kind()
+    }
+
+    fn seat_name(&self) -> String {
+        self.borrow().session.seat()
+    }
+
+    fn render(&mut self, scene: &Scene<'_>, output: &Output) -> Result<Outcome, Error> {
+        let mut drm = self.borrow_mut();
+        if !drm.active {
+            return Ok(Outcome::Away);
+        }
+        let kind = drm.kind();
+        let Drm { graphics, heads, .. } = &mut *drm;
+        let Some(head) = heads.iter_mut().find(|head| head.output == *output) else {
+            return Ok(Outcome::Away);
+        };
+        match (graphics, &mut head.swapchain) {
+            (Graphics::Pixman(renderer), Swapchain::Pixman(chain)) => {
+                draw!(renderer, chain, scene, output, kind)
+            }
+            (Graphics::Gles { renderer, .. }, Swapchain::Gles(chain)) => {
+                draw!(renderer.as_mut(), chain, scene, output, kind)
+            }
+            _ => Err(failed(kind, "the output was set up for another renderer")),
+        }
+    }
+
+    fn capture(&mut self, scene: &Scene<'_>, output: &Output) -> Result<Picture, Error> {
+        match &mut self.borrow_mut().graphics {
+            Graphics::Pixman(renderer) => {
+                render::capture::<_, Image<'static, 'static>>(renderer, scene, output, "pixman")
+            }
+            Graphics::Gles { renderer, .. } => {
+                render::capture::<_, GlesRenderbuffer>(renderer.as_mut(), scene, output, "gles")
+            }
+        }
+    }
+
+    fn early_import(&mut self, surface: &WlSurface) {
+        if let Graphics::Gles { renderer, .. } = &mut self.borrow_mut().graphics
+            && let Err(error) = import_surface_tree(renderer.as_mut(), surface)
+        {
+            tracing::warn!("a client's buffer cannot be drawn: {error}");
+        }
+    }
+
+    fn import_dmabuf(&mut self, dmabuf: &Dmabuf) -> bool {
+        match &mut self.borrow_mut().graphics {
+            Graphics::Pixman(_) => false,
+            Graphics::Gles { renderer, .. } => renderer.import_dmabuf(dmabuf, None).is_ok(),
+        }
+    }
+
+    fn change_vt(&mut self, vt: i32) {
+        if let Err(error) = self.borrow_mut().session.change_vt(vt) {
+            tracing::warn!("virtual terminal {vt}: {error}");
+        }
+    }
+
+    fn set_leds(&mut self, leds: LedState) {
+        for keyboard in &mut self.borrow_mut().keyboards {
+            keyboard.led_update(leds.into());
+        }
+    }
+
+    fn keep_feedback(&mut self, output: &Output, feedback: OutputPresentationFeedback) {
+        if let Some(head) = self.borrow_mut().head(output) {
+            head.feedback = Some(feedback);
+        }
+    }
+
+    fn take_feedback(&mut self, output: &Output) -> Option<OutputPresentationFeedback> {
+        self.borrow_mut().head(output)?.feedback.take()
+    }
+}

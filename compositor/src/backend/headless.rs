@@ -1,0 +1,133 @@
+//! No screen: frames are drawn into memory by pixman, input comes from function calls.
+//!
+//! This is what tests drive, in their own process and without a GPU.
+
+use std::collections::HashMap;
+
+use smithay::{
+    backend::{
+        allocator::Fourcc,
+        renderer::{Bind, Offscreen, damage::OutputDamageTracker, pixman::PixmanRenderer},
+    },
+    desktop::utils::OutputPresentationFeedback,
+    output::{Mode, Output, PhysicalProperties, Subpixel},
+    reexports::pixman::Image,
+};
+
+use super::{Backend, Outcome, RendererKind};
+use crate::{
+    error::Error,
+    render::{self, Picture, Scene},
+    state::State,
+};
+
+/// The memory of one output.
+#[derive(Debug)]
+struct Target {
+    image: Image<'static, 'static>,
+    size: (i32, i32),
+    tracker: OutputDamageTracker,
+    feedback: Option<OutputPresentationFeedback>,
+    drawn: bool,
+}
+
+/// See the module's page.
+#[derive(Debug)]
+pub struct Headless {
+    renderer: PixmanRenderer,
+    targets: HashMap<String, Target>,
+}
+
+fn failed(error: impl std::fmt::Display) -> Error {
+    Error::Render { renderer: "pixman", reason: error.to_string() }
+}
+
+impl Headless {
+    /// A back end without outputs; [`add_output`] adds some.
+    ///
+    /// # Errors
+    /// When pixman cannot start.
+    pub fn new() -> Result<Self, Error> {
+        Ok(Self { renderer: PixmanRenderer::new().map_err(failed)?, targets: HashMap::new() })
+    }
+}
+
+/// Adds an output of that many pixels at 60 Hz.
+pub fn add_output(state: &mut State, name: &str, width: i32, height: i32) -> Output {
+    let output = Output::new(
+        name.to_owned(),
+        PhysicalProperties {
+            size: (0, 0).into(),
+            subpixel: Subpixel::Unknown,
+            make: "ArgOS".into(),
+            model: "headless".into(),
+        },
+    );
+    state.add_output(output.clone(), Mode { size: (width, height).into(), refresh: 60_000 });
+    output
+}
+
+/// Changes the size of an output.
+pub fn resize_output(state: &mut State, output: &Output, width: i32, height: i32) {
+    state.output_resized(output, Mode { size: (width, height).into(), refresh: 60_000 });
+}
+
+/// Takes an output away.
+pub fn remove_output(state: &mut State, output: &Output) {
+    state.remove_output(output);
+}
+
+impl Backend for Headless {
+    fn renderer(&self) -> RendererKind {
+        RendererKind::Pixman
+    }
+
+    fn needs_pacing(&self) -> bool {
+        // Tests do not wait.
+        false
+    }
+
+    fn render(&mut self, scene: &Scene<'_>, output: &Output) -> Result<Outcome, Error> {
+        let mode = output.current_mode().ok_or_else(|| failed("the output has no mode"))?;
+        let size = (mode.size.w, mode.size.h);
+        let target = match self.targets.entry(output.name()) {
+            std::collections::hash_map::Entry::Occupied(entry) if entry.get().size == size => {
+                entry.into_mut()
+            }
+            entry => {
+                let image = self.renderer.create_buffer(Fourcc::Xrgb8888, size.into()).map_err(failed)?;
+                let tracker = OutputDamageTracker::from_output(output);
+                entry
+                    .insert_entry(Target { image, size, tracker, feedback: None, drawn: false })
+                    .into_mut()
+            }
+        };
+        let elements = scene.elements(&mut self.renderer, output);
+        let mut frame = self.renderer.bind(&mut target.image).map_err(failed)?;
+        let age = usize::from(target.drawn);
+        let result = target
+            .tracker
+            .render_output(&mut self.renderer, &mut frame, age, &elements, scene.background)
+            .map_err(failed)?;
+        target.drawn = true;
+        Ok(if result.damage.is_some() {
+            Outcome::Shown(result.states)
+        } else {
+            Outcome::Unchanged(result.states)
+        })
+    }
+
+    fn capture(&mut self, scene: &Scene<'_>, output: &Output) -> Result<Picture, Error> {
+        render::capture::<_, Image<'static, 'static>>(&mut self.renderer, scene, output, "pixman")
+    }
+
+    fn keep_feedback(&mut self, output: &Output, feedback: OutputPresentationFeedback) {
+        if let Some(target) = self.targets.get_mut(&output.name()) {
+            target.feedback = Some(feedback);
+        }
+    }
+
+    fn take_feedback(&mut self, output: &Output) -> Option<OutputPresentationFeedback> {
+        self.targets.get_mut(&output.name())?.feedback.take()
+    }
+}

@@ -1,0 +1,89 @@
+//! Where frames go and input comes from.
+//!
+//! The rest of the compositor knows only [`Backend`]. [`drm`] is the screen of a machine or VM,
+//! [`nested`] a window on another desktop, [`headless`] memory, for tests. A back end draws when
+//! it is told to, reports flips by [`crate::state::State`]'s `flipped`, adds and removes outputs,
+//! and feeds [`crate::state::State::process_input`].
+
+pub mod drm;
+pub mod headless;
+pub mod nested;
+pub mod renderer;
+
+use std::fmt::Debug;
+
+use smithay::{
+    backend::{allocator::dmabuf::Dmabuf, renderer::element::RenderElementStates},
+    desktop::utils::OutputPresentationFeedback,
+    input::keyboard::LedState,
+    output::Output,
+    reexports::wayland_server::protocol::wl_surface::WlSurface,
+};
+
+use crate::{
+    error::Error,
+    render::{Picture, Scene},
+};
+pub use renderer::RendererKind;
+
+/// What became of a frame.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It is on its way to the screen; the back end reports when it is there.
+    Flipping(RenderElementStates),
+    /// It is on the screen.
+    Shown(RenderElementStates),
+    /// Nothing on the screen would have changed, so nothing was drawn.
+    Unchanged(RenderElementStates),
+    /// The screen is somebody else's now (another virtual terminal).
+    Away,
+}
+
+/// See the module's page.
+pub trait Backend: Debug {
+    /// What draws.
+    fn renderer(&self) -> RendererKind;
+
+    /// Name of the seat.
+    fn seat_name(&self) -> String {
+        "seat0".into()
+    }
+
+    /// Whether the compositor has to keep the frame rate down itself, because the back end shows
+    /// frames as fast as they come.
+    fn needs_pacing(&self) -> bool {
+        true
+    }
+
+    /// Draws the scene on one of the back end's outputs.
+    ///
+    /// # Errors
+    /// When drawing fails; the screen keeps what it shows.
+    fn render(&mut self, scene: &Scene<'_>, output: &Output) -> Result<Outcome, Error>;
+
+    /// Draws the scene into memory.
+    ///
+    /// # Errors
+    /// When drawing fails.
+    fn capture(&mut self, scene: &Scene<'_>, output: &Output) -> Result<Picture, Error>;
+
+    /// Uploads a new buffer as soon as it comes, where that saves time later.
+    fn early_import(&mut self, _surface: &WlSurface) {}
+
+    /// Whether a client's GPU buffer can be drawn.
+    fn import_dmabuf(&mut self, _dmabuf: &Dmabuf) -> bool {
+        false
+    }
+
+    /// Goes to another virtual terminal.
+    fn change_vt(&mut self, _vt: i32) {}
+
+    /// Sets the lights of all keyboards.
+    fn set_leds(&mut self, _leds: LedState) {}
+
+    /// Keeps the clients' wish to hear when this output's frame is shown.
+    fn keep_feedback(&mut self, output: &Output, feedback: OutputPresentationFeedback);
+
+    /// Gives back what was kept for the frame that is shown now.
+    fn take_feedback(&mut self, output: &Output) -> Option<OutputPresentationFeedback>;
+}

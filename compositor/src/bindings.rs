@@ -1,0 +1,267 @@
+//! Key bindings: which combination does what.
+//!
+//! A combination is written as `Super+Shift+Q`: modifiers (`Super`, `Ctrl`, `Alt`, `Shift`) and
+//! one xkb key name. `Super` alone is a tap of that key: pressed and released with nothing in
+//! between. Actions are words as in [`Action`]'s `FromStr`. Ctrl+Alt+F1 to F12 always change the
+//! virtual terminal; that is not a binding, so that nobody can lock themselves out.
+
+use std::str::FromStr;
+
+use smithay::input::keyboard::{Keysym, ModifiersState, xkb};
+use thiserror::Error;
+
+/// What a binding does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// `none`: nothing; takes a built-in binding away.
+    None,
+    /// `shell PART`: asks the shell to show a part: `launcher`, `chat`, `power`.
+    Shell(String),
+    /// `terminal`: starts the configured terminal.
+    Terminal,
+    /// `spawn PROGRAM ARGUMENTS`: starts a program; arguments are split at spaces.
+    Spawn(Vec<String>),
+    /// `close`: asks the focused window to close.
+    Close,
+    /// `maximise`: maximises or restores the focused window.
+    Maximise,
+    /// `fullscreen`: makes the focused window cover the output, or brings it back.
+    Fullscreen,
+    /// `minimise`: hides the focused window.
+    Minimise,
+    /// `next-window`: the next window in the order of use, as long as the modifier is held.
+    NextWindow,
+    /// `previous-window`: the same, backwards.
+    PreviousWindow,
+    /// `workspace N`: shows a workspace, from 1.
+    Workspace(u32),
+    /// `move-to-workspace N`: moves the focused window, from 1.
+    MoveToWorkspace(u32),
+    /// `screenshot`: saves a picture of the screen.
+    Screenshot,
+}
+
+/// Text that is not a combination or an action.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum Error {
+    /// No key of that name.
+    #[error("`{0}`: there is no key `{1}`; keys have xkb's names, as `Return`, `Print`, `space`, `q`")]
+    Key(String, String),
+    /// Two keys, or none, in one combination.
+    #[error("`{0}` needs exactly one key besides Super, Ctrl, Alt and Shift, as in `Super+Shift+q`")]
+    Count(String),
+    /// No such action.
+    #[error(
+        "there is no action `{0}`; there are: none, shell PART, terminal, spawn PROGRAM, close, maximise, \
+         fullscreen, minimise, next-window, previous-window, workspace N, move-to-workspace N, screenshot"
+    )]
+    Action(String),
+}
+
+impl FromStr for Action {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let bad = || Error::Action(text.to_owned());
+        let mut words = text.split_whitespace();
+        let verb = words.next().ok_or_else(bad)?;
+        let rest: Vec<_> = words.map(str::to_owned).collect();
+        let number = || match rest.as_slice() {
+            [one] => one.parse().ok().filter(|n| (1..=9).contains(n)).ok_or_else(bad),
+            _ => Err(bad()),
+        };
+        let plain = |action: Self| if rest.is_empty() { Ok(action) } else { Err(bad()) };
+        match verb {
+            "none" => plain(Self::None),
+            "shell" if rest.len() == 1 => Ok(Self::Shell(rest[0].clone())),
+            "terminal" => plain(Self::Terminal),
+            "spawn" if !rest.is_empty() => Ok(Self::Spawn(rest)),
+            "close" => plain(Self::Close),
+            "maximise" | "maximize" => plain(Self::Maximise),
+            "fullscreen" => plain(Self::Fullscreen),
+            "minimise" | "minimize" => plain(Self::Minimise),
+            "next-window" => plain(Self::NextWindow),
+            "previous-window" => plain(Self::PreviousWindow),
+            "workspace" => Ok(Self::Workspace(number()?)),
+            "move-to-workspace" => Ok(Self::MoveToWorkspace(number()?)),
+            "screenshot" => plain(Self::Screenshot),
+            _ => Err(bad()),
+        }
+    }
+}
+
+/// The modifiers of a combination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Modifiers {
+    logo: bool,
+    ctrl: bool,
+    alt: bool,
+    shift: bool,
+}
+
+impl From<&ModifiersState> for Modifiers {
+    fn from(state: &ModifiersState) -> Self {
+        Self { logo: state.logo, ctrl: state.ctrl, alt: state.alt, shift: state.shift }
+    }
+}
+
+/// When a binding acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trigger {
+    Press(Modifiers, Keysym),
+    /// The key is pressed and released alone.
+    Tap(Keysym),
+}
+
+impl FromStr for Trigger {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let mut modifiers = Modifiers::default();
+        let mut key = None;
+        for part in text.split('+').map(str::trim) {
+            match part.to_ascii_lowercase().as_str() {
+                "super" | "logo" | "meta" => modifiers.logo = true,
+                "ctrl" | "control" => modifiers.ctrl = true,
+                "alt" => modifiers.alt = true,
+                "shift" => modifiers.shift = true,
+                _ => {
+                    let name = if part.eq_ignore_ascii_case("space") { "space" } else { part };
+                    let sym = xkb::keysym_from_name(name, xkb::KEYSYM_CASE_INSENSITIVE);
+                    if sym == Keysym::NoSymbol {
+                        return Err(Error::Key(text.to_owned(), part.to_owned()));
+                    }
+                    if key.replace(lower(sym)).is_some() {
+                        return Err(Error::Count(text.to_owned()));
+                    }
+                }
+            }
+        }
+        match key {
+            Some(key) => Ok(Self::Press(modifiers, key)),
+            None if modifiers == (Modifiers { logo: true, ..Modifiers::default() }) => {
+                Ok(Self::Tap(Keysym::Super_L))
+            }
+            None => Err(Error::Count(text.to_owned())),
+        }
+    }
+}
+
+/// Letters are bound without case: Shift is a modifier of the combination.
+fn lower(sym: Keysym) -> Keysym {
+    sym.key_char()
+        .filter(char::is_ascii_uppercase)
+        .map_or(sym, |c| Keysym::from_char(c.to_ascii_lowercase()))
+}
+
+/// What is bound before any configuration.
+const BUILT_IN: &[(&str, &str)] = &[
+    ("Super", "shell launcher"),
+    ("Super+space", "shell launcher"),
+    ("Super+c", "shell chat"),
+    ("Super+Return", "terminal"),
+    ("Super+q", "close"),
+    ("Alt+F4", "close"),
+    ("Super+Up", "maximise"),
+    ("Super+m", "maximise"),
+    ("Super+f", "fullscreen"),
+    ("Super+h", "minimise"),
+    ("Alt+Tab", "next-window"),
+    ("Alt+Shift+Tab", "previous-window"),
+    ("Super+Tab", "next-window"),
+    ("Super+Shift+Tab", "previous-window"),
+    ("Print", "screenshot"),
+    ("XF86PowerOff", "shell power"),
+    ("Ctrl+Alt+Delete", "shell power"),
+];
+
+/// Every binding in force.
+#[derive(Debug, Clone)]
+pub struct Bindings(Vec<(Trigger, Action)>);
+
+impl Bindings {
+    /// The built-in bindings with `overrides` laid over them. What cannot be read is left out and
+    /// returned.
+    pub fn new<'a>(overrides: impl IntoIterator<Item = (&'a str, &'a str)>) -> (Self, Vec<Error>) {
+        let numbers = (1..=9).flat_map(|n| {
+            [
+                (format!("Super+{n}"), format!("workspace {n}")),
+                (format!("Super+Shift+{n}"), format!("move-to-workspace {n}")),
+            ]
+        });
+        let mut table: Vec<(Trigger, Action)> = Vec::new();
+        let mut errors = Vec::new();
+        let mut set = |keys: &str, action: &str| match (keys.parse::<Trigger>(), action.parse::<Action>()) {
+            (Ok(trigger), Ok(action)) => {
+                table.retain(|(other, _)| *other != trigger);
+                table.push((trigger, action));
+            }
+            (Err(error), _) | (_, Err(error)) => errors.push(error),
+        };
+        for (keys, action) in BUILT_IN {
+            set(keys, action);
+        }
+        for (keys, action) in numbers {
+            set(&keys, &action);
+        }
+        for (keys, action) in overrides {
+            set(keys, action);
+        }
+        table.retain(|(_, action)| *action != Action::None);
+        (Self(table), errors)
+    }
+
+    /// What pressing `key` with these modifiers does. `key` is the symbol without Shift.
+    pub fn press(&self, modifiers: &ModifiersState, key: Keysym) -> Option<&Action> {
+        self.find(Trigger::Press(modifiers.into(), lower(key)))
+    }
+
+    /// What tapping `key` alone does.
+    pub fn tap(&self, key: Keysym) -> Option<&Action> {
+        self.find(Trigger::Tap(if key == Keysym::Super_R { Keysym::Super_L } else { key }))
+    }
+
+    fn find(&self, trigger: Trigger) -> Option<&Action> {
+        self.0.iter().find(|(other, _)| *other == trigger).map(|(_, action)| action)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn logo() -> ModifiersState {
+        ModifiersState { logo: true, ..ModifiersState::default() }
+    }
+
+    #[test]
+    fn built_in_bindings_parse_and_can_be_replaced() {
+        let (bindings, errors) = Bindings::new([]);
+        assert_eq!(errors, []);
+        assert_eq!(bindings.press(&logo(), Keysym::q), Some(&Action::Close));
+        assert_eq!(bindings.press(&logo(), Keysym::_3), Some(&Action::Workspace(3)));
+        assert_eq!(bindings.tap(Keysym::Super_R), Some(&Action::Shell("launcher".into())));
+        assert_eq!(bindings.press(&ModifiersState::default(), Keysym::q), None);
+
+        let (bindings, errors) = Bindings::new([("super+Q", "none"), ("Super", "spawn foot -e top")]);
+        assert_eq!(errors, []);
+        assert_eq!(bindings.press(&logo(), Keysym::Q), None);
+        let spawn = Action::Spawn(vec!["foot".into(), "-e".into(), "top".into()]);
+        assert_eq!(bindings.tap(Keysym::Super_L), Some(&spawn));
+    }
+
+    #[test]
+    fn mistakes_are_named_and_cost_only_themselves() {
+        let (bindings, errors) = Bindings::new([
+            ("Super+Retrun", "close"),
+            ("Ctrl+Shift", "close"),
+            ("a+b", "close"),
+            ("Super+x", "explode"),
+            ("Super+x", "workspace 12"),
+        ]);
+        assert_eq!(errors.len(), 5);
+        assert!(errors[0].to_string().contains("Retrun"), "{}", errors[0]);
+        assert!(errors[3].to_string().contains("explode"), "{}", errors[3]);
+        assert_eq!(bindings.press(&logo(), Keysym::q), Some(&Action::Close));
+    }
+}

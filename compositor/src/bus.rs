@@ -1,0 +1,247 @@
+//! `org.argos.Compositor1` on the session bus.
+//!
+//! The bus has a thread and a tokio runtime of its own, so that it can never hold up a frame. It
+//! sees the compositor only as a [`Snapshot`] that is replaced when something changed, and asks
+//! for things by [`Request`]s through a channel of the compositor's loop. Without a bus the
+//! compositor works as before; the thread tries again until there is one.
+
+use std::{sync::Arc, time::Duration};
+
+use argos_bus::{Error, Result, compositor::Window};
+use smithay::reexports::calloop::channel as calloop;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::{layout::WindowId, state::State};
+
+const NAME: &str = "org.argos.Compositor1";
+const PATH: &str = "/org/argos/Compositor1";
+/// Between two attempts to reach the bus.
+const RETRY: Duration = Duration::from_secs(1);
+/// How many requests for the shell wait while there is no bus; more are dropped.
+const WAITING: usize = 8;
+
+/// What the bus shows.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Snapshot {
+    /// Most recently used first.
+    pub windows: Vec<Window>,
+    /// From 1.
+    pub active: u32,
+    /// How many.
+    pub workspaces: u32,
+    /// `pixman` or `gles`.
+    pub renderer: &'static str,
+}
+
+/// What somebody on the bus asks for; the answer is whether what was named exists.
+#[derive(Debug)]
+pub enum Request {
+    /// Brings a window to the front.
+    Focus(u64, oneshot::Sender<bool>),
+    /// Asks a window to close.
+    Close(u64, oneshot::Sender<bool>),
+    /// Shows a workspace, from 1.
+    Workspace(u32, oneshot::Sender<bool>),
+}
+
+/// The compositor's end.
+#[derive(Debug)]
+pub struct Link {
+    snapshot: watch::Sender<Snapshot>,
+    shell: mpsc::Sender<String>,
+}
+
+impl Link {
+    /// A link that leads nowhere; what is asked of the shell can be read from the receiver.
+    pub fn detached() -> (Self, mpsc::Receiver<String>) {
+        let (shell, requests) = mpsc::channel(WAITING);
+        (Self { snapshot: watch::Sender::new(Snapshot::default()), shell }, requests)
+    }
+
+    /// Starts the thread. Requests from the bus come out of the channel.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn start() -> std::io::Result<(Self, calloop::Channel<Request>)> {
+        let (requests, channel) = calloop::channel();
+        let (link, shell) = Self::detached();
+        let snapshot = link.snapshot.subscribe();
+        std::thread::Builder::new().name("bus".into()).spawn(move || {
+            match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime.block_on(serve(requests, snapshot, shell)),
+                Err(error) => tracing::error!("no D-Bus: the runtime could not start: {error}"),
+            }
+        })?;
+        Ok((link, channel))
+    }
+
+    pub(crate) fn update(&self, snapshot: Snapshot) {
+        self.snapshot.send_if_modified(|current| {
+            let new = *current != snapshot;
+            if new {
+                *current = snapshot;
+            }
+            new
+        });
+    }
+
+    pub(crate) fn shell_requested(&self, part: &str) {
+        if self.shell.try_send(part.to_owned()).is_err() {
+            tracing::warn!("`{part}` was asked for, but nobody on the bus takes requests for the shell");
+        }
+    }
+}
+
+impl State {
+    /// Carries out what was asked on the bus.
+    pub fn bus_request(&mut self, request: Request) {
+        let (answer, found) = match request {
+            Request::Focus(id, answer) => (answer, self.focus_window(WindowId(id))),
+            Request::Close(id, answer) => (answer, self.close_window(WindowId(id))),
+            Request::Workspace(number, answer) => {
+                let mut found = false;
+                if let Some(index) = (number as usize).checked_sub(1) {
+                    self.focused_layer = None;
+                    self.change_layout(|layout| found = layout.activate_workspace(index));
+                }
+                (answer, found)
+            }
+        };
+        // The asker may have gone meanwhile.
+        let _ = answer.send(found);
+    }
+}
+
+struct Compositor {
+    requests: Arc<calloop::Sender<Request>>,
+    snapshot: watch::Receiver<Snapshot>,
+}
+
+impl Compositor {
+    async fn ask(&self, request: impl FnOnce(oneshot::Sender<bool>) -> Request) -> Result<bool> {
+        let (answer, answered) = oneshot::channel();
+        let gone = || Error::Unavailable("the compositor is shutting down".into());
+        self.requests.send(request(answer)).map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())
+    }
+
+    async fn ask_window(&self, id: u64, request: impl FnOnce(oneshot::Sender<bool>) -> Request) -> Result<()> {
+        if self.ask(request).await? {
+            Ok(())
+        } else {
+            Err(Error::NotFound(format!("there is no window {id}; ListWindows names those that exist")))
+        }
+    }
+}
+
+#[zbus::interface(name = "org.argos.Compositor1")]
+impl Compositor {
+    async fn list_windows(&self) -> Result<Vec<Window>> {
+        Ok(self.snapshot.borrow().windows.clone())
+    }
+
+    async fn focus_window(&self, id: u64) -> Result<()> {
+        self.ask_window(id, |answer| Request::Focus(id, answer)).await
+    }
+
+    async fn close_window(&self, id: u64) -> Result<()> {
+        self.ask_window(id, |answer| Request::Close(id, answer)).await
+    }
+
+    async fn activate_workspace(&self, number: u32) -> Result<()> {
+        if self.ask(|answer| Request::Workspace(number, answer)).await? {
+            return Ok(());
+        }
+        let count = self.snapshot.borrow().workspaces;
+        Err(Error::InvalidArguments(format!("there is no workspace {number}; there are 1 to {count}")))
+    }
+
+    #[zbus(property)]
+    async fn active_workspace(&self) -> u32 {
+        self.snapshot.borrow().active
+    }
+
+    #[zbus(property)]
+    async fn workspaces(&self) -> u32 {
+        self.snapshot.borrow().workspaces
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    async fn renderer(&self) -> String {
+        self.snapshot.borrow().renderer.to_owned()
+    }
+
+    #[zbus(signal)]
+    async fn windows_changed(emitter: &zbus::object_server::SignalEmitter<'_>) -> zbus::Result<()>;
+
+    #[zbus(signal)]
+    async fn shell_requested(
+        emitter: &zbus::object_server::SignalEmitter<'_>,
+        part: &str,
+    ) -> zbus::Result<()>;
+}
+
+/// Serves until the compositor ends; comes back when the bus does.
+async fn serve(
+    requests: calloop::Sender<Request>,
+    mut snapshot: watch::Receiver<Snapshot>,
+    mut shell: mpsc::Receiver<String>,
+) {
+    let requests = Arc::new(requests);
+    let mut warned = false;
+    loop {
+        match connection(&requests, &mut snapshot, &mut shell).await {
+            Ok(()) => return,
+            Err(error) => {
+                if !warned {
+                    tracing::warn!("no {NAME} on the session bus yet: {error}; trying again every second");
+                    warned = true;
+                }
+            }
+        }
+        tokio::time::sleep(RETRY).await;
+        if snapshot.has_changed().is_err() {
+            return;
+        }
+    }
+}
+
+async fn connection(
+    requests: &Arc<calloop::Sender<Request>>,
+    snapshot: &mut watch::Receiver<Snapshot>,
+    shell: &mut mpsc::Receiver<String>,
+) -> zbus::Result<()> {
+    let served = Compositor { requests: Arc::clone(requests), snapshot: snapshot.clone() };
+    let connection =
+        zbus::connection::Builder::session().serve_at(PATH, served).name(NAME).build().await?;
+    tracing::info!("serving {NAME}");
+    let interface = connection.object_server().interface::<_, Compositor>(PATH).await?;
+    let mut last = snapshot.borrow_and_update().clone();
+    let mut alive = tokio::time::interval(Duration::from_secs(60));
+    loop {
+        tokio::select! {
+            changed = snapshot.changed() => {
+                if changed.is_err() {
+                    return Ok(());
+                }
+                let new = snapshot.borrow_and_update().clone();
+                let emitter = interface.signal_emitter();
+                if new.windows != last.windows {
+                    Compositor::windows_changed(emitter).await?;
+                }
+                if new.active != last.active {
+                    interface.get().await.active_workspace_changed(emitter).await?;
+                }
+                if new.workspaces != last.workspaces {
+                    interface.get().await.workspaces_changed(emitter).await?;
+                }
+                last = new;
+            }
+            part = shell.recv() => {
+                let Some(part) = part else { return Ok(()) };
+                Compositor::shell_requested(interface.signal_emitter(), &part).await?;
+            }
+            _ = alive.tick() => {}
+        }
+    }
+}

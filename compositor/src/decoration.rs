@@ -1,0 +1,422 @@
+//! Title bars and borders for clients that do not draw their own.
+//!
+//! A bar is drawn on the CPU into memory when its text, size or state changes, and then is a
+//! texture like any other. The font is loaded when the first bar is needed, so a desktop of clients
+//! that decorate themselves does not pay for it.
+
+use std::{cell::OnceCell, path::PathBuf};
+
+use ab_glyph::{Font, FontVec, PxScale, ScaleFont, point};
+use smithay::{
+    backend::{
+        allocator::Fourcc,
+        renderer::element::{memory::MemoryRenderBuffer, solid::SolidColorBuffer},
+    },
+    utils::{Logical, Point, Size, Transform},
+};
+
+use crate::{
+    config::{Colour, Look},
+    layout::{Edges, Rect},
+};
+
+/// Height of a title bar in logical pixels.
+pub(crate) const TITLE_BAR: i32 = 32;
+/// Width of the clickable area of a button.
+const BUTTON: i32 = 34;
+/// Radius of the bar's upper corners.
+const CORNER: f32 = 9.0;
+/// Height of the title's letters.
+const TEXT: f32 = 15.0;
+/// How far outside a frame its border can still be grabbed.
+pub(crate) const GRIP: i32 = 7;
+/// How far along a side a corner reaches.
+const CORNER_GRIP: i32 = 18;
+
+/// Where the usual sans-serif fonts are, best first.
+const FONTS: &[&str] = &[
+    "/usr/share/fonts/opentype/inter/Inter-Medium.otf",
+    "/usr/share/fonts/truetype/inter/Inter-Medium.ttf",
+    "/usr/share/fonts/truetype/noto/NotoSans-Medium.ttf",
+    "/usr/share/fonts/truetype/noto/NotoSans-Regular.ttf",
+    "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
+    "/usr/share/fonts/truetype/liberation/LiberationSans-Regular.ttf",
+];
+
+/// A button of a title bar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Button {
+    Minimise,
+    Maximise,
+    Close,
+}
+
+/// A part of what the compositor draws around a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// The bar itself: drags the window.
+    Bar,
+    /// One of its buttons.
+    Button(Button),
+    /// A side or corner: resizes the window.
+    Edge(Edges),
+}
+
+/// The part of a decorated frame under a point of the global space, if it is not the content.
+pub(crate) fn part_under(frame: Rect, bar: i32, point: Point<f64, Logical>, resizable: bool) -> Option<Part> {
+    let (x, y) = (point.x - f64::from(frame.loc.x), point.y - f64::from(frame.loc.y));
+    let (w, h) = (f64::from(frame.size.w), f64::from(frame.size.h));
+    let grip = if resizable { f64::from(GRIP) } else { 0.0 };
+    if x < -grip || y < -grip || x >= w + grip || y >= h + grip {
+        return None;
+    }
+    let inside = x >= 0.0 && y >= 0.0 && x < w && y < h;
+    if inside {
+        if y >= f64::from(bar) {
+            return None;
+        }
+        let from_right = ((w - x) / f64::from(BUTTON)) as i32;
+        return Some(match from_right {
+            0 => Part::Button(Button::Close),
+            1 => Part::Button(Button::Maximise),
+            2 => Part::Button(Button::Minimise),
+            _ => Part::Bar,
+        });
+    }
+    let corner = f64::from(CORNER_GRIP);
+    let mut edges = Edges { left: x < 0.0, right: x >= w, top: y < 0.0, bottom: y >= h };
+    if edges.left || edges.right {
+        edges.top |= y < corner;
+        edges.bottom |= y >= h - corner && !edges.top;
+    }
+    if edges.top || edges.bottom {
+        edges.left |= x < corner;
+        edges.right |= x >= w - corner && !edges.left;
+    }
+    Some(Part::Edge(edges))
+}
+
+/// What a bar should look like.
+#[derive(Debug)]
+pub(crate) struct Wanted<'a> {
+    /// Logical pixels.
+    pub(crate) width: i32,
+    pub(crate) scale: f64,
+    pub(crate) title: &'a str,
+    pub(crate) active: bool,
+    pub(crate) maximised: bool,
+    pub(crate) hovered: Option<Button>,
+}
+
+/// A drawn bar.
+#[derive(Debug)]
+pub(crate) struct TitleBar {
+    buffer: MemoryRenderBuffer,
+    width: i32,
+    scale: f64,
+    title: String,
+    active: bool,
+    maximised: bool,
+    hovered: Option<Button>,
+}
+
+impl TitleBar {
+    pub(crate) fn buffer(&self) -> &MemoryRenderBuffer {
+        &self.buffer
+    }
+
+    pub(crate) fn size(&self) -> Size<i32, Logical> {
+        (self.width, TITLE_BAR).into()
+    }
+
+    fn fits(&self, wanted: &Wanted<'_>) -> bool {
+        self.width == wanted.width
+            && self.scale == wanted.scale
+            && self.title == wanted.title
+            && self.active == wanted.active
+            && self.maximised == wanted.maximised
+            && self.hovered == wanted.hovered
+    }
+}
+
+/// Draws bars in the configured colours.
+#[derive(Debug)]
+pub(crate) struct Painter {
+    look: Look,
+    font: OnceCell<Option<FontVec>>,
+}
+
+impl Painter {
+    pub(crate) fn new(look: &Look) -> Self {
+        Self { look: look.clone(), font: OnceCell::new() }
+    }
+
+    /// Draws `bar` anew if it is not what is wanted. Returns whether it was drawn.
+    pub(crate) fn title_bar(&self, bar: &mut Option<TitleBar>, wanted: &Wanted<'_>) -> bool {
+        if bar.as_ref().is_some_and(|bar| bar.fits(wanted)) {
+            return false;
+        }
+        let canvas = self.paint(wanted);
+        let buffer = MemoryRenderBuffer::from_slice(
+            &canvas.bytes(),
+            Fourcc::Argb8888,
+            (canvas.width, canvas.height),
+            1,
+            Transform::Normal,
+            None,
+        );
+        *bar = Some(TitleBar {
+            buffer,
+            width: wanted.width,
+            scale: wanted.scale,
+            title: wanted.title.to_owned(),
+            active: wanted.active,
+            maximised: wanted.maximised,
+            hovered: wanted.hovered,
+        });
+        true
+    }
+
+    fn font(&self) -> Option<&FontVec> {
+        self.font
+            .get_or_init(|| {
+                let named = Some(self.look.font.clone()).filter(|path| !path.as_os_str().is_empty());
+                for path in named.into_iter().chain(FONTS.iter().map(PathBuf::from)) {
+                    let font = std::fs::read(&path).ok().and_then(|bytes| FontVec::try_from_vec(bytes).ok());
+                    if font.is_some() {
+                        return font;
+                    }
+                }
+                tracing::warn!("no font for window titles was found; install fonts-inter or fonts-dejavu-core");
+                None
+            })
+            .as_ref()
+    }
+
+    fn paint(&self, wanted: &Wanted<'_>) -> Canvas {
+        let scale = wanted.scale as f32;
+        let logical = (wanted.width as f32, TITLE_BAR as f32);
+        let mut canvas = Canvas::new(
+            (logical.0 * scale).round().max(1.0) as i32,
+            (logical.1 * scale).round().max(1.0) as i32,
+        );
+        let (ground, ink) = if wanted.active {
+            (self.look.title_bar, self.look.title)
+        } else {
+            (self.look.title_bar_inactive, self.look.title_inactive)
+        };
+
+        let (width, radius) = (canvas.width as f32, if wanted.maximised { 0.0 } else { CORNER * scale });
+        canvas.fill(ground, |x, y| {
+            let dx = (radius - x).max(x - (width - radius)).max(0.0);
+            let dy = (radius - y).max(0.0);
+            radius - dx.hypot(dy) + 0.5
+        });
+        // A hint of light along the upper side sets the bar off from dark wallpapers.
+        let light = Colour(ground.0.map(|part| part.saturating_add(18)));
+        canvas.fill(light, |x, y| {
+            let inside = (x - radius).min(width - radius - x) + 0.5;
+            inside.min(scale.max(1.0) - y)
+        });
+
+        for (index, button) in [Button::Close, Button::Maximise, Button::Minimise].into_iter().enumerate() {
+            let centre = (
+                (logical.0 - BUTTON as f32 * (index as f32 + 0.5)) * scale,
+                logical.1 / 2.0 * scale,
+            );
+            let hovered = wanted.hovered == Some(button);
+            if hovered {
+                let disc = if button == Button::Close { self.look.accent } else { self.look.border };
+                let radius = 10.5 * scale;
+                canvas.fill(disc, |x, y| radius - (x - centre.0).hypot(y - centre.1) + 0.5);
+            }
+            let ink = if hovered { self.look.title } else { ink };
+            let (arm, half) = (4.25 * scale, 0.65 * scale);
+            let line = |a: (f32, f32), b: (f32, f32)| {
+                move |x: f32, y: f32| half - distance((x - centre.0, y - centre.1), a, b) + 0.5
+            };
+            match button {
+                Button::Close => {
+                    canvas.fill(ink, line((-arm, -arm), (arm, arm)));
+                    canvas.fill(ink, line((-arm, arm), (arm, -arm)));
+                }
+                Button::Maximise if wanted.maximised => {
+                    canvas.fill(ink, line((-arm, 1.5 * scale), (0.0, -3.0 * scale)));
+                    canvas.fill(ink, line((arm, 1.5 * scale), (0.0, -3.0 * scale)));
+                    canvas.fill(ink, line((-arm, arm), (arm, arm)));
+                }
+                Button::Maximise => {
+                    for (a, b) in [
+                        ((-arm, -arm), (arm, -arm)),
+                        ((arm, -arm), (arm, arm)),
+                        ((arm, arm), (-arm, arm)),
+                        ((-arm, arm), (-arm, -arm)),
+                    ] {
+                        canvas.fill(ink, line(a, b));
+                    }
+                }
+                Button::Minimise => canvas.fill(ink, line((-arm, 2.5 * scale), (arm, 2.5 * scale))),
+            }
+        }
+
+        if let Some(font) = self.font() {
+            let left = 14.0 * scale;
+            let right = (logical.0 - BUTTON as f32 * 3.0 - 8.0) * scale;
+            canvas.text(font, wanted.title, TEXT * scale, left, right, ink);
+        }
+        canvas
+    }
+}
+
+/// Distance of a point from a line segment.
+fn distance(p: (f32, f32), a: (f32, f32), b: (f32, f32)) -> f32 {
+    let (dx, dy) = (b.0 - a.0, b.1 - a.1);
+    let along = (((p.0 - a.0) * dx + (p.1 - a.1) * dy) / (dx * dx + dy * dy)).clamp(0.0, 1.0);
+    (p.0 - a.0 - along * dx).hypot(p.1 - a.1 - along * dy)
+}
+
+/// Premultiplied pixels.
+struct Canvas {
+    width: i32,
+    height: i32,
+    /// Blue, green, red, alpha; 0 to 1, premultiplied.
+    pixels: Vec<[f32; 4]>,
+}
+
+impl Canvas {
+    fn new(width: i32, height: i32) -> Self {
+        Self { width, height, pixels: vec![[0.0; 4]; width as usize * height as usize] }
+    }
+
+    fn blend(&mut self, x: i32, y: i32, colour: Colour, cover: f32) {
+        if x < 0 || y < 0 || x >= self.width || y >= self.height || cover <= 0.0 {
+            return;
+        }
+        let cover = cover.min(1.0);
+        let pixel = &mut self.pixels[(y * self.width + x) as usize];
+        let [r, g, b] = colour.0.map(|part| f32::from(part) / 255.0);
+        for (part, value) in pixel.iter_mut().zip([b, g, r, 1.0]) {
+            *part = value * cover + *part * (1.0 - cover);
+        }
+    }
+
+    /// Colours every pixel as much as `cover` says at its middle.
+    fn fill(&mut self, colour: Colour, cover: impl Fn(f32, f32) -> f32) {
+        for y in 0..self.height {
+            for x in 0..self.width {
+                self.blend(x, y, colour, cover(x as f32 + 0.5, y as f32 + 0.5));
+            }
+        }
+    }
+
+    /// Writes one line, centred in height, cut with an ellipsis where it does not fit.
+    fn text(&mut self, font: &FontVec, text: &str, size: f32, left: f32, right: f32, colour: Colour) {
+        let scaled = font.as_scaled(PxScale::from(size));
+        let baseline = (self.height as f32 + scaled.ascent() + scaled.descent()) / 2.0;
+        let width = |text: &str| -> f32 { text.chars().map(|c| scaled.h_advance(font.glyph_id(c))).sum() };
+        let mut shown = text.trim().replace(['\n', '\t'], " ");
+        if left + width(&shown) > right {
+            while !shown.is_empty() && left + width(&shown) + width("…") > right {
+                shown.pop();
+            }
+            if !shown.is_empty() {
+                shown.push('…');
+            }
+        }
+        let mut x = left;
+        let mut last = None;
+        for c in shown.chars() {
+            let id = font.glyph_id(c);
+            if let Some(last) = last {
+                x += scaled.kern(last, id);
+            }
+            let glyph = id.with_scale_and_position(PxScale::from(size), point(x, baseline));
+            if let Some(outline) = font.outline_glyph(glyph) {
+                let bounds = outline.px_bounds();
+                let (dx, dy) = (bounds.min.x as i32, bounds.min.y as i32);
+                outline.draw(|px, py, cover| self.blend(px as i32 + dx, py as i32 + dy, colour, cover));
+            }
+            x += scaled.h_advance(id);
+            last = Some(id);
+        }
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        self.pixels.iter().flatten().map(|part| (part * 255.0).round() as u8).collect()
+    }
+}
+
+/// The line around a decorated window: left, right and lower side.
+#[derive(Debug, Default)]
+pub(crate) struct Borders {
+    sides: [SolidColorBuffer; 3],
+}
+
+impl Borders {
+    pub(crate) fn update(&mut self, frame: Rect, look: &Look) {
+        let below = frame.size.h - TITLE_BAR;
+        let sizes = [(1, below), (1, below), (frame.size.w + 2, 1)];
+        for (side, size) in self.sides.iter_mut().zip(sizes) {
+            side.update(size, look.border.linear());
+        }
+    }
+
+    /// The sides and where they are drawn.
+    pub(crate) fn parts(&self, frame: Rect) -> impl Iterator<Item = (&SolidColorBuffer, Point<i32, Logical>)> {
+        let (x, y) = (frame.loc.x, frame.loc.y);
+        let places = [
+            (x - 1, y + TITLE_BAR),
+            (x + frame.size.w, y + TITLE_BAR),
+            (x - 1, y + frame.size.h),
+        ];
+        self.sides.iter().zip(places.map(Point::from))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_a_frame_are_where_they_are_drawn() {
+        let frame = Rect::new((100, 100).into(), (400, 300).into());
+        let part = |x: f64, y: f64| part_under(frame, TITLE_BAR, (x, y).into(), true);
+        assert_eq!(part(120.0, 110.0), Some(Part::Bar));
+        assert_eq!(part(495.0, 110.0), Some(Part::Button(Button::Close)));
+        assert_eq!(part(450.0, 110.0), Some(Part::Button(Button::Maximise)));
+        assert_eq!(part(300.0, 250.0), None, "the content is the client's");
+        assert_eq!(part(300.0, 403.0), Some(Part::Edge(Edges { bottom: true, ..Edges::default() })));
+        let corner = Edges { bottom: true, right: true, ..Edges::default() };
+        assert_eq!(part(503.0, 395.0), Some(Part::Edge(corner)));
+        assert_eq!(part(520.0, 250.0), None);
+        assert_eq!(part_under(frame, TITLE_BAR, (503.0, 250.0).into(), false), None);
+    }
+
+    #[test]
+    fn a_bar_has_its_colour_and_round_corners_and_is_drawn_once() {
+        let look = Look::default();
+        let painter = Painter::new(&look);
+        let wanted = Wanted {
+            width: 200,
+            scale: 1.5,
+            title: "A title that is far too long for such a narrow window",
+            active: true,
+            maximised: false,
+            hovered: Some(Button::Close),
+        };
+        let canvas = painter.paint(&wanted);
+        assert_eq!((canvas.width, canvas.height), (300, 48));
+        let bytes = canvas.bytes();
+        let pixel = |x: usize, y: usize| -> [u8; 4] { bytes[(y * 300 + x) * 4..][..4].try_into().unwrap() };
+        assert_eq!(pixel(0, 0), [0, 0, 0, 0], "the corner is round");
+        let [r, g, b] = look.title_bar.0;
+        assert_eq!(pixel(8, 40), [b, g, r, 255]);
+        let [r, g, b] = look.accent.0;
+        assert_eq!(pixel(274, 36), [b, g, r, 255], "the hovered button has its disc");
+
+        let mut bar = None;
+        assert!(painter.title_bar(&mut bar, &wanted));
+        assert!(!painter.title_bar(&mut bar, &wanted));
+        assert!(painter.title_bar(&mut bar, &Wanted { active: false, ..wanted }));
+    }
+}

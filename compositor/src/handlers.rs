@@ -1,0 +1,558 @@
+//! What clients ask for, protocol by protocol. Layer shell is in [`crate::layers`].
+
+use std::os::unix::io::OwnedFd;
+
+use smithay::{
+    backend::{
+        allocator::dmabuf::Dmabuf,
+        renderer::utils::on_commit_buffer_handler,
+    },
+    delegate_compositor, delegate_cursor_shape, delegate_data_device, delegate_dmabuf,
+    delegate_fractional_scale, delegate_output, delegate_presentation, delegate_primary_selection,
+    delegate_seat, delegate_shm, delegate_single_pixel_buffer, delegate_viewporter,
+    delegate_xdg_activation, delegate_xdg_decoration, delegate_xdg_shell,
+    desktop::{
+        PopupKeyboardGrab, PopupKind, PopupPointerGrab, PopupUngrabStrategy, WindowSurfaceType,
+        find_popup_root_surface, get_popup_toplevel_coords, layer_map_for_output,
+    },
+    input::{
+        Seat, SeatHandler, SeatState,
+        keyboard::LedState,
+        pointer::{CursorImageStatus, Focus},
+    },
+    reexports::{
+        calloop::Interest,
+        wayland_protocols::xdg::{
+            decoration::zv1::server::zxdg_toplevel_decoration_v1::Mode as DecorationMode,
+            shell::server::xdg_toplevel,
+        },
+        wayland_server::{
+            Client, Resource,
+            protocol::{
+                wl_buffer::WlBuffer, wl_data_source::WlDataSource, wl_output::WlOutput, wl_seat::WlSeat,
+                wl_surface::WlSurface,
+            },
+        },
+    },
+    utils::Serial,
+    wayland::{
+        buffer::BufferHandler,
+        compositor::{
+            BufferAssignment, CompositorClientState, CompositorHandler, CompositorState,
+            SurfaceAttributes, add_blocker, add_pre_commit_hook, get_parent, is_sync_subsurface,
+            with_states,
+        },
+        dmabuf::{DmabufGlobal, DmabufHandler, DmabufState, ImportNotifier, get_dmabuf},
+        fractional_scale::FractionalScaleHandler,
+        output::OutputHandler,
+        selection::{
+            SelectionHandler,
+            data_device::{
+                ClientDndGrabHandler, DataDeviceHandler, DataDeviceState, ServerDndGrabHandler,
+                set_data_device_focus,
+            },
+            primary_selection::{PrimarySelectionHandler, PrimarySelectionState, set_primary_focus},
+        },
+        shell::xdg::{
+            PopupSurface, PositionerState, ToplevelSurface, XdgShellHandler, XdgShellState,
+            XdgToplevelSurfaceData, decoration::XdgDecorationHandler,
+        },
+        shm::{ShmHandler, ShmState},
+        tablet_manager::TabletSeatHandler,
+        xdg_activation::{
+            XdgActivationHandler, XdgActivationState, XdgActivationToken, XdgActivationTokenData,
+        },
+    },
+};
+
+use crate::{
+    cursor::{Cursor, DragIcon},
+    layout::Edges,
+    outputs::geometry,
+    state::{ClientState, State},
+};
+
+/// How long an activation token is good for, in seconds.
+const ACTIVATION_VALID: u64 = 10;
+
+impl BufferHandler for State {
+    fn buffer_destroyed(&mut self, _: &WlBuffer) {}
+}
+
+impl CompositorHandler for State {
+    fn compositor_state(&mut self) -> &mut CompositorState {
+        &mut self.protocols.compositor
+    }
+
+    fn client_compositor_state<'a>(&self, client: &'a Client) -> &'a CompositorClientState {
+        &client.get_data::<ClientState>().expect("every client is inserted with a ClientState").compositor
+    }
+
+    fn new_surface(&mut self, surface: &WlSurface) {
+        // A buffer on the GPU is shown only once the client's drawing is done.
+        add_pre_commit_hook::<Self, _>(surface, |state, _, surface| {
+            let dmabuf = with_states(surface, |states| {
+                match states.cached_state.get::<SurfaceAttributes>().pending().buffer.as_ref() {
+                    Some(BufferAssignment::NewBuffer(buffer)) => get_dmabuf(buffer).cloned().ok(),
+                    _ => None,
+                }
+            });
+            let (Some(dmabuf), Some(client)) = (dmabuf, surface.client()) else { return };
+            if let Ok((blocker, source)) = dmabuf.generate_blocker(Interest::READ) {
+                let cleared = state.handle.insert_source(source, move |(), _, state| {
+                    let dh = state.display.clone();
+                    state.client_compositor_state(&client).blocker_cleared(state, &dh);
+                    Ok(())
+                });
+                if cleared.is_ok() {
+                    add_blocker(surface, blocker);
+                }
+            }
+        });
+    }
+
+    fn commit(&mut self, surface: &WlSurface) {
+        on_commit_buffer_handler::<Self>(surface);
+        self.backend.early_import(surface);
+        if is_sync_subsurface(surface) {
+            return;
+        }
+        let mut root = surface.clone();
+        while let Some(parent) = get_parent(&root) {
+            root = parent;
+        }
+
+        if let Some(managed) = self.windows.by_surface(&root) {
+            let (id, window) = (managed.id, managed.window.clone());
+            let before = self.windows.extent(id);
+            window.on_commit();
+            if root == *surface {
+                self.toplevel_committed(surface);
+            }
+            if self.windows.layout.is_visible(id) {
+                for extent in before.into_iter().chain(self.windows.extent(id)) {
+                    self.outputs.queue_rect(extent);
+                }
+            }
+            return;
+        }
+
+        self.popups.commit(surface);
+        if let Some(popup) = self.popups.find_popup(&root) {
+            if let PopupKind::Xdg(popup) = &popup
+                && !popup.is_initial_configure_sent()
+            {
+                // The first configure of a popup is always allowed.
+                let _ = popup.send_configure();
+            }
+            if let Ok(owner) = find_popup_root_surface(&popup) {
+                if let Some(managed) = self.windows.by_surface(&owner) {
+                    if self.windows.layout.is_visible(managed.id) {
+                        self.outputs.queue_all();
+                    }
+                } else {
+                    self.layer_committed(&owner);
+                }
+            }
+            return;
+        }
+        if self.layer_committed(&root) {
+            return;
+        }
+
+        let delta = |surface: &WlSurface| {
+            with_states(surface, |states| {
+                states.cached_state.get::<SurfaceAttributes>().current().buffer_delta.take()
+            })
+        };
+        if let CursorImageStatus::Surface(cursor) = self.cursor.status()
+            && cursor == root
+        {
+            if let Some(delta) = delta(&cursor) {
+                with_states(&cursor, |states| {
+                    if let Some(data) =
+                        states.data_map.get::<smithay::input::pointer::CursorImageSurfaceData>()
+                        && let Ok(mut data) = data.lock()
+                    {
+                        data.hotspot -= delta;
+                    }
+                });
+            }
+            self.outputs.queue_all();
+        } else if let Some(icon) = &mut self.cursor.drag_icon
+            && icon.surface == root
+        {
+            if let Some(delta) = delta(&icon.surface) {
+                icon.offset += delta;
+            }
+            self.outputs.queue_all();
+        }
+    }
+}
+
+impl ShmHandler for State {
+    fn shm_state(&self) -> &ShmState {
+        &self.protocols.shm
+    }
+}
+
+impl DmabufHandler for State {
+    fn dmabuf_state(&mut self) -> &mut DmabufState {
+        &mut self.protocols.dmabuf
+    }
+
+    fn dmabuf_imported(&mut self, _: &DmabufGlobal, dmabuf: Dmabuf, notifier: ImportNotifier) {
+        if self.backend.import_dmabuf(&dmabuf) {
+            let _ = notifier.successful::<Self>();
+        } else {
+            notifier.failed();
+        }
+    }
+}
+
+impl SeatHandler for State {
+    type KeyboardFocus = WlSurface;
+    type PointerFocus = WlSurface;
+    type TouchFocus = WlSurface;
+
+    fn seat_state(&mut self) -> &mut SeatState<Self> {
+        &mut self.protocols.seat
+    }
+
+    fn focus_changed(&mut self, seat: &Seat<Self>, focus: Option<&WlSurface>) {
+        let client = focus.and_then(Resource::client);
+        set_data_device_focus(&self.display, seat, client.clone());
+        set_primary_focus(&self.display, seat, client);
+    }
+
+    fn cursor_image(&mut self, _: &Seat<Self>, image: CursorImageStatus) {
+        self.cursor.set_status(image);
+        self.queue_pointer_output();
+    }
+
+    fn led_state_changed(&mut self, _: &Seat<Self>, leds: LedState) {
+        self.backend.set_leds(leds);
+    }
+}
+
+// Only so that cursor-shape works; no tablet protocol is offered.
+impl TabletSeatHandler for State {}
+
+impl OutputHandler for State {}
+
+impl SelectionHandler for State {
+    type SelectionUserData = ();
+}
+
+impl DataDeviceHandler for State {
+    fn data_device_state(&self) -> &DataDeviceState {
+        &self.protocols.data_device
+    }
+}
+
+impl ClientDndGrabHandler for State {
+    fn started(&mut self, _: Option<WlDataSource>, icon: Option<WlSurface>, _: Seat<Self>) {
+        let offset = match self.cursor.status() {
+            CursorImageStatus::Surface(surface) => {
+                let hotspot = Cursor::hotspot(&surface);
+                (-hotspot.x, -hotspot.y).into()
+            }
+            _ => (0, 0).into(),
+        };
+        self.cursor.drag_icon = icon.map(|surface| DragIcon { surface, offset });
+        self.outputs.queue_all();
+    }
+
+    fn dropped(&mut self, _: Option<WlSurface>, _: bool, _: Seat<Self>) {
+        self.cursor.drag_icon = None;
+        self.outputs.queue_all();
+    }
+}
+
+impl ServerDndGrabHandler for State {
+    fn send(&mut self, _: String, _: OwnedFd, _: Seat<Self>) {}
+}
+
+impl PrimarySelectionHandler for State {
+    fn primary_selection_state(&self) -> &PrimarySelectionState {
+        &self.protocols.primary_selection
+    }
+}
+
+impl FractionalScaleHandler for State {
+    fn new_fractional_scale(&mut self, surface: WlSurface) {
+        self.announce_scale(&surface);
+    }
+}
+
+impl XdgDecorationHandler for State {
+    fn new_decoration(&mut self, toplevel: ToplevelSurface) {
+        self.set_decoration(&toplevel, None);
+    }
+
+    fn request_mode(&mut self, toplevel: ToplevelSurface, mode: DecorationMode) {
+        self.set_decoration(&toplevel, Some(mode));
+    }
+
+    fn unset_mode(&mut self, toplevel: ToplevelSurface) {
+        self.set_decoration(&toplevel, None);
+    }
+}
+
+impl XdgActivationHandler for State {
+    fn activation_state(&mut self) -> &mut XdgActivationState {
+        &mut self.protocols.activation
+    }
+
+    fn token_created(&mut self, _: XdgActivationToken, data: XdgActivationTokenData) -> bool {
+        // Only who is being used may hand the focus on.
+        data.serial.is_some_and(|(serial, seat)| {
+            Seat::<Self>::from_resource(&seat) == Some(self.seat.clone())
+                && self.keyboard.last_enter().is_some_and(|enter| serial.is_no_older_than(&enter))
+        })
+    }
+
+    fn request_activation(
+        &mut self,
+        token: XdgActivationToken,
+        data: XdgActivationTokenData,
+        surface: WlSurface,
+    ) {
+        if data.timestamp.elapsed().as_secs() < ACTIVATION_VALID
+            && let Some(id) = self.windows.by_surface(&surface).map(|managed| managed.id)
+        {
+            self.focus_window(id);
+        }
+        self.protocols.activation.remove_token(&token);
+    }
+}
+
+impl XdgShellHandler for State {
+    fn xdg_shell_state(&mut self) -> &mut XdgShellState {
+        &mut self.protocols.xdg_shell
+    }
+
+    fn new_toplevel(&mut self, surface: ToplevelSurface) {
+        self.announce_scale(surface.wl_surface());
+        self.windows.add(surface);
+    }
+
+    fn toplevel_destroyed(&mut self, surface: ToplevelSurface) {
+        if self.windows.remove(surface.wl_surface()).is_some() {
+            self.outputs.queue_all();
+        }
+    }
+
+    fn new_popup(&mut self, surface: PopupSurface, _: PositionerState) {
+        self.announce_scale(surface.wl_surface());
+        self.unconstrain_popup(&surface);
+        if let Err(error) = self.popups.track_popup(PopupKind::from(surface)) {
+            tracing::warn!("popup: {error}");
+        }
+    }
+
+    fn popup_destroyed(&mut self, _: PopupSurface) {
+        self.outputs.queue_all();
+    }
+
+    fn reposition_request(&mut self, surface: PopupSurface, positioner: PositionerState, token: u32) {
+        surface.with_pending_state(|pending| {
+            pending.geometry = positioner.get_geometry();
+            pending.positioner = positioner;
+        });
+        self.unconstrain_popup(&surface);
+        surface.send_repositioned(token);
+    }
+
+    fn grab(&mut self, surface: PopupSurface, seat: WlSeat, serial: Serial) {
+        let Some(seat) = Seat::<Self>::from_resource(&seat) else { return };
+        let popup = PopupKind::Xdg(surface);
+        let Ok(root) = find_popup_root_surface(&popup) else { return };
+        if self.windows.by_surface(&root).is_none() && self.layer_of(&root).is_none() {
+            return;
+        }
+        if self.exclusive_layer().is_some_and(|layer| *layer.wl_surface() != root) {
+            // Whoever has the keyboard exclusively does not lose it to somebody's menu.
+            let _ = smithay::desktop::PopupManager::dismiss_popup(&root, &popup);
+            return;
+        }
+        let Ok(mut grab) = self.popups.grab_popup(root, popup, &seat, serial) else { return };
+        let (keyboard, pointer) = (self.keyboard.clone(), self.pointer.clone());
+        let previous = grab.previous_serial().unwrap_or(serial);
+        if (keyboard.is_grabbed() && !keyboard.has_grab(serial) && !keyboard.has_grab(previous))
+            || (pointer.is_grabbed() && !pointer.has_grab(serial) && !pointer.has_grab(previous))
+        {
+            grab.ungrab(PopupUngrabStrategy::All);
+            return;
+        }
+        keyboard.set_focus(self, grab.current_grab(), serial);
+        keyboard.set_grab(self, PopupKeyboardGrab::new(&grab), serial);
+        pointer.set_grab(self, PopupPointerGrab::new(&grab), serial, Focus::Keep);
+    }
+
+    fn move_request(&mut self, surface: ToplevelSurface, _: WlSeat, serial: Serial) {
+        if let Some(start) = self.drag_start(surface.wl_surface(), serial)
+            && let Some(id) = self.windows.by_surface(surface.wl_surface()).map(|managed| managed.id)
+        {
+            self.begin_move(id, start, serial);
+        }
+    }
+
+    fn resize_request(
+        &mut self,
+        surface: ToplevelSurface,
+        _: WlSeat,
+        serial: Serial,
+        edges: xdg_toplevel::ResizeEdge,
+    ) {
+        use xdg_toplevel::ResizeEdge as E;
+        let edges = Edges {
+            left: matches!(edges, E::Left | E::TopLeft | E::BottomLeft),
+            right: matches!(edges, E::Right | E::TopRight | E::BottomRight),
+            top: matches!(edges, E::Top | E::TopLeft | E::TopRight),
+            bottom: matches!(edges, E::Bottom | E::BottomLeft | E::BottomRight),
+        };
+        if let Some(start) = self.drag_start(surface.wl_surface(), serial)
+            && let Some(id) = self.windows.by_surface(surface.wl_surface()).map(|managed| managed.id)
+        {
+            self.begin_resize(id, start, edges, serial);
+        }
+    }
+
+    fn maximize_request(&mut self, surface: ToplevelSurface) {
+        self.want(&surface, |managed| managed.wants_maximised = true, |layout, id| {
+            layout.set_maximised(id, true);
+        });
+    }
+
+    fn unmaximize_request(&mut self, surface: ToplevelSurface) {
+        self.want(&surface, |managed| managed.wants_maximised = false, |layout, id| {
+            layout.set_maximised(id, false);
+        });
+    }
+
+    fn fullscreen_request(&mut self, surface: ToplevelSurface, _: Option<WlOutput>) {
+        self.want(&surface, |managed| managed.wants_fullscreen = true, |layout, id| {
+            layout.set_fullscreen(id, true);
+        });
+    }
+
+    fn unfullscreen_request(&mut self, surface: ToplevelSurface) {
+        self.want(&surface, |managed| managed.wants_fullscreen = false, |layout, id| {
+            layout.set_fullscreen(id, false);
+        });
+    }
+
+    fn minimize_request(&mut self, surface: ToplevelSurface) {
+        if let Some(id) = self.windows.by_surface(surface.wl_surface()).map(|managed| managed.id) {
+            self.change_layout(|layout| layout.set_minimised(id, true));
+        }
+    }
+
+    fn app_id_changed(&mut self, surface: ToplevelSurface) {
+        let app_id = attribute(&surface, |data| data.app_id.clone());
+        if let Some(managed) = self.windows.by_surface_mut(surface.wl_surface()) {
+            managed.app_id = app_id;
+        }
+    }
+
+    fn title_changed(&mut self, surface: ToplevelSurface) {
+        let title = attribute(&surface, |data| data.title.clone());
+        if let Some(managed) = self.windows.by_surface_mut(surface.wl_surface()) {
+            managed.title = title;
+        }
+    }
+
+    fn parent_changed(&mut self, surface: ToplevelSurface) {
+        let parent = surface.parent().and_then(|parent| Some(self.windows.by_surface(&parent)?.id));
+        if let Some(id) = self.windows.by_surface(surface.wl_surface()).map(|managed| managed.id) {
+            self.windows.layout.set_parent(id, parent);
+        }
+    }
+}
+
+/// A text that the client set on its toplevel, cut to a length that is shown and sent in good time.
+fn attribute(
+    surface: &ToplevelSurface,
+    read: impl Fn(&smithay::wayland::shell::xdg::XdgToplevelSurfaceRoleAttributes) -> Option<String>,
+) -> String {
+    const LONGEST: usize = 512;
+    let text = with_states(surface.wl_surface(), |states| {
+        states.data_map.get::<XdgToplevelSurfaceData>().and_then(|data| read(&*data.lock().ok()?))
+    });
+    text.unwrap_or_default().chars().filter(|c| !c.is_control()).take(LONGEST).collect()
+}
+
+impl State {
+    /// A client asks to fill the screen or stop that: before it has content it is remembered.
+    fn want(
+        &mut self,
+        surface: &ToplevelSurface,
+        remember: impl FnOnce(&mut crate::windows::Managed),
+        change: impl FnOnce(&mut crate::layout::Layout, crate::layout::WindowId),
+    ) {
+        let Some(managed) = self.windows.by_surface_mut(surface.wl_surface()) else { return };
+        remember(managed);
+        let (id, mapped) = (managed.id, managed.mapped);
+        if mapped {
+            let before = self.windows.layout.revision(id);
+            self.change_layout(|layout| change(layout, id));
+            if self.windows.layout.revision(id) == before {
+                // Nothing changed, but the protocol promises an answer.
+                surface.send_configure();
+            }
+        } else if surface.is_initial_configure_sent() {
+            surface.send_configure();
+        }
+    }
+
+    /// Keeps a popup on the output of its parent.
+    pub(crate) fn unconstrain_popup(&self, popup: &PopupSurface) {
+        let kind = PopupKind::Xdg(popup.clone());
+        let Ok(root) = find_popup_root_surface(&kind) else { return };
+        let offset = get_popup_toplevel_coords(&kind);
+        let target = if let Some(managed) = self.windows.by_surface(&root) {
+            let layout = &self.windows.layout;
+            let output = layout.output_of(managed.id).and_then(|index| self.outputs.get(index));
+            let Some((client, output)) = layout.client(managed.id).zip(output) else { return };
+            let mut area = geometry(output);
+            area.loc -= client.loc;
+            area
+        } else {
+            let Some(output) = self.outputs.iter().find(|output| {
+                layer_map_for_output(output).layer_for_surface(&root, WindowSurfaceType::TOPLEVEL).is_some()
+            }) else {
+                return;
+            };
+            let map = layer_map_for_output(output);
+            let place = map
+                .layer_for_surface(&root, WindowSurfaceType::TOPLEVEL)
+                .and_then(|layer| map.layer_geometry(layer))
+                .unwrap_or_default();
+            let mut area = geometry(output);
+            area.loc = (-place.loc.x, -place.loc.y).into();
+            area
+        };
+        let mut target = target;
+        target.loc -= offset;
+        popup.with_pending_state(|pending| {
+            pending.geometry = pending.positioner.get_unconstrained_geometry(target);
+        });
+    }
+}
+
+delegate_compositor!(State);
+delegate_shm!(State);
+delegate_dmabuf!(State);
+delegate_seat!(State);
+delegate_output!(State);
+delegate_data_device!(State);
+delegate_primary_selection!(State);
+delegate_fractional_scale!(State);
+delegate_viewporter!(State);
+delegate_cursor_shape!(State);
+delegate_presentation!(State);
+delegate_single_pixel_buffer!(State);
+delegate_xdg_shell!(State);
+delegate_xdg_decoration!(State);
+delegate_xdg_activation!(State);

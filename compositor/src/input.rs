@@ -1,0 +1,576 @@
+//! Keyboard, pointer and touch: from the devices to bindings, title bars and clients.
+//!
+//! The back ends hand events to [`State::process_input`]; tests call [`State::key`],
+//! [`State::pointer_to`] and [`State::button`] themselves.
+
+use smithay::{
+    backend::input::{
+        AbsolutePositionEvent, Axis, AxisSource, ButtonState, Event, InputBackend, InputEvent, KeyState,
+        KeyboardKeyEvent, PointerAxisEvent, PointerButtonEvent, PointerMotionEvent, TouchEvent,
+    },
+    input::{
+        keyboard::{FilterResult, Keycode, Keysym, ModifiersState},
+        pointer::{AxisFrame, ButtonEvent, CursorIcon, GrabStartData, MotionEvent, RelativeMotionEvent},
+        touch::{DownEvent, MotionEvent as TouchMotion, UpEvent},
+    },
+    reexports::wayland_server::protocol::wl_surface::WlSurface,
+    utils::{Logical, Point, SERIAL_COUNTER, Serial},
+    wayland::shell::wlr_layer::Layer,
+};
+
+use crate::{
+    bindings::Action,
+    decoration::{self, Button, Part},
+    layers,
+    layout::{Edges, Mode, WindowId},
+    outputs::geometry,
+    state::State,
+};
+
+/// Linux's code of the left mouse button.
+pub const LEFT: u32 = 0x110;
+/// Linux's code of the right mouse button.
+pub const RIGHT: u32 = 0x111;
+/// Two presses on a title bar within this many milliseconds are a double click.
+const DOUBLE_CLICK: u32 = 400;
+
+/// What is under a point.
+#[derive(Debug)]
+pub(crate) enum Under {
+    /// A client's surface; its origin in the global space; whose it is.
+    Surface(WlSurface, Point<f64, Logical>, Owner),
+    /// Something that the compositor draws around a window.
+    Frame(WindowId, Part),
+    /// The bare background.
+    Nothing,
+}
+
+/// Whose surface it is.
+#[derive(Debug, Clone)]
+pub(crate) enum Owner {
+    Window(WindowId),
+    Layer(smithay::desktop::LayerSurface),
+}
+
+/// What a key does besides being typed.
+enum KeyAction {
+    Bound(Action),
+    ChangeVt(i32),
+    Swallow,
+}
+
+impl State {
+    /// What a click at `point` would hit.
+    pub(crate) fn under(&self, point: Point<f64, Logical>) -> Under {
+        let Some(output) = self.outputs.at(point) else { return Under::Nothing };
+        let from_layer = |wanted: &dyn Fn(&smithay::desktop::LayerSurface) -> bool| {
+            self.layer_under(output, point, wanted)
+                .map(|(layer, surface, origin)| Under::Surface(surface, origin, Owner::Layer(layer)))
+        };
+        let on = |which: Layer| {
+            from_layer(&move |layer: &smithay::desktop::LayerSurface| {
+                layer.layer() == which && !layers::is_prompt(layer)
+            })
+        };
+        let covered =
+            self.outputs.index_of(output).and_then(|index| self.windows.layout.fullscreen_on(index)).is_some();
+        from_layer(&layers::is_prompt)
+            .or_else(|| on(Layer::Overlay))
+            .or_else(|| if covered { None } else { on(Layer::Top) })
+            .or_else(|| self.window_under(point))
+            .or_else(|| if covered { on(Layer::Top) } else { None })
+            .or_else(|| on(Layer::Bottom))
+            .or_else(|| on(Layer::Background))
+            .unwrap_or(Under::Nothing)
+    }
+
+    fn window_under(&self, point: Point<f64, Logical>) -> Option<Under> {
+        let layout = &self.windows.layout;
+        layout.visible().find_map(|id| {
+            if let Some((surface, origin)) = self.windows.surface_under(id, point) {
+                return Some(Under::Surface(surface, origin, Owner::Window(id)));
+            }
+            let bar = layout.title_bar(id);
+            if bar == 0 {
+                return None;
+            }
+            let resizable = layout.mode(id) == Some(Mode::Floating);
+            decoration::part_under(layout.frame(id)?, bar, point, resizable)
+                .map(|part| Under::Frame(id, part))
+        })
+    }
+
+    /// The nearest point that is on an output.
+    pub(crate) fn clamp_to_outputs(&self, point: Point<f64, Logical>) -> Point<f64, Logical> {
+        if self.outputs.at(point).is_some() {
+            return point;
+        }
+        let distance = |a: Point<f64, Logical>| (a.x - point.x).powi(2) + (a.y - point.y).powi(2);
+        self.outputs
+            .iter()
+            .map(|output| {
+                let area = geometry(output).to_f64();
+                Point::from((
+                    point.x.clamp(area.loc.x, area.loc.x + (area.size.w - 1.0).max(0.0)),
+                    point.y.clamp(area.loc.y, area.loc.y + (area.size.h - 1.0).max(0.0)),
+                ))
+            })
+            .min_by(|a, b| distance(*a).total_cmp(&distance(*b)))
+            .unwrap_or(point)
+    }
+
+    pub(crate) fn queue_pointer_output(&mut self) {
+        // The picture of the cursor reaches past its tip.
+        let at = self.pointer.current_location().to_i32_round();
+        let reach = self.config.cursor.size as i32 * 2;
+        let around = crate::layout::Rect::new(at - Point::from((reach, reach)), (2 * reach, 2 * reach).into());
+        self.outputs.queue_rect(around);
+    }
+
+    /// Takes an event of any back end.
+    pub fn process_input<B: InputBackend>(&mut self, event: InputEvent<B>) {
+        match event {
+            InputEvent::Keyboard { event } => self.key(event.key_code(), event.state(), event.time_msec()),
+            InputEvent::PointerMotion { event } => {
+                let relative = RelativeMotionEvent {
+                    delta: event.delta(),
+                    delta_unaccel: event.delta_unaccel(),
+                    utime: event.time(),
+                };
+                let to = self.clamp_to_outputs(self.pointer.current_location() + event.delta());
+                self.move_pointer(to, Some(relative), event.time_msec());
+            }
+            InputEvent::PointerMotionAbsolute { event } => {
+                // A tablet of a virtual machine covers the first output.
+                let Some(area) = self.outputs.first().map(geometry) else { return };
+                let to = event.position_transformed(area.size) + area.loc.to_f64();
+                self.pointer_to(to, event.time_msec());
+            }
+            InputEvent::PointerButton { event } => {
+                self.button(event.button_code(), event.state(), event.time_msec());
+            }
+            InputEvent::PointerAxis { event } => self.axis::<B>(&event),
+            InputEvent::TouchDown { event } => {
+                let Some(at) = self.touch_point::<B>(&event) else { return };
+                self.touch_down(event.slot(), at, event.time_msec());
+            }
+            InputEvent::TouchMotion { event } => {
+                let (Some(at), Some(touch)) = (self.touch_point::<B>(&event), self.seat.get_touch()) else {
+                    return;
+                };
+                let focus = self.focus_at(at);
+                let motion = TouchMotion { slot: event.slot(), location: at, time: event.time_msec() };
+                touch.motion(self, focus, &motion);
+            }
+            InputEvent::TouchUp { event } => {
+                if let Some(touch) = self.seat.get_touch() {
+                    let serial = SERIAL_COUNTER.next_serial();
+                    touch.up(self, &UpEvent { slot: event.slot(), serial, time: event.time_msec() });
+                }
+            }
+            InputEvent::TouchFrame { .. } => {
+                if let Some(touch) = self.seat.get_touch() {
+                    touch.frame(self);
+                }
+            }
+            InputEvent::TouchCancel { .. } => {
+                if let Some(touch) = self.seat.get_touch() {
+                    touch.cancel(self);
+                }
+            }
+            InputEvent::DeviceAdded { device } => {
+                use smithay::backend::input::{Device, DeviceCapability};
+                if device.has_capability(DeviceCapability::Touch) && self.seat.get_touch().is_none() {
+                    self.seat.add_touch();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A key went down or up. `code` is xkb's: Linux's plus 8.
+    pub fn key(&mut self, code: Keycode, state: KeyState, time: u32) {
+        let serial = SERIAL_COUNTER.next_serial();
+        let keyboard = self.keyboard.clone();
+        let action = keyboard.input(self, code, state, serial, time, |data, modifiers, handle| {
+            let typed = handle.modified_sym();
+            let key = handle.raw_latin_sym_or_raw_current_sym().unwrap_or(typed);
+            data.filter_key(code, state, modifiers, key, typed)
+        });
+        match action {
+            Some(KeyAction::Bound(action)) => self.act(&action),
+            Some(KeyAction::ChangeVt(vt)) => self.backend.change_vt(vt),
+            Some(KeyAction::Swallow) | None => {}
+        }
+        let held = self.keyboard.modifier_state();
+        if self.windows.layout.is_cycling() && !held.alt && !held.logo {
+            self.change_layout(crate::layout::Layout::cycle_end);
+        }
+    }
+
+    fn filter_key(
+        &mut self,
+        code: Keycode,
+        state: KeyState,
+        modifiers: &ModifiersState,
+        key: Keysym,
+        typed: Keysym,
+    ) -> FilterResult<KeyAction> {
+        let tapped = self.tap.take();
+        if state == KeyState::Released {
+            if let Some(index) = self.taken_keys.iter().position(|taken| *taken == code) {
+                self.taken_keys.swap_remove(index);
+                return FilterResult::Intercept(KeyAction::Swallow);
+            }
+            // A tap is the release of the very key that was pressed last. The client saw the press,
+            // so it sees the release as well.
+            if tapped == Some(key)
+                && !self.is_prompting()
+                && let Some(action) = self.bindings.tap(key).cloned()
+            {
+                self.handle.insert_idle(move |state| state.act(&action));
+            }
+            return FilterResult::Forward;
+        }
+        if let Some(vt) = virtual_terminal(typed) {
+            self.taken_keys.push(code);
+            return FilterResult::Intercept(KeyAction::ChangeVt(vt));
+        }
+        // A prompt has the person's whole attention: nothing behind it can be steered meanwhile.
+        if self.is_prompting() {
+            return FilterResult::Forward;
+        }
+        if matches!(key, Keysym::Super_L | Keysym::Super_R)
+            && !modifiers.ctrl
+            && !modifiers.alt
+            && !modifiers.shift
+        {
+            self.tap = Some(key);
+        }
+        match self.bindings.press(modifiers, key).cloned() {
+            Some(action) => {
+                self.taken_keys.push(code);
+                FilterResult::Intercept(KeyAction::Bound(action))
+            }
+            None => FilterResult::Forward,
+        }
+    }
+
+    /// Carries out what a binding asks for.
+    pub(crate) fn act(&mut self, action: &Action) {
+        let focused = self.windows.layout.focused();
+        match action {
+            Action::None => {}
+            Action::Shell(part) => self.bus.shell_requested(part),
+            Action::Terminal => {
+                let command = self.config.terminal.clone();
+                self.spawn(&command);
+            }
+            Action::Spawn(command) => self.spawn(command),
+            Action::Close => {
+                if let Some(id) = focused {
+                    self.close_window(id);
+                }
+            }
+            Action::Maximise => {
+                if let Some(id) = focused {
+                    self.toggle_maximised(id);
+                }
+            }
+            Action::Fullscreen => {
+                if let Some(id) = focused {
+                    self.change_layout(|layout| {
+                        let on = matches!(layout.mode(id), Some(Mode::Fullscreen { .. }));
+                        layout.set_fullscreen(id, !on);
+                    });
+                }
+            }
+            Action::Minimise => {
+                if let Some(id) = focused {
+                    self.change_layout(|layout| layout.set_minimised(id, true));
+                }
+            }
+            Action::NextWindow => self.change_layout(|layout| layout.cycle(false)),
+            Action::PreviousWindow => self.change_layout(|layout| layout.cycle(true)),
+            Action::Workspace(number) => {
+                self.focused_layer = None;
+                self.change_layout(|layout| {
+                    layout.activate_workspace(*number as usize - 1);
+                });
+            }
+            Action::MoveToWorkspace(number) => {
+                if let Some(id) = focused {
+                    self.change_layout(|layout| {
+                        layout.move_to_workspace(id, *number as usize - 1);
+                    });
+                }
+            }
+            Action::Screenshot => self.save_screenshot(),
+        }
+    }
+
+    fn toggle_maximised(&mut self, id: WindowId) {
+        self.change_layout(|layout| {
+            let on = layout.mode(id) == Some(Mode::Maximised);
+            layout.set_maximised(id, !on);
+        });
+    }
+
+    /// The pointer goes to a point of the global space.
+    pub fn pointer_to(&mut self, to: Point<f64, Logical>, time: u32) {
+        let to = self.clamp_to_outputs(to);
+        self.move_pointer(to, None, time);
+    }
+
+    fn focus_at(&self, point: Point<f64, Logical>) -> Option<(WlSurface, Point<f64, Logical>)> {
+        match self.under(point) {
+            Under::Surface(surface, origin, _) => Some((surface, origin)),
+            Under::Frame(..) | Under::Nothing => None,
+        }
+    }
+
+    fn move_pointer(&mut self, to: Point<f64, Logical>, relative: Option<RelativeMotionEvent>, time: u32) {
+        self.queue_pointer_output();
+        let pointer = self.pointer.clone();
+        let under = self.under(to);
+        if !pointer.is_grabbed() {
+            self.hover(&under);
+        }
+        let focus = match under {
+            Under::Surface(surface, origin, _) => Some((surface, origin)),
+            _ => None,
+        };
+        if let Some(event) = relative {
+            pointer.relative_motion(self, focus.clone(), &event);
+        }
+        let serial = SERIAL_COUNTER.next_serial();
+        pointer.motion(self, focus, &MotionEvent { location: to, serial, time });
+        pointer.frame(self);
+        self.queue_pointer_output();
+    }
+
+    /// Shows what pressing here would do: the cursor's shape, the button that lights up.
+    fn hover(&mut self, under: &Under) {
+        let (own, over) = match under {
+            Under::Surface(..) => (None, None),
+            Under::Frame(id, Part::Button(button)) => (Some(CursorIcon::Default), Some((*id, *button))),
+            Under::Frame(_, Part::Edge(edges)) => (Some(resize_icon(*edges)), None),
+            Under::Frame(..) | Under::Nothing => (Some(CursorIcon::Default), None),
+        };
+        if self.cursor.set_own(own) {
+            self.queue_pointer_output();
+        }
+        self.windows.set_hovered(over);
+    }
+
+    /// After windows moved, the pointer may be over something else without having moved.
+    pub(crate) fn update_pointer_focus(&mut self) {
+        if self.pointer.is_grabbed() {
+            return;
+        }
+        let location = self.pointer.current_location();
+        let under = self.under(location);
+        self.hover(&under);
+        let focus = match under {
+            Under::Surface(surface, origin, _) => Some((surface, origin)),
+            _ => None,
+        };
+        if self.pointer.current_focus() != focus.as_ref().map(|(surface, _)| surface.clone()) {
+            let pointer = self.pointer.clone();
+            let (serial, time) = (SERIAL_COUNTER.next_serial(), self.now().as_millis() as u32);
+            pointer.motion(self, focus, &MotionEvent { location, serial, time });
+            pointer.frame(self);
+        }
+    }
+
+    /// A button went down or up; codes are Linux's, as [`LEFT`].
+    pub fn button(&mut self, button: u32, state: ButtonState, time: u32) {
+        self.tap = None;
+        let serial = SERIAL_COUNTER.next_serial();
+        let pointer = self.pointer.clone();
+        let mut handled = false;
+        if state == ButtonState::Pressed && !pointer.is_grabbed() {
+            handled = self.pressed(button, serial, time);
+        }
+        let event = ButtonEvent { button, state, serial, time };
+        if !handled || pointer.is_grabbed() {
+            pointer.button(self, &event);
+        }
+        pointer.frame(self);
+        if handled && let Some(drag) = self.pending_drag.take() {
+            self.begin_drag(drag, button, serial);
+        }
+    }
+
+    /// A press while nothing is grabbed: focus, and what the compositor's own parts do. Returns
+    /// whether the press was for the compositor.
+    fn pressed(&mut self, button: u32, serial: Serial, time: u32) -> bool {
+        let under = self.under(self.pointer.current_location());
+        if self.is_prompting() {
+            // Only the prompt may be clicked.
+            return !matches!(&under, Under::Surface(_, _, Owner::Layer(layer)) if layers::is_prompt(layer));
+        }
+        let _ = serial;
+        match under {
+            Under::Surface(_, _, Owner::Layer(layer)) => {
+                if layer.can_receive_keyboard_focus() {
+                    self.focused_layer = Some(layer);
+                }
+                false
+            }
+            Under::Surface(_, _, Owner::Window(id)) => {
+                self.focus_window(id);
+                let held = self.keyboard.modifier_state();
+                if !held.logo {
+                    return false;
+                }
+                match button {
+                    LEFT => self.pending_drag = Some(crate::grabs::Drag::moving(self, id)),
+                    RIGHT => self.pending_drag = self.nearest_corner(id).map(|edges| {
+                        crate::grabs::Drag::resizing(self, id, edges)
+                    }),
+                    _ => return false,
+                }
+                true
+            }
+            Under::Frame(id, part) => {
+                self.focus_window(id);
+                if button == LEFT {
+                    self.press_part(id, part, time);
+                }
+                true
+            }
+            Under::Nothing => {
+                self.focused_layer = None;
+                false
+            }
+        }
+    }
+
+    fn press_part(&mut self, id: WindowId, part: Part, time: u32) {
+        let last = self.last_title_press.take();
+        match part {
+            Part::Bar => {
+                let double = last.is_some_and(|(then, other)| {
+                    other == id && time.wrapping_sub(then) <= DOUBLE_CLICK
+                });
+                if double {
+                    self.toggle_maximised(id);
+                } else {
+                    self.last_title_press = Some((time, id));
+                    self.pending_drag = Some(crate::grabs::Drag::moving(self, id));
+                }
+            }
+            Part::Button(Button::Close) => {
+                self.close_window(id);
+            }
+            Part::Button(Button::Maximise) => self.toggle_maximised(id),
+            Part::Button(Button::Minimise) => self.change_layout(|layout| layout.set_minimised(id, true)),
+            Part::Edge(edges) => {
+                self.pending_drag = Some(crate::grabs::Drag::resizing(self, id, edges));
+            }
+        }
+    }
+
+    /// The corner of a window that is nearest to the pointer.
+    fn nearest_corner(&self, id: WindowId) -> Option<Edges> {
+        let frame = self.windows.layout.frame(id)?.to_f64();
+        let at = self.pointer.current_location() - frame.loc;
+        let (left, top) = (at.x < frame.size.w / 2.0, at.y < frame.size.h / 2.0);
+        Some(Edges { left, right: !left, top, bottom: !top })
+    }
+
+    fn axis<B: InputBackend>(&mut self, event: &B::PointerAxisEvent) {
+        let mut frame = AxisFrame::new(event.time_msec()).source(event.source());
+        for axis in [Axis::Horizontal, Axis::Vertical] {
+            let steps = event.amount_v120(axis);
+            // A wheel's step of 120 scrolls about three lines.
+            let amount = event.amount(axis).or(steps.map(|steps| steps / 120.0 * 15.0)).unwrap_or(0.0);
+            if amount != 0.0 {
+                frame = frame.relative_direction(axis, event.relative_direction(axis)).value(axis, amount);
+                if let Some(steps) = steps {
+                    frame = frame.v120(axis, steps as i32);
+                }
+            } else if event.source() == AxisSource::Finger && event.amount(axis) == Some(0.0) {
+                frame = frame.stop(axis);
+            }
+        }
+        let pointer = self.pointer.clone();
+        pointer.axis(self, frame);
+        pointer.frame(self);
+    }
+
+    fn touch_point<B: InputBackend>(
+        &self,
+        event: &impl AbsolutePositionEvent<B>,
+    ) -> Option<Point<f64, Logical>> {
+        let area = geometry(self.outputs.first()?);
+        Some(event.position_transformed(area.size) + area.loc.to_f64())
+    }
+
+    fn touch_down(
+        &mut self,
+        slot: smithay::backend::input::TouchSlot,
+        at: Point<f64, Logical>,
+        time: u32,
+    ) {
+        let Some(touch) = self.seat.get_touch() else { return };
+        let serial = SERIAL_COUNTER.next_serial();
+        let under = self.under(at);
+        let prompting = self.is_prompting();
+        match &under {
+            Under::Surface(_, _, Owner::Layer(layer)) if layer.can_receive_keyboard_focus() => {
+                self.focused_layer = Some(layer.clone());
+            }
+            Under::Surface(_, _, Owner::Window(id)) | Under::Frame(id, Part::Bar | Part::Edge(_))
+                if !prompting =>
+            {
+                self.focus_window(*id);
+            }
+            Under::Frame(id, part @ Part::Button(_)) if !prompting => {
+                self.press_part(*id, *part, time);
+            }
+            _ => {}
+        }
+        let focus = match under {
+            Under::Surface(surface, origin, Owner::Layer(layer))
+                if !prompting || layers::is_prompt(&layer) =>
+            {
+                Some((surface, origin))
+            }
+            Under::Surface(surface, origin, Owner::Window(_)) if !prompting => Some((surface, origin)),
+            _ => None,
+        };
+        touch.down(self, focus, &DownEvent { slot, location: at, serial, time });
+    }
+
+    /// The press that a client's request to move or resize refers to, if it is held and was on one
+    /// of that client's surfaces.
+    pub(crate) fn drag_start(&self, surface: &WlSurface, serial: Serial) -> Option<GrabStartData<Self>> {
+        use smithay::reexports::wayland_server::Resource;
+        if !self.pointer.has_grab(serial) {
+            return None;
+        }
+        let start = self.pointer.grab_start_data()?;
+        let pressed = start.focus.as_ref().map(|(surface, _)| surface.id())?;
+        pressed.same_client_as(&surface.id()).then_some(start)
+    }
+}
+
+fn virtual_terminal(key: Keysym) -> Option<i32> {
+    let (first, last) = (Keysym::XF86_Switch_VT_1.raw(), Keysym::XF86_Switch_VT_12.raw());
+    (first..=last).contains(&key.raw()).then(|| (key.raw() - first + 1) as i32)
+}
+
+pub(crate) fn resize_icon(edges: Edges) -> CursorIcon {
+    match (edges.left, edges.right, edges.top, edges.bottom) {
+        (true, _, true, _) => CursorIcon::NwResize,
+        (true, _, _, true) => CursorIcon::SwResize,
+        (_, true, true, _) => CursorIcon::NeResize,
+        (_, true, _, true) => CursorIcon::SeResize,
+        (true, ..) => CursorIcon::WResize,
+        (_, true, ..) => CursorIcon::EResize,
+        (_, _, true, _) => CursorIcon::NResize,
+        _ => CursorIcon::SResize,
+    }
+}

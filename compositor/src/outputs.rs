@@ -1,0 +1,379 @@
+//! The outputs and when each of them is drawn.
+//!
+//! # When an output is drawn
+//!
+//! | state | means | a change | then |
+//! |---|---|---|---|
+//! | `Idle` | what is shown is right | `Queued` | |
+//! | `Queued` | something changed | | end of the turn: drawn, or `Delayed` if the last frame is younger than one refresh |
+//! | `Flipping` | a frame is on its way to the screen | remembered | flip done: `Queued` if something changed meanwhile, else `Idle` |
+//! | `Delayed` | a timer runs | | timer: `Queued` |
+//!
+//! Virtual displays finish a flip at once and have no refresh of their own, so the age of the last
+//! frame is what keeps a busy client from being drawn a thousand times a second. In `Idle` no timer
+//! runs: a screen on which nothing changes costs nothing.
+
+use std::time::{Duration, Instant};
+
+use smithay::{
+    backend::renderer::element::{RenderElementStates, default_primary_scanout_output_compare},
+    desktop::{
+        layer_map_for_output,
+        utils::{
+            OutputPresentationFeedback, surface_presentation_feedback_flags_from_states,
+            surface_primary_scanout_output, update_surface_primary_scanout_output,
+        },
+    },
+    output::{Mode, Output, Scale},
+    reexports::{
+        calloop::timer::{TimeoutAction, Timer},
+        wayland_server::backend::GlobalId,
+    },
+    utils::Transform,
+    wayland::compositor::{SurfaceData, send_surface_state, with_states},
+    wayland::fractional_scale::with_fractional_scale,
+};
+use smithay::reexports::wayland_server::protocol::wl_surface::WlSurface;
+
+use crate::{backend::Outcome, layout::Rect, render::Scene, state::State};
+
+/// Frames may come this much early: timers and flips are not exact.
+const SLACK: Duration = Duration::from_millis(3);
+
+/// See the module's page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Redraw {
+    Idle,
+    Queued,
+    Flipping { again: bool },
+    Delayed,
+}
+
+/// One output.
+#[derive(Debug)]
+struct Screen {
+    output: Output,
+    global: GlobalId,
+    redraw: Redraw,
+    /// When the last frame was begun.
+    last: Option<Instant>,
+    frames: u64,
+}
+
+/// All outputs, in the order in which they came.
+#[derive(Debug, Default)]
+pub(crate) struct Outputs {
+    screens: Vec<Screen>,
+}
+
+/// Where an output is in the global space, in logical pixels.
+pub(crate) fn geometry(output: &Output) -> Rect {
+    let size = output.current_mode().map_or_else(Default::default, |mode| {
+        output
+            .current_transform()
+            .transform_size(mode.size)
+            .to_f64()
+            .to_logical(output.current_scale().fractional_scale())
+            .to_i32_round()
+    });
+    Rect::new(output.current_location(), size)
+}
+
+/// Time between two frames of an output.
+pub(crate) fn interval(output: &Output) -> Duration {
+    let refresh = output.current_mode().map_or(60_000, |mode| mode.refresh).clamp(1_000, 1_000_000);
+    Duration::from_nanos(1_000_000_000_000 / refresh as u64)
+}
+
+impl Outputs {
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Output> {
+        self.screens.iter().map(|screen| &screen.output)
+    }
+
+    pub(crate) fn first(&self) -> Option<&Output> {
+        self.iter().next()
+    }
+
+    /// The output at that index; the layout's areas have the same order.
+    pub(crate) fn get(&self, index: usize) -> Option<&Output> {
+        self.screens.get(index).map(|screen| &screen.output)
+    }
+
+    pub(crate) fn index_of(&self, output: &Output) -> Option<usize> {
+        self.iter().position(|other| other == output)
+    }
+
+    /// The output that holds a point of the global space.
+    pub(crate) fn at(&self, point: smithay::utils::Point<f64, smithay::utils::Logical>) -> Option<&Output> {
+        self.iter().find(|output| geometry(output).to_f64().contains(point))
+    }
+
+    pub(crate) fn frames(&self) -> u64 {
+        self.screens.iter().map(|screen| screen.frames).sum()
+    }
+
+    /// Something on this output changed.
+    pub(crate) fn queue(&mut self, output: &Output) {
+        if let Some(screen) = self.screens.iter_mut().find(|screen| screen.output == *output) {
+            screen.queue();
+        }
+    }
+
+    /// Something changed and it is not known where.
+    pub(crate) fn queue_all(&mut self) {
+        self.screens.iter_mut().for_each(Screen::queue);
+    }
+
+    /// Something in this part of the global space changed.
+    pub(crate) fn queue_rect(&mut self, rect: Rect) {
+        for screen in &mut self.screens {
+            if geometry(&screen.output).overlaps(rect) {
+                screen.queue();
+            }
+        }
+    }
+
+    /// After the screen was somebody else's: whatever was on its way is lost, all is drawn anew.
+    pub(crate) fn restart(&mut self) {
+        for screen in &mut self.screens {
+            screen.redraw = Redraw::Queued;
+        }
+    }
+
+    /// The back end showed the frame of this output.
+    pub(crate) fn flipped(&mut self, output: &Output) {
+        if let Some(screen) = self.screens.iter_mut().find(|screen| screen.output == *output)
+            && let Redraw::Flipping { again } = screen.redraw
+        {
+            screen.redraw = if again { Redraw::Queued } else { Redraw::Idle };
+        }
+    }
+}
+
+impl Screen {
+    fn queue(&mut self) {
+        match &mut self.redraw {
+            Redraw::Idle => self.redraw = Redraw::Queued,
+            Redraw::Flipping { again } => *again = true,
+            Redraw::Queued | Redraw::Delayed => {}
+        }
+    }
+}
+
+impl State {
+    /// Takes a new output in, right of the others, with the scale that the settings give it.
+    pub(crate) fn add_output(&mut self, output: Output, mode: Mode) {
+        let scale = self.config.outputs.get(&output.name()).map_or(1.0, |settings| settings.scale);
+        let x = self.outputs.iter().map(|o| geometry(o)).map(|g| g.loc.x + g.size.w).max().unwrap_or(0);
+        output.set_preferred(mode);
+        output.change_current_state(
+            Some(mode),
+            Some(Transform::Normal),
+            Some(Scale::Fractional(scale)),
+            Some((x, 0).into()),
+        );
+        let global = output.create_global::<Self>(&self.display);
+        tracing::info!(
+            "output {}: {}x{} at {:.1} Hz, scale {scale}",
+            output.name(),
+            mode.size.w,
+            mode.size.h,
+            f64::from(mode.refresh) / 1000.0
+        );
+        let first = self.outputs.screens.is_empty();
+        self.outputs.screens.push(Screen {
+            output: output.clone(),
+            global,
+            redraw: Redraw::Queued,
+            last: None,
+            frames: 0,
+        });
+        if first {
+            let middle = geometry(&output);
+            self.pointer.set_location(
+                (f64::from(middle.size.w) / 2.0, f64::from(middle.size.h) / 2.0).into(),
+            );
+        }
+    }
+
+    /// The mode of an output changed.
+    pub(crate) fn output_resized(&mut self, output: &Output, mode: Mode) {
+        if output.current_mode() == Some(mode) {
+            return;
+        }
+        tracing::info!("output {}: now {}x{}", output.name(), mode.size.w, mode.size.h);
+        output.set_preferred(mode);
+        output.change_current_state(Some(mode), None, None, None);
+        self.arrange_outputs();
+    }
+
+    /// An output is gone. Its layer surfaces are closed, its windows come within reach elsewhere.
+    pub(crate) fn remove_output(&mut self, output: &Output) {
+        let Some(index) = self.outputs.index_of(output) else { return };
+        tracing::info!("output {} is gone", output.name());
+        let screen = self.outputs.screens.remove(index);
+        for layer in layer_map_for_output(output).layers() {
+            layer.layer_surface().send_close();
+        }
+        self.windows.output_gone(output);
+        self.display.remove_global::<Self>(screen.global);
+        self.arrange_outputs();
+    }
+
+    /// Puts the outputs side by side and tells everybody.
+    fn arrange_outputs(&mut self) {
+        let mut x = 0;
+        for output in self.outputs.iter() {
+            if output.current_location() != (x, 0).into() {
+                output.change_current_state(None, None, None, Some((x, 0).into()));
+            }
+            x += geometry(output).size.w;
+            layer_map_for_output(output).arrange();
+        }
+        let location = self.clamp_to_outputs(self.pointer.current_location());
+        self.pointer.set_location(location);
+        self.update_areas();
+        self.outputs.queue_all();
+    }
+
+    /// The next turn draws what is queued and old enough.
+    pub(crate) fn redraw_queued(&mut self) {
+        for index in 0..self.outputs.screens.len() {
+            let screen = &mut self.outputs.screens[index];
+            if screen.redraw != Redraw::Queued {
+                continue;
+            }
+            let output = screen.output.clone();
+            let wait = screen.last.map_or(Duration::ZERO, |last| {
+                interval(&output).saturating_sub(SLACK).saturating_sub(last.elapsed())
+            });
+            if wait > Duration::ZERO && self.backend.needs_pacing() {
+                let name = output.clone();
+                let timer = self.handle.insert_source(Timer::from_duration(wait), move |_, (), state| {
+                    if let Some(screen) = state.outputs.screens.iter_mut().find(|s| s.output == name)
+                        && screen.redraw == Redraw::Delayed
+                    {
+                        screen.redraw = Redraw::Queued;
+                    }
+                    TimeoutAction::Drop
+                });
+                if timer.is_ok() {
+                    self.outputs.screens[index].redraw = Redraw::Delayed;
+                    continue;
+                }
+            }
+            self.draw(index, &output);
+        }
+    }
+
+    fn draw(&mut self, index: usize, output: &Output) {
+        let started = Instant::now();
+        self.cursor.prepare(output.current_scale().fractional_scale());
+        let scene = Scene {
+            windows: &self.windows,
+            cursor: &self.cursor,
+            pointer: self.pointer.current_location(),
+            background: self.config.look.background.linear().into(),
+            output_index: index,
+        };
+        let outcome = self.backend.render(&scene, output);
+        let screen = &mut self.outputs.screens[index];
+        match outcome {
+            Ok(Outcome::Flipping(states)) => {
+                screen.redraw = Redraw::Flipping { again: false };
+                screen.last = Some(started);
+                screen.frames += 1;
+                self.after_frame(index, output, &states);
+            }
+            Ok(Outcome::Shown(states)) => {
+                screen.redraw = Redraw::Idle;
+                screen.last = Some(started);
+                screen.frames += 1;
+                self.after_frame(index, output, &states);
+                self.presented(output);
+            }
+            Ok(Outcome::Unchanged(states)) => {
+                screen.redraw = Redraw::Idle;
+                screen.last = Some(started);
+                self.after_frame(index, output, &states);
+            }
+            Ok(Outcome::Away) => screen.redraw = Redraw::Idle,
+            Err(error) => {
+                // The next change tries again; retrying at once would only fill the log.
+                screen.redraw = Redraw::Idle;
+                tracing::error!("output {}: {error}", output.name());
+            }
+        }
+    }
+
+    /// What follows a frame: who is on which output, frame callbacks, presentation feedback.
+    /// Surfaces that were not drawn hear nothing, so hidden windows stop drawing.
+    fn after_frame(&mut self, index: usize, output: &Output, states: &RenderElementStates) {
+        let time = self.now();
+        let scale = output.current_scale();
+        let on_screen = |surface: &WlSurface, data: &SurfaceData| {
+            update_surface_primary_scanout_output(
+                surface,
+                output,
+                data,
+                states,
+                default_primary_scanout_output_compare,
+            );
+            with_fractional_scale(data, |fractional| fractional.set_preferred_scale(scale.fractional_scale()));
+            send_surface_state(surface, data, scale.integer_scale(), Transform::Normal);
+        };
+        let mut feedback = OutputPresentationFeedback::new(output);
+        let flags = |surface: &WlSurface, _: &SurfaceData| {
+            surface_presentation_feedback_flags_from_states(surface, states)
+        };
+        for window in self.windows.visible_on(index) {
+            window.with_surfaces(on_screen);
+            window.send_frame(output, time, None, surface_primary_scanout_output);
+            window.take_presentation_feedback(&mut feedback, surface_primary_scanout_output, flags);
+        }
+        for layer in layer_map_for_output(output).layers() {
+            layer.with_surfaces(on_screen);
+            layer.send_frame(output, time, None, surface_primary_scanout_output);
+            layer.take_presentation_feedback(&mut feedback, surface_primary_scanout_output, flags);
+        }
+        for surface in self.cursor.surfaces() {
+            smithay::desktop::utils::with_surfaces_surface_tree(surface, on_screen);
+            smithay::desktop::utils::send_frames_surface_tree(
+                surface,
+                output,
+                time,
+                None,
+                surface_primary_scanout_output,
+            );
+        }
+        self.backend.keep_feedback(output, feedback);
+    }
+
+    /// Tells clients that asked for it when their content was shown.
+    pub(crate) fn presented(&mut self, output: &Output) {
+        use smithay::{
+            reexports::wayland_protocols::wp::presentation_time::server::wp_presentation_feedback::Kind,
+            wayland::presentation::Refresh,
+        };
+        if let Some(mut feedback) = self.backend.take_feedback(output) {
+            feedback.presented::<_, smithay::utils::Monotonic>(
+                self.clock.now(),
+                Refresh::fixed(interval(output)),
+                0,
+                Kind::empty(),
+            );
+        }
+    }
+
+    /// Tells a new surface the scale it will be shown at, so that its first frame is right.
+    pub(crate) fn announce_scale(&self, surface: &WlSurface) {
+        let Some(output) = self.outputs.at(self.pointer.current_location()).or(self.outputs.first()) else {
+            return;
+        };
+        let scale = output.current_scale();
+        with_states(surface, |data| {
+            with_fractional_scale(data, |fractional| fractional.set_preferred_scale(scale.fractional_scale()));
+            send_surface_state(surface, data, scale.integer_scale(), Transform::Normal);
+        });
+    }
+}

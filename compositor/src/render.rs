@@ -1,0 +1,196 @@
+//! What is drawn on an output, from front to back.
+//!
+//! Generic over the renderer: pixman and GLES draw the same elements. Each element carries its own
+//! identity and damage, from which the back ends find what has to be drawn again.
+
+use smithay::{
+    backend::{
+        allocator::Fourcc,
+        renderer::{
+            Bind, Color32F, ExportMem, ImportAll, ImportMem, Offscreen, Renderer,
+            damage::OutputDamageTracker,
+            element::{
+                AsRenderElements, Kind,
+                memory::MemoryRenderBufferRenderElement,
+                render_elements,
+                solid::SolidColorRenderElement,
+                surface::{WaylandSurfaceRenderElement, render_elements_from_surface_tree},
+            },
+        },
+    },
+    desktop::{LayerSurface, PopupManager, layer_map_for_output},
+    output::Output,
+    utils::{Buffer, Logical, Physical, Point, Rectangle, Scale, Size, Transform},
+    wayland::shell::wlr_layer::Layer,
+};
+
+use crate::{cursor::Cursor, error::Error, layers, outputs::geometry, windows::Windows};
+
+render_elements! {
+    /// One thing on the screen.
+    pub Element<R> where R: ImportAll + ImportMem;
+    /// A client's surface.
+    Surface=WaylandSurfaceRenderElement<R>,
+    /// Pixels of our own: title bars, the cursor.
+    Memory=MemoryRenderBufferRenderElement<R>,
+    /// One colour: borders.
+    Solid=SolidColorRenderElement,
+}
+
+impl<R: Renderer + ImportAll + ImportMem> std::fmt::Debug for Element<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Surface(_) => "Surface",
+            Self::Memory(_) => "Memory",
+            Self::Solid(_) => "Solid",
+            Self::_GenericCatcher(_) => "",
+        })
+    }
+}
+
+/// All that a frame is made of.
+#[derive(Debug)]
+pub struct Scene<'a> {
+    pub(crate) windows: &'a Windows,
+    pub(crate) cursor: &'a Cursor,
+    pub(crate) pointer: Point<f64, Logical>,
+    /// Behind everything.
+    pub background: Color32F,
+    /// Index of the output that is drawn.
+    pub(crate) output_index: usize,
+}
+
+impl Scene<'_> {
+    /// The elements of `output`, front to back. A surface whose buffer cannot be imported is left
+    /// out.
+    pub fn elements<R>(&self, renderer: &mut R, output: &Output) -> Vec<Element<R>>
+    where
+        R: Renderer + ImportAll + ImportMem,
+        R::TextureId: Clone + Send + 'static,
+    {
+        let scale = Scale::from(output.current_scale().fractional_scale());
+        let area = geometry(output);
+        let mut list = Vec::new();
+
+        if area.to_f64().contains(self.pointer) {
+            let at = self.pointer - area.loc.to_f64();
+            self.cursor.elements(renderer, at, scale, &mut list);
+        }
+
+        let map = layer_map_for_output(output);
+        let layer = |renderer: &mut R, layer: &LayerSurface, list: &mut Vec<Element<R>>| {
+            if let Some(place) = map.layer_geometry(layer) {
+                let loc = place.loc.to_physical_precise_round(scale);
+                list.extend(AsRenderElements::<R>::render_elements::<Element<R>>(
+                    layer, renderer, loc, scale, 1.0,
+                ));
+            }
+        };
+        let all_on = |renderer: &mut R, which: Layer, list: &mut Vec<Element<R>>| {
+            for surface in map.layers_on(which).rev().filter(|surface| !layers::is_prompt(surface)) {
+                layer(renderer, surface, list);
+            }
+        };
+
+        for prompt in map.layers().rev().filter(|surface| layers::is_prompt(surface)) {
+            layer(renderer, prompt, &mut list);
+        }
+        all_on(renderer, Layer::Overlay, &mut list);
+        let covered = self.windows.layout.fullscreen_on(self.output_index).is_some();
+        if !covered {
+            all_on(renderer, Layer::Top, &mut list);
+        }
+        self.windows.elements(renderer, area, scale, &mut list);
+        if covered {
+            all_on(renderer, Layer::Top, &mut list);
+        }
+        all_on(renderer, Layer::Bottom, &mut list);
+        all_on(renderer, Layer::Background, &mut list);
+        list
+    }
+}
+
+/// The elements of a surface, its subsurfaces and its popups, front to back, with the surface's
+/// origin at `location`.
+pub(crate) fn window_tree<R>(
+    renderer: &mut R,
+    window: &smithay::desktop::Window,
+    location: Point<i32, Physical>,
+    scale: Scale<f64>,
+) -> (Vec<Element<R>>, Vec<Element<R>>)
+where
+    R: Renderer + ImportAll + ImportMem,
+    R::TextureId: Clone + 'static,
+{
+    let Some(toplevel) = window.toplevel() else { return (Vec::new(), Vec::new()) };
+    let surface = toplevel.wl_surface();
+    let mut popups = Vec::new();
+    for (popup, offset) in PopupManager::popups_for_surface(surface) {
+        let offset: Point<i32, Physical> =
+            (window.geometry().loc + offset - popup.geometry().loc).to_physical_precise_round(scale);
+        let at = location + offset;
+        popups.extend(render_elements_from_surface_tree::<R, Element<R>>(
+            renderer,
+            popup.wl_surface(),
+            at,
+            scale,
+            1.0,
+            Kind::Unspecified,
+        ));
+    }
+    let content =
+        render_elements_from_surface_tree(renderer, surface, location, scale, 1.0, Kind::Unspecified);
+    (popups, content)
+}
+
+/// A picture: 8 bits each of red, green, blue and alpha, rows from the top.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// Pixels in a row.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+    /// `width * height * 4` bytes.
+    pub rgba: Vec<u8>,
+}
+
+impl Picture {
+    /// Red, green and blue of one pixel.
+    ///
+    /// # Panics
+    /// Outside the picture.
+    pub fn pixel(&self, x: u32, y: u32) -> [u8; 3] {
+        assert!(x < self.width && y < self.height, "({x}, {y}) is not in {}x{}", self.width, self.height);
+        let at = (y as usize * self.width as usize + x as usize) * 4;
+        [self.rgba[at], self.rgba[at + 1], self.rgba[at + 2]]
+    }
+}
+
+/// Draws the scene into memory.
+pub(crate) fn capture<R, T>(
+    renderer: &mut R,
+    scene: &Scene<'_>,
+    output: &Output,
+    name: &'static str,
+) -> Result<Picture, Error>
+where
+    R: Renderer + ImportAll + ImportMem + ExportMem + Offscreen<T> + Bind<T>,
+    R::TextureId: Clone + Send + 'static,
+{
+    let failed = |reason: String| Error::Render { renderer: name, reason };
+    let mode = output.current_mode().ok_or_else(|| failed("the output has no mode".into()))?;
+    let size: Size<i32, Buffer> = (mode.size.w, mode.size.h).into();
+    let elements = scene.elements(renderer, output);
+    let mut target =
+        renderer.create_buffer(Fourcc::Abgr8888, size).map_err(|error| failed(error.to_string()))?;
+    let mut frame = renderer.bind(&mut target).map_err(|error| failed(error.to_string()))?;
+    let scale = output.current_scale().fractional_scale();
+    OutputDamageTracker::new(mode.size, scale, Transform::Normal)
+        .render_output(renderer, &mut frame, 0, &elements, scene.background)
+        .map_err(|error| failed(error.to_string()))?;
+    let mapping = renderer
+        .copy_framebuffer(&frame, Rectangle::from_size(size), Fourcc::Abgr8888)
+        .map_err(|error| failed(error.to_string()))?;
+    let rgba = renderer.map_texture(&mapping).map_err(|error| failed(error.to_string()))?.to_vec();
+    Ok(Picture { width: size.w as u32, height: size.h as u32, rgba })
+}

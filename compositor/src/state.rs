@@ -1,0 +1,431 @@
+//! The compositor's state and the turn of its loop.
+//!
+//! Everything happens on one thread in a calloop loop: clients' requests, input, the back end's
+//! page flips, D-Bus requests (by channel, see [`crate::bus`]). Handlers change the state and say
+//! which outputs have to be drawn again; [`State::settle`] runs once after each turn and carries
+//! the consequences out, in this order: pointer focus, sizes and states to clients, keyboard focus,
+//! frames, what the bus is told, and last the flush of all clients. So a burst of requests
+//! costs one frame, and a turn in which nothing changed draws nothing.
+
+use std::{os::unix::net::UnixStream, path::PathBuf, sync::Arc, time::Duration};
+
+use smithay::{
+    desktop::{LayerSurface, PopupManager, layer_map_for_output},
+    input::{
+        Seat, SeatState,
+        keyboard::{KeyboardHandle, Keycode, Keysym, XkbConfig},
+        pointer::PointerHandle,
+    },
+    output::Output,
+    reexports::{
+        calloop::{
+            self, EventLoop, Interest, LoopHandle, LoopSignal, Mode, PostAction, generic::Generic,
+        },
+        wayland_protocols::xdg::shell::server::xdg_toplevel::WmCapabilities,
+        wayland_server::{
+            Client, Display, DisplayHandle,
+            backend::{ClientData, ClientId, DisconnectReason},
+            protocol::wl_surface::WlSurface,
+        },
+    },
+    utils::{Clock, IsAlive, Logical, Monotonic, Point, SERIAL_COUNTER},
+    wayland::{
+        compositor::{CompositorClientState, CompositorState},
+        cursor_shape::CursorShapeManagerState,
+        dmabuf::{DmabufGlobal, DmabufState},
+        fractional_scale::FractionalScaleManagerState,
+        output::OutputManagerState,
+        presentation::PresentationState,
+        selection::{data_device::DataDeviceState, primary_selection::PrimarySelectionState},
+        shell::{
+            wlr_layer::WlrLayerShellState,
+            xdg::{XdgShellState, decoration::XdgDecorationState},
+        },
+        shm::ShmState,
+        single_pixel_buffer::SinglePixelBufferState,
+        socket::ListeningSocketSource,
+        viewporter::ViewporterState,
+        xdg_activation::XdgActivationState,
+    },
+};
+
+use crate::{
+    backend::Backend,
+    bindings::Bindings,
+    bus,
+    config::Config,
+    cursor::Cursor,
+    decoration::Painter,
+    error::Error,
+    outputs::Outputs,
+    windows::Windows,
+};
+
+/// What the compositor keeps about each client.
+#[derive(Debug, Default)]
+pub struct ClientState {
+    /// Smithay's part.
+    pub compositor: CompositorClientState,
+    /// Whether it came in over the private socket: only such a client can put a prompt above
+    /// everything.
+    pub trusted: bool,
+}
+
+impl ClientData for ClientState {
+    fn initialized(&self, _: ClientId) {}
+    fn disconnected(&self, _: ClientId, _: DisconnectReason) {}
+}
+
+/// Smithay's state of each protocol.
+#[derive(Debug)]
+pub struct Protocols {
+    pub(crate) compositor: CompositorState,
+    pub(crate) xdg_shell: XdgShellState,
+    pub(crate) layer_shell: WlrLayerShellState,
+    pub(crate) shm: ShmState,
+    pub(crate) seat: SeatState<State>,
+    pub(crate) data_device: DataDeviceState,
+    pub(crate) primary_selection: PrimarySelectionState,
+    pub(crate) activation: XdgActivationState,
+    pub(crate) dmabuf: DmabufState,
+    pub(crate) dmabuf_global: Option<DmabufGlobal>,
+    // These only keep their globals alive.
+    _output: OutputManagerState,
+    _decoration: XdgDecorationState,
+    _viewporter: ViewporterState,
+    _fractional_scale: FractionalScaleManagerState,
+    _cursor_shape: CursorShapeManagerState,
+    _presentation: PresentationState,
+    _single_pixel: SinglePixelBufferState,
+}
+
+impl Protocols {
+    fn new(dh: &DisplayHandle, clock: &Clock<Monotonic>) -> Self {
+        Self {
+            compositor: CompositorState::new::<State>(dh),
+            xdg_shell: XdgShellState::new_with_capabilities::<State>(
+                dh,
+                [WmCapabilities::Maximize, WmCapabilities::Fullscreen, WmCapabilities::Minimize],
+            ),
+            layer_shell: WlrLayerShellState::new::<State>(dh),
+            shm: ShmState::new::<State>(dh, vec![]),
+            seat: SeatState::new(),
+            data_device: DataDeviceState::new::<State>(dh),
+            primary_selection: PrimarySelectionState::new::<State>(dh),
+            activation: XdgActivationState::new::<State>(dh),
+            dmabuf: DmabufState::new(),
+            dmabuf_global: None,
+            _output: OutputManagerState::new_with_xdg_output::<State>(dh),
+            _decoration: XdgDecorationState::new::<State>(dh),
+            _viewporter: ViewporterState::new::<State>(dh),
+            _fractional_scale: FractionalScaleManagerState::new::<State>(dh),
+            _cursor_shape: CursorShapeManagerState::new::<State>(dh),
+            _presentation: PresentationState::new::<State>(dh, clock.id() as u32),
+            _single_pixel: SinglePixelBufferState::new::<State>(dh),
+        }
+    }
+}
+
+/// Everything.
+#[derive(Debug)]
+pub struct State {
+    pub(crate) backend: Box<dyn Backend>,
+    pub(crate) windows: Windows,
+    pub(crate) outputs: Outputs,
+    pub(crate) cursor: Cursor,
+    pub(crate) painter: Painter,
+    pub(crate) popups: PopupManager,
+    pub(crate) protocols: Protocols,
+    pub(crate) seat: Seat<State>,
+    pub(crate) keyboard: KeyboardHandle<State>,
+    pub(crate) pointer: PointerHandle<State>,
+    /// A layer surface that asked for the keyboard on demand and was clicked.
+    pub(crate) focused_layer: Option<LayerSurface>,
+    /// A modifier key that was pressed and so far nothing with it: its tap may be bound.
+    pub(crate) tap: Option<Keysym>,
+    /// Keys whose press was taken by a binding, so that their release is taken too.
+    pub(crate) taken_keys: Vec<Keycode>,
+    /// When and where the last press on a title bar was, to see double clicks.
+    pub(crate) last_title_press: Option<(u32, crate::layout::WindowId)>,
+    /// A press on a part of the compositor's that becomes a drag once the press is done with.
+    pub(crate) pending_drag: Option<crate::grabs::Drag>,
+    pub(crate) bindings: Bindings,
+    pub(crate) config: Config,
+    pub(crate) bus: bus::Link,
+    pub(crate) display: DisplayHandle,
+    pub(crate) clock: Clock<Monotonic>,
+    /// The loop that all this runs in.
+    pub handle: LoopHandle<'static, State>,
+    pub(crate) signal: LoopSignal,
+    /// Name of the public socket, for programs that are started from here.
+    pub(crate) socket: Option<String>,
+}
+
+impl State {
+    /// Sets up the protocols and the seat. Outputs come from the back end, clients from
+    /// [`Self::listen`] or [`Self::insert_client`].
+    ///
+    /// # Errors
+    /// When the keyboard layout cannot be compiled or the loop takes no more sources.
+    pub fn new(
+        event_loop: &EventLoop<'static, State>,
+        config: Config,
+        backend: Box<dyn Backend>,
+        bus: bus::Link,
+    ) -> Result<Self, Error> {
+        let mut display: Display<State> = Display::new().map_err(Error::display)?;
+        let dh = display.handle();
+        let handle = event_loop.handle();
+        let clock = Clock::new();
+        let mut protocols = Protocols::new(&dh, &clock);
+
+        // The display's own descriptor stays in the closure with it; the source polls a duplicate.
+        let poll = display.backend().poll_fd().try_clone_to_owned().map_err(Error::event_loop)?;
+        handle
+            .insert_source(Generic::new(poll, Interest::READ, Mode::Level), move |_, _, state| {
+                display.dispatch_clients(state)?;
+                Ok(PostAction::Continue)
+            })
+            .map_err(|error| Error::event_loop(error.error))?;
+
+        let mut seat = protocols.seat.new_wl_seat(&dh, backend.seat_name());
+        let keyboard = {
+            let k = &config.keyboard;
+            let xkb = XkbConfig {
+                rules: "",
+                model: &k.model,
+                layout: &k.layout,
+                variant: &k.variant,
+                options: (!k.options.is_empty()).then(|| k.options.clone()),
+            };
+            seat.add_keyboard(xkb, k.repeat_delay, k.repeat_rate).or_else(|error| {
+                tracing::warn!(
+                    "keyboard layout `{}` `{}`: {error}; using the system's default layout",
+                    k.layout,
+                    k.variant
+                );
+                seat.add_keyboard(XkbConfig::default(), k.repeat_delay, k.repeat_rate)
+            })
+        }
+        .map_err(Error::keyboard)?;
+        let pointer = seat.add_pointer();
+
+        let (bindings, errors) =
+            Bindings::new(config.bindings.iter().map(|(keys, action)| (keys.as_str(), action.as_str())));
+        for error in errors {
+            tracing::warn!("bindings: {error}");
+        }
+
+        Ok(Self {
+            backend,
+            windows: Windows::new(config.workspaces as usize),
+            outputs: Outputs::default(),
+            cursor: Cursor::new(&config.cursor),
+            painter: Painter::new(&config.look),
+            popups: PopupManager::default(),
+            protocols,
+            seat,
+            keyboard,
+            pointer,
+            focused_layer: None,
+            tap: None,
+            taken_keys: Vec::new(),
+            last_title_press: None,
+            pending_drag: None,
+            bindings,
+            config,
+            bus,
+            display: dh,
+            clock,
+            handle,
+            signal: event_loop.get_signal(),
+            socket: None,
+        })
+    }
+
+    /// Listens for clients on `name` in `$XDG_RUNTIME_DIR`. A socket and lock that a killed
+    /// compositor left behind do not matter.
+    ///
+    /// # Errors
+    /// When another compositor has the name, or the folder cannot be written.
+    pub fn listen(&mut self, name: &str) -> Result<(), Error> {
+        let source = ListeningSocketSource::with_name(name)
+            .map_err(|source| Error::Socket { name: name.to_owned(), source })?;
+        self.handle
+            .insert_source(source, |stream, (), state| {
+                if let Err(error) = state.insert_client(stream, false) {
+                    tracing::warn!("a client could not be taken in: {error}");
+                }
+            })
+            .map_err(|error| Error::event_loop(error.error))?;
+        self.socket = Some(name.to_owned());
+        tracing::info!("listening on {name}");
+        Ok(())
+    }
+
+    /// Listens for trusted clients on a socket that only this user can open.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or the socket cannot be bound.
+    pub fn listen_private(&mut self, path: PathBuf) -> Result<(), Error> {
+        let listener = crate::private_socket::bind(&path)
+            .map_err(|source| Error::PrivateSocket { path: path.clone(), source })?;
+        self.handle
+            .insert_source(Generic::new(listener, Interest::READ, Mode::Level), |_, listener, state| {
+                match listener.accept() {
+                    Ok((stream, _)) => {
+                        if let Err(error) = state.insert_client(stream, true) {
+                            tracing::warn!("a trusted client could not be taken in: {error}");
+                        }
+                    }
+                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                    Err(error) => tracing::warn!("private socket: {error}"),
+                }
+                Ok(PostAction::Continue)
+            })
+            .map_err(|error| Error::event_loop(error.error))?;
+        tracing::info!("listening for trusted clients on {}", path.display());
+        Ok(())
+    }
+
+    /// Takes a client in over a connected socket.
+    ///
+    /// # Errors
+    /// When the socket is broken.
+    pub fn insert_client(&mut self, stream: UnixStream, trusted: bool) -> std::io::Result<Client> {
+        let data = ClientState { trusted, ..ClientState::default() };
+        self.display.insert_client(stream, Arc::new(data))
+    }
+
+    /// Carries out what the last turn of the loop changed; see the module's page.
+    pub fn settle(&mut self) {
+        self.popups.cleanup();
+        self.update_areas();
+        self.update_pointer_focus();
+        self.sync_windows();
+        self.update_keyboard_focus();
+        self.redraw_queued();
+        self.tell_bus();
+        if let Err(error) = self.display.flush_clients() {
+            tracing::warn!("a client could not be written to: {error}");
+        }
+    }
+
+    /// Time since an arbitrary start, as frame callbacks and input events carry it.
+    pub(crate) fn now(&self) -> Duration {
+        self.clock.now().into()
+    }
+
+    /// Ends the loop after this turn.
+    pub fn stop(&self) {
+        self.signal.stop();
+        self.signal.wakeup();
+    }
+
+    /// Tells the layout where the outputs are and what panels leave of them.
+    pub(crate) fn update_areas(&mut self) {
+        let areas = self
+            .outputs
+            .iter()
+            .map(|output| {
+                let full = crate::outputs::geometry(output);
+                let mut usable = layer_map_for_output(output).non_exclusive_zone();
+                usable.loc += full.loc;
+                crate::layout::Area { full, usable }
+            })
+            .collect();
+        if self.windows.layout.set_areas(areas) {
+            self.outputs.queue_all();
+        }
+    }
+
+    /// The surface that should have the keyboard now.
+    fn wanted_focus(&self) -> Option<WlSurface> {
+        if let Some(layer) = self.exclusive_layer() {
+            return Some(layer.wl_surface().clone());
+        }
+        if let Some(layer) = &self.focused_layer
+            && layer.alive()
+            && layer.can_receive_keyboard_focus()
+        {
+            return Some(layer.wl_surface().clone());
+        }
+        self.windows.surface(self.windows.layout.focused()?)
+    }
+
+    fn update_keyboard_focus(&mut self) {
+        if self.focused_layer.as_ref().is_some_and(|layer| !layer.alive()) {
+            self.focused_layer = None;
+        }
+        let wanted = self.wanted_focus();
+        if self.keyboard.is_grabbed() {
+            // A menu has it. Only what takes the keyboard exclusively may end that.
+            let Some(layer) = self.exclusive_layer() else { return };
+            let surface = layer.wl_surface();
+            let inside = self.keyboard.current_focus().is_some_and(|focus| {
+                self.popups
+                    .find_popup(&focus)
+                    .and_then(|popup| smithay::desktop::find_popup_root_surface(&popup).ok())
+                    .is_some_and(|root| root == *surface)
+            });
+            if inside {
+                return;
+            }
+            let keyboard = self.keyboard.clone();
+            keyboard.unset_grab(self);
+            let pointer = self.pointer.clone();
+            if pointer.is_grabbed() {
+                let time = self.now().as_millis() as u32;
+                pointer.unset_grab(self, SERIAL_COUNTER.next_serial(), time);
+            }
+        }
+        if self.keyboard.current_focus() != wanted {
+            let keyboard = self.keyboard.clone();
+            keyboard.set_focus(self, wanted, SERIAL_COUNTER.next_serial());
+        }
+    }
+
+    /// Where the pointer is, in the global space.
+    pub fn pointer_location(&self) -> Point<f64, Logical> {
+        self.pointer.current_location()
+    }
+
+    /// The windows as the bus shows them, most recently used first.
+    pub fn window_list(&self) -> Vec<argos_bus::compositor::Window> {
+        self.windows.list()
+    }
+
+    /// The layout, to look at.
+    pub fn layout(&self) -> &crate::layout::Layout {
+        &self.windows.layout
+    }
+
+    /// The outputs, in the order in which they came.
+    pub fn output_list(&self) -> Vec<Output> {
+        self.outputs.iter().cloned().collect()
+    }
+
+    /// How many frames have been drawn on all outputs since the start.
+    pub fn frames(&self) -> u64 {
+        self.outputs.frames()
+    }
+
+    fn tell_bus(&mut self) {
+        let layout = &self.windows.layout;
+        self.bus.update(bus::Snapshot {
+            windows: self.windows.list(),
+            active: layout.active_workspace() as u32 + 1,
+            workspaces: layout.workspaces() as u32,
+            renderer: self.backend.renderer().name(),
+        });
+    }
+}
+
+/// Runs `event_loop` until something calls [`State::stop`].
+///
+/// # Errors
+/// When the loop itself fails.
+pub fn run(event_loop: &mut EventLoop<'static, State>, state: &mut State) -> Result<(), Error> {
+    state.settle();
+    event_loop.run(None, state, State::settle).map_err(|error: calloop::Error| Error::EventLoop(error.into()))
+}

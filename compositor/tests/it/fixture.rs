@@ -1,0 +1,458 @@
+//! A compositor and clients in one thread.
+//!
+//! The server is turned by [`Fixture::turn`]; a client is a `wayland-client` connection over a
+//! socket pair that is turned by [`Fixture::roundtrip`], server and client in alternation.
+
+use std::{
+    os::{fd::AsFd, unix::net::UnixStream},
+    time::{Duration, Instant},
+};
+
+use argos_compositor::{
+    State,
+    backend::headless::{self, Headless},
+    bus,
+    config::Config,
+};
+use argos_compositor::smithay::{
+    backend::input::{ButtonState, KeyState},
+    input::keyboard::Keycode,
+    output::Output,
+    reexports::calloop::EventLoop,
+};
+use wayland_client::{
+    Connection, Dispatch, EventQueue, Proxy, QueueHandle, WEnum, delegate_noop,
+    globals::{GlobalListContents, registry_queue_init},
+    protocol::{
+        wl_buffer, wl_callback, wl_compositor, wl_keyboard, wl_pointer, wl_registry, wl_seat, wl_shm,
+        wl_shm_pool, wl_surface,
+    },
+};
+use wayland_protocols::xdg::{
+    decoration::zv1::client::{zxdg_decoration_manager_v1, zxdg_toplevel_decoration_v1},
+    shell::client::{xdg_surface, xdg_toplevel, xdg_wm_base},
+};
+use wayland_protocols_wlr::layer_shell::v1::client::{zwlr_layer_shell_v1, zwlr_layer_surface_v1};
+
+/// How long a test waits for the other side.
+const LIMIT: Duration = Duration::from_secs(10);
+
+pub struct Fixture {
+    event_loop: EventLoop<'static, State>,
+    pub state: State,
+    pub output: Output,
+    /// What was asked of the shell.
+    pub shell: tokio::sync::mpsc::Receiver<String>,
+    time: u32,
+}
+
+impl Fixture {
+    /// A compositor with one output of 1280 by 800.
+    pub fn new() -> Self {
+        Self::with(Config::default())
+    }
+
+    pub fn with(config: Config) -> Self {
+        let event_loop = EventLoop::try_new().unwrap();
+        let (link, shell) = bus::Link::detached();
+        let backend = Box::new(Headless::new().unwrap());
+        let mut state = State::new(&event_loop, config, backend, link).unwrap();
+        let output = headless::add_output(&mut state, "one", 1280, 800);
+        let mut fixture = Self { event_loop, state, output, shell, time: 1000 };
+        fixture.turn();
+        fixture
+    }
+
+    /// One turn of the compositor's loop.
+    pub fn turn(&mut self) {
+        self.event_loop.dispatch(Some(Duration::ZERO), &mut self.state).unwrap();
+        self.state.settle();
+    }
+
+    pub fn client(&mut self) -> Client {
+        self.connect(false)
+    }
+
+    /// A client as it comes in over the private socket.
+    pub fn trusted_client(&mut self) -> Client {
+        self.connect(true)
+    }
+
+    fn connect(&mut self, trusted: bool) -> Client {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        self.state.insert_client(ours, trusted).unwrap();
+        let connection = Connection::from_socket(theirs).unwrap();
+        // The registry is read by a blocking roundtrip, so the server needs a thread's help: here
+        // the client has it, for a moment.
+        let handle = std::thread::spawn(move || {
+            let (globals, queue) = registry_queue_init::<Events>(&connection).unwrap();
+            (connection, globals, queue)
+        });
+        let start = Instant::now();
+        while !handle.is_finished() {
+            self.turn();
+            assert!(start.elapsed() < LIMIT, "the compositor does not answer");
+        }
+        let (connection, globals, queue) = handle.join().unwrap();
+        let qh = queue.handle();
+        let mut client = Client {
+            compositor: globals.bind(&qh, 4..=6, ()).unwrap(),
+            shm: globals.bind(&qh, 1..=1, ()).unwrap(),
+            wm_base: globals.bind(&qh, 5..=6, ()).unwrap(),
+            layer_shell: globals.bind(&qh, 4..=4, ()).unwrap(),
+            decoration: globals.bind(&qh, 1..=1, ()).unwrap(),
+            events: Events::default(),
+            connection,
+            queue,
+            qh: qh.clone(),
+        };
+        let seat: wl_seat::WlSeat = globals.bind(&qh, 5..=9, ()).unwrap();
+        seat.get_keyboard(&qh, ());
+        seat.get_pointer(&qh, ());
+        self.roundtrip(&mut client);
+        client
+    }
+
+    /// Everything the client asked is done, and it has heard of it.
+    pub fn roundtrip(&mut self, client: &mut Client) {
+        let before = client.events.syncs;
+        client.connection.display().sync(&client.qh, Sync);
+        let start = Instant::now();
+        while client.events.syncs == before {
+            client.pump();
+            self.turn();
+            assert!(start.elapsed() < LIMIT, "the compositor does not answer");
+        }
+        // What the last turn caused.
+        self.turn();
+        client.pump();
+    }
+
+    /// A toplevel with content of that size and colour.
+    pub fn window(&mut self, client: &mut Client, title: &str, size: (i32, i32), colour: u32) -> Toplevel {
+        let toplevel = client.toplevel(title);
+        self.roundtrip(client);
+        client.draw(&toplevel, size, colour);
+        self.roundtrip(client);
+        toplevel
+    }
+
+    pub fn pixel(&mut self, x: u32, y: u32) -> [u8; 3] {
+        self.state.screenshot(&self.output.clone()).unwrap().pixel(x, y)
+    }
+
+    fn tick(&mut self) -> u32 {
+        self.time += 10;
+        self.time
+    }
+
+    /// A key by Linux's code.
+    pub fn key(&mut self, code: u32, down: bool) {
+        let time = self.tick();
+        let state = if down { KeyState::Pressed } else { KeyState::Released };
+        self.state.key(Keycode::new(code + 8), state, time);
+        self.turn();
+    }
+
+    /// Presses the keys one after the other and lets them go.
+    pub fn chord(&mut self, codes: &[u32]) {
+        for code in codes {
+            self.key(*code, true);
+        }
+        for code in codes.iter().rev() {
+            self.key(*code, false);
+        }
+    }
+
+    pub fn pointer(&mut self, x: f64, y: f64) {
+        let time = self.tick();
+        self.state.pointer_to((x, y).into(), time);
+        self.turn();
+    }
+
+    pub fn button(&mut self, button: u32, down: bool) {
+        let time = self.tick();
+        let state = if down { ButtonState::Pressed } else { ButtonState::Released };
+        self.state.button(button, state, time);
+        self.turn();
+    }
+
+    pub fn click(&mut self, x: f64, y: f64) {
+        self.pointer(x, y);
+        self.button(argos_compositor::LEFT, true);
+        self.button(argos_compositor::LEFT, false);
+        // No two clicks of a test are a double click by accident.
+        self.time += 1000;
+    }
+
+    /// Titles of the windows, the one used last first; the focused one has a star.
+    pub fn titles(&self) -> String {
+        let mut titles: Vec<_> = self
+            .state
+            .window_list()
+            .into_iter()
+            .map(|window| format!("{}{}@{}", window.title, if window.focused { "*" } else { "" }, window.workspace))
+            .collect();
+        titles.sort_by_key(|title| !title.contains('*'));
+        titles.join(" ")
+    }
+}
+
+pub struct Client {
+    pub connection: Connection,
+    queue: EventQueue<Events>,
+    pub qh: QueueHandle<Events>,
+    pub events: Events,
+    pub compositor: wl_compositor::WlCompositor,
+    shm: wl_shm::WlShm,
+    wm_base: xdg_wm_base::XdgWmBase,
+    layer_shell: zwlr_layer_shell_v1::ZwlrLayerShellV1,
+    decoration: zxdg_decoration_manager_v1::ZxdgDecorationManagerV1,
+}
+
+#[derive(Clone)]
+pub struct Toplevel {
+    pub surface: wl_surface::WlSurface,
+    pub xdg: xdg_surface::XdgSurface,
+    pub toplevel: xdg_toplevel::XdgToplevel,
+}
+
+#[derive(Clone)]
+pub struct Layer {
+    pub surface: wl_surface::WlSurface,
+    pub layer: zwlr_layer_surface_v1::ZwlrLayerSurfaceV1,
+}
+
+/// What the client heard.
+#[derive(Default)]
+pub struct Events {
+    syncs: u32,
+    /// Surface, size, states of each toplevel's last configure.
+    pub toplevels: Vec<(xdg_toplevel::XdgToplevel, (i32, i32), Vec<xdg_toplevel::State>)>,
+    pub configures: u32,
+    pub layers: Vec<(zwlr_layer_surface_v1::ZwlrLayerSurfaceV1, (u32, u32))>,
+    pub closed: Vec<xdg_toplevel::XdgToplevel>,
+    pub layers_closed: u32,
+    pub keyboard: Option<wl_surface::WlSurface>,
+    pub pointer: Option<wl_surface::WlSurface>,
+    pub clicks: u32,
+    pub keys: Vec<(u32, bool)>,
+    pub frames: u32,
+    pub server_side: Option<bool>,
+}
+
+impl Client {
+    fn pump(&mut self) {
+        self.connection.flush().unwrap();
+        if let Some(guard) = self.queue.prepare_read() {
+            // Nothing to read is no error here.
+            let _ = guard.read();
+        }
+        self.queue.dispatch_pending(&mut self.events).unwrap();
+    }
+
+    /// A toplevel that has asked for its first configure.
+    pub fn toplevel(&mut self, title: &str) -> Toplevel {
+        let surface = self.compositor.create_surface(&self.qh, ());
+        let xdg = self.wm_base.get_xdg_surface(&surface, &self.qh, ());
+        let toplevel = xdg.get_toplevel(&self.qh, ());
+        toplevel.set_title(title.into());
+        toplevel.set_app_id(format!("test.{title}"));
+        surface.commit();
+        Toplevel { surface, xdg, toplevel }
+    }
+
+    pub fn ask_for_title_bar(&mut self, toplevel: &Toplevel) {
+        let decoration = self.decoration.get_toplevel_decoration(&toplevel.toplevel, &self.qh, ());
+        decoration.set_mode(zxdg_toplevel_decoration_v1::Mode::ServerSide);
+    }
+
+    /// Draws in one colour, 0xRRGGBB, and commits.
+    pub fn draw(&mut self, toplevel: &Toplevel, size: (i32, i32), colour: u32) {
+        self.fill(&toplevel.surface, size, colour);
+    }
+
+    pub fn fill(&mut self, surface: &wl_surface::WlSurface, (w, h): (i32, i32), colour: u32) {
+        use std::io::Write;
+        let mut file = tempfile::tempfile().unwrap();
+        let row = (0xff00_0000 | colour).to_le_bytes().repeat(w as usize);
+        for _ in 0..h {
+            file.write_all(&row).unwrap();
+        }
+        let pool = self.shm.create_pool(file.as_fd(), w * h * 4, &self.qh, ());
+        let buffer = pool.create_buffer(0, w, h, w * 4, wl_shm::Format::Xrgb8888, &self.qh, ());
+        surface.attach(Some(&buffer), 0, 0);
+        surface.damage_buffer(0, 0, w, h);
+        surface.commit();
+        pool.destroy();
+    }
+
+    pub fn frame_callback(&mut self, surface: &wl_surface::WlSurface) {
+        surface.frame(&self.qh, Frame);
+        surface.commit();
+    }
+
+    pub fn layer(
+        &mut self,
+        namespace: &str,
+        layer: zwlr_layer_shell_v1::Layer,
+        set: impl FnOnce(&zwlr_layer_surface_v1::ZwlrLayerSurfaceV1),
+    ) -> Layer {
+        let surface = self.compositor.create_surface(&self.qh, ());
+        let layer =
+            self.layer_shell.get_layer_surface(&surface, None, layer, namespace.into(), &self.qh, ());
+        set(&layer);
+        surface.commit();
+        Layer { surface, layer }
+    }
+
+    /// Size and states of the last configure.
+    pub fn configured(&self, toplevel: &Toplevel) -> ((i32, i32), &[xdg_toplevel::State]) {
+        self.events
+            .toplevels
+            .iter()
+            .find(|(other, ..)| *other == toplevel.toplevel)
+            .map(|(_, size, states)| (*size, states.as_slice()))
+            .expect("the toplevel was configured")
+    }
+
+    pub fn layer_size(&self, layer: &Layer) -> (u32, u32) {
+        self.events.layers.iter().find(|(other, _)| *other == layer.layer).expect("configured").1
+    }
+}
+
+#[derive(Debug)]
+struct Sync;
+#[derive(Debug)]
+struct Frame;
+
+impl Dispatch<wl_callback::WlCallback, Sync> for Events {
+    fn event(
+        state: &mut Self,
+        _: &wl_callback::WlCallback,
+        _: wl_callback::Event,
+        _: &Sync,
+        _: &Connection,
+        _: &QueueHandle<Self>,
+    ) {
+        state.syncs += 1;
+    }
+}
+
+impl Dispatch<wl_callback::WlCallback, Frame> for Events {
+    fn event(
+        state: &mut Self,
+        _: &wl_callback::WlCallback,
+        _: wl_callback::Event,
+        _: &Frame,
+        _: &Connection,
+        _: &QueueHandle<Self>,
+    ) {
+        state.frames += 1;
+    }
+}
+
+/// One event handler without user data.
+macro_rules! on {
+    ($proxy:ty, |$state:ident, $object:ident, $event:ident| $body:block) => {
+        impl Dispatch<$proxy, ()> for Events {
+            fn event(
+                $state: &mut Self,
+                $object: &$proxy,
+                $event: <$proxy as Proxy>::Event,
+                _: &(),
+                _: &Connection,
+                _: &QueueHandle<Self>,
+            ) {
+                $body
+            }
+        }
+    };
+}
+
+on!(xdg_wm_base::XdgWmBase, |_state, base, event| {
+    if let xdg_wm_base::Event::Ping { serial } = event {
+        base.pong(serial);
+    }
+});
+on!(xdg_surface::XdgSurface, |state, surface, event| {
+    if let xdg_surface::Event::Configure { serial } = event {
+        state.configures += 1;
+        surface.ack_configure(serial);
+    }
+});
+on!(xdg_toplevel::XdgToplevel, |state, toplevel, event| {
+    match event {
+        xdg_toplevel::Event::Configure { width, height, states } => {
+            let states = states
+                .chunks_exact(4)
+                .filter_map(|bytes| u32::from_ne_bytes(bytes.try_into().unwrap()).try_into().ok())
+                .collect();
+            state.toplevels.retain(|(other, ..)| other != toplevel);
+            state.toplevels.push((toplevel.clone(), (width, height), states));
+        }
+        xdg_toplevel::Event::Close => state.closed.push(toplevel.clone()),
+        _ => {}
+    }
+});
+on!(zwlr_layer_surface_v1::ZwlrLayerSurfaceV1, |state, layer, event| {
+    match event {
+        zwlr_layer_surface_v1::Event::Configure { serial, width, height } => {
+            layer.ack_configure(serial);
+            state.layers.retain(|(other, _)| other != layer);
+            state.layers.push((layer.clone(), (width, height)));
+        }
+        zwlr_layer_surface_v1::Event::Closed => state.layers_closed += 1,
+        _ => {}
+    }
+});
+on!(wl_keyboard::WlKeyboard, |state, _keyboard, event| {
+    match event {
+        wl_keyboard::Event::Enter { surface, .. } => state.keyboard = Some(surface),
+        wl_keyboard::Event::Leave { surface, .. } if state.keyboard.as_ref() == Some(&surface) => {
+            state.keyboard = None;
+        }
+        wl_keyboard::Event::Key { key, state: WEnum::Value(pressed), .. } => {
+            state.keys.push((key, pressed == wl_keyboard::KeyState::Pressed));
+        }
+        _ => {}
+    }
+});
+on!(wl_pointer::WlPointer, |state, _pointer, event| {
+    match event {
+        wl_pointer::Event::Enter { surface, .. } => state.pointer = Some(surface),
+        wl_pointer::Event::Leave { surface, .. } if state.pointer.as_ref() == Some(&surface) => {
+            state.pointer = None;
+        }
+        wl_pointer::Event::Button { state: WEnum::Value(wl_pointer::ButtonState::Pressed), .. } => {
+            state.clicks += 1;
+        }
+        _ => {}
+    }
+});
+on!(zxdg_toplevel_decoration_v1::ZxdgToplevelDecorationV1, |state, _decoration, event| {
+    if let zxdg_toplevel_decoration_v1::Event::Configure { mode: WEnum::Value(mode) } = event {
+        state.server_side = Some(mode == zxdg_toplevel_decoration_v1::Mode::ServerSide);
+    }
+});
+
+impl Dispatch<wl_registry::WlRegistry, GlobalListContents> for Events {
+    fn event(
+        _: &mut Self,
+        _: &wl_registry::WlRegistry,
+        _: wl_registry::Event,
+        _: &GlobalListContents,
+        _: &Connection,
+        _: &QueueHandle<Self>,
+    ) {
+    }
+}
+
+delegate_noop!(Events: ignore wl_compositor::WlCompositor);
+delegate_noop!(Events: ignore wl_shm::WlShm);
+delegate_noop!(Events: ignore wl_shm_pool::WlShmPool);
+delegate_noop!(Events: ignore wl_buffer::WlBuffer);
+delegate_noop!(Events: ignore wl_surface::WlSurface);
+delegate_noop!(Events: ignore wl_seat::WlSeat);
+delegate_noop!(Events: ignore zwlr_layer_shell_v1::ZwlrLayerShellV1);
+delegate_noop!(Events: ignore zxdg_decoration_manager_v1::ZxdgDecorationManagerV1);

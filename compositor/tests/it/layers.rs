@@ -1,0 +1,131 @@
+//! Layer surfaces: zones, keyboard, prompts.
+
+use wayland_protocols_wlr::layer_shell::v1::client::{
+    zwlr_layer_shell_v1::Layer,
+    zwlr_layer_surface_v1::{Anchor, KeyboardInteractivity},
+};
+
+use crate::fixture::Fixture;
+
+const GREEN: u32 = 0x20_c020;
+const RED: u32 = 0xc0_2020;
+const BLUE: u32 = 0x20_20c0;
+
+fn rgb(colour: u32) -> [u8; 3] {
+    let [_, r, g, b] = colour.to_be_bytes();
+    [r, g, b]
+}
+
+#[test]
+fn a_panel_takes_its_zone_from_maximised_windows() {
+    let mut f = Fixture::new();
+    let mut client = f.client();
+    let toplevel = f.window(&mut client, "big", (400, 300), RED);
+    toplevel.toplevel.set_maximized();
+    f.roundtrip(&mut client);
+    assert_eq!(client.configured(&toplevel).0, (1280, 800));
+
+    let panel = client.layer("panel", Layer::Top, |layer| {
+        layer.set_anchor(Anchor::Top | Anchor::Left | Anchor::Right);
+        layer.set_size(0, 40);
+        layer.set_exclusive_zone(40);
+    });
+    f.roundtrip(&mut client);
+    assert_eq!(client.layer_size(&panel), (1280, 40));
+    client.fill(&panel.surface, (1280, 40), GREEN);
+    f.roundtrip(&mut client);
+    assert_eq!(client.configured(&toplevel).0, (1280, 760));
+    assert_eq!(f.pixel(600, 20), rgb(GREEN));
+
+    panel.layer.destroy();
+    panel.surface.destroy();
+    f.roundtrip(&mut client);
+    assert_eq!(client.configured(&toplevel).0, (1280, 800));
+    assert_ne!(f.pixel(600, 20), rgb(GREEN));
+}
+
+#[test]
+fn a_full_screen_window_covers_the_panel() {
+    let mut f = Fixture::new();
+    let mut client = f.client();
+    let panel = client.layer("panel", Layer::Top, |layer| {
+        layer.set_anchor(Anchor::Top | Anchor::Left | Anchor::Right);
+        layer.set_size(0, 40);
+        layer.set_exclusive_zone(40);
+    });
+    f.roundtrip(&mut client);
+    client.fill(&panel.surface, (1280, 40), GREEN);
+    let toplevel = f.window(&mut client, "film", (400, 300), RED);
+    toplevel.toplevel.set_fullscreen(None);
+    f.roundtrip(&mut client);
+    client.draw(&toplevel, (1280, 800), RED);
+    f.roundtrip(&mut client);
+    assert_eq!(f.pixel(600, 20), rgb(RED));
+}
+
+#[test]
+fn an_exclusive_surface_has_the_keyboard_as_long_as_it_is_there() {
+    let mut f = Fixture::new();
+    let mut client = f.client();
+    let toplevel = f.window(&mut client, "below", (400, 300), RED);
+    let launcher = client.layer("launcher", Layer::Overlay, |layer| {
+        layer.set_size(300, 200);
+        layer.set_keyboard_interactivity(KeyboardInteractivity::Exclusive);
+    });
+    f.roundtrip(&mut client);
+    assert_eq!(client.events.keyboard.as_ref(), Some(&toplevel.surface), "not before it has content");
+    client.fill(&launcher.surface, (300, 200), GREEN);
+    f.roundtrip(&mut client);
+    assert_eq!(client.events.keyboard.as_ref(), Some(&launcher.surface));
+    f.click(450.0, 260.0);
+    f.roundtrip(&mut client);
+    assert_eq!(client.events.keyboard.as_ref(), Some(&launcher.surface));
+
+    launcher.layer.destroy();
+    launcher.surface.destroy();
+    f.roundtrip(&mut client);
+    assert_eq!(client.events.keyboard.as_ref(), Some(&toplevel.surface));
+}
+
+#[test]
+fn a_trusted_prompt_is_above_everything_and_nobody_else_can_be_one() {
+    let mut f = Fixture::new();
+    let mut agent = f.client();
+    let overlay = agent.layer("argos-prompt", Layer::Overlay, |layer| {
+        layer.set_size(600, 500);
+        layer.set_keyboard_interactivity(KeyboardInteractivity::Exclusive);
+    });
+    f.roundtrip(&mut agent);
+    agent.fill(&overlay.surface, (600, 500), RED);
+    f.roundtrip(&mut agent);
+    assert!(agent.events.keyboard.is_some());
+
+    let mut shell = f.trusted_client();
+    let prompt = shell.layer("argos-prompt", Layer::Top, |layer| layer.set_size(200, 100));
+    f.roundtrip(&mut shell);
+    shell.fill(&prompt.surface, (200, 100), BLUE);
+    f.roundtrip(&mut shell);
+    f.roundtrip(&mut agent);
+    assert_eq!(shell.events.keyboard.as_ref(), Some(&prompt.surface));
+    assert_eq!(agent.events.keyboard, None);
+    f.pointer(10.0, 10.0);
+    assert_eq!(f.pixel(640, 400), rgb(BLUE));
+    assert_eq!(f.pixel(360, 400), rgb(RED));
+
+    // What comes later does not cover it either, and clicks beside it are nobody's.
+    let late = agent.layer("argos-prompt", Layer::Overlay, |layer| layer.set_size(1280, 800));
+    f.roundtrip(&mut agent);
+    agent.fill(&late.surface, (1280, 800), GREEN);
+    f.roundtrip(&mut agent);
+    assert_eq!(f.pixel(640, 400), rgb(BLUE));
+    f.click(360.0, 400.0);
+    f.click(640.0, 400.0);
+    f.roundtrip(&mut agent);
+    f.roundtrip(&mut shell);
+    assert_eq!((agent.events.clicks, shell.events.clicks), (0, 1));
+
+    // Nor can bindings steer what is behind it.
+    f.chord(&[125, 16]);
+    f.roundtrip(&mut shell);
+    assert!(shell.events.keys.contains(&(16, true)), "the prompt gets the key instead");
+}

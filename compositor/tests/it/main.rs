@@ -1,0 +1,8 @@
+//! The compositor on its headless back end, with real clients, all in one thread and without a
+//! screen: [`fixture`] turns the crank of both sides.
+
+mod fixture;
+mod input;
+mod layers;
+mod outputs;
+mod windows;
