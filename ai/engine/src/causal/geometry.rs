@@ -1,0 +1,138 @@
+//! What a graph takes and gives, read from the graph itself.
+
+use ort::session::Session;
+use ort::value::{TensorElementType, ValueType};
+
+/// One layer's half of the KV cache: `past` goes in, `present` comes out.
+#[derive(Debug, Clone)]
+pub(super) struct CacheSlot {
+    pub past: String,
+    pub present: String,
+    /// Heads, and numbers a head.
+    pub heads: i64,
+    pub width: i64,
+    pub element: TensorElementType,
+}
+
+/// Inputs and outputs of a causal language model.
+#[derive(Debug, Clone)]
+pub(super) struct Geometry {
+    pub cache: Vec<CacheSlot>,
+    pub position_ids: bool,
+    pub attention_mask: bool,
+    /// `num_logits_to_keep`: the graph can leave out the logits of all but the last tokens.
+    pub keeps_logits: bool,
+    pub vocabulary: usize,
+}
+
+impl Geometry {
+    /// Reads it; an error says what the graph wants that is not provided.
+    pub(super) fn of(session: &Session) -> Result<Self, String> {
+        let mut geometry = Self {
+            cache: Vec::new(),
+            position_ids: false,
+            attention_mask: false,
+            keeps_logits: false,
+            vocabulary: 0,
+        };
+        let mut ids = false;
+        for input in session.inputs() {
+            match input.name() {
+                "input_ids" => {
+                    ids = true;
+                    if !is_int64(input.dtype()) {
+                        return Err("input_ids is not of type int64".into());
+                    }
+                }
+                "attention_mask" => geometry.attention_mask = true,
+                "position_ids" => geometry.position_ids = true,
+                "num_logits_to_keep" => geometry.keeps_logits = true,
+                name if name.starts_with("past_key_values.") => {
+                    geometry.cache.push(cache_slot(name, input.dtype())?);
+                }
+                name => {
+                    return Err(format!(
+                        "its graph wants the input `{name}`, which this engine does not provide; it takes \
+                         exports with input_ids, attention_mask, position_ids and past_key_values.*"
+                    ));
+                }
+            }
+        }
+        if !ids {
+            return Err("its graph has no input_ids".into());
+        }
+        if geometry.cache.is_empty() {
+            return Err(
+                "its graph has no past_key_values.*; export it with the task \
+                        text-generation-with-past"
+                    .into(),
+            );
+        }
+        for slot in &geometry.cache {
+            if !session.outputs().iter().any(|o| o.name() == slot.present) {
+                return Err(format!(
+                    "its graph has `{}` but no `{}`",
+                    slot.past, slot.present
+                ));
+            }
+        }
+        let logits = session
+            .outputs()
+            .iter()
+            .find(|o| o.name() == "logits")
+            .ok_or("its graph has no output `logits`")?;
+        match logits.dtype() {
+            ValueType::Tensor {
+                ty: TensorElementType::Float32 | TensorElementType::Float16,
+                shape,
+                ..
+            } if shape.len() == 3 && shape[2] > 0 => {
+                geometry.vocabulary = shape[2] as usize;
+            }
+            other => {
+                return Err(format!(
+                    "its logits are {other}; expected [batch, tokens, vocabulary] in fp32 or fp16"
+                ));
+            }
+        }
+        Ok(geometry)
+    }
+}
+
+fn is_int64(kind: &ValueType) -> bool {
+    matches!(
+        kind,
+        ValueType::Tensor {
+            ty: TensorElementType::Int64,
+            ..
+        }
+    )
+}
+
+fn cache_slot(name: &str, kind: &ValueType) -> Result<CacheSlot, String> {
+    let ValueType::Tensor {
+        ty: element, shape, ..
+    } = kind
+    else {
+        return Err(format!("`{name}` is not a tensor"));
+    };
+    let fits = shape.len() == 4 && shape[1] > 0 && shape[3] > 0;
+    if !fits
+        || !matches!(
+            element,
+            TensorElementType::Float32 | TensorElementType::Float16
+        )
+    {
+        return Err(format!(
+            "`{name}` has shape {:?} of {element}; expected [batch, heads, tokens, width] in fp32 or fp16",
+            &shape[..]
+        ));
+    }
+    Ok(CacheSlot {
+        past: name.to_owned(),
+        present: name.replacen("past_key_values", "present", 1),
+        heads: shape[1],
+        width: shape[3],
+        element: *element,
+    })
+}

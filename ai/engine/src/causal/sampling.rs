@@ -1,0 +1,184 @@
+//! Choosing the next token: temperature, top-k, top-p, a seed that makes it repeatable.
+
+use crate::planner::decode::log_sum_exp;
+use crate::{Error, Result};
+
+/// How tokens are chosen.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sampling {
+    /// 0 takes the likeliest token always; 1 samples the model's own distribution.
+    pub temperature: f32,
+    /// Only the likeliest so many are considered; 0 means all.
+    pub top_k: usize,
+    /// Only the likeliest that have this probability together are considered, within 0 and 1.
+    pub top_p: f32,
+    /// Same seed, same answer; `None` is different every time.
+    pub seed: Option<u64>,
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Self {
+            temperature: 0.0,
+            top_k: 50,
+            top_p: 1.0,
+            seed: None,
+        }
+    }
+}
+
+impl Sampling {
+    /// The same, if it makes sense.
+    pub(super) fn checked(self) -> Result<Self> {
+        if !(0.0..=5.0).contains(&self.temperature) {
+            return Err(Error::InvalidArguments(format!(
+                "temperature must be within 0 and 5, not {}",
+                self.temperature
+            )));
+        }
+        if !(self.top_p > 0.0 && self.top_p <= 1.0) {
+            return Err(Error::InvalidArguments(format!(
+                "top_p must be above 0 and at most 1, not {}",
+                self.top_p
+            )));
+        }
+        Ok(self)
+    }
+}
+
+/// SplitMix64 (Steele, Lea, Flood 2014): small, fast and good enough to draw tokens with.
+#[derive(Debug)]
+pub(super) struct Random(u64);
+
+impl Random {
+    pub(super) fn new(seed: Option<u64>) -> Self {
+        // Without a seed the time will do: nothing secret depends on it.
+        let now = || {
+            std::time::SystemTime::now()
+                .duration_since(std::time::UNIX_EPOCH)
+                .map_or(0, |d| d.as_nanos() as u64)
+        };
+        Self(seed.unwrap_or_else(now))
+    }
+
+    /// Uniform within 0 and 1, 1 excluded.
+    fn unit(&mut self) -> f32 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) >> 40) as f32 / (1u64 << 24) as f32
+    }
+}
+
+/// The next token by its logits. NaN is never chosen; an empty slice gives 0.
+pub(super) fn choose(logits: &[f32], sampling: &Sampling, random: &mut Random) -> usize {
+    let logit = |i: usize| {
+        if logits[i].is_nan() {
+            f32::NEG_INFINITY
+        } else {
+            logits[i]
+        }
+    };
+    let likeliest = (0..logits.len()).max_by(|a, b| logit(*a).total_cmp(&logit(*b)).then(b.cmp(a)));
+    let Some(likeliest) = likeliest else { return 0 };
+    if sampling.temperature <= 0.0 || sampling.top_k == 1 || !logit(likeliest).is_finite() {
+        return likeliest;
+    }
+    let mut candidates: Vec<usize> = (0..logits.len()).collect();
+    let descending = |a: &usize, b: &usize| logit(*b).total_cmp(&logit(*a)).then(a.cmp(b));
+    if sampling.top_k > 0 && sampling.top_k < candidates.len() {
+        candidates.select_nth_unstable_by(sampling.top_k - 1, descending);
+        candidates.truncate(sampling.top_k);
+    }
+    candidates.sort_unstable_by(descending);
+    let scaled: Vec<f32> = candidates
+        .iter()
+        .map(|i| logit(*i) / sampling.temperature)
+        .collect();
+    let total = log_sum_exp(scaled.iter().copied());
+    let mut nucleus = Vec::new();
+    let mut sum = 0.0;
+    for s in scaled {
+        let probability = (s - total).exp();
+        nucleus.push(probability);
+        sum += probability;
+        if sum >= sampling.top_p {
+            break;
+        }
+    }
+    let mut draw = random.unit() * sum;
+    for (i, probability) in nucleus.iter().enumerate() {
+        draw -= probability;
+        if draw < 0.0 {
+            return candidates[i];
+        }
+    }
+    candidates[nucleus.len() - 1]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(logits: &[f32], sampling: Sampling) -> Vec<usize> {
+        let mut random = Random::new(Some(7));
+        let mut counts = vec![0; logits.len()];
+        for _ in 0..10_000 {
+            counts[choose(logits, &sampling, &mut random)] += 1;
+        }
+        counts
+    }
+
+    fn at(temperature: f32, top_k: usize, top_p: f32) -> Sampling {
+        Sampling {
+            temperature,
+            top_k,
+            top_p,
+            seed: None,
+        }
+    }
+
+    #[test]
+    fn zero_temperature_is_greedy_and_ties_go_to_the_first() {
+        assert_eq!(counts(&[1.0, 3.0, 3.0], at(0.0, 0, 1.0)), [0, 10_000, 0]);
+        assert_eq!(
+            counts(&[f32::NAN, -1.0, f32::NEG_INFINITY], at(0.0, 0, 1.0)),
+            [0, 10_000, 0]
+        );
+    }
+
+    #[test]
+    fn samples_follow_the_distribution() {
+        // Probabilities 0.1, 0.2, 0.7.
+        let logits = [0.1f32.ln(), 0.2f32.ln(), 0.7f32.ln()];
+        let found = counts(&logits, at(1.0, 0, 1.0));
+        for (count, expected) in found.iter().zip([1000.0, 2000.0, 7000.0]) {
+            assert!((*count as f64 - expected).abs() < 200.0, "{found:?}");
+        }
+        let colder = counts(&logits, at(0.5, 0, 1.0));
+        assert!(colder[2] > found[2], "{colder:?}");
+    }
+
+    #[test]
+    fn top_k_and_top_p_cut_the_tail() {
+        let logits = [0.1f32.ln(), 0.2f32.ln(), 0.7f32.ln()];
+        assert_eq!(counts(&logits, at(1.0, 2, 1.0))[0], 0);
+        let nucleus = counts(&logits, at(1.0, 0, 0.8));
+        assert_eq!(nucleus[0], 0);
+        assert!(nucleus[1] > 1500);
+        assert_eq!(counts(&logits, at(1.0, 0, 0.5)), [0, 0, 10_000]);
+    }
+
+    #[test]
+    fn seed_repeats() {
+        let draw = |seed| {
+            let mut random = Random::new(Some(seed));
+            (0..20)
+                .map(|_| choose(&[0.0; 100], &at(1.0, 0, 1.0), &mut random))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(draw(1), draw(1));
+        assert_ne!(draw(1), draw(2));
+    }
+}

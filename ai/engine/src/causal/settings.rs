@@ -1,0 +1,269 @@
+//! What a causal language model's own files say: graph, context length, stop tokens, sampling.
+//!
+//! Two layouts exist in the wild. Optimum exports keep `config.json` and `generation_config.json` of
+//! the original model; onnxruntime-genai folders keep all of it in `genai_config.json`.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::sampling::Sampling;
+use crate::{Error, Result, registry};
+
+/// The largest configuration file that is read, in bytes.
+const MAX_BYTES: u64 = 4 << 20;
+
+/// Graphs by preference, where a folder has several: what a CPU runs fastest first.
+const GRAPHS: [&str; 9] = [
+    "model.onnx",
+    "onnx/model.onnx",
+    "onnx/model_q4.onnx",
+    "model_q4.onnx",
+    "onnx/model_int8.onnx",
+    "onnx/model_quantized.onnx",
+    "model_quantized.onnx",
+    "decoder_model_merged.onnx",
+    "onnx/decoder_model_merged.onnx",
+];
+
+/// What is known of a model before its graph is opened.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    /// The graph, absolute.
+    pub graph: PathBuf,
+    /// Prompt and answer together, in tokens.
+    pub context: usize,
+    /// Tokens that end an answer.
+    pub stop_tokens: Vec<u32>,
+    /// Sampling where a request says nothing.
+    pub sampling: Sampling,
+}
+
+impl Settings {
+    pub(super) fn read(folder: &Path) -> Result<Self> {
+        let genai = json(folder, "genai_config.json")?;
+        let config = json(folder, "config.json")?;
+        let generation = json(folder, "generation_config.json")?;
+        if genai.is_none() && config.is_none() {
+            return Err(Error::Model {
+                path: folder.to_owned(),
+                reason: "config.json or genai_config.json is missing".into(),
+            });
+        }
+        // The first that says something wins.
+        let look = |paths: &[(&Option<Value>, &str)]| {
+            paths.iter().find_map(|(file, pointer)| {
+                file.as_ref()?
+                    .pointer(pointer)
+                    .filter(|v| !v.is_null())
+                    .cloned()
+            })
+        };
+        let context = look(&[
+            (&genai, "/model/context_length"),
+            (&config, "/max_position_embeddings"),
+            (&config, "/text_config/max_position_embeddings"),
+            (&config, "/n_positions"),
+            (&config, "/n_ctx"),
+        ])
+        .and_then(|v| v.as_u64())
+        .filter(|n| *n > 1)
+        .ok_or_else(|| Error::Model {
+            path: folder.to_owned(),
+            reason: "its configuration names no context length (max_position_embeddings or \
+                     model.context_length)"
+                .into(),
+        })?;
+        let stop_tokens = look(&[
+            (&genai, "/model/eos_token_id"),
+            (&generation, "/eos_token_id"),
+            (&config, "/eos_token_id"),
+            (&config, "/text_config/eos_token_id"),
+        ])
+        .map(|v| numbers(&v))
+        .unwrap_or_default();
+        let number = |genai_name: &str, name: &str| {
+            look(&[(&genai, genai_name), (&generation, name)]).and_then(|v| v.as_f64())
+        };
+        let sample = look(&[(&genai, "/search/do_sample"), (&generation, "/do_sample")])
+            .and_then(|v| v.as_bool())
+            .unwrap_or(false);
+        let sampling = Sampling {
+            temperature: if sample {
+                number("/search/temperature", "/temperature").unwrap_or(1.0) as f32
+            } else {
+                0.0
+            },
+            top_k: number("/search/top_k", "/top_k").map_or(50, |k| k.max(0.0) as usize),
+            top_p: number("/search/top_p", "/top_p").unwrap_or(1.0) as f32,
+            seed: None,
+        };
+        Ok(Self {
+            graph: graph(folder, &genai)?,
+            context: usize::try_from(context).unwrap_or(usize::MAX),
+            stop_tokens,
+            sampling: sampling.checked().unwrap_or_default(),
+        })
+    }
+}
+
+/// A number or a list of numbers.
+fn numbers(value: &Value) -> Vec<u32> {
+    let one = |v: &Value| v.as_u64().and_then(|n| u32::try_from(n).ok());
+    match value {
+        Value::Array(list) => list.iter().filter_map(one).collect(),
+        other => one(other).into_iter().collect(),
+    }
+}
+
+fn graph(folder: &Path, genai: &Option<Value>) -> Result<PathBuf> {
+    let named = if folder.join("model.yaml").exists() {
+        registry::manifest(folder)?.graph
+    } else {
+        None
+    };
+    let named = named.or_else(|| {
+        genai
+            .as_ref()?
+            .pointer("/model/decoder/filename")?
+            .as_str()
+            .map(str::to_owned)
+    });
+    if let Some(name) = named {
+        let inside = Path::new(&name)
+            .components()
+            .all(|c| matches!(c, std::path::Component::Normal(_)));
+        return if inside {
+            Ok(folder.join(name))
+        } else {
+            Err(Error::Model {
+                path: folder.to_owned(),
+                reason: format!("graph `{name}` is outside the folder"),
+            })
+        };
+    }
+    let graphs: Vec<PathBuf> = registry::files(folder)
+        .into_iter()
+        .map(|f| f.0)
+        .filter(|f| f.extension().is_some_and(|e| e == "onnx"))
+        .collect();
+    let preferred = GRAPHS
+        .iter()
+        .find(|g| graphs.iter().any(|f| f == Path::new(g)));
+    match (preferred, &graphs[..]) {
+        (Some(name), _) => Ok(folder.join(name)),
+        (None, [only]) => Ok(folder.join(only)),
+        (None, []) => Err(Error::Model {
+            path: folder.to_owned(),
+            reason: "it has no graph (*.onnx)".into(),
+        }),
+        (None, several) => Err(Error::Model {
+            path: folder.to_owned(),
+            reason: format!(
+                "it has {} graphs and none is called model.onnx; name one in model.yaml: \
+                 `kind: causal-lm` and `graph: {}`",
+                several.len(),
+                several[0].display()
+            ),
+        }),
+    }
+}
+
+/// A JSON file of the folder, if it is there.
+pub(super) fn json(folder: &Path, name: &str) -> Result<Option<Value>> {
+    let path = folder.join(name);
+    let unusable = |reason: String| Error::Model {
+        path: path.clone(),
+        reason,
+    };
+    let size = match std::fs::metadata(&path) {
+        Ok(m) => m.len(),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(unusable(e.to_string())),
+    };
+    if size > MAX_BYTES {
+        return Err(unusable(format!(
+            "{size} bytes; at most {MAX_BYTES} are read"
+        )));
+    }
+    let text = std::fs::read_to_string(&path).map_err(|e| unusable(e.to_string()))?;
+    serde_json::from_str(&text)
+        .map(Some)
+        .map_err(|e| unusable(e.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        dir
+    }
+
+    #[test]
+    fn optimum_layout() {
+        let dir = folder(&[
+            (
+                "config.json",
+                r#"{"max_position_embeddings": 2048, "eos_token_id": 1}"#,
+            ),
+            (
+                "generation_config.json",
+                r#"{"eos_token_id": [2, 7], "do_sample": true, "temperature": 0.6, "top_p": 0.9}"#,
+            ),
+            ("onnx/model.onnx", ""),
+            ("onnx/model_fp16.onnx", ""),
+        ]);
+        let settings = Settings::read(dir.path()).unwrap();
+        assert_eq!(settings.context, 2048);
+        assert_eq!(settings.stop_tokens, [2, 7]);
+        assert_eq!(
+            (settings.sampling.temperature, settings.sampling.top_p),
+            (0.6, 0.9)
+        );
+        assert_eq!(settings.graph, dir.path().join("onnx/model.onnx"));
+    }
+
+    #[test]
+    fn genai_layout() {
+        let dir = folder(&[
+            (
+                "genai_config.json",
+                r#"{"model": {"context_length": 4096, "eos_token_id": 2, "decoder": {"filename": "m.onnx"}},
+                    "search": {"do_sample": false, "temperature": 1.0}}"#,
+            ),
+            ("m.onnx", ""),
+        ]);
+        let settings = Settings::read(dir.path()).unwrap();
+        assert_eq!(
+            (settings.context, &settings.stop_tokens[..]),
+            (4096, &[2][..])
+        );
+        assert_eq!(settings.sampling.temperature, 0.0);
+        assert_eq!(settings.graph, dir.path().join("m.onnx"));
+    }
+
+    #[test]
+    fn unclear_or_hostile_folders_say_what_is_wrong() {
+        let reason = |files: &[(&str, &str)]| {
+            Settings::read(folder(files).path())
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(reason(&[]).contains("is missing"));
+        assert!(reason(&[("config.json", "{}")]).contains("context length"));
+        assert!(reason(&[("config.json", "{")]).contains("config.json"));
+        let config = ("config.json", r#"{"max_position_embeddings": 8}"#);
+        assert!(reason(&[config]).contains("no graph"));
+        assert!(reason(&[config, ("a.onnx", ""), ("b.onnx", "")]).contains("graph: a.onnx"));
+        let outside =
+            r#"{"model": {"context_length": 8, "decoder": {"filename": "../../x.onnx"}}}"#;
+        assert!(reason(&[("genai_config.json", outside)]).contains("outside"));
+    }
+}

@@ -1,0 +1,60 @@
+//! What can go wrong, one variant a failed step.
+
+use std::path::PathBuf;
+
+/// A failed step of the engine. The text is meant for people.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// `libonnxruntime` is missing, too old or broken.
+    #[error(
+        "cannot load ONNX Runtime from {path}: {reason} (install it there or name another one in ARGOS_ONNXRUNTIME)"
+    )]
+    Runtime {
+        /// The library that was tried.
+        path: PathBuf,
+        /// What the loader said.
+        reason: String,
+    },
+    /// No folder of that name among the models.
+    #[error("there is no model `{id}`; known models: {known}")]
+    NotFound {
+        /// What was asked for.
+        id: String,
+        /// What there is, or `none`.
+        known: String,
+    },
+    /// A model's folder is incomplete or does not fit what the engine runs.
+    #[error("model in {path} is not usable: {reason}")]
+    Model {
+        /// The model's folder or file.
+        path: PathBuf,
+        /// What is wrong and, where known, what to do.
+        reason: String,
+    },
+    /// The input does not fit. It is never cut silently.
+    #[error("{what} has {tokens} tokens, the model takes at most {limit}; shorten it")]
+    TooLong {
+        /// What is too long.
+        what: &'static str,
+        /// Its length in tokens.
+        tokens: usize,
+        /// The model's limit in tokens.
+        limit: usize,
+    },
+    /// An argument is malformed or out of range.
+    #[error("{0}")]
+    InvalidArguments(String),
+    /// ONNX Runtime or the tokenizer failed while running.
+    #[error("model {model} failed while {step}: {reason}")]
+    Inference {
+        /// The model.
+        model: String,
+        /// The step that failed.
+        step: &'static str,
+        /// What it said.
+        reason: String,
+    },
+}
+
+/// The result of the engine's calls.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,119 @@
+//! `planner.json`: which tools and slots the graph's outputs stand for, and how sure is sure.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::values::Kind;
+use crate::{Error, Result};
+
+/// The tool that stands for "none of them".
+pub const NONE: &str = "none";
+
+/// The largest `planner.json` that is read, in bytes.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// `planner.json`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Config {
+    /// Tool of each `tool_logits` column, [`NONE`] among them.
+    pub tools: Vec<String>,
+    /// Generic slot of each `slot_start` and `slot_end` row.
+    pub slots: Vec<String>,
+    /// For each tool its arguments and the slot each is read from.
+    pub tool_slots: BTreeMap<String, BTreeMap<String, Argument>>,
+    /// Longest input in tokens, special tokens included.
+    pub max_tokens: usize,
+    /// Divides the tool logits, so that their softmax is a calibrated probability.
+    pub temperature: f32,
+    /// From this tool probability on the call is proposed.
+    pub act_threshold: f32,
+    /// From this tool probability on the person is asked whether that is meant.
+    pub ask_threshold: f32,
+    /// From this product of the arguments' probabilities on they are taken as they are.
+    #[serde(default = "default_slot_threshold")]
+    pub slot_threshold: f32,
+}
+
+fn default_slot_threshold() -> f32 {
+    0.25
+}
+
+/// One argument of a tool.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Argument {
+    /// Generic slot that it is read from.
+    pub slot: String,
+    /// What its value is.
+    pub kind: Kind,
+    /// Whether the tool cannot be called without it.
+    #[serde(default)]
+    pub required: bool,
+}
+
+impl Config {
+    /// Reads and checks `planner.json` in `folder`.
+    pub fn load(folder: &Path) -> Result<Self> {
+        let path = folder.join("planner.json");
+        let unusable = |reason: String| Error::Model {
+            path: path.clone(),
+            reason,
+        };
+        let size = std::fs::metadata(&path)
+            .map_err(|e| unusable(e.to_string()))?
+            .len();
+        if size > MAX_BYTES {
+            return Err(unusable(format!(
+                "{size} bytes; at most {MAX_BYTES} are read"
+            )));
+        }
+        let text = std::fs::read_to_string(&path).map_err(|e| unusable(e.to_string()))?;
+        let config: Self = serde_json::from_str(&text).map_err(|e| unusable(e.to_string()))?;
+        config.check().map_err(unusable)?;
+        Ok(config)
+    }
+
+    /// What is inconsistent, if anything.
+    pub(crate) fn check(&self) -> std::result::Result<(), String> {
+        for (names, what) in [(&self.tools, "tools"), (&self.slots, "slots")] {
+            let unique: std::collections::BTreeSet<_> = names.iter().collect();
+            if unique.len() != names.len() {
+                return Err(format!("{what} names something twice"));
+            }
+        }
+        if !self.tools.iter().any(|t| t == NONE) {
+            return Err(format!("tools has no `{NONE}`"));
+        }
+        for (tool, arguments) in &self.tool_slots {
+            if !self.tools.contains(tool) {
+                return Err(format!("tool_slots names `{tool}`, which is not in tools"));
+            }
+            for (name, argument) in arguments {
+                if !self.slots.contains(&argument.slot) {
+                    return Err(format!(
+                        "{tool}.{name} is read from slot `{}`, which is not in slots",
+                        argument.slot
+                    ));
+                }
+            }
+        }
+        let probability = 0.0..=1.0;
+        if !probability.contains(&self.act_threshold)
+            || !probability.contains(&self.ask_threshold)
+            || !probability.contains(&self.slot_threshold)
+            || self.ask_threshold > self.act_threshold
+        {
+            return Err(
+                "thresholds must be probabilities, ask_threshold not above act_threshold".into(),
+            );
+        }
+        if !(self.temperature.is_finite() && self.temperature > 0.0) {
+            return Err("temperature must be above 0".into());
+        }
+        if !(4..=8192).contains(&self.max_tokens) {
+            return Err("max_tokens must be within 4 and 8192".into());
+        }
+        Ok(())
+    }
+}

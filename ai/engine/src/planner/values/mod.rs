@@ -1,0 +1,425 @@
+//! From the words of a request to the value a tool takes, one kind at a time.
+//!
+//! The model says *where* a value stands; this module says what it is: `my documents folder` is
+//! `~/Documents`, `half an hour` is `PT30M`. It never guesses a value that is not in the words: what
+//! it does not understand is a [`Problem`], which becomes a question.
+
+mod duration;
+mod lexer;
+mod number;
+mod path;
+mod when;
+
+use jiff::civil::DateTime;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// What kind of value an argument takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Path, may begin with `~`. String.
+    Path,
+    /// Free text as the person wrote it. String.
+    Text,
+    /// Application. String.
+    App,
+    /// Service unit. String.
+    Unit,
+    /// Whole number, not negative. Integer.
+    Number,
+    /// 0 to 100. Integer.
+    Percent,
+    /// ISO 8601 duration: `PT10M`. String.
+    Duration,
+    /// Local ISO 8601 date-time: `2026-11-23T10:00:00`. String.
+    Datetime,
+    /// Theme. String.
+    Theme,
+    /// One of [`TOPICS`]. String.
+    Topic,
+    /// `cpu` or `memory`. String.
+    Sort,
+    /// URL with scheme. String.
+    Url,
+    /// Host name. String.
+    Host,
+    /// Window title or number. String.
+    Window,
+    /// Process name or number. String.
+    Process,
+    /// Agent. String.
+    Agent,
+    /// Yes or no. Boolean.
+    Boolean,
+}
+
+/// Why words are not a value: half a sentence for the person, `“soonish” is no length of time I
+/// understand`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem(pub String);
+
+/// What `system.info` can tell about.
+pub const TOPICS: [&str; 7] = [
+    "cpu", "memory", "disk", "battery", "network", "os", "uptime",
+];
+
+/// Turns the words of a request into a value of `kind`. `now` is the local time that relative times
+/// count from.
+pub fn normalise(kind: Kind, words: &str, now: DateTime) -> Result<Value, Problem> {
+    let trimmed = unquote(words);
+    let problem = |what: &str| {
+        Problem(format!(
+            "“{}” is no {what} that I understand",
+            shorten(trimmed)
+        ))
+    };
+    let named = |noise: &[&str]| {
+        let name = name(trimmed, noise);
+        if name.is_empty() {
+            Err(problem("name"))
+        } else {
+            Ok(Value::from(name))
+        }
+    };
+    match kind {
+        Kind::Text if trimmed.is_empty() => Err(problem("text")),
+        Kind::Text => Ok(Value::from(trimmed)),
+        Kind::Path => path::parse(words)
+            .map(Value::from)
+            .ok_or_else(|| problem("path")),
+        Kind::App => named(&["application", "app", "program"]),
+        Kind::Unit => named(&["service", "unit", "daemon"]).map(|v| match v.as_str() {
+            Some(name) => Value::from(name.strip_suffix(".service").unwrap_or(name)),
+            None => v,
+        }),
+        Kind::Agent => named(&["agent"]),
+        Kind::Window => named(&["window"]),
+        Kind::Process => named(&["process"]),
+        Kind::Theme => named(&["theme", "mode", "colours", "colors"])
+            .map(|v| Value::from(v.as_str().unwrap_or_default().to_lowercase())),
+        Kind::Number => number::whole(trimmed)
+            .map(Value::from)
+            .ok_or_else(|| problem("number")),
+        Kind::Percent => number::percent(trimmed)
+            .map(Value::from)
+            .ok_or_else(|| problem("share between 0 and 100 percent")),
+        Kind::Duration => duration::parse(trimmed)
+            .map(|d| Value::from(duration::iso(d)))
+            .ok_or_else(|| problem("length of time")),
+        Kind::Datetime => when::parse(trimmed, now)
+            .map(|t| Value::from(t.strftime("%Y-%m-%dT%H:%M:%S").to_string()))
+            .ok_or_else(|| problem("time to come")),
+        Kind::Topic => topic(trimmed)
+            .map(Value::from)
+            .ok_or_else(|| problem("topic")),
+        Kind::Sort => match topic(trimmed) {
+            Some(key @ ("cpu" | "memory")) => Ok(Value::from(key)),
+            _ => Err(problem("order")),
+        },
+        Kind::Url => url(trimmed)
+            .map(Value::from)
+            .ok_or_else(|| problem("address")),
+        Kind::Host => url(trimmed)
+            .and_then(|u| host(&u).map(Value::from))
+            .ok_or_else(|| problem("host")),
+        Kind::Boolean => boolean(trimmed)
+            .map(Value::from)
+            .ok_or_else(|| problem("yes or no")),
+    }
+}
+
+/// Without surrounding white space and one pair of quotes.
+fn unquote(text: &str) -> &str {
+    const PAIRS: [(char, char); 8] = [
+        ('"', '"'),
+        ('\'', '\''),
+        ('`', '`'),
+        ('“', '”'),
+        ('„', '“'),
+        ('‘', '’'),
+        ('«', '»'),
+        ('「', '」'),
+    ];
+    let text = text.trim();
+    for (open, close) in PAIRS {
+        if let Some(inner) = text.strip_prefix(open).and_then(|t| t.strip_suffix(close)) {
+            return inner.trim();
+        }
+    }
+    // The model may have left one of the two outside.
+    let single = |c: char| PAIRS.iter().any(|p| c == p.0 || c == p.1);
+    let mut marks = text.chars().filter(|c| single(*c));
+    match (marks.next(), marks.next()) {
+        (Some(mark), None) if mark != '\'' && mark != '’' => text
+            .trim_start_matches(single)
+            .trim_end_matches(single)
+            .trim(),
+        _ => text,
+    }
+}
+
+/// Without punctuation at the end that belongs to the sentence.
+fn without_stop(text: &str) -> &str {
+    text.trim_end_matches(['.', ',', ';', ':', '!', '?', '…'])
+        .trim_end()
+}
+
+/// A name without quotes, articles and what kind of thing it is.
+fn name<'a>(text: &'a str, noise: &[&str]) -> &'a str {
+    let mut text = unquote(without_stop(text));
+    for article in ["the ", "my ", "a ", "an "] {
+        text = strip_prefix_ignoring_case(text, article)
+            .unwrap_or(text)
+            .trim_start();
+    }
+    for word in noise {
+        if let Some(rest) = strip_suffix_ignoring_case(text, word)
+            && rest.ends_with(char::is_whitespace)
+        {
+            text = rest.trim_end();
+        }
+        if let Some(rest) = strip_prefix_ignoring_case(text, word)
+            && rest.starts_with(char::is_whitespace)
+        {
+            text = rest.trim_start();
+        }
+    }
+    unquote(text)
+}
+
+/// As [`str::strip_prefix`], for ASCII prefixes in any case.
+fn strip_prefix_ignoring_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+    let head = text.get(..prefix.len())?;
+    head.eq_ignore_ascii_case(prefix)
+        .then(|| &text[prefix.len()..])
+}
+
+/// As [`str::strip_suffix`], for ASCII suffixes in any case.
+fn strip_suffix_ignoring_case<'a>(text: &'a str, suffix: &str) -> Option<&'a str> {
+    let at = text.len().checked_sub(suffix.len())?;
+    text.get(at..)?
+        .eq_ignore_ascii_case(suffix)
+        .then(|| &text[..at])
+}
+
+fn topic(text: &str) -> Option<&'static str> {
+    const WORDS: [(&str, &str); 37] = [
+        ("cpu", "cpu"),
+        ("processor", "cpu"),
+        ("processors", "cpu"),
+        ("cores", "cpu"),
+        ("load", "cpu"),
+        ("memory", "memory"),
+        ("ram", "memory"),
+        ("swap", "memory"),
+        ("disk", "disk"),
+        ("disks", "disk"),
+        ("storage", "disk"),
+        ("space", "disk"),
+        ("drive", "disk"),
+        ("ssd", "disk"),
+        ("battery", "battery"),
+        ("charge", "battery"),
+        ("charged", "battery"),
+        ("charging", "battery"),
+        ("power", "battery"),
+        ("network", "network"),
+        ("internet", "network"),
+        ("wifi", "network"),
+        ("wi-fi", "network"),
+        ("ip", "network"),
+        ("connection", "network"),
+        ("ethernet", "network"),
+        ("os", "os"),
+        ("operating", "os"),
+        ("system", "os"),
+        ("version", "os"),
+        ("kernel", "os"),
+        ("distribution", "os"),
+        ("release", "os"),
+        ("uptime", "uptime"),
+        ("running", "uptime"),
+        ("up", "uptime"),
+        ("boot", "uptime"),
+    ];
+    text.to_lowercase()
+        .split(|c: char| !c.is_alphanumeric() && c != '-')
+        .find_map(|word| WORDS.iter().find(|(w, _)| *w == word).map(|(_, t)| *t))
+}
+
+fn url(text: &str) -> Option<String> {
+    let text = unquote(without_stop(text));
+    if text.is_empty() || text.contains(char::is_whitespace) {
+        return None;
+    }
+    let full = match text.split_once("://") {
+        Some((scheme, rest)) => format!("{}://{rest}", scheme.to_ascii_lowercase()),
+        None => format!("https://{text}"),
+    };
+    host(&full).map(|_| full)
+}
+
+fn host(url: &str) -> Option<String> {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let host = authority.rsplit('@').next()?.to_lowercase();
+    let plausible = host.contains(char::is_alphanumeric)
+        && host
+            .chars()
+            .all(|c| c.is_alphanumeric() || ".-:[]_".contains(c));
+    plausible.then_some(host)
+}
+
+fn boolean(text: &str) -> Option<bool> {
+    const YES: [&str; 12] = [
+        "on", "yes", "true", "enable", "enabled", "append", "add", "connect", "end", "back",
+        "online", "start",
+    ];
+    const NO: [&str; 11] = [
+        "off",
+        "no",
+        "not",
+        "false",
+        "disable",
+        "disabled",
+        "disconnect",
+        "offline",
+        "without",
+        "cut",
+        "stop",
+    ];
+    let lower = text.to_lowercase();
+    let mut words = lower.split(|c: char| !c.is_alphanumeric());
+    // "do not enable" is a no.
+    if words.clone().any(|w| NO.contains(&w)) {
+        return Some(false);
+    }
+    words.any(|w| YES.contains(&w)).then_some(true)
+}
+
+/// At most 40 characters of a text, for questions.
+fn shorten(text: &str) -> String {
+    let mut characters = text.chars();
+    let head: String = characters.by_ref().take(40).collect();
+    if characters.next().is_some() {
+        format!("{head}…")
+    } else {
+        head
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn now() -> DateTime {
+        jiff::civil::date(2026, 11, 23).at(10, 30, 0, 0)
+    }
+
+    #[track_caller]
+    fn is(kind: Kind, words: &str, expected: Value) {
+        assert_eq!(normalise(kind, words, now()), Ok(expected), "{words}");
+    }
+
+    #[track_caller]
+    fn is_problem(kind: Kind, words: &str) {
+        assert!(normalise(kind, words, now()).is_err(), "{words}");
+    }
+
+    #[test]
+    fn names_lose_quotes_articles_and_their_kind() {
+        is(Kind::App, "the “Text Editor” app", json!("Text Editor"));
+        is(Kind::App, "firefox.", json!("firefox"));
+        is(Kind::App, "Applications", json!("Applications"));
+        is(Kind::Unit, "the dbus service", json!("dbus"));
+        is(Kind::Unit, "sshd.service", json!("sshd"));
+        is(Kind::Theme, "the Dark theme", json!("dark"));
+        is(Kind::Theme, "light mode", json!("light"));
+        is(Kind::Agent, "agent steward", json!("steward"));
+        is(Kind::Window, "the terminal window", json!("terminal"));
+        is(Kind::Text, "„Grüße an Zoë 🙂“", json!("Grüße an Zoë 🙂"));
+        is(
+            Kind::Text,
+            "don't forget the milk",
+            json!("don't forget the milk"),
+        );
+        is(Kind::Text, "buy milk\"", json!("buy milk"));
+        is_problem(Kind::App, "  \"\" ");
+        is_problem(Kind::Text, "''");
+    }
+
+    #[test]
+    fn topics_and_orders() {
+        is(Kind::Topic, "free disk space", json!("disk"));
+        is(Kind::Topic, "RAM", json!("memory"));
+        is(Kind::Topic, "battery charge", json!("battery"));
+        is(Kind::Sort, "memory usage", json!("memory"));
+        is_problem(Kind::Sort, "colour");
+        is_problem(Kind::Topic, "weather");
+    }
+
+    #[test]
+    fn addresses() {
+        is(
+            Kind::Url,
+            "example.org/a?b=c.",
+            json!("https://example.org/a?b=c"),
+        );
+        is(Kind::Url, "HTTP://Example.org", json!("http://Example.org"));
+        is(
+            Kind::Host,
+            "https://user@Example.org:8080/x",
+            json!("example.org:8080"),
+        );
+        is_problem(Kind::Url, "the news");
+        is_problem(Kind::Url, "https:///path");
+    }
+
+    #[test]
+    fn yes_and_no() {
+        is(Kind::Boolean, "on", json!(true));
+        is(Kind::Boolean, "Disable", json!(false));
+        is(Kind::Boolean, "to the end", json!(true));
+        is(Kind::Boolean, "do not connect", json!(false));
+        is_problem(Kind::Boolean, "maybe");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_words_give_a_value_of_the_right_type_or_a_problem(words in "\\PC{0,60}") {
+            use Kind::*;
+            for kind in [
+                Path, Text, App, Unit, Number, Percent, Duration, Datetime, Theme, Topic, Sort, Url,
+                Host, Window, Process, Agent, Boolean,
+            ] {
+                let Ok(value) = normalise(kind, &words, now()) else { continue };
+                let fits = match kind {
+                    Number | Percent => value.is_u64(),
+                    Boolean => value.is_boolean(),
+                    _ => value.as_str().is_some_and(|s| !s.is_empty()),
+                };
+                proptest::prop_assert!(fits, "{:?} {}", kind, value);
+            }
+        }
+
+        #[test]
+        fn words_of_time_never_panic(
+            words in proptest::collection::vec(
+                proptest::sample::select(vec![
+                    "in", "at", "half", "an", "a", "hour", "minutes", "and", "quarter", "to", "past",
+                    "5", "31", "99999999999", "february", "november", "tomorrow", "monday", "next",
+                    "noon", "pm", "am", ":", "2026", "-", "thousand", "million", "twenty", "three",
+                    "days", "weeks", "tonight", "o'clock", "th", "week", "T", "PT5M", "1.5",
+                ]),
+                0..8,
+            )
+        ) {
+            let words = words.join(" ");
+            for kind in [Kind::Duration, Kind::Datetime, Kind::Number, Kind::Percent] {
+                let _ = normalise(kind, &words, now());
+            }
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Paths as people say them.
+
+use super::{strip_prefix_ignoring_case, strip_suffix_ignoring_case, unquote, without_stop};
+
+/// Folders of a home that have a name everybody uses (XDG user directories), and what they are called.
+const NAMED: [(&str, &str); 18] = [
+    ("desktop", "~/Desktop"),
+    ("documents", "~/Documents"),
+    ("document", "~/Documents"),
+    ("docs", "~/Documents"),
+    ("downloads", "~/Downloads"),
+    ("download", "~/Downloads"),
+    ("music", "~/Music"),
+    ("pictures", "~/Pictures"),
+    ("photos", "~/Pictures"),
+    ("images", "~/Pictures"),
+    ("videos", "~/Videos"),
+    ("movies", "~/Videos"),
+    ("templates", "~/Templates"),
+    ("public", "~/Public"),
+    ("notes", "~/Notes"),
+    ("home", "~"),
+    ("home directory", "~"),
+    ("root", "/"),
+];
+
+/// What follows or precedes the name of a folder or file without being part of it.
+const NOUNS: [&str; 5] = ["folder", "directory", "dir", "file", "path"];
+
+/// The path that is meant, absolute or beginning with `~`. A bare name is one in the home folder.
+pub(super) fn parse(text: &str) -> Option<String> {
+    // A stop ends the sentence, but `..` and a leading dot belong to the path.
+    let spoken = if text.ends_with("..") {
+        text.trim()
+    } else {
+        without_stop(text.trim())
+    };
+    let text = unquote(spoken);
+    // What stands in quotes is a name as it is: "My Report.txt" has nothing to do with whose it is.
+    if text.len() < spoken.len() && !text.is_empty() && !text.starts_with(['/', '~']) {
+        return Some(format!("~/{}", clean(text)));
+    }
+    if text.is_empty() || text.contains(['\0', '\n']) {
+        return None;
+    }
+    if text.starts_with(['/', '~']) && !text.contains(" in ") {
+        return Some(clean(strip_nouns(text)));
+    }
+    // "report.txt in my documents"
+    for joint in [" in ", " inside ", " within ", " from "] {
+        if let Some((inner, outer)) = text.rsplit_once(joint)
+            && let Some(outer) = named(outer).or_else(|| rooted(outer))
+        {
+            let inner = bare(inner);
+            if inner.is_empty() {
+                return Some(outer);
+            }
+            return Some(format!("{}/{}", outer.trim_end_matches('/'), clean(inner)));
+        }
+    }
+    if let Some(path) = named(text) {
+        return Some(path);
+    }
+    let name = bare(text);
+    if name.is_empty() {
+        return None;
+    }
+    if let Some(path) = rooted(name) {
+        return Some(path);
+    }
+    // "documents/report.txt"
+    if let Some((first, rest)) = name.split_once('/')
+        && let Some(folder) = named(first)
+    {
+        return Some(format!("{}/{}", folder.trim_end_matches('/'), clean(rest)));
+    }
+    Some(format!("~/{}", clean(name)))
+}
+
+/// An absolute path or one in a home, if the words are one.
+fn rooted(text: &str) -> Option<String> {
+    let text = bare(text);
+    text.starts_with(['/', '~']).then(|| clean(text))
+}
+
+/// A folder that has a name of its own.
+fn named(text: &str) -> Option<String> {
+    let name = bare(text).to_lowercase();
+    NAMED
+        .iter()
+        .find(|(n, _)| *n == name)
+        .map(|(_, path)| (*path).to_owned())
+}
+
+/// Without quotes, articles and nouns.
+fn bare(text: &str) -> &str {
+    let mut text = unquote(text);
+    for article in ["all of ", "the ", "my ", "our ", "a "] {
+        text = strip_prefix_ignoring_case(text, article)
+            .unwrap_or(text)
+            .trim_start();
+    }
+    unquote(strip_nouns(text))
+}
+
+fn strip_nouns(mut text: &str) -> &str {
+    for noun in NOUNS {
+        if let Some(rest) = strip_suffix_ignoring_case(text, noun)
+            && rest.ends_with(char::is_whitespace)
+        {
+            text = rest.trim_end();
+        }
+        if let Some(rest) = strip_prefix_ignoring_case(text, noun)
+            && rest.starts_with(char::is_whitespace)
+        {
+            text = rest.trim_start();
+        }
+    }
+    for prefix in ["called ", "named "] {
+        text = strip_prefix_ignoring_case(text, prefix).unwrap_or(text);
+    }
+    text
+}
+
+/// Without doubled and trailing slashes and a leading `./`.
+fn clean(path: &str) -> String {
+    let mut cleaned = String::with_capacity(path.len());
+    for c in path.strip_prefix("./").unwrap_or(path).chars() {
+        if !(c == '/' && cleaned.ends_with('/')) {
+            cleaned.push(c);
+        }
+    }
+    if cleaned.len() > 1 {
+        cleaned.truncate(cleaned.trim_end_matches('/').len().max(1));
+    }
+    cleaned
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn paths_as_people_say_them() {
+        for (text, path) in [
+            ("my documents folder", "~/Documents"),
+            ("documents", "~/Documents"),
+            ("Documents.", "~/Documents"),
+            ("the Downloads directory", "~/Downloads"),
+            ("home", "~"),
+            ("my home folder", "~"),
+            ("/etc", "/etc"),
+            ("/etc/", "/etc"),
+            ("/etc folder", "/etc"),
+            ("the folder /var/log", "/var/log"),
+            ("/", "/"),
+            ("~", "~"),
+            ("~/src//x/", "~/src/x"),
+            ("\"My Report.txt\"", "~/My Report.txt"),
+            ("report.txt", "~/report.txt"),
+            ("report.txt in my documents", "~/Documents/report.txt"),
+            ("the file todo.md from downloads", "~/Downloads/todo.md"),
+            ("hosts in /etc", "/etc/hosts"),
+            ("documents/taxes/2025", "~/Documents/taxes/2025"),
+            ("the file called plan b.txt", "~/plan b.txt"),
+            ("Übungsblätter", "~/Übungsblätter"),
+            ("./notes.txt", "~/notes.txt"),
+            ("../other", "~/../other"),
+            (".bashrc", "~/.bashrc"),
+        ] {
+            assert_eq!(parse(text).as_deref(), Some(path), "{text}");
+        }
+        assert_eq!(parse("..."), None);
+        assert_eq!(parse("the "), None);
+        assert_eq!(parse("a\0b"), None);
+    }
+}

@@ -1,0 +1,199 @@
+//! The default model: requests to tool calls, texts to vectors.
+
+use std::path::PathBuf;
+
+use argos_engine::Error;
+use argos_engine::planner::{Plan, Planner};
+use argos_engine::registry::{Kind, Loaded, Registry, State};
+use serde_json::{Value, json};
+
+/// The model, or nothing where the environment has none.
+fn model() -> Option<(PathBuf, Planner)> {
+    let folder = super::from_environment("ARGOS_TEST_MODEL")?;
+    if !super::runtime() {
+        return None;
+    }
+    let planner = Planner::load(&folder, 24_000_000).unwrap_or_else(|e| panic!("{e}"));
+    Some((folder, planner))
+}
+
+fn plan(planner: &Planner, request: &str) -> Plan {
+    let now = jiff::civil::date(2026, 11, 23).at(10, 30, 0, 0);
+    planner.plan(request, &[], now).unwrap()
+}
+
+#[track_caller]
+fn calls(planner: &Planner, request: &str, tool: &str, arguments: Value) {
+    let plan = plan(planner, request);
+    assert_eq!(plan.calls.len(), 1, "{request}: {plan:?}");
+    assert_eq!(
+        (plan.calls[0].tool.as_str(), &plan.calls[0].arguments),
+        (tool, &arguments),
+        "{request}"
+    );
+    assert!((0.0..=1.0).contains(&plan.calls[0].confidence), "{plan:?}");
+}
+
+#[test]
+fn requests_become_calls() {
+    let Some((_, planner)) = model() else { return };
+    calls(
+        &planner,
+        "list my documents folder",
+        "files.list",
+        json!({"path": "~/Documents"}),
+    );
+    calls(
+        &planner,
+        "what is in /etc?",
+        "files.list",
+        json!({"path": "/etc"}),
+    );
+    calls(
+        &planner,
+        "show me the files in my downloads",
+        "files.list",
+        json!({"path": "~/Downloads"}),
+    );
+    calls(
+        &planner,
+        "switch to the dark theme",
+        "theme.set",
+        json!({"theme": "dark"}),
+    );
+    calls(
+        &planner,
+        "open the terminal",
+        "apps.launch",
+        json!({"app": "terminal"}),
+    );
+    calls(
+        &planner,
+        "set the volume to 30 percent",
+        "volume.set",
+        json!({"percent": 30}),
+    );
+    calls(
+        &planner,
+        "set a timer for ten minutes",
+        "timer.set",
+        json!({"duration": "PT10M"}),
+    );
+    calls(
+        &planner,
+        "is the dbus service running?",
+        "services.status",
+        json!({"unit": "dbus"}),
+    );
+}
+
+#[test]
+fn what_it_cannot_do_is_a_reply_or_a_question_never_a_call() {
+    let Some((_, planner)) = model() else { return };
+    for request in [
+        "compose a symphony in b flat",
+        "what is the capital of France?",
+        "asdf qwer zxcv",
+    ] {
+        let plan = plan(&planner, request);
+        assert!(plan.calls.is_empty(), "{request}: {plan:?}");
+        assert!(
+            plan.reply.is_some() || plan.question.is_some(),
+            "{request}: {plan:?}"
+        );
+    }
+}
+
+#[test]
+fn only_allowed_tools_are_proposed() {
+    let Some((_, planner)) = model() else { return };
+    let now = jiff::civil::DateTime::default();
+    let allowed = ["volume.set".to_owned(), "no.such.tool".to_owned()];
+    let plan = planner
+        .plan("list my documents folder", &allowed, now)
+        .unwrap();
+    assert!(plan.calls.is_empty(), "{plan:?}");
+}
+
+#[test]
+fn odd_and_over_long_requests_are_safe() {
+    let Some((_, planner)) = model() else { return };
+    for request in [
+        "🙂🙃",
+        "list /tmp/Ünïcödé 文件夹",
+        "\u{0}\u{1}\u{fffd}",
+        "a",
+        ".",
+        "ﷺﷺﷺ",
+        "é\u{301}\u{301}",
+    ] {
+        let plan = plan(&planner, request);
+        assert!(
+            usize::from(!plan.calls.is_empty())
+                + usize::from(plan.question.is_some())
+                + usize::from(plan.reply.is_some())
+                == 1,
+            "{request}: {plan:?}"
+        );
+    }
+    let now = jiff::civil::DateTime::default();
+    let long = "list the folder ".repeat(200);
+    for text in [long.as_str(), &"x".repeat(1 << 20)] {
+        match planner.plan(text, &[], now) {
+            Err(Error::TooLong { tokens, limit, .. }) => assert!(tokens > limit),
+            other => panic!("{other:?}"),
+        }
+        assert!(matches!(
+            planner.embed(&["short", text]),
+            Err(Error::TooLong { .. })
+        ));
+    }
+    assert!(matches!(
+        planner.plan(" \n", &[], now),
+        Err(Error::InvalidArguments(_))
+    ));
+}
+
+#[test]
+fn embeddings_are_unit_vectors_that_know_meaning() {
+    let Some((_, planner)) = model() else { return };
+    let texts = [
+        "the dentist appointment is on friday",
+        "when do I have to see the doctor for my teeth?",
+        "the printer is out of paper",
+        "x",
+    ];
+    let vectors = planner.embed(&texts).unwrap();
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f32>();
+    for vector in &vectors {
+        assert_eq!(vector.len(), 384);
+        assert!((dot(vector, vector) - 1.0).abs() < 1e-4);
+    }
+    assert!(dot(&vectors[0], &vectors[1]) > dot(&vectors[0], &vectors[2]) + 0.1);
+    // Company does not change a vector.
+    for (text, vector) in texts.iter().zip(&vectors) {
+        let alone = planner.embed(&[text]).unwrap().remove(0);
+        assert!(
+            dot(&alone, vector) > 0.999,
+            "{text}: {}",
+            dot(&alone, vector)
+        );
+    }
+    assert!(planner.embed(&[]).unwrap().is_empty());
+}
+
+#[test]
+fn registry_loads_and_unloads_it() {
+    let Some((folder, _)) = model() else { return };
+    let registry = Registry::new(vec![folder.parent().unwrap().to_owned()]);
+    let id = folder.file_name().unwrap().to_str().unwrap();
+    assert_eq!(registry.info(id).unwrap().kind, Some(Kind::Planner));
+    let Loaded::Planner(planner) = registry.load(id, &|_| {}).unwrap() else {
+        panic!()
+    };
+    assert_eq!(registry.info(id).unwrap().state, State::Ready);
+    registry.unload(id, &|_| {}).unwrap();
+    assert_eq!(registry.info(id).unwrap().state, State::Available);
+    // Whoever still holds it can finish.
+    plan(&planner, "list /etc");
+}

@@ -1,0 +1,137 @@
+//! Generated text into a passed fd, as JSON lines.
+//!
+//! The reader is somebody else's process: it may be slow, stop reading or go away. So a thread of its
+//! own does the writing, the fd never blocks it for longer than [`STALLED`], and inference goes on at
+//! its own speed into a queue that the length of the answer bounds. A reader that is gone or stalled
+//! cancels its generation.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use serde_json::Value;
+
+/// How long a reader may leave a full pipe unread.
+const STALLED: Duration = Duration::from_secs(30);
+
+/// The writing end of one generation's events. Dropping it closes the fd once all is written.
+#[derive(Debug)]
+pub(crate) struct Events {
+    queue: Sender<Value>,
+    gone: Arc<AtomicBool>,
+}
+
+impl Events {
+    /// Takes the fd over.
+    pub(crate) fn new(fd: OwnedFd) -> std::io::Result<Self> {
+        // On a shared description this is the sender's wish as well: a pipe end or socket that is passed
+        // for this has no other writer.
+        rustix::io::ioctl_fionbio(&fd, true)?;
+        let (queue, events) = channel();
+        let gone = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&gone);
+        std::thread::Builder::new()
+            .name("events".into())
+            .spawn(move || {
+                if let Err(e) = write_all(&fd, &events) {
+                    tracing::debug!("a reader of generated text went away: {e}");
+                }
+                flag.store(true, Ordering::Release);
+            })?;
+        Ok(Self { queue, gone })
+    }
+
+    /// Queues one event.
+    pub(crate) fn send(&self, event: Value) {
+        let _ = self.queue.send(event);
+    }
+
+    /// Whether nobody reads any more.
+    pub(crate) fn reader_is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
+    }
+}
+
+fn write_all(fd: &OwnedFd, events: &Receiver<Value>) -> Result<(), Errno> {
+    loop {
+        let mut text = String::new();
+        match events.recv_timeout(Duration::from_millis(500)) {
+            Ok(event) => text += &format!("{event}\n"),
+            Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => return Ok(()),
+            // Nothing to write for a while (a long prompt): is the reader still there?
+            Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {
+                ready(fd, Duration::ZERO)?;
+                continue;
+            }
+        }
+        let mut rest = text.as_bytes();
+        while !rest.is_empty() {
+            match rustix::io::write(fd, rest) {
+                Ok(n) => rest = &rest[n..],
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => {
+                    if !ready(fd, STALLED)? {
+                        return Err(Errno::TIMEDOUT);
+                    }
+                }
+                Err(e) => return Err(e),
+            }
+        }
+    }
+}
+
+/// Whether the fd takes bytes within `limit`; an error if its reader is gone.
+fn ready(fd: &OwnedFd, limit: Duration) -> Result<bool, Errno> {
+    let mut fds = [PollFd::new(fd, PollFlags::OUT)];
+    let limit = Timespec {
+        tv_sec: limit.as_secs() as i64,
+        tv_nsec: i64::from(limit.subsec_nanos()),
+    };
+    match poll(&mut fds, Some(&limit)) {
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(e) => return Err(e),
+    }
+    let found = fds[0].revents();
+    if found.intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL) {
+        return Err(Errno::PIPE);
+    }
+    Ok(found.contains(PollFlags::OUT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    #[test]
+    fn lines_arrive_in_order_and_the_fd_is_closed() {
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let events = Events::new(writer.into()).unwrap();
+        // More than a pipe holds, so that the writer has to wait for the reader.
+        for i in 0..20_000 {
+            events.send(serde_json::json!({"text": i}));
+        }
+        drop(events);
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        assert_eq!(text.lines().count(), 20_000);
+        assert_eq!(text.lines().next_back(), Some(r#"{"text":19999}"#));
+    }
+
+    #[test]
+    fn reader_that_goes_away_is_noticed_without_writing() {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let events = Events::new(writer.into()).unwrap();
+        assert!(!events.reader_is_gone());
+        drop(reader);
+        let start = std::time::Instant::now();
+        while !events.reader_is_gone() {
+            assert!(start.elapsed() < Duration::from_secs(10));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
