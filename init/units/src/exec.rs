@@ -26,6 +26,8 @@ pub struct ExecSpec {
     pub open_files: Option<u64>,
     /// `argos_sandbox::Spec` as JSON.
     pub sandbox: Option<String>,
+    /// Descriptors above 2 that the program gets; a sandbox keeps them besides its own list.
+    pub fds: Vec<i32>,
 }
 
 /// A folder that exists, with this owner and mode, before the program starts.

@@ -1,0 +1,89 @@
+//! What the supervisor itself says, and the shell for the worst case.
+//!
+//! PID 1 writes to the kernel's log, which shows it on the console and keeps it for `dmesg`; a
+//! person's supervisor writes to its standard error, which PID 1 keeps.
+
+use std::ffi::CString;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use crate::spawn::{self, Child};
+
+/// How much a line matters, as the kernel's log counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// Something is broken.
+    Error = 3,
+    /// Somebody should look at it.
+    Warning = 4,
+    /// A landmark.
+    Notice = 5,
+}
+
+/// Where the supervisor's own lines go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sink {
+    /// The kernel's log.
+    Kernel,
+    /// Standard error.
+    Stderr,
+}
+
+/// Writes one line. Never blocks and never fails: there is nobody to tell.
+pub fn say(sink: Sink, level: Level, text: &str) {
+    let text: String = text.chars().map(|c| if c == '\n' { ' ' } else { c }).take(900).collect();
+    match sink {
+        Sink::Kernel => {
+            let log = OpenOptions::new()
+                .write(true)
+                .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC | libc::O_NOCTTY)
+                .open("/dev/kmsg");
+            if let Ok(mut log) = log {
+                let _ = log.write_all(format!("<{}>argos-init: {text}\n", level as u8).as_bytes());
+            }
+        }
+        Sink::Stderr => {
+            let _ = io::stderr().write_all(format!("argos-init: {text}\n").as_bytes());
+        }
+    }
+}
+
+/// Lets everything through that PID 1 writes to the kernel's log; by default it is rationed.
+pub fn lift_ration() {
+    let _ = std::fs::write("/proc/sys/kernel/printk_devkmsg", "on\n");
+}
+
+/// Writes straight to the console: for what a person in front of the machine has to see although
+/// the kernel was told to be quiet.
+pub fn tell(text: &str) {
+    let console = OpenOptions::new()
+        .write(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC | libc::O_NOCTTY)
+        .open("/dev/console");
+    if let Ok(mut console) = console {
+        let _ = console.write_all(text.replace('\n', "\r\n").as_bytes());
+    }
+}
+
+/// Starts a root shell on the console, or says that there is none to start.
+pub fn shell() -> io::Result<Child> {
+    let candidates: [&[&str]; 3] = [&["/bin/sh", "-l"], &["/bin/busybox", "sh"], &["/busybox", "sh"]];
+    let Some(argv) = candidates.iter().find(|argv| Path::new(argv[0]).exists()) else {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "there is no shell here"));
+    };
+    let argv: Vec<CString> = argv.iter().filter_map(|text| CString::new(*text).ok()).collect();
+    spawn::function(
+        move || {
+            let terminal = match crate::edge::take_terminal("/dev/console") {
+                Ok(()) => spawn::replace(&argv),
+                Err(error) => error,
+            };
+            tell(&format!("argos-init: no shell: {terminal}\n"));
+            127
+        },
+        None,
+        None,
+    )
+}

@@ -1,0 +1,526 @@
+//! The supervisor: one loop that joins the service graph, its processes and those who ask.
+//!
+//! One turn of the loop takes what is ready (children that ended, output, messages, requests, the
+//! timer), then [`Supervisor::after_turn`] does what is due and tells everybody what changed.
+//! Nothing in a turn waits: what may block (compiling, mounting, writing logs, unmounting) is a
+//! child. A panic in a turn, which is a bug, is said and the loop goes on.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::time::Duration;
+
+use argos_control::Reply;
+use calloop::generic::Generic;
+use calloop::signals::{Signal, Signals};
+use calloop::{EventLoop, Interest, LoopHandle, Mode, PostAction};
+use rustix::process::{Pid, WaitOptions};
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
+};
+
+use crate::cgroup::Groups;
+use crate::clock::now_ms;
+use crate::compile::Compilation;
+use crate::conns::Clients;
+use crate::console::{self, Level};
+use crate::ending::Ending;
+use crate::machine::{Machine, Note};
+use crate::notify::{self, NotifySocket};
+use crate::process::{self, Host};
+use crate::settings::{Role, Settings};
+use crate::system::{self, Goal};
+
+/// Most children that are reaped before others have their turn.
+const MAX_REAPED: usize = 256;
+/// Most rounds of telling and answering in one turn.
+const MAX_ROUNDS: usize = 16;
+/// Of how many units that are gone the log is kept.
+const MAX_GONE: usize = 64;
+/// Pause before the log writer or the emergency shell is started again, in milliseconds.
+const RESPAWN_MS: u64 = 1_000;
+/// Name under which the supervisor's own lines are logged.
+const OWN_LOG: &str = "argos-init";
+
+/// Everything that the loop works on.
+#[derive(Debug)]
+pub struct Supervisor {
+    pub(crate) settings: Rc<Settings>,
+    pub(crate) handle: LoopHandle<'static, Self>,
+    /// The service graph.
+    pub(crate) machine: Machine,
+    /// Its processes.
+    pub(crate) host: Host,
+    pub(crate) clients: Clients,
+    pub(crate) next_client: u64,
+    pub(crate) unserved: BTreeSet<u64>,
+    pub(crate) ending: Ending,
+    timer: Rc<OwnedFd>,
+    compilation: Option<Compilation>,
+    loaded: bool,
+    more_to_reap: bool,
+    writer: Respawn,
+    shell: Respawn,
+    gone: VecDeque<String>,
+}
+
+/// A helper process that is started again when it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Respawn {
+    /// Not wanted.
+    Off,
+    /// Runs.
+    Running(u32),
+    /// To be started, in milliseconds.
+    At(u64),
+}
+
+impl Respawn {
+    fn deadline(self) -> Option<u64> {
+        match self {
+            Self::At(at) => Some(at),
+            _ => None,
+        }
+    }
+}
+
+/// Runs a supervisor until everything is to end. The error is text for people, for what cannot be
+/// done without; PID 1 has nothing of that sort once the loop exists.
+pub fn run(settings: Settings) -> Result<Goal, String> {
+    let mut event_loop: EventLoop<'static, Supervisor> =
+        EventLoop::try_new().map_err(|error| format!("cannot make the event loop: {error}"))?;
+    let mut supervisor = Supervisor::new(settings, event_loop.handle())?;
+    supervisor.open_sockets()?;
+    supervisor.first_compilation();
+    loop {
+        let turn = catch_unwind(AssertUnwindSafe(|| {
+            let dispatched = event_loop.dispatch(None::<Duration>, &mut supervisor);
+            supervisor.after_turn();
+            dispatched
+        }));
+        match turn {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                supervisor.say(Level::Error, &format!("the event loop failed: {error}"));
+                // Whatever it is, it must not become a busy loop.
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            Err(_) => {
+                supervisor.say(Level::Error, "a bug was hit and survived; see the line before");
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
+        if let Some(goal) = supervisor.ending.is_over() {
+            return Ok(goal);
+        }
+    }
+}
+
+impl Supervisor {
+    fn new(settings: Settings, handle: LoopHandle<'static, Self>) -> Result<Self, String> {
+        let settings = Rc::new(settings);
+        let groups = match settings.role {
+            Role::System => Groups::for_system(),
+            Role::Container => Err("not used in a container".into()),
+            Role::User => Groups::for_user(),
+        };
+        let mut notes = Vec::new();
+        let groups = groups.unwrap_or_else(|why| {
+            notes.push(format!("no cgroups, so that units have no limits: {why}"));
+            Groups::Sessions
+        });
+        let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+        let timer = timerfd_create(TimerfdClockId::Boottime, flags)
+            .map_err(|error| format!("cannot make a timer: {error}"))?;
+        let mut host = Host::new(settings.clone(), handle.clone(), groups);
+        host.notes = notes;
+        let mut supervisor = Self {
+            settings,
+            handle,
+            machine: Machine::new(),
+            host,
+            clients: Clients::new(),
+            next_client: 0,
+            unserved: BTreeSet::new(),
+            ending: Ending::default(),
+            timer: Rc::new(timer),
+            compilation: None,
+            loaded: false,
+            more_to_reap: false,
+            writer: Respawn::At(0),
+            shell: Respawn::Off,
+            gone: VecDeque::new(),
+        };
+        supervisor.watch_timer().map_err(|error| format!("cannot watch the timer: {error}"))?;
+        supervisor.watch_signals().map_err(|error| format!("cannot watch signals: {error}"))?;
+        Ok(supervisor)
+    }
+
+    fn watch_timer(&mut self) -> io::Result<()> {
+        let fd = self.timer.try_clone()?;
+        let source = Generic::new(fd, Interest::READ, Mode::Level);
+        let inserted = self.handle.insert_source(source, |_, fd, _| {
+            // What is due is done after the turn; here the timer only has to fall silent.
+            let mut count = [0; 8];
+            let _ = rustix::io::read(&**fd, &mut count);
+            Ok(PostAction::Continue)
+        });
+        inserted.map(drop).map_err(|error| io::Error::other(error.error.to_string()))
+    }
+
+    fn watch_signals(&mut self) -> io::Result<()> {
+        if self.settings.role == Role::User {
+            // Orphans of this person's units come here instead of to PID 1.
+            rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+        }
+        let wanted = [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
+        let signals = Signals::new(&wanted).map_err(|error| io::Error::other(error.to_string()))?;
+        let inserted = self.handle.insert_source(signals, |event, (), supervisor| {
+            supervisor.signalled(event.signal());
+        });
+        inserted.map(drop).map_err(|error| io::Error::other(error.error.to_string()))
+    }
+
+    fn open_sockets(&mut self) -> Result<(), String> {
+        let folder = self.settings.sockets.clone();
+        let person = self.settings.role == Role::User;
+        let failed = |what: &str, error: io::Error| format!("cannot {what} in {}: {error}", folder.display());
+        let opened = (|| {
+            fs::create_dir_all(&folder).map_err(|e| failed("make the folder", e))?;
+            let notify = NotifySocket::bind(&folder.join("notify")).map_err(|e| failed("make `notify`", e))?;
+            let source = Generic::new(notify, Interest::READ, Mode::Level);
+            let inserted = self.handle.insert_source(source, |_, notify, supervisor| {
+                if let Some(message) = notify.receive() {
+                    supervisor.notified(&message);
+                }
+                Ok(PostAction::Continue)
+            });
+            inserted.map_err(|e| failed("watch `notify`", io::Error::other(e.error.to_string())))?;
+            let path = folder.join("control");
+            let _ = fs::remove_file(&path);
+            let listener = UnixListener::bind(&path).map_err(|e| failed("make `control`", e))?;
+            let mode = if person { 0o600 } else { 0o666 };
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode))
+                .map_err(|e| failed("set the mode of `control`", e))?;
+            self.listen(listener).map_err(|e| failed("watch `control`", e))
+        })();
+        match opened {
+            // Without its sockets a machine still boots; a person's supervisor is of no use.
+            Err(error) if !person => {
+                self.say(Level::Error, &error);
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// Says one line, also into the supervisor's own log.
+    pub(crate) fn say(&mut self, level: Level, text: &str) {
+        console::say(self.settings.sink(), level, text);
+        self.host.logs.line(OWN_LOG, text);
+    }
+
+    // ---- Units files -------------------------------------------------------------------------
+
+    fn first_compilation(&mut self) {
+        let words = if self.settings.role == Role::System { system::command_line() } else { Vec::new() };
+        if let Some(target) = words.iter().find_map(|word| word.strip_prefix("argos.target=")) {
+            let mut settings = (*self.settings).clone();
+            settings.first = target.to_owned();
+            self.settings = Rc::new(settings);
+        }
+        if words.iter().any(|word| word == "argos.emergency") {
+            self.loaded = true;
+            self.emergency("`argos.emergency` is on the kernel's command line");
+        } else if let Err(error) = self.begin_compilation() {
+            self.emergency(&error);
+        }
+        self.after_turn();
+    }
+
+    /// Has the unit files read; what comes of it arrives through the loop.
+    pub(crate) fn begin_compilation(&mut self) -> Result<(), String> {
+        if self.compilation.is_none() {
+            let (settings, handle) = (self.settings.clone(), self.handle.clone());
+            self.compilation = Some(Compilation::start(&settings, &handle, &mut self.host, now_ms())?);
+        }
+        Ok(())
+    }
+
+    /// The compiler wrote something; `false` if it is not to be read any more.
+    pub(crate) fn compiler_wrote(&mut self, bytes: &[u8]) -> bool {
+        self.compilation.as_mut().is_some_and(|compilation| compilation.wrote(bytes))
+    }
+
+    /// The compiler closed its output.
+    pub(crate) fn compiler_closed(&mut self) {
+        if let Some(compilation) = &mut self.compilation {
+            compilation.closed();
+        }
+    }
+
+    fn finish_compilation(&mut self) {
+        if !self.compilation.as_ref().is_some_and(Compilation::is_over) {
+            return;
+        }
+        let Some(result) = self.compilation.take().map(|compilation| compilation.result()) else { return };
+        let first_time = !std::mem::replace(&mut self.loaded, true);
+        match result {
+            Ok(graph) => {
+                let problems: Vec<String> = graph.problems.iter().map(|p| p.message.clone()).collect();
+                for problem in &problems {
+                    self.say(Level::Warning, problem);
+                }
+                self.machine.load(graph, now_ms(), &mut self.host);
+                if first_time {
+                    self.start_first();
+                }
+                self.reloaded(&Reply::Lines(problems));
+            }
+            Err(message) => {
+                self.say(Level::Error, &message);
+                let code = argos_control::ErrorCode::Failed;
+                self.reloaded(&Reply::Error { code, message: format!("{message}; the units stay as they were") });
+                if first_time {
+                    self.emergency("there are no units to start");
+                }
+            }
+        }
+        if first_time && self.settings.role == Role::User
+            && let Err(error) = notify::tell_parent()
+        {
+            self.say(Level::Error, &format!("cannot tell PID 1 that this supervisor is ready: {error}"));
+        }
+    }
+
+    fn start_first(&mut self) {
+        let first = self.settings.first.clone();
+        let there = self.machine.unit(&first).is_some();
+        // A person's session may do without; it is told what to start.
+        if !there && self.settings.role == Role::User {
+            return;
+        }
+        if let Err(refusal) = self.machine.start(&first, now_ms(), &mut self.host) {
+            let (crate::machine::Refusal::NotFound(why) | crate::machine::Refusal::Invalid(why)) = refusal;
+            self.emergency(&format!("`{first}` cannot be started: {why}"));
+        }
+    }
+
+    /// The machine cannot come up as it should: helps the person in front of it.
+    fn emergency(&mut self, why: &str) {
+        self.say(Level::Error, why);
+        match self.settings.role {
+            Role::System if system::may_open_shell() => {
+                console::tell(&format!("\n{why}\nA root shell follows. `exit` starts another one; Ctrl-Alt-Del restarts.\n"));
+                self.shell = Respawn::At(0);
+            }
+            Role::System => console::tell(&format!(
+                "\n{why}\nStart with `argos.debug-shell` on the kernel's command line for a root shell here. Ctrl-Alt-Del restarts.\n"
+            )),
+            Role::Container | Role::User => {}
+        }
+    }
+
+    // ---- Events ------------------------------------------------------------------------------
+
+    fn signalled(&mut self, signal: Signal) {
+        match signal {
+            Signal::SIGCHLD => self.more_to_reap = true,
+            Signal::SIGHUP => {
+                if let Err(error) = self.begin_compilation() {
+                    self.say(Level::Error, &error);
+                }
+            }
+            // Ctrl-Alt-Del arrives as SIGINT.
+            Signal::SIGINT if self.settings.role == Role::System => self.begin_shutdown(Goal::Reboot),
+            _ => self.begin_shutdown(Goal::PowerOff),
+        }
+    }
+
+    /// Reaps every child that ended, its own and those that were left to it. Numbers are not used
+    /// again before that, so that one table tells whose main process it was.
+    fn reap(&mut self) {
+        self.more_to_reap = false;
+        for _ in 0..MAX_REAPED {
+            match rustix::process::waitpid(None, WaitOptions::NOHANG) {
+                Ok(Some((pid, status))) => self.reaped(pid, process::exit_of(status)),
+                Ok(None) | Err(rustix::io::Errno::CHILD) => return,
+                Err(_) => {}
+            }
+        }
+        self.more_to_reap = true;
+    }
+
+    fn reaped(&mut self, pid: Pid, exit: crate::machine::Exit) {
+        let pid = u32::try_from(pid.as_raw_nonzero().get()).unwrap_or(0);
+        let again = Respawn::At(now_ms() + RESPAWN_MS);
+        if let Some((name, run)) = self.host.reaped(pid) {
+            self.machine.exited(&name, run, exit, now_ms(), &mut self.host);
+        } else if self.compilation.as_mut().is_some_and(|c| c.reaped(pid, exit)) {
+        } else if self.writer == Respawn::Running(pid) {
+            self.writer = if self.ending.is_quiet() { Respawn::Off } else { again };
+        } else if self.shell == Respawn::Running(pid) {
+            self.shell = again;
+        } else {
+            self.ending.reaped(pid);
+        }
+    }
+
+    fn notified(&mut self, message: &notify::Message) {
+        let Some((name, run)) = self.host.owner(message.pid) else { return };
+        let wants_it = self
+            .machine
+            .unit(&name)
+            .and_then(|unit| unit.process())
+            .is_some_and(|process| process.ready == argos_units::Readiness::Notify);
+        if message.ready && wants_it {
+            self.unit_is_ready(&name, run);
+        }
+        if let Some(status) = &message.status {
+            self.machine.describe(&name, run, status);
+        }
+    }
+
+    /// A run says that it is ready.
+    pub(crate) fn unit_is_ready(&mut self, name: &str, run: u64) {
+        self.machine.ready(name, run, now_ms(), &mut self.host);
+    }
+
+    /// The bridge reports that a bus name has an owner.
+    pub(crate) fn bus_name_appeared(&mut self, bus_name: &str) {
+        let names: Vec<String> = self.machine.statuses().map(|status| status.name).collect();
+        let units = names.iter().filter_map(|name| self.machine.unit(name));
+        let ready = self.host.waits_for_bus_name(units, bus_name);
+        for (name, run) in ready {
+            self.unit_is_ready(&name, run);
+        }
+    }
+
+    /// Somebody connected to a socket unit.
+    pub(crate) fn socket_has_guest(&mut self, socket: &str, service: &str) {
+        self.host.disarmed(socket);
+        if let Err(refusal) = self.machine.start(service, now_ms(), &mut self.host) {
+            let (crate::machine::Refusal::NotFound(why) | crate::machine::Refusal::Invalid(why)) = refusal;
+            self.say(Level::Warning, &format!("{socket} cannot start {service}: {why}"));
+            self.host.service_is_down(service, now_ms());
+        }
+    }
+
+    // ---- After each turn ----------------------------------------------------------------------
+
+    fn after_turn(&mut self) {
+        if self.more_to_reap {
+            self.reap();
+        }
+        let now = now_ms();
+        if self.machine.has_work() || self.machine.next_deadline().is_some_and(|at| at <= now) {
+            self.machine.tick(now, &mut self.host);
+        }
+        if self.host.next_deadline().is_some_and(|at| at <= now) {
+            for (name, run) in self.host.due(now) {
+                self.unit_is_ready(&name, run);
+            }
+        }
+        if let Some(compilation) = &mut self.compilation
+            && compilation.deadline <= now
+        {
+            compilation.too_late();
+        }
+        self.finish_compilation();
+        self.respawn(now);
+        self.serve_rest();
+        self.step_ending();
+        self.tell();
+        self.arm_timer();
+    }
+
+    fn respawn(&mut self, now: u64) {
+        if self.writer.deadline().is_some_and(|at| at <= now) && !self.ending.is_quiet() {
+            let folder = self.settings.logs.clone();
+            self.writer = match self.host.logs.start_writer(&folder) {
+                Ok(child) => Respawn::Running(child.pid),
+                Err(_) => Respawn::At(now + RESPAWN_MS),
+            };
+        }
+        if self.shell.deadline().is_some_and(|at| at <= now) && !self.ending.is_quiet() {
+            self.shell = match console::shell() {
+                Ok(child) => Respawn::Running(child.pid),
+                Err(error) => {
+                    self.say(Level::Error, &format!("no emergency shell: {error}"));
+                    Respawn::Off
+                }
+            };
+        }
+    }
+
+    /// Says what happened and answers those who waited for it.
+    fn tell(&mut self) {
+        for _ in 0..MAX_ROUNDS {
+            for text in std::mem::take(&mut self.host.notes) {
+                self.say(Level::Warning, &text);
+            }
+            let news = self.machine.take_news();
+            for Note { warning, text } in &news.notes {
+                self.say(if *warning { Level::Warning } else { Level::Notice }, text);
+            }
+            for name in &news.changed {
+                let down = self.machine.status(name).is_some_and(|status| {
+                    matches!(status.state, argos_control::UnitState::Down | argos_control::UnitState::Failed)
+                });
+                if down {
+                    self.host.service_is_down(name, now_ms());
+                }
+            }
+            for (name, _) in &news.removed {
+                self.host.forget(name);
+                self.gone.retain(|gone| gone != name);
+                self.gone.push_back(name.clone());
+                if self.gone.len() > MAX_GONE
+                    && let Some(oldest) = self.gone.pop_front()
+                    && self.machine.unit(&oldest).is_none()
+                {
+                    self.host.logs.forget(&oldest);
+                }
+            }
+            let quiet = news.changed.is_empty() && news.removed.is_empty();
+            self.tell_clients(&news);
+            if quiet {
+                break;
+            }
+        }
+    }
+
+    fn arm_timer(&mut self) {
+        let now = now_ms();
+        let deadlines = [
+            self.machine.next_deadline(),
+            self.host.next_deadline(),
+            self.compilation.as_ref().map(|compilation| compilation.deadline),
+            self.writer.deadline().filter(|_| !self.ending.is_quiet()),
+            self.shell.deadline().filter(|_| !self.ending.is_quiet()),
+            self.ending.deadline(),
+            (self.more_to_reap || self.machine.has_work() || !self.unserved.is_empty()).then_some(now),
+        ];
+        let next = deadlines.into_iter().flatten().min();
+        // Zero would switch the timer off.
+        let value = match next {
+            Some(at) => timespec(at.max(1)),
+            None => timespec(0),
+        };
+        let spec = Itimerspec { it_interval: timespec(0), it_value: value };
+        let _ = timerfd_settime(&*self.timer, TimerfdTimerFlags::ABSTIME, &spec);
+    }
+}
+
+fn timespec(ms: u64) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(ms / 1_000).unwrap_or(i64::MAX),
+        tv_nsec: i64::try_from(ms % 1_000 * 1_000_000).unwrap_or(0),
+    }
+}
