@@ -269,6 +269,10 @@ impl Host {
         if let Some((_, write, number)) = &ready_pipe {
             fds.push((write.as_fd(), *number));
         }
+        if process.user.is_some() && self.settings.changes_users() {
+            // argos-exec fills in the user's own.
+            env.remove("HOME");
+        }
         env.extend(process.env.iter().cloned());
 
         let mut argv = process.exec.clone();
