@@ -11,7 +11,7 @@
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags};
 use rustix::mount::{
@@ -36,39 +36,33 @@ pub(crate) fn enter(root: &Root) -> Result<(), Error> {
     )
     .map_err(|error| Error::step("making the mounts private", error))?;
 
-    let mut trees = Vec::with_capacity(root.binds.len());
+    let mut mounts = Vec::new();
     for bind in &root.binds {
-        trees.push((
-            bind.target().to_owned(),
-            clone_tree(&bind.source, bind.access)?,
-        ));
+        let tree = clone_tree(&bind.source, bind.access)?;
+        let is_dir = is_directory(&tree, bind.target())?;
+        mounts.push((bind.target().to_owned(), tree, is_dir));
     }
-    let devices = if root.devices {
-        clone_devices()?
-    } else {
-        Vec::new()
-    };
+    if root.devices {
+        for (name, tree) in clone_devices()? {
+            mounts.push((Path::new("/dev").join(name), tree, false));
+        }
+    }
+    for mount in &root.tmpfs {
+        let tree = tmpfs(mount.size_bytes, "0700", MountAttrFlags::MOUNT_ATTR_NOEXEC)?;
+        mounts.push((mount.path.clone(), tree, true));
+    }
+    if root.proc != Proc::None {
+        mounts.push((PathBuf::from("/proc"), proc(root.proc)?, true));
+    }
+    // Shallow ones first, so that one may lie inside another: a bind in /tmp, a folder to write in
+    // a folder to read.
+    mounts.sort_by_key(|(target, ..)| target.components().count());
 
     let base = tmpfs(1 << 20, "0755", MountAttrFlags::MOUNT_ATTR_NOEXEC)?;
     attach_base(&base)?;
     let base = base.as_fd();
-
-    // Shallow ones first, so that a folder may be bound into a bound folder.
-    trees.sort_by_key(|(target, _)| target.components().count());
-    for (target, tree) in trees {
-        let is_dir = is_directory(&tree, &target)?;
+    for (target, tree, is_dir) in mounts {
         attach(base, &tree, &target, is_dir)?;
-    }
-    for mount in &root.tmpfs {
-        let tree = tmpfs(mount.size_bytes, "0700", MountAttrFlags::MOUNT_ATTR_NOEXEC)?;
-        attach(base, &tree, &mount.path, true)?;
-    }
-    if root.proc != Proc::None {
-        let tree = proc(root.proc)?;
-        attach(base, &tree, Path::new("/proc"), true)?;
-    }
-    for (name, tree) in devices {
-        attach(base, &tree, &Path::new("/dev").join(name), false)?;
     }
     if root.devices && root.proc != Proc::None {
         for (name, to) in [

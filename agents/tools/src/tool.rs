@@ -85,6 +85,9 @@ pub struct Context {
     pub home: PathBuf,
     /// Where notes are kept; `~/Notes`.
     pub notes: PathBuf,
+    /// Whether the person granted this agent the memory that all agents share (`memory`); without
+    /// it `memory.*` use the agent's own (`memory/NAME`), which needs no grant.
+    pub shared_memory: bool,
 }
 
 impl Context {
@@ -95,7 +98,15 @@ impl Context {
             agent,
             notes: home.join("Notes"),
             home,
+            shared_memory: false,
         }
+    }
+
+    /// The same, with the memory that all agents share if `yes`.
+    #[must_use]
+    pub fn with_shared_memory(mut self, yes: bool) -> Self {
+        self.shared_memory = yes;
+        self
     }
 }
 

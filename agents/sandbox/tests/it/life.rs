@@ -1,0 +1,539 @@
+//! What must work inside, how the processes end together, and what refuses to start.
+
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use argos_sandbox::{Access, Landlock, Namespaces, PathRule, Profile, Spec};
+
+use crate::fixture::{Fixture, program, sandbox};
+
+type Test = fn(&Fixture) -> Result<String, String>;
+
+pub(crate) const ALL: &[(&str, Test)] = &[
+    ("ordinary work goes on inside", ordinary_work),
+    ("it holds no privilege", no_privilege),
+    ("its exit status comes out", exit_status),
+    ("SIGTERM reaches the program", sigterm),
+    ("killing the outer process kills everything", kill_outer),
+    ("a daemon does not outlive the program", no_orphans),
+    (
+        "descriptor 3 arrives, and closes with the program",
+        descriptor_3,
+    ),
+    (
+        "a descriptor that is not open is an error",
+        missing_descriptor,
+    ),
+    (
+        "a kernel below the minimum is an error that names the level",
+        missing_level,
+    ),
+    ("a bind that does not exist is an error", missing_bind),
+    ("a bind inside a bind", nested_bind),
+    (
+        "Landlock alone holds files, signals and abstract sockets",
+        landlock_alone,
+    ),
+    ("a worker makes no socket", worker_sockets),
+    (
+        "a sealed process opens nothing, not even beneath a folder it holds",
+        sealed,
+    ),
+    ("spawn time", spawn_time),
+];
+
+fn output(mut command: Command) -> Result<Output, String> {
+    command
+        .output()
+        .map_err(|error| format!("cannot run: {error}"))
+}
+
+fn expect(good: bool, output: &Output) -> Result<String, String> {
+    if good {
+        return Ok(String::new());
+    }
+    Err(format!(
+        "{}: {}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    ))
+}
+
+fn shell(spec: &Spec, script: &str) -> Command {
+    let mut command = Command::new(sandbox());
+    command
+        .args(["run", &spec.to_json(), "--", "/bin/sh", "-c", script])
+        .stdin(Stdio::null());
+    command
+}
+
+fn ordinary_work(fixture: &Fixture) -> Result<String, String> {
+    let output = output(fixture.inside(&fixture.spec(), &["inside-life", "ordinary"]))?;
+    expect(output.status.success(), &output)
+}
+
+fn no_privilege(fixture: &Fixture) -> Result<String, String> {
+    let output = output(shell(
+        &fixture.spec(),
+        "cat /proc/self/status; ulimit -Hc; umask",
+    ))?;
+    let text = String::from_utf8_lossy(&output.stdout).replace('\t', "");
+    let sets = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"];
+    let good = sets
+        .iter()
+        .all(|set| text.contains(&format!("{set}:0000000000000000\n")))
+        && text.contains("NoNewPrivs:1\n")
+        && text.contains("Seccomp:2\n")
+        && text.ends_with("0077\n");
+    expect(good, &output)
+}
+
+fn exit_status(fixture: &Fixture) -> Result<String, String> {
+    for (script, status) in [("exit 7", 7), ("kill -9 $$", 137), ("true", 0)] {
+        let output = output(shell(&fixture.spec(), script))?;
+        expect(output.status.code() == Some(status), &output)?;
+    }
+    let spec = fixture.spec();
+    let mut command = Command::new(sandbox());
+    command.args([
+        "run",
+        &spec.to_json(),
+        "--",
+        "/usr/bin/there-is-no-such-program",
+    ]);
+    let output = output(command)?;
+    expect(output.status.code() == Some(127), &output)
+}
+
+fn sigterm(fixture: &Fixture) -> Result<String, String> {
+    let mut child = shell(
+        &fixture.spec(),
+        "trap 'exit 42' TERM; echo up; while :; do sleep 0.05; done",
+    )
+    .stdout(Stdio::piped())
+    .spawn()
+    .map_err(|error| error.to_string())?;
+    wait_for_line(&mut child)?;
+    // SAFETY: a signal to a child that was not waited for.
+    unsafe { libc::kill(child.id() as i32, libc::SIGTERM) };
+    let status = child.wait().map_err(|error| error.to_string())?;
+    if status.code() == Some(42) {
+        Ok(String::new())
+    } else {
+        Err(format!("{status}"))
+    }
+}
+
+fn kill_outer(fixture: &Fixture) -> Result<String, String> {
+    let (spec, mut ours, theirs) = with_pipe(fixture)?;
+    let mut command = shell(
+        &spec,
+        "trap '' TERM HUP INT; echo up; while :; do sleep 1; done",
+    );
+    pass(&mut command, theirs);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| error.to_string())?;
+    drop(command);
+    wait_for_line(&mut child)?;
+    child.kill().map_err(|error| error.to_string())?;
+    let _ = child.wait();
+    closes(&mut ours)
+}
+
+fn no_orphans(fixture: &Fixture) -> Result<String, String> {
+    let (spec, mut ours, theirs) = with_pipe(fixture)?;
+    let mut command = shell(
+        &spec,
+        "trap '' TERM HUP; (setsid sleep 600 >/dev/null 2>&1 &) ; exit 5",
+    );
+    pass(&mut command, theirs);
+    let mut child = command.spawn().map_err(|error| error.to_string())?;
+    drop(command);
+    let status = child.wait().map_err(|error| error.to_string())?;
+    if status.code() != Some(5) {
+        return Err(format!("{status}"));
+    }
+    closes(&mut ours)
+}
+
+fn descriptor_3(fixture: &Fixture) -> Result<String, String> {
+    let (spec, mut ours, theirs) = with_pipe(fixture)?;
+    let mut command = shell(&spec, "echo hello >&3; exec 3>&-; sleep 600");
+    pass(&mut command, theirs);
+    let mut child = command.spawn().map_err(|error| error.to_string())?;
+    drop(command);
+    // The end of the file is seen although the reaper and the outer process still live.
+    let result = closes(&mut ours).and_then(|text| {
+        if text == "hello\n" {
+            Ok(String::new())
+        } else {
+            Err(format!("read {text:?}"))
+        }
+    });
+    let _ = child.kill();
+    let _ = child.wait();
+    result
+}
+
+fn missing_descriptor(fixture: &Fixture) -> Result<String, String> {
+    let mut spec = fixture.spec();
+    spec.keep_fds = vec![77];
+    let output = output(shell(&spec, "exit 0"))?;
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    expect(
+        output.status.code() == Some(126) && text.contains("77"),
+        &output,
+    )
+}
+
+fn missing_level(fixture: &Fixture) -> Result<String, String> {
+    let mut spec = fixture.spec();
+    spec.landlock.minimum = 99;
+    let output = output(shell(&spec, "exit 0"))?;
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    expect(
+        output.status.code() == Some(126) && text.contains("Landlock ABI 99"),
+        &output,
+    )
+}
+
+fn missing_bind(fixture: &Fixture) -> Result<String, String> {
+    let spec = fixture
+        .spec()
+        .bind(fixture.folder.join("nowhere"), Access::Read);
+    let output = output(shell(&spec, "exit 0"))?;
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    expect(
+        output.status.code() == Some(126) && text.contains("nowhere"),
+        &output,
+    )
+}
+
+fn nested_bind(fixture: &Fixture) -> Result<String, String> {
+    let outer = fixture.folder.join("readonly");
+    std::fs::create_dir_all(outer.join("inner")).map_err(|error| error.to_string())?;
+    let spec = fixture.spec().bind(outer.join("inner"), Access::Write);
+    let script = format!(
+        "cd {} && echo x > inner/file && ! echo x > file2",
+        outer.display()
+    );
+    let output = output(shell(&spec, &script))?;
+    expect(output.status.success(), &output)
+}
+
+fn landlock_alone(fixture: &Fixture) -> Result<String, String> {
+    let mut spec = Spec {
+        namespaces: Namespaces::none(),
+        root: None,
+        profile: Profile::Service,
+        landlock: Landlock {
+            paths: [
+                ("/usr", Access::Execute),
+                ("/proc", Access::Read),
+                ("/dev/null", Access::Write),
+            ]
+            .into_iter()
+            .map(|(path, access)| PathRule {
+                path: path.into(),
+                access,
+            })
+            .chain([PathRule {
+                path: program(),
+                access: Access::Execute,
+            }])
+            .collect(),
+            ..Landlock::default()
+        },
+        ..Spec::default()
+    };
+    fixture.describe(&mut spec);
+    let output = output(fixture.inside(&spec, &["inside-life", "landlock"]))?;
+    expect(output.status.success(), &output)
+}
+
+fn worker_sockets(fixture: &Fixture) -> Result<String, String> {
+    let mut spec = Spec::worker().bind(program(), Access::Execute);
+    spec.keep_fds.clear();
+    fixture.describe(&mut spec);
+    let output = output(fixture.inside(&spec, &["inside-life", "worker"]))?;
+    expect(output.status.success(), &output)
+}
+
+fn sealed(fixture: &Fixture) -> Result<String, String> {
+    let mut spec = Spec::worker().bind(program(), Access::Execute);
+    fixture.describe(&mut spec);
+    let folder =
+        std::fs::File::open(fixture.folder.join("readonly")).map_err(|error| error.to_string())?;
+    // The positive control: the folder is a way to the secret.
+    rustix::fs::openat(
+        &folder,
+        "../home/secret",
+        rustix::fs::OFlags::RDONLY,
+        rustix::fs::Mode::empty(),
+    )
+    .map_err(|error| format!("outside it must succeed: {error}"))?;
+    let mut command = fixture.inside(&spec, &["inside-life", "sealed"]);
+    pass(&mut command, folder.into());
+    let output = output(command)?;
+    expect(output.status.success(), &output)
+}
+
+fn spawn_time(fixture: &Fixture) -> Result<String, String> {
+    const RUNS: usize = 41;
+    let measure = |mut command: Command| -> Result<f64, String> {
+        let mut times = Vec::with_capacity(RUNS);
+        for _ in 0..RUNS {
+            let start = Instant::now();
+            let status = command.status().map_err(|error| error.to_string())?;
+            times.push(start.elapsed());
+            if !status.success() {
+                return Err(format!("{status}"));
+            }
+        }
+        times.sort_unstable();
+        Ok(times[RUNS / 2].as_secs_f64() * 1000.0)
+    };
+    let mut plain = Command::new("/usr/bin/true");
+    plain.stdin(Stdio::null());
+    let plain = measure(plain)?;
+    let mut inside = Command::new(sandbox());
+    inside
+        .args(["run", &fixture.spec().to_json(), "--", "/usr/bin/true"])
+        .stdin(Stdio::null());
+    let inside = measure(inside)?;
+    Ok(format!(
+        "  (median: plain {plain:.2} ms, sandboxed {inside:.2} ms)"
+    ))
+}
+
+/// A pipe whose writing end becomes the program's descriptor 3.
+fn with_pipe(fixture: &Fixture) -> Result<(Spec, io::PipeReader, OwnedFd), String> {
+    let (ours, theirs) = io::pipe().map_err(|error| error.to_string())?;
+    let mut spec = fixture.spec();
+    spec.keep_fds = vec![3];
+    Ok((spec, ours, theirs.into()))
+}
+
+fn pass(command: &mut Command, fd: OwnedFd) {
+    // SAFETY: dup2 is async-signal-safe; the closure owns the descriptor.
+    unsafe {
+        command.pre_exec(move || {
+            if libc::dup2(fd.as_raw_fd(), 3) == -1 {
+                return Err(io::Error::last_os_error());
+            }
+            Ok(())
+        });
+    }
+}
+
+/// Reads until the last writer is gone, for three seconds at most.
+fn closes(pipe: &mut io::PipeReader) -> Result<String, String> {
+    let start = Instant::now();
+    let mut text = Vec::new();
+    loop {
+        let mut poll = [rustix::event::PollFd::new(
+            &*pipe,
+            rustix::event::PollFlags::IN,
+        )];
+        let wait = rustix::event::Timespec {
+            tv_sec: 0,
+            tv_nsec: 50_000_000,
+        };
+        let ready =
+            rustix::event::poll(&mut poll, Some(&wait)).map_err(|error| error.to_string())?;
+        if ready > 0 {
+            let mut buffer = [0; 256];
+            match pipe.read(&mut buffer).map_err(|error| error.to_string())? {
+                0 => return Ok(String::from_utf8_lossy(&text).into_owned()),
+                count => text.extend_from_slice(&buffer[..count]),
+            }
+        }
+        if start.elapsed() > Duration::from_secs(3) {
+            return Err(
+                "somebody still holds the program's descriptor after three seconds".to_owned(),
+            );
+        }
+    }
+}
+
+fn wait_for_line(child: &mut std::process::Child) -> Result<(), String> {
+    let mut byte = [0];
+    let out = child.stdout.as_mut().ok_or("no pipe")?;
+    while byte != *b"\n" {
+        out.read_exact(&mut byte)
+            .map_err(|error| format!("the program did not come up: {error}"))?;
+    }
+    Ok(())
+}
+
+/// The inside half of the tests above.
+pub(crate) fn run_inside(name: &str) -> ExitCode {
+    let result = match name {
+        "ordinary" => ordinary_inside(),
+        "landlock" => landlock_inside(),
+        "worker" => worker_inside(),
+        "sealed" => sealed_inside(),
+        _ => Err("no such test".to_owned()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            println!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn folder(name: &str) -> PathBuf {
+    PathBuf::from(std::env::var_os("FOLDER").unwrap_or_default()).join(name)
+}
+
+fn ordinary_inside() -> Result<(), String> {
+    let at = |what: &'static str| move |error: io::Error| format!("{what}: {error}");
+    let workspace = folder("workspace");
+    std::fs::write(workspace.join("a"), "a").map_err(at("write"))?;
+    std::fs::create_dir(workspace.join("d")).map_err(at("mkdir"))?;
+    std::fs::rename(workspace.join("a"), workspace.join("d/b")).map_err(at("rename across"))?;
+    std::fs::remove_dir_all(workspace.join("d")).map_err(at("remove"))?;
+    std::fs::read(folder("readonly/file")).map_err(at("read"))?;
+    std::fs::write("/tmp/x", "x").map_err(at("write to /tmp"))?;
+    std::fs::read_dir("/usr/bin").map_err(at("list /usr/bin"))?;
+    std::fs::read_dir("/").map_err(at("list /"))?;
+    let mut null = std::fs::File::options()
+        .write(true)
+        .open("/dev/null")
+        .map_err(at("open /dev/null"))?;
+    null.write_all(b"x").map_err(at("write /dev/null"))?;
+    let mut random = [0; 8];
+    std::fs::File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut random))
+        .map_err(at("random"))?;
+    std::os::unix::net::UnixStream::pair().map_err(at("socketpair"))?;
+    let _listener =
+        std::os::unix::net::UnixListener::bind(workspace.join("s")).map_err(at("own socket"))?;
+    std::os::unix::net::UnixStream::connect(workspace.join("s"))
+        .map_err(at("connect to own socket"))?;
+    std::thread::spawn(|| 42)
+        .join()
+        .map_err(|_| "thread".to_owned())?;
+    let status = Command::new("/bin/sh")
+        .args(["-c", "ls /proc | grep -q '^1$'"])
+        .status()
+        .map_err(at("run"))?;
+    if !status.success() {
+        return Err("a child process could not list /proc".to_owned());
+    }
+    Ok(())
+}
+
+fn is<T>(what: &str, result: io::Result<T>, errno: i32) -> Result<(), String> {
+    match result {
+        Err(error) if error.raw_os_error() == Some(errno) => Ok(()),
+        Err(error) => Err(format!("{what}: {error}")),
+        Ok(_) => Err(format!("{what}: it worked")),
+    }
+}
+
+fn landlock_inside() -> Result<(), String> {
+    let victim: i32 = std::env::var("VICTIM")
+        .unwrap_or_default()
+        .parse()
+        .unwrap_or(0);
+    is(
+        "read the home",
+        std::fs::read(folder("home/secret")),
+        libc::EACCES,
+    )?;
+    is(
+        "write to the workspace",
+        std::fs::write(folder("workspace/z"), ""),
+        libc::EACCES,
+    )?;
+    // SAFETY: signal 0 only asks.
+    let kill = if unsafe { libc::kill(victim, 0) } == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    };
+    is("signal the victim", kill, libc::EPERM)?;
+    let name = std::env::var("ABSTRACT").unwrap_or_default();
+    let address =
+        <std::os::unix::net::SocketAddr as std::os::linux::net::SocketAddrExt>::from_abstract_name(
+            name,
+        )
+        .map_err(|error| error.to_string())?;
+    is(
+        "abstract socket",
+        std::os::unix::net::UnixStream::connect_addr(&address),
+        libc::EPERM,
+    )?;
+    let port: u16 = std::env::var("PORT")
+        .unwrap_or_default()
+        .parse()
+        .unwrap_or(0);
+    is(
+        "TCP",
+        std::net::TcpStream::connect(("127.0.0.1", port)),
+        libc::EACCES,
+    )
+}
+
+fn worker_inside() -> Result<(), String> {
+    std::os::unix::net::UnixStream::pair().map_err(|error| format!("socketpair: {error}"))?;
+    is(
+        "socket",
+        std::os::unix::net::UnixDatagram::unbound(),
+        libc::EPERM,
+    )
+}
+
+fn sealed_inside() -> Result<(), String> {
+    use rustix::fs::{Mode, OFlags};
+    // SAFETY: the test passed an open folder as descriptor 3.
+    let folder = unsafe { std::os::fd::BorrowedFd::borrow_raw(3) };
+    let open = |path: &str| {
+        rustix::fs::openat(folder, path, OFlags::RDONLY, Mode::empty()).map_err(io::Error::from)
+    };
+    // A folder from outside is a way out of any root; Landlock alone is what closes it.
+    is(
+        "open above the folder before sealing",
+        open("../home/secret"),
+        libc::EACCES,
+    )?;
+    argos_sandbox::seal().map_err(|error| error.to_string())?;
+    is("open beneath the folder", open("file"), libc::EACCES)?;
+    is(
+        "open above the folder",
+        open("../home/secret"),
+        libc::EACCES,
+    )?;
+    is("open by path", std::fs::read("/usr/bin/true"), libc::EACCES)?;
+    is(
+        "run a program",
+        Command::new("/usr/bin/true").status(),
+        libc::EPERM,
+    )?;
+    let names = rustix::fs::Dir::read_from(folder).map_err(|error| error.to_string());
+    // `read_from` opens the folder anew, which is forbidden; the descriptor itself can be listed.
+    if names.is_ok() {
+        return Err("a folder could be opened anew".to_owned());
+    }
+    let mut buffer = [std::mem::MaybeUninit::uninit(); 4096];
+    let mut raw = rustix::fs::RawDir::new(folder, &mut buffer);
+    let mut seen = false;
+    while let Some(entry) = raw.next() {
+        seen |= entry.map_err(|error| error.to_string())?.file_name() == c"file";
+    }
+    if seen {
+        Ok(())
+    } else {
+        Err("the folder handed over could not be listed".to_owned())
+    }
+}

@@ -1,0 +1,268 @@
+//! Paths that agents write, turned into the one string that is shown, granted and enforced.
+//!
+//! `~/Documents/../x` becomes `/home/argos/x`; then every part that is a symbolic link is followed,
+//! so that what the person reads is where the file really is. Enforcement ([`crate::open_beneath`])
+//! follows no link at all: a link that appears between the question and the act makes the act fail.
+//!
+//! Nothing here tells the caller whether a path exists: the parts that do not are kept as written,
+//! and there is no error. Whether something is there is only learned with the permission to read it.
+
+use std::path::{Component, Path, PathBuf};
+
+use crate::text;
+use crate::{Code, Context, ToolError};
+
+/// Longest path, in bytes.
+const MAX_PATH: usize = 4096;
+/// Most symbolic links followed on the way.
+const MAX_LINKS: usize = 40;
+/// Trees that hold no files of a person, and where opening something can have effects.
+const NOT_FILES: [&str; 3] = ["/proc", "/sys", "/dev"];
+
+/// Whether a name that differs only in its case is taken for what was meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Names {
+    /// For reading: `~/downloads` finds `~/Downloads`.
+    Lenient,
+    /// For writing, where it would overwrite something else.
+    #[allow(dead_code, reason = "for the tools that write by path")]
+    Exact,
+}
+
+/// The canonical form of a path that an agent wrote.
+pub(crate) fn canonical(
+    tried: &str,
+    written: &str,
+    context: &Context,
+    names: Names,
+) -> Result<String, ToolError> {
+    let wrong = |why: String| ToolError::new(Code::InvalidArguments, tried, why);
+    if written.len() > MAX_PATH {
+        return Err(ToolError::new(
+            Code::LimitReached,
+            tried,
+            format!(
+                "the path has {} bytes; the most is {MAX_PATH}",
+                written.len()
+            ),
+        ));
+    }
+    text::plain(tried, "path", written)?;
+    let lexical = absolute(written, &context.home).map_err(wrong)?;
+    let path = follow(&lexical, names).map_err(wrong)?;
+    let Some(path) = path.to_str() else {
+        return Err(wrong("it leads to a name that is not UTF-8".to_owned()));
+    };
+    text::plain(tried, "path", path)?;
+    if NOT_FILES
+        .iter()
+        .any(|tree| Path::new(path).starts_with(tree))
+    {
+        return Err(wrong(format!("{path} is no place for files"))
+            .hint("system.info tells about the machine"));
+    }
+    Ok(path.to_owned())
+}
+
+/// Makes a path absolute and takes out `.` and `..`, by its words alone.
+fn absolute(written: &str, home: &Path) -> Result<PathBuf, String> {
+    let written = written.trim();
+    if written.is_empty() {
+        return Err("the path is empty".to_owned());
+    }
+    let mut path = if let Some(rest) = written.strip_prefix('~') {
+        if !rest.is_empty() && !rest.starts_with('/') {
+            return Err(format!(
+                "{written:?}: the homes of others cannot be named by `~name`"
+            ));
+        }
+        home.join(rest.trim_start_matches('/'))
+    } else {
+        // A relative path means the person's home: nobody else's working folder is known here.
+        home.join(written)
+    };
+    if path
+        .components()
+        .any(|part| matches!(part, Component::ParentDir | Component::CurDir))
+    {
+        let mut plain = PathBuf::from("/");
+        for part in path.components() {
+            match part {
+                Component::Normal(name) => plain.push(name),
+                Component::ParentDir if !plain.pop() => {
+                    return Err("the path leads above the root".to_owned());
+                }
+                _ => {}
+            }
+        }
+        path = plain;
+    }
+    Ok(path.components().collect())
+}
+
+/// Follows every symbolic link in an absolute path, as far as it exists.
+fn follow(path: &Path, names: Names) -> Result<PathBuf, String> {
+    let mut links = 0;
+    let mut done = PathBuf::from("/");
+    let mut left: Vec<std::ffi::OsString> = parts(path);
+    while let Some(name) = left.pop() {
+        if name == ".." {
+            done.pop();
+            continue;
+        }
+        let mut next = done.join(&name);
+        let mut kind = next.symlink_metadata().ok().map(|meta| meta.file_type());
+        if kind.is_none()
+            && names == Names::Lenient
+            && let Some(near) = same_but_case(&done, &name)
+        {
+            next = done.join(near);
+            kind = next.symlink_metadata().ok().map(|meta| meta.file_type());
+        }
+        match kind {
+            Some(kind) if kind.is_symlink() => {
+                links += 1;
+                if links > MAX_LINKS {
+                    return Err("the path has too many symbolic links".to_owned());
+                }
+                let Ok(target) = std::fs::read_link(&next) else {
+                    return Err(
+                        "the path goes through a symbolic link that cannot be read".to_owned()
+                    );
+                };
+                if target.is_absolute() {
+                    done = PathBuf::from("/");
+                }
+                left.extend(parts(&target));
+            }
+            _ => done = next,
+        }
+        if left.len() > MAX_PATH {
+            return Err("the path is too long once its symbolic links are followed".to_owned());
+        }
+    }
+    Ok(done)
+}
+
+/// The parts of a path, last one first, `..` kept.
+fn parts(path: &Path) -> Vec<std::ffi::OsString> {
+    path.components()
+        .rev()
+        .filter_map(|part| match part {
+            Component::Normal(name) => Some(name.to_owned()),
+            Component::ParentDir => Some("..".into()),
+            _ => None,
+        })
+        .collect()
+}
+
+/// The one name in a folder that differs from `name` only in its case.
+fn same_but_case(folder: &Path, name: &std::ffi::OsStr) -> Option<std::ffi::OsString> {
+    let wanted = name.to_str()?.to_lowercase();
+    let mut found = None;
+    for entry in std::fs::read_dir(folder).ok()?.take(10_000).flatten() {
+        let entry = entry.file_name();
+        if entry
+            .to_str()
+            .is_some_and(|entry| entry.to_lowercase() == wanted)
+        {
+            if found.is_some() {
+                return None;
+            }
+            found = Some(entry);
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context(home: &Path) -> Context {
+        Context::new(Some("steward".to_owned()), home)
+    }
+
+    fn at(home: &Path, written: &str) -> Result<String, ToolError> {
+        canonical("files.list", written, &context(home), Names::Lenient)
+    }
+
+    #[test]
+    fn words_become_one_path() {
+        let home = Path::new("/home/nobody-here");
+        for (written, path) in [
+            ("~", "/home/nobody-here"),
+            ("~/", "/home/nobody-here"),
+            ("~/Documents/", "/home/nobody-here/Documents"),
+            ("Documents", "/home/nobody-here/Documents"),
+            ("~/a/../b//./c", "/home/nobody-here/b/c"),
+            (
+                "/home/nobody-here/../../etc/x-not-there",
+                "/etc/x-not-there",
+            ),
+            (" ~/a ", "/home/nobody-here/a"),
+        ] {
+            assert_eq!(at(home, written).unwrap(), path, "{written}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_path_is_refused() {
+        let home = Path::new("/home/nobody-here");
+        let long = "a/".repeat(3000);
+        for written in [
+            "",
+            " ",
+            "~root/x",
+            "a\0b",
+            "a\nb",
+            "../../../..",
+            "/proc/1/environ",
+            "/dev/sda",
+            "/sys",
+            "/proc/../proc/self",
+            &long,
+        ] {
+            assert!(at(home, written).is_err(), "{written:?}");
+        }
+    }
+
+    #[test]
+    fn links_are_followed_to_what_is_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().canonicalize().unwrap();
+        std::fs::create_dir_all(home.join("real/deep")).unwrap();
+        std::os::unix::fs::symlink("/etc", home.join("trap")).unwrap();
+        std::os::unix::fs::symlink("real/deep", home.join("short")).unwrap();
+        std::os::unix::fs::symlink("loop", home.join("loop")).unwrap();
+        let shown = |written: &str| at(&home, written);
+        assert_eq!(shown("~/trap/shadow").unwrap(), "/etc/shadow");
+        assert_eq!(
+            shown("~/short/x").unwrap(),
+            home.join("real/deep/x").to_str().unwrap()
+        );
+        assert!(shown("~/loop/x").is_err());
+        assert_eq!(
+            shown("~/not/there").unwrap(),
+            home.join("not/there").to_str().unwrap()
+        );
+    }
+
+    #[test]
+    fn case_is_forgiven_for_reading_only_and_only_if_clear() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().canonicalize().unwrap();
+        std::fs::create_dir(home.join("Downloads")).unwrap();
+        assert_eq!(
+            at(&home, "downloads").unwrap(),
+            home.join("Downloads").to_str().unwrap()
+        );
+        let exact = canonical("t", "downloads", &context(&home), Names::Exact).unwrap();
+        assert_eq!(exact, home.join("downloads").to_str().unwrap());
+        std::fs::create_dir(home.join("DOWNLOADS")).unwrap();
+        assert_eq!(
+            at(&home, "downloads").unwrap(),
+            home.join("downloads").to_str().unwrap()
+        );
+    }
+}
