@@ -1,1 +1,72 @@
-fn main() {}
+//! `argos-shell`: wallpaper, panel, launcher, chat, power menu and notifications.
+//! `argos-shell prompt`: the permission prompt, a process of its own.
+#![allow(unsafe_code)]
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use argos_shell::bus::{self, Notices};
+use argos_shell::host::{self, Connection, probe};
+use argos_shell::prompt::{self, Prompt};
+use argos_shell::settings::Settings;
+use argos_shell::shell::{Message, Shell};
+use argos_shell::fonts;
+use clap::{Parser, Subcommand};
+
+/// The desktop shell.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    role: Option<Role>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Role {
+    /// The permission prompt.
+    Prompt,
+}
+
+fn main() -> ExitCode {
+    // SAFETY: the first thing this process does; there is no other thread yet.
+    unsafe { fonts::only_ours() };
+    let arguments = Arguments::parse();
+    let level = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,wgpu=warn,naga=warn,zbus=warn"));
+    tracing_subscriber::fmt().with_env_filter(level).with_writer(std::io::stderr).without_time().init();
+    let ended = match arguments.role {
+        None => shell(),
+        Some(Role::Prompt) => permission_prompt(),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The supervisor starts it again; state that matters is on disk.
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn choice() -> probe::Choice {
+    let wanted = std::env::var(probe::VARIABLE).ok();
+    probe::choose(wanted.as_deref(), Path::new("/sys/class/drm"))
+}
+
+fn shell() -> Result<(), host::Error> {
+    let connection = Connection::connect_to_env().map_err(|e| host::Error::Connect(e.to_string()))?;
+    fonts::load();
+    let settings = Settings::load();
+    let (inbox, messages) = calloop::channel::channel();
+    let commands = bus::shell::start(Notices::new(inbox.clone(), Message::Bus), settings.theme.clone());
+    let program = Shell::new(&settings, commands, inbox);
+    host::run(program, connection, choice(), messages)
+}
+
+fn permission_prompt() -> Result<(), host::Error> {
+    let connection = prompt::connect()?;
+    fonts::load();
+    let (inbox, messages) = calloop::channel::channel();
+    let commands = bus::prompt::start(Notices::new(inbox, prompt::Message::Bus));
+    host::run(Prompt::new(commands), connection, choice(), messages)
+}

@@ -1,0 +1,162 @@
+//! D-Bus: a thread of its own, with messages in both directions.
+//!
+//! The drawing thread never waits for a bus. It gets [`Notice`]s through its event loop's channel
+//! and gives [`Command`]s. Buses and services may be absent at start and go away at any time: the
+//! thread connects again quietly, and what could not be done comes back as a notice with a reason.
+//!
+//! [`shell`] is the shell's side (it owns `org.argos.Shell1` and the notification service),
+//! [`prompt`] the permission prompt's, which shares no process with it.
+
+mod names;
+pub mod notify;
+pub mod prompt;
+pub mod shell;
+
+use std::time::Duration;
+
+use argos_bus::agents::{Agent, ChatMessage};
+use argos_bus::permissions::Request;
+
+use crate::parts::notifications::{Notification, Reason};
+use crate::parts::permission::Decision;
+use crate::parts::power::Item;
+
+/// Something the services said.
+#[derive(Debug)]
+pub enum Notice {
+    /// A workspace is on screen.
+    Workspaces {
+        /// Its number, from 1.
+        active: u32,
+        /// How many there are.
+        count: u32,
+    },
+    /// A part is to be shown, or hidden if it is: `launcher`, `chat`, `power`.
+    Toggle(String),
+    /// The theme is to be this one, which exists.
+    SetTheme(String),
+    /// Every agent there is.
+    Agents(Vec<Agent>),
+    /// An agent changed its state.
+    Agent(Agent),
+    /// The orchestrator went away.
+    AgentsLost,
+    /// The last messages of a conversation.
+    History {
+        /// Whose.
+        agent: String,
+        /// Oldest first.
+        messages: Vec<ChatMessage>,
+    },
+    /// Something was said.
+    Said(ChatMessage),
+    /// Something could not be said.
+    NotSent {
+        /// To whom.
+        agent: String,
+        /// What.
+        text: String,
+        /// Why.
+        why: String,
+    },
+    /// An application wants something shown.
+    Notify(Notification),
+    /// An application takes its notification back.
+    TakeBack(u32),
+    /// Something the person asked for went wrong.
+    Problem(String),
+    /// Questions that wait, of the prompt.
+    Requested(Vec<Request>),
+    /// A question was closed.
+    Resolved(u64),
+    /// An answer did not get through.
+    NotAnswered(String),
+    /// The broker went away.
+    BrokerLost,
+}
+
+/// Something a service is to do.
+#[derive(Debug)]
+pub enum Command {
+    /// Show a workspace.
+    Workspace(u32),
+    /// Say something to an agent.
+    Send {
+        /// To whom.
+        agent: String,
+        /// What.
+        text: String,
+    },
+    /// Ask for a conversation.
+    History(String),
+    /// Start an application.
+    Launch(Box<argos_apps::App>),
+    /// Log out, restart, power off.
+    Power(Item),
+    /// The theme is this one now.
+    Theme(String),
+    /// A notification is gone.
+    NotificationClosed(u32, Reason),
+    /// A notification's button was pressed.
+    NotificationActed(u32, String),
+    /// A question's answer.
+    Answer(u64, Decision),
+}
+
+/// Where notices go: into the program's inbox, as its own kind of message.
+#[derive(Clone)]
+pub struct Notices(std::sync::Arc<dyn Fn(Notice) + Send + Sync>);
+
+impl Notices {
+    /// Notices go to `inbox`, wrapped by `wrap`.
+    pub fn new<M: Send + 'static>(inbox: calloop::channel::Sender<M>, wrap: fn(Notice) -> M) -> Self {
+        Self(std::sync::Arc::new(move |notice| {
+            // The receiver is gone only when the program ends.
+            let _ = inbox.send(wrap(notice));
+        }))
+    }
+
+    fn send(&self, notice: Notice) {
+        (self.0)(notice);
+    }
+}
+
+impl std::fmt::Debug for Notices {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Notices")
+    }
+}
+
+/// Pauses between attempts to reach a bus.
+struct Pauses(Duration);
+
+impl Pauses {
+    const FIRST: Duration = Duration::from_millis(100);
+    const LONGEST: Duration = Duration::from_secs(5);
+
+    fn new() -> Self {
+        Self(Self::FIRST)
+    }
+
+    /// Waits, longer each time.
+    async fn wait(&mut self) {
+        tokio::time::sleep(self.0).await;
+        self.0 = (self.0 * 2).min(Self::LONGEST);
+    }
+}
+
+/// Runs `task` on a thread of its own, with a small runtime.
+fn on_own_thread<F>(name: &str, task: F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let run = move || {
+        match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime.block_on(task),
+            Err(error) => tracing::error!("no D-Bus: cannot start its runtime: {error}"),
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().name(name.to_owned()).spawn(run) {
+        tracing::error!("no D-Bus: cannot start its thread: {error}");
+    }
+}

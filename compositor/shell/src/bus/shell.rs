@@ -1,0 +1,380 @@
+//! The shell's side of the session bus.
+
+use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex};
+
+use argos_bus::agents::Agents1Proxy;
+use argos_bus::compositor::Compositor1Proxy;
+use futures_util::StreamExt;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use zbus::Connection;
+use zbus::object_server::SignalEmitter;
+
+use super::names::Presence;
+use super::notify::{self, Notifications};
+use super::{Command, Notice, Notices, Pauses, on_own_thread};
+use crate::parts::chat::KEPT;
+use crate::parts::power::Item;
+use crate::theme;
+
+/// Name of the shell's own service.
+const NAME: &str = "org.argos.Shell1";
+/// Where it lives.
+const PATH: &str = "/org/argos/Shell1";
+
+/// Starts the thread. `theme` is the name of the theme that is shown.
+pub fn start(notices: Notices, theme: String) -> UnboundedSender<Command> {
+    let (commands, receiver) = unbounded_channel();
+    on_own_thread("bus", run(notices, receiver, Arc::new(Mutex::new(theme))));
+    commands
+}
+
+async fn run(
+    notices: Notices,
+    mut commands: UnboundedReceiver<Command>,
+    theme: Arc<Mutex<String>>,
+) {
+    let mut pauses = Pauses::new();
+    loop {
+        let served = match connect(&notices, &theme).await {
+            Ok(connection) => {
+                pauses = Pauses::new();
+                serve(connection, &notices, &mut commands, &theme).await
+            }
+            Err(error) => {
+                tracing::debug!("no session bus yet: {error}");
+                // What is commanded meanwhile must not wait unanswered.
+                let until = pauses.wait();
+                tokio::pin!(until);
+                loop {
+                    tokio::select! {
+                        () = &mut until => break Ended::BusGone,
+                        command = commands.recv() => match command {
+                            Some(command) => without_bus(command, &notices, &theme),
+                            None => break Ended::ShellGone,
+                        },
+                    }
+                }
+            }
+        };
+        match served {
+            Ended::ShellGone => return,
+            Ended::BusGone => {
+                notices.send(Notice::AgentsLost);
+            }
+        }
+    }
+}
+
+/// Why serving ended.
+enum Ended {
+    BusGone,
+    ShellGone,
+}
+
+async fn connect(notices: &Notices, theme: &Arc<Mutex<String>>) -> zbus::Result<Connection> {
+    let shell = Shell { notices: notices.clone(), theme: theme.clone() };
+    let popups = Notifications { notices: notices.clone(), last_id: AtomicU32::new(0) };
+    let connection = zbus::connection::Builder::session()
+        .serve_at(PATH, shell)
+        .serve_at(notify::PATH, popups)
+        .build()
+        .await?;
+    for name in [NAME, notify::NAME] {
+        if let Err(error) = connection.request_name(name).await {
+            tracing::warn!("{name} is served by another program: {error}");
+        }
+    }
+    Ok(connection)
+}
+
+async fn serve(
+    connection: Connection,
+    notices: &Notices,
+    commands: &mut UnboundedReceiver<Command>,
+    theme: &Arc<Mutex<String>>,
+) -> Ended {
+    let watching = async {
+        // Each of them ends only with the connection.
+        let (agents, compositor) =
+            tokio::join!(watch_agents(&connection, notices), watch_compositor(&connection, notices));
+        for error in [agents.err(), compositor.err()].into_iter().flatten() {
+            tracing::debug!("the session bus: {error}");
+        }
+        connection.closed().await;
+    };
+    tokio::pin!(watching);
+    loop {
+        tokio::select! {
+            () = &mut watching => return Ended::BusGone,
+            command = commands.recv() => match command {
+                Some(command) => {
+                    // Tasks of their own: a slow service must not hold the next command up.
+                    tokio::spawn(obey(command, connection.clone(), notices.clone(), theme.clone()));
+                }
+                None => return Ended::ShellGone,
+            },
+        }
+    }
+}
+
+async fn watch_agents(connection: &Connection, notices: &Notices) -> zbus::Result<()> {
+    let agents = Agents1Proxy::new(connection).await?;
+    let mut presence = Presence::of(agents.inner()).await?;
+    let mut said = agents.receive_message().await?;
+    let mut changed = agents.receive_state_changed().await?;
+    catch_up(&agents, notices).await;
+    loop {
+        tokio::select! {
+            present = presence.changed() => match present {
+                Some(true) => catch_up(&agents, notices).await,
+                Some(false) => {
+                    notices.send(Notice::AgentsLost);
+                }
+                None => return Ok(()),
+            },
+            signal = said.next() => match signal {
+                Some(signal) => match signal.args() {
+                    Ok(args) => {
+                        notices.send(Notice::Said(args.message().clone()));
+                    }
+                    Err(error) => tracing::warn!("Agents1.Message does not fit: {error}"),
+                },
+                None => return Ok(()),
+            },
+            signal = changed.next() => match signal {
+                Some(signal) => match signal.args() {
+                    Ok(args) => {
+                        notices.send(Notice::Agent(args.agent().clone()));
+                    }
+                    Err(error) => tracing::warn!("Agents1.StateChanged does not fit: {error}"),
+                },
+                None => return Ok(()),
+            },
+        }
+    }
+}
+
+async fn catch_up(agents: &Agents1Proxy<'_>, notices: &Notices) {
+    match agents.list().await {
+        Ok(all) => {
+            for agent in &all {
+                history(agents, &agent.name, notices).await;
+            }
+            notices.send(Notice::Agents(all));
+        }
+        Err(error) => tracing::debug!("no agents yet: {error}"),
+    }
+}
+
+async fn history(agents: &Agents1Proxy<'_>, agent: &str, notices: &Notices) {
+    match agents.history(agent, KEPT as u32).await {
+        Ok(messages) => {
+            notices.send(Notice::History { agent: agent.to_owned(), messages });
+        }
+        Err(error) => tracing::warn!("the conversation with {agent} cannot be read: {error}"),
+    }
+}
+
+async fn watch_compositor(connection: &Connection, notices: &Notices) -> zbus::Result<()> {
+    let compositor = Compositor1Proxy::new(connection).await?;
+    let mut presence = Presence::of(compositor.inner()).await?;
+    let mut requested = compositor.receive_shell_requested().await?;
+    let mut active = compositor.receive_active_workspace_changed().await;
+    workspaces(&compositor, notices).await;
+    loop {
+        tokio::select! {
+            present = presence.changed() => match present {
+                Some(true) => workspaces(&compositor, notices).await,
+                Some(false) => {}
+                None => return Ok(()),
+            },
+            signal = requested.next() => match signal {
+                Some(signal) => match signal.args() {
+                    Ok(args) => {
+                        notices.send(Notice::Toggle(args.part().to_string()));
+                    }
+                    Err(error) => tracing::warn!("Compositor1.ShellRequested does not fit: {error}"),
+                },
+                None => return Ok(()),
+            },
+            change = active.next() => match change {
+                Some(_) => workspaces(&compositor, notices).await,
+                None => return Ok(()),
+            },
+        }
+    }
+}
+
+async fn workspaces(compositor: &Compositor1Proxy<'_>, notices: &Notices) {
+    if let (Ok(active), Ok(count)) =
+        (compositor.active_workspace().await, compositor.workspaces().await)
+    {
+        notices.send(Notice::Workspaces { active, count });
+    }
+}
+
+/// Does what needs no bus; says of the rest that it cannot be done.
+fn without_bus(command: Command, notices: &Notices, theme: &Arc<Mutex<String>>) {
+    match command {
+        Command::Launch(_) | Command::Power(_) => {
+            tokio::task::spawn_blocking({
+                let notices = notices.clone();
+                move || locally(command, &notices)
+            });
+        }
+        Command::Theme(name) => set(theme, name),
+        Command::Send { agent, text } => {
+            let why = "There is no session bus, so no agent can be reached.".to_owned();
+            notices.send(Notice::NotSent { agent, text, why });
+        }
+        Command::Workspace(_)
+        | Command::History(_)
+        | Command::NotificationClosed(..)
+        | Command::NotificationActed(..)
+        | Command::Answer(..) => {}
+    }
+}
+
+async fn obey(
+    command: Command,
+    connection: Connection,
+    notices: Notices,
+    theme: Arc<Mutex<String>>,
+) {
+    if let Err(error) = try_obey(command, &connection, &notices, &theme).await {
+        tracing::debug!("the session bus: {error}");
+    }
+}
+
+async fn try_obey(
+    command: Command,
+    connection: &Connection,
+    notices: &Notices,
+    theme: &Arc<Mutex<String>>,
+) -> zbus::Result<()> {
+    match command {
+        Command::Workspace(number) => {
+            let compositor = Compositor1Proxy::new(connection).await?;
+            if let Err(error) = compositor.activate_workspace(number).await {
+                tracing::warn!("workspace {number} cannot be shown: {error}");
+            }
+        }
+        Command::Send { agent, text } => {
+            let agents = Agents1Proxy::new(connection).await?;
+            if let Err(error) = agents.send(&agent, &text).await {
+                let why = reason(&error);
+                notices.send(Notice::NotSent { agent, text, why });
+            }
+        }
+        Command::History(agent) => {
+            history(&Agents1Proxy::new(connection).await?, &agent, notices).await;
+        }
+        Command::Launch(_) | Command::Power(_) => {
+            let notices = notices.clone();
+            // The control socket's client blocks.
+            let _ = tokio::task::spawn_blocking(move || locally(command, &notices)).await;
+        }
+        Command::Theme(name) => {
+            set(theme, name);
+            let shell = connection.object_server().interface::<_, Shell>(PATH).await?;
+            shell.get().await.theme_changed(shell.signal_emitter()).await?;
+        }
+        Command::NotificationClosed(id, reason) => {
+            let emitter = SignalEmitter::new(connection, notify::PATH)?;
+            Notifications::notification_closed(&emitter, id, reason as u32).await?;
+        }
+        Command::NotificationActed(id, key) => {
+            let emitter = SignalEmitter::new(connection, notify::PATH)?;
+            Notifications::action_invoked(&emitter, id, key).await?;
+        }
+        Command::Answer(..) => {}
+    }
+    Ok(())
+}
+
+/// What goes over the control sockets of the supervisors.
+fn locally(command: Command, notices: &Notices) {
+    use argos_control::Client;
+    let done = match command {
+        Command::Launch(app) => argos_apps::launch(&app, &[]).map(|_| ()).map_err(|e| e.to_string()),
+        Command::Power(Item::PowerOff) => {
+            Client::system().and_then(|mut init| init.poweroff()).map_err(|e| format!("Cannot power off: {e}"))
+        }
+        Command::Power(Item::Restart) => {
+            Client::system().and_then(|mut init| init.reboot()).map_err(|e| format!("Cannot restart: {e}"))
+        }
+        // The session waits for this target; when it is down, the login takes over.
+        Command::Power(Item::LogOut) => Client::user()
+            .and_then(|mut supervisor| supervisor.stop("desktop"))
+            .map_err(|e| format!("Cannot log out: {e}")),
+        _ => Ok(()),
+    };
+    if let Err(problem) = done {
+        notices.send(Notice::Problem(problem));
+    }
+}
+
+/// A service's error in words for the chat.
+fn reason(error: &argos_bus::Error) -> String {
+    use argos_bus::Error;
+    match error {
+        Error::ZBus(_) => "The agents are not running. They are started again by themselves.".to_owned(),
+        Error::Denied(text)
+        | Error::NoAnswer(text)
+        | Error::InvalidArguments(text)
+        | Error::NotFound(text)
+        | Error::LimitReached(text)
+        | Error::TimedOut(text)
+        | Error::Unavailable(text)
+        | Error::Failed(text) => text.clone(),
+    }
+}
+
+fn set(theme: &Mutex<String>, name: String) {
+    match theme.lock() {
+        Ok(mut theme) => *theme = name,
+        Err(poisoned) => *poisoned.into_inner() = name,
+    }
+}
+
+/// `org.argos.Shell1`; see [`argos_bus::shell`].
+#[derive(Debug)]
+struct Shell {
+    notices: Notices,
+    theme: Arc<Mutex<String>>,
+}
+
+#[zbus::interface(name = "org.argos.Shell1")]
+impl Shell {
+    /// Shows a part: `launcher`, `chat`, `power`. Shown again, it hides. Errors: `InvalidArguments`.
+    fn toggle(&self, part: &str) -> argos_bus::Result<()> {
+        if !["launcher", "chat", "power"].contains(&part) {
+            let text = format!("`{part}` is no part of the shell; there are: launcher, chat, power");
+            return Err(argos_bus::Error::InvalidArguments(text));
+        }
+        self.notices.send(Notice::Toggle(part.to_owned()));
+        Ok(())
+    }
+
+    /// Sets the theme by name. Errors: `NotFound` with the names there are, `InvalidArguments` if
+    /// its file is wrong.
+    fn set_theme(&self, name: &str) -> argos_bus::Result<()> {
+        match theme::load(name) {
+            Ok(_) => {
+                self.notices.send(Notice::SetTheme(name.to_owned()));
+                Ok(())
+            }
+            Err(error @ theme::Error::Unknown { .. }) => {
+                Err(argos_bus::Error::NotFound(error.to_string()))
+            }
+            Err(error) => Err(argos_bus::Error::InvalidArguments(error.to_string())),
+        }
+    }
+
+    /// The theme's name.
+    #[zbus(property)]
+    fn theme(&self) -> String {
+        self.theme.lock().map_or_else(|poisoned| poisoned.into_inner().clone(), |theme| theme.clone())
+    }
+}

@@ -1,0 +1,50 @@
+//! Widgets drawn into memory, without a compositor: for tests and for pictures of single parts.
+
+use std::time::Instant;
+
+use iced_core::renderer::Headless as _;
+use iced_core::{Color, Event, Rectangle, Size, mouse, renderer, widget, window};
+use iced_runtime::user_interface::{Cache, UserInterface};
+
+use super::{Element, render};
+
+/// What a widget tree looked like.
+#[derive(Debug, Clone)]
+pub struct Drawn {
+    /// Physical pixels.
+    pub size: Size<u32>,
+    /// Four bytes a pixel: red, green, blue, alpha (premultiplied).
+    pub rgba: Vec<u8>,
+    /// Every text and where it was laid out, in logical pixels.
+    pub texts: Vec<(String, Rectangle)>,
+}
+
+/// Draws `view` at `size` logical pixels and `scale`, over `ground`.
+pub fn draw<M>(view: Element<'_, M>, size: Size<u32>, scale: f32, ground: Color, text: Color) -> Drawn {
+    let mut renderer = render::cpu::renderer();
+    let bounds = Size::new(size.width as f32, size.height as f32);
+    let mut ui = UserInterface::build(view, bounds, Cache::new(), &mut renderer);
+    let mut messages = Vec::new();
+    let redraw = [Event::Window(window::Event::RedrawRequested(Instant::now()))];
+    let cursor = mouse::Cursor::Unavailable;
+    let _ = ui.update(&redraw, cursor, &mut renderer, &mut iced_core::clipboard::Null, &mut messages);
+    let mut texts = Texts::default();
+    ui.operate(&renderer, &mut texts);
+    ui.draw(&mut renderer, &iced_core::Theme::Dark, &renderer::Style { text_color: text }, cursor);
+    let size = render::physical(size, f64::from(scale));
+    let rgba = renderer.screenshot(size, scale, ground);
+    Drawn { size, rgba, texts: texts.0 }
+}
+
+#[derive(Default)]
+struct Texts(Vec<(String, Rectangle)>);
+
+impl widget::Operation for Texts {
+    fn traverse(&mut self, operate: &mut dyn FnMut(&mut dyn widget::Operation)) {
+        operate(self);
+    }
+
+    fn text(&mut self, _: Option<&widget::Id>, bounds: Rectangle, text: &str) {
+        self.0.push((text.to_owned(), bounds));
+    }
+}

@@ -1,0 +1,404 @@
+//! iced's widgets on layer-shell surfaces, without winit and without softbuffer.
+//!
+//! A [`Program`] says which surfaces it wants ([`Spec`]), what each of them shows (a widget tree)
+//! and how messages change it. [`run`] makes the surfaces so, translates Wayland input into widget
+//! events, and draws a surface when, and only when, something in it changed and the compositor is
+//! ready for a frame. Nothing here knows what a panel or a launcher is.
+//!
+//! One turn of the loop: dispatch Wayland and the inbox; feed each surface's widgets the input that
+//! came, in the order in which it came; apply the messages that result; make surfaces come and go;
+//! draw. Widget trees are rebuilt from the program's state each time (their state is kept beside),
+//! and a rebuilt tree that looks as before costs no commit (`render::cpu`).
+
+mod clipboard;
+pub mod headless;
+mod keys;
+pub(crate) mod render;
+mod surface;
+mod wayland;
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use calloop::channel::{Channel, Event as ChannelEvent};
+use calloop::{EventLoop, LoopHandle};
+use iced_core::{Color, Size, widget};
+use smithay_client_toolkit as sctk;
+use sctk::reexports::calloop_wayland_source::WaylandSource;
+use sctk::reexports::client::globals::registry_queue_init;
+pub use sctk::reexports::client::Connection;
+pub use sctk::shell::wlr_layer::{Anchor, KeyboardInteractivity, Layer};
+
+pub use render::probe;
+use render::{Backend, Choice};
+use surface::Surface;
+use wayland::{Happening, Wayland};
+
+/// The renderer all widgets are drawn with: wgpu's or tiny-skia's, decided at start.
+pub type Renderer = iced_renderer::Renderer;
+/// A widget tree.
+pub type Element<'a, Message> = iced_core::Element<'a, Message, iced_core::Theme, Renderer>;
+
+/// What runs on the host.
+pub trait Program: Sized {
+    /// What can happen.
+    type Message: Send + 'static;
+    /// Names its surfaces.
+    type Part: Copy + Eq + Debug + 'static;
+
+    /// The surfaces that should exist now.
+    fn surfaces(&self) -> Vec<Spec<Self::Part>>;
+    /// What a surface with widgets shows. `size` is in logical pixels.
+    fn view(&self, part: Self::Part, size: Size) -> Element<'_, Self::Message>;
+    /// Something happened.
+    fn update(&mut self, message: Self::Message, tasks: &mut Tasks<Self::Part>);
+    /// Takes an event before the widgets of `part` see it.
+    fn intercept(&self, part: Self::Part, event: &iced_core::Event) -> Option<Self::Message>;
+    /// When [`Program::tick`] is to be called next, if ever.
+    fn deadline(&self) -> Option<Instant>;
+    /// The deadline passed.
+    fn tick(&mut self, now: Instant, tasks: &mut Tasks<Self::Part>);
+    /// The first frame of `part` is on screen.
+    fn shown(&mut self, part: Self::Part);
+    /// The colour of text that says none.
+    fn text_color(&self) -> Color;
+}
+
+/// What a program asks the host to do.
+pub struct Tasks<Part> {
+    operations: Vec<(Part, Box<dyn widget::Operation>)>,
+    exit: bool,
+}
+
+impl<Part> Debug for Tasks<Part> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tasks").field("exit", &self.exit).finish_non_exhaustive()
+    }
+}
+
+impl<Part> Default for Tasks<Part> {
+    fn default() -> Self {
+        Self { operations: Vec::new(), exit: false }
+    }
+}
+
+impl<Part> Tasks<Part> {
+    /// Gives a text input of `part` the keyboard, its cursor at the end.
+    pub fn focus(&mut self, part: Part, input: &'static str)
+    where
+        Part: Copy,
+    {
+        use widget::operation::{focusable, text_input};
+        let id = widget::Id::new(input);
+        self.operations.push((part, Box::new(focusable::focus(id.clone()))));
+        self.operations.push((part, Box::new(text_input::move_cursor_to_end(id))));
+    }
+
+    /// Scrolls a scrollable of `part` to `offset` pixels from its top.
+    pub fn scroll_to(&mut self, part: Part, scrollable: &'static str, offset: f32) {
+        use widget::operation::scrollable::{AbsoluteOffset, scroll_to};
+        let offset = AbsoluteOffset { x: None, y: Some(offset) };
+        self.operations.push((part, Box::new(scroll_to(widget::Id::new(scrollable), offset))));
+    }
+
+    /// Ends [`run`].
+    pub fn exit(&mut self) {
+        self.exit = true;
+    }
+}
+
+/// A surface as the program wants it.
+#[derive(Debug, Clone)]
+pub struct Spec<Part> {
+    /// Whose it is.
+    pub part: Part,
+    /// On every output, or on the one the compositor picks.
+    pub on: Outputs,
+    /// How far in front.
+    pub layer: Layer,
+    /// The edges it sticks to.
+    pub anchor: Anchor,
+    /// Width in logical pixels; 0 stretches it between its anchors.
+    pub width: u32,
+    /// Height.
+    pub height: Height,
+    /// Distances from the anchored edges: top, right, bottom, left.
+    pub margin: [i32; 4],
+    /// Logical pixels at each edge that only hold a shadow: clicks there go to what is behind.
+    pub shadow: u32,
+    /// Logical pixels that windows keep clear of it; -1 ignores what others keep clear.
+    pub exclusive_zone: i32,
+    /// Whether it takes the keyboard.
+    pub keyboard: KeyboardInteractivity,
+    /// Its name for the compositor.
+    pub namespace: &'static str,
+    /// What it shows.
+    pub content: Content,
+}
+
+/// Where a surface is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outputs {
+    /// One on each output.
+    Each,
+    /// One, where the compositor thinks fit.
+    Active,
+}
+
+/// The height of a surface in logical pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Height {
+    /// This; 0 stretches it between its anchors.
+    Fixed(u32),
+    /// What its widgets need, up to this.
+    Fit(u32),
+}
+
+/// What a surface shows.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// Widgets, by [`Program::view`].
+    Widgets,
+    /// A picture, drawn once.
+    Picture(Arc<dyn Picture>),
+    /// Nothing, but it takes clicks, by [`Program::intercept`].
+    Nothing,
+}
+
+/// A picture that fills a surface. It is drawn off the main thread, straight into the buffer that
+/// is shown, and then forgotten.
+pub trait Picture: Debug + Send + Sync {
+    /// Draws it into rows of `width` pixels, each four bytes: blue, green, red, and one without
+    /// meaning.
+    fn draw(&self, pixels: &mut [u8], width: usize);
+}
+
+/// Why the host ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No connection to a compositor.
+    #[error("cannot reach the compositor: {0}")]
+    Connect(String),
+    /// The compositor went away, or ended the connection for an error of ours.
+    #[error("the compositor ended the connection: {0}")]
+    Lost(String),
+    /// The compositor lacks something without which there is no shell.
+    #[error("the compositor does not offer {protocol}, which the shell needs")]
+    Missing {
+        /// The protocol.
+        protocol: &'static str,
+    },
+    /// No memory for a buffer.
+    #[error("cannot make a buffer of {width}x{height} pixels: {}", reason.as_deref().unwrap_or("it is too large"))]
+    Buffer {
+        /// Pixels.
+        width: u32,
+        /// Pixels.
+        height: u32,
+        /// What the system said.
+        reason: Option<String>,
+    },
+    /// The GPU does not do.
+    #[error("the GPU cannot be used: {0}")]
+    Gpu(String),
+    /// The event loop broke.
+    #[error("the event loop failed: {0}")]
+    Loop(#[from] calloop::Error),
+}
+
+/// Runs `program` on `connection` until it asks to end or the compositor goes away. Messages from
+/// other threads arrive through `inbox`.
+pub fn run<P: Program>(
+    program: P,
+    connection: Connection,
+    choice: Choice,
+    inbox: Channel<P::Message>,
+) -> Result<(), Error>
+where
+    P::Message: 'static,
+{
+    let mut events: EventLoop<'static, Wayland> = EventLoop::try_new()?;
+    let handle: LoopHandle<'static, Wayland> = events.handle();
+    let (globals, queue) =
+        registry_queue_init(&connection).map_err(|e| Error::Connect(e.to_string()))?;
+    let mut wayland = Wayland::new(connection.clone(), &globals, queue.handle(), handle.clone())?;
+    let insert = |e: String| Error::Connect(e);
+    WaylandSource::new(connection, queue).insert(handle.clone()).map_err(|e| insert(e.to_string()))?;
+
+    let received = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+    let sink = received.clone();
+    handle
+        .insert_source(inbox, move |event, (), _| {
+            if let ChannelEvent::Msg(message) = event {
+                sink.borrow_mut().push(message);
+            }
+        })
+        .map_err(|e| insert(e.to_string()))?;
+    let painted = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+    let (painter, paintings) = calloop::channel::channel();
+    let sink = painted.clone();
+    handle
+        .insert_source(paintings, move |event, (), _| {
+            if let ChannelEvent::Msg(painting) = event {
+                sink.borrow_mut().push(painting);
+            }
+        })
+        .map_err(|e| insert(e.to_string()))?;
+
+    let backend = Backend::new(choice, &wayland);
+    tracing::info!("drawing with {}", backend.name());
+    let mut host =
+        Host { program, backend, surfaces: Vec::new(), tasks: Tasks::default(), painter };
+    // Outputs are announced in the first round trip.
+    events.dispatch(Some(Duration::from_secs(5)), &mut wayland)?;
+    host.arrange(&mut wayland)?;
+    loop {
+        let timeout = host.next_wake().map(|at| at.saturating_duration_since(Instant::now()));
+        events.dispatch(timeout, &mut wayland).map_err(|e| Error::Lost(e.to_string()))?;
+        for painting in painted.borrow_mut().drain(..) {
+            host.show(painting, &wayland);
+        }
+        let messages = std::mem::take(&mut *received.borrow_mut());
+        host.turn(&mut wayland, messages)?;
+        if host.tasks.exit {
+            return Ok(());
+        }
+    }
+}
+
+struct Host<P: Program> {
+    program: P,
+    backend: Backend,
+    surfaces: Vec<Surface<P::Part>>,
+    tasks: Tasks<P::Part>,
+    painter: calloop::channel::Sender<surface::Painting>,
+}
+
+impl<P: Program> Host<P> {
+    fn next_wake(&self) -> Option<Instant> {
+        let redraws = self.surfaces.iter().filter_map(Surface::redraw_at);
+        redraws.chain(self.program.deadline()).min()
+    }
+
+    fn turn(&mut self, wayland: &mut Wayland, messages: Vec<P::Message>) -> Result<(), Error> {
+        let mut changed = std::mem::take(&mut wayland.outputs_changed);
+        for message in messages {
+            self.apply(message);
+            changed = true;
+        }
+        let now = Instant::now();
+        if self.program.deadline().is_some_and(|at| at <= now) {
+            self.program.tick(now, &mut self.tasks);
+            self.refresh();
+            changed = true;
+        }
+        for (id, happening) in std::mem::take(&mut wayland.happenings) {
+            let Some(index) = self.surfaces.iter().position(|s| s.id() == id) else { continue };
+            match happening {
+                Happening::Configured(size) => self.surfaces[index].configured(size, wayland),
+                Happening::Scaled(scale) => self.surfaces[index].scaled(scale),
+                Happening::Frame => {
+                    if self.surfaces[index].frame_done() {
+                        self.program.shown(self.surfaces[index].part());
+                        self.refresh();
+                    }
+                }
+                Happening::Closed => {
+                    self.surfaces.remove(index);
+                    changed = true;
+                }
+                Happening::Input(event) => changed |= self.input(wayland, index, event),
+            }
+        }
+        for index in 0..self.surfaces.len() {
+            changed |= self.feed(wayland, index);
+        }
+        if changed {
+            self.arrange(wayland)?;
+        }
+        self.draw(wayland)
+    }
+
+    /// Gives an event to the program or queues it for the widgets. Widgets hear of what came
+    /// before an intercepted event first, so that a quickly typed word and its Enter stay in order.
+    fn input(&mut self, wayland: &mut Wayland, index: usize, event: iced_core::Event) -> bool {
+        let surface = &mut self.surfaces[index];
+        let Some(message) = self.program.intercept(surface.part(), &event) else {
+            surface.queue(event);
+            return false;
+        };
+        self.feed(wayland, index);
+        self.apply(message);
+        true
+    }
+
+    /// Lets a surface's widgets work through their events. Returns whether messages resulted.
+    fn feed(&mut self, wayland: &mut Wayland, index: usize) -> bool {
+        let mut messages = Vec::new();
+        self.surfaces[index].feed(&self.program, self.backend.renderer(), wayland, &mut messages);
+        let any = !messages.is_empty();
+        for message in messages {
+            self.apply(message);
+        }
+        any
+    }
+
+    fn apply(&mut self, message: P::Message) {
+        self.program.update(message, &mut self.tasks);
+        self.refresh();
+    }
+
+    fn refresh(&mut self) {
+        for surface in &mut self.surfaces {
+            surface.refresh();
+        }
+    }
+
+    /// Makes the surfaces be what the program wants.
+    fn arrange(&mut self, wayland: &mut Wayland) -> Result<(), Error> {
+        let outputs: Vec<_> = wayland.outputs.outputs().collect();
+        let specs = if outputs.is_empty() { Vec::new() } else { self.program.surfaces() };
+        let mut wanted = Vec::new();
+        for spec in specs {
+            match spec.on {
+                Outputs::Active => wanted.push((spec, None)),
+                Outputs::Each => wanted.extend(outputs.iter().map(|o| (spec.clone(), Some(o.clone())))),
+            }
+        }
+        self.surfaces.retain(|s| wanted.iter().any(|(spec, output)| s.is(spec.part, output.as_ref())));
+        for (spec, output) in wanted {
+            let measured = surface::measure(&self.program, &spec, self.backend.renderer());
+            match self.surfaces.iter_mut().find(|s| s.is(spec.part, output.as_ref())) {
+                Some(surface) => surface.arrange(spec, measured, wayland, &self.painter)?,
+                None => {
+                    let surface = Surface::new(spec, measured, output, wayland, &mut self.backend)?;
+                    self.surfaces.push(surface);
+                }
+            }
+        }
+        for (part, operation) in self.tasks.operations.drain(..) {
+            if let Some(surface) = self.surfaces.iter_mut().find(|s| s.part() == part) {
+                surface.operate(operation);
+            }
+        }
+        Ok(())
+    }
+
+    fn draw(&mut self, wayland: &mut Wayland) -> Result<(), Error> {
+        let mut messages = Vec::new();
+        for surface in &mut self.surfaces {
+            surface.draw(&self.program, &mut self.backend, wayland, &self.painter, &mut messages)?;
+        }
+        for message in messages {
+            self.apply(message);
+        }
+        Ok(())
+    }
+
+    fn show(&mut self, painting: surface::Painting, wayland: &Wayland) {
+        if let Some(surface) = self.surfaces.iter_mut().find(|s| s.id() == painting.surface) {
+            surface.show(painting, wayland);
+        }
+    }
+}

@@ -1,0 +1,486 @@
+//! The Wayland connection: globals, handlers, and what they tell the event loop.
+//!
+//! Handlers do nothing but translate: every event becomes a [`Happening`] in a queue that
+//! [`super::Host`] works through after each dispatch, in order. That keeps the protocol apart from
+//! widgets, and lets one batch of pointer motions cost one layout.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use calloop::LoopHandle;
+use iced_core::{Event, Point, Size, keyboard, mouse};
+use smithay_client_toolkit as sctk;
+use sctk::compositor::{CompositorHandler, CompositorState};
+use sctk::data_device_manager::DataDeviceManagerState;
+use sctk::data_device_manager::data_device::DataDevice;
+use sctk::dispatch2::Dispatch2;
+use sctk::output::{OutputHandler, OutputState};
+use sctk::reexports::client::backend::ObjectId;
+use sctk::reexports::client::globals::GlobalList;
+use sctk::reexports::client::protocol::{
+    wl_buffer, wl_keyboard, wl_output, wl_pointer, wl_seat, wl_surface,
+};
+use sctk::reexports::client::{Connection, Proxy, QueueHandle};
+use sctk::reexports::protocols::wp::fractional_scale::v1::client::{
+    wp_fractional_scale_manager_v1::WpFractionalScaleManagerV1,
+    wp_fractional_scale_v1::{self, WpFractionalScaleV1},
+};
+use sctk::reexports::protocols::wp::viewporter::client::{
+    wp_viewport::WpViewport, wp_viewporter::WpViewporter,
+};
+use sctk::registry::{ProvidesRegistryState, RegistryState};
+use sctk::seat::keyboard::{KeyEvent, KeyboardHandler, Keysym, Modifiers, RawModifiers};
+use sctk::seat::pointer::{
+    CursorIcon, PointerEvent, PointerEventKind, PointerHandler, ThemeSpec, ThemedPointer,
+};
+use sctk::seat::{Capability, SeatHandler, SeatState};
+use sctk::shell::WaylandSurface;
+use sctk::shell::wlr_layer::{
+    LayerShell, LayerShellHandler, LayerSurface, LayerSurfaceConfigure,
+};
+use sctk::shm::{Shm, ShmHandler};
+
+use super::{Error, keys};
+
+/// Something that happened to one surface.
+#[derive(Debug)]
+pub(super) enum Happening {
+    /// It has this size now, in logical pixels; a zero means that the compositor leaves it open.
+    Configured(Size<u32>),
+    /// The compositor took it away.
+    Closed,
+    /// It is shown at this scale now.
+    Scaled(f64),
+    /// The compositor is ready for its next frame.
+    Frame,
+    /// Input for its widgets.
+    Input(Event),
+}
+
+/// Connection, globals and seat.
+pub(super) struct Wayland {
+    pub(super) connection: Connection,
+    pub(super) queue: QueueHandle<Self>,
+    pub(super) compositor: CompositorState,
+    pub(super) layer_shell: LayerShell,
+    pub(super) shm: Shm,
+    pub(super) outputs: OutputState,
+    pub(super) viewporter: Option<WpViewporter>,
+    pub(super) fractional_scale: Option<WpFractionalScaleManagerV1>,
+    pub(super) selections: Option<DataDeviceManagerState>,
+    pub(super) data_device: Option<DataDevice>,
+    pub(super) clipboard: super::clipboard::Store,
+    /// What happened since the last time somebody looked, oldest first.
+    pub(super) happenings: Vec<(ObjectId, Happening)>,
+    /// Whether outputs came or went since the last time somebody looked.
+    pub(super) outputs_changed: bool,
+    /// The serial of the newest key or button press: what setting the clipboard needs.
+    pub(super) serial: u32,
+    registry: RegistryState,
+    seats: SeatState,
+    handle: LoopHandle<'static, Self>,
+    pointer: Option<ThemedPointer>,
+    keyboard: Option<wl_keyboard::WlKeyboard>,
+    focus: Option<ObjectId>,
+    modifiers: keyboard::Modifiers,
+    cursor: Option<CursorIcon>,
+}
+
+impl Wayland {
+    pub(super) fn new(
+        connection: Connection,
+        globals: &GlobalList,
+        queue: QueueHandle<Self>,
+        handle: LoopHandle<'static, Self>,
+    ) -> Result<Self, Error> {
+        let missing = |protocol| move |_| Error::Missing { protocol };
+        Ok(Self {
+            compositor: CompositorState::bind(globals, &queue).map_err(missing("wl_compositor"))?,
+            layer_shell: LayerShell::bind(globals, &queue)
+                .map_err(missing("zwlr_layer_shell_v1"))?,
+            shm: Shm::bind(globals, &queue).map_err(missing("wl_shm"))?,
+            outputs: OutputState::new(globals, &queue),
+            viewporter: globals.bind(&queue, 1..=1, Silent).ok(),
+            fractional_scale: globals.bind(&queue, 1..=1, Silent).ok(),
+            selections: DataDeviceManagerState::bind(globals, &queue).ok(),
+            data_device: None,
+            clipboard: super::clipboard::Store::default(),
+            happenings: Vec::new(),
+            outputs_changed: true,
+            serial: 0,
+            registry: RegistryState::new(globals),
+            seats: SeatState::new(globals, &queue),
+            handle,
+            pointer: None,
+            keyboard: None,
+            focus: None,
+            modifiers: keyboard::Modifiers::empty(),
+            cursor: None,
+            connection,
+            queue,
+        })
+    }
+
+    /// Shows `interaction`'s pointer over the surface that has it.
+    pub(super) fn set_cursor(&mut self, interaction: mouse::Interaction) {
+        let icon = keys::cursor(interaction);
+        if self.cursor == Some(icon) {
+            return;
+        }
+        if let Some(pointer) = &self.pointer {
+            // A pointer that is nowhere or a theme without this shape: the old one stays.
+            let _ = pointer.set_cursor(&self.connection, icon);
+            self.cursor = Some(icon);
+        }
+    }
+
+    fn push(&mut self, surface: &wl_surface::WlSurface, happening: Happening) {
+        self.happenings.push((surface.id(), happening));
+    }
+
+    fn push_key(&mut self, event: keyboard::Event) {
+        if let Some(focus) = self.focus.clone() {
+            self.happenings.push((focus, Happening::Input(Event::Keyboard(event))));
+        }
+    }
+}
+
+/// Data of objects whose events need no answer.
+#[derive(Debug)]
+pub(super) struct Silent;
+
+macro_rules! silent {
+    ($($object:ty),*) => {$(
+        impl Dispatch2<$object, Wayland> for Silent {
+            fn event(
+                &self,
+                _: &mut Wayland,
+                _: &$object,
+                _: <$object as Proxy>::Event,
+                _: &Connection,
+                _: &QueueHandle<Wayland>,
+            ) {
+            }
+        }
+    )*};
+}
+silent!(WpViewporter, WpViewport, WpFractionalScaleManagerV1);
+
+/// Data of a fractional scale object: whose scale it is.
+#[derive(Debug)]
+pub(super) struct ScaleOf(pub(super) wl_surface::WlSurface);
+
+impl Dispatch2<WpFractionalScaleV1, Wayland> for ScaleOf {
+    fn event(
+        &self,
+        state: &mut Wayland,
+        _: &WpFractionalScaleV1,
+        event: wp_fractional_scale_v1::Event,
+        _: &Connection,
+        _: &QueueHandle<Wayland>,
+    ) {
+        if let wp_fractional_scale_v1::Event::PreferredScale { scale } = event {
+            // The protocol counts in 120ths.
+            state.push(&self.0, Happening::Scaled(f64::from(scale) / 120.0));
+        }
+    }
+}
+
+/// Data of a buffer: whether the compositor still reads it.
+#[derive(Debug, Default, Clone)]
+pub(super) struct InUse(pub(super) Arc<AtomicBool>);
+
+impl Dispatch2<wl_buffer::WlBuffer, Wayland> for InUse {
+    fn event(
+        &self,
+        _: &mut Wayland,
+        _: &wl_buffer::WlBuffer,
+        event: wl_buffer::Event,
+        _: &Connection,
+        _: &QueueHandle<Wayland>,
+    ) {
+        if matches!(event, wl_buffer::Event::Release) {
+            self.0.store(false, Ordering::Release);
+        }
+    }
+}
+
+impl CompositorHandler for Wayland {
+    fn scale_factor_changed(
+        &mut self,
+        _: &Connection,
+        _: &QueueHandle<Self>,
+        surface: &wl_surface::WlSurface,
+        factor: i32,
+    ) {
+        // The fractional protocol says the same more exactly where there is one.
+        if self.fractional_scale.is_none() || self.viewporter.is_none() {
+            self.push(surface, Happening::Scaled(f64::from(factor)));
+        }
+    }
+
+    fn transform_changed(
+        &mut self,
+        _: &Connection,
+        _: &QueueHandle<Self>,
+        _: &wl_surface::WlSurface,
+        _: wl_output::Transform,
+    ) {
+    }
+
+    fn frame(
+        &mut self,
+        _: &Connection,
+        _: &QueueHandle<Self>,
+        surface: &wl_surface::WlSurface,
+        _: u32,
+    ) {
+        self.push(surface, Happening::Frame);
+    }
+
+    fn surface_enter(
+        &mut self,
+        _: &Connection,
+        _: &QueueHandle<Self>,
+        _: &wl_surface::WlSurface,
+        _: &wl_output::WlOutput,
+    ) {
+    }
+
+    fn surface_leave(
+        &mut self,
+        _: &Connection,
+        _: &QueueHandle<Self>,
+        _: &wl_surface::WlSurface,
+        _: &wl_output::WlOutput,
+    ) {
+    }
+}
+
+impl LayerShellHandler for Wayland {
+    fn closed(&mut self, _: &Connection, _: &QueueHandle<Self>, layer: &LayerSurface) {
+        self.push(layer.wl_surface(), Happening::Closed);
+    }
+
+    fn configure(
+        &mut self,
+        _: &Connection,
+        _: &QueueHandle<Self>,
+        layer: &LayerSurface,
+        configure: LayerSurfaceConfigure,
+        _: u32,
+    ) {
+        let (width, height) = configure.new_size;
+        self.push(layer.wl_surface(), Happening::Configured(Size::new(width, height)));
+    }
+}
+
+impl OutputHandler for Wayland {
+    fn output_state(&mut self) -> &mut OutputState {
+        &mut self.outputs
+    }
+
+    fn new_output(&mut self, _: &Connection, _: &QueueHandle<Self>, _: wl_output::WlOutput) {
+        self.outputs_changed = true;
+    }
+
+    fn update_output(&mut self, _: &Connection, _: &QueueHandle<Self>, _: wl_output::WlOutput) {
+        self.outputs_changed = true;
+    }
+
+    fn output_destroyed(&mut self, _: &Connection, _: &QueueHandle<Self>, _: wl_output::WlOutput) {
+        self.outputs_changed = true;
+    }
+}
+
+impl SeatHandler for Wayland {
+    fn seat_state(&mut self) -> &mut SeatState {
+        &mut self.seats
+    }
+
+    fn new_seat(&mut self, _: &Connection, _: &QueueHandle<Self>, _: wl_seat::WlSeat) {}
+
+    fn new_capability(
+        &mut self,
+        _: &Connection,
+        queue: &QueueHandle<Self>,
+        seat: wl_seat::WlSeat,
+        capability: Capability,
+    ) {
+        if self.data_device.is_none() {
+            self.data_device = self.selections.as_ref().map(|s| s.get_data_device(queue, &seat));
+        }
+        match capability {
+            Capability::Keyboard if self.keyboard.is_none() => {
+                let repeat = Box::new(|state: &mut Self, _: &_, event: KeyEvent| {
+                    let modifiers = state.modifiers;
+                    state.push_key(keys::pressed(&event, modifiers, true));
+                });
+                let handle = self.handle.clone();
+                match self.seats.get_keyboard_with_repeat(queue, &seat, None, handle, repeat) {
+                    Ok(keyboard) => self.keyboard = Some(keyboard),
+                    Err(error) => tracing::warn!("no keyboard input: {error}"),
+                }
+            }
+            Capability::Pointer if self.pointer.is_none() => {
+                let surface = self.compositor.create_surface(queue);
+                let shm = self.shm.wl_shm().clone();
+                let theme = ThemeSpec::System;
+                match self.seats.get_pointer_with_theme::<_, ()>(queue, &seat, &shm, surface, theme) {
+                    Ok(pointer) => self.pointer = Some(pointer),
+                    Err(error) => tracing::warn!("no pointer input: {error}"),
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn remove_capability(
+        &mut self,
+        _: &Connection,
+        _: &QueueHandle<Self>,
+        _: wl_seat::WlSeat,
+        capability: Capability,
+    ) {
+        match capability {
+            Capability::Keyboard => {
+                if let Some(keyboard) = self.keyboard.take() {
+                    keyboard.release();
+                }
+            }
+            Capability::Pointer => self.pointer = None,
+            _ => {}
+        }
+    }
+
+    fn remove_seat(&mut self, _: &Connection, _: &QueueHandle<Self>, _: wl_seat::WlSeat) {}
+}
+
+impl KeyboardHandler for Wayland {
+    fn enter(
+        &mut self,
+        _: &Connection,
+        _: &QueueHandle<Self>,
+        _: &wl_keyboard::WlKeyboard,
+        surface: &wl_surface::WlSurface,
+        _: u32,
+        _: &[u32],
+        _: &[Keysym],
+    ) {
+        self.focus = Some(surface.id());
+        self.push(surface, Happening::Input(Event::Window(iced_core::window::Event::Focused)));
+    }
+
+    fn leave(
+        &mut self,
+        _: &Connection,
+        _: &QueueHandle<Self>,
+        _: &wl_keyboard::WlKeyboard,
+        surface: &wl_surface::WlSurface,
+        _: u32,
+    ) {
+        self.focus = None;
+        self.push(surface, Happening::Input(Event::Window(iced_core::window::Event::Unfocused)));
+    }
+
+    fn press_key(
+        &mut self,
+        _: &Connection,
+        _: &QueueHandle<Self>,
+        _: &wl_keyboard::WlKeyboard,
+        serial: u32,
+        event: KeyEvent,
+    ) {
+        self.serial = serial;
+        self.push_key(keys::pressed(&event, self.modifiers, false));
+    }
+
+    fn repeat_key(
+        &mut self,
+        _: &Connection,
+        _: &QueueHandle<Self>,
+        _: &wl_keyboard::WlKeyboard,
+        _: u32,
+        event: KeyEvent,
+    ) {
+        self.push_key(keys::pressed(&event, self.modifiers, true));
+    }
+
+    fn release_key(
+        &mut self,
+        _: &Connection,
+        _: &QueueHandle<Self>,
+        _: &wl_keyboard::WlKeyboard,
+        _: u32,
+        event: KeyEvent,
+    ) {
+        self.push_key(keys::released(&event, self.modifiers));
+    }
+
+    fn update_modifiers(
+        &mut self,
+        _: &Connection,
+        _: &QueueHandle<Self>,
+        _: &wl_keyboard::WlKeyboard,
+        _: u32,
+        modifiers: Modifiers,
+        _: RawModifiers,
+        _: u32,
+    ) {
+        self.modifiers = keys::modifiers(modifiers);
+        self.push_key(keyboard::Event::ModifiersChanged(self.modifiers));
+    }
+}
+
+impl PointerHandler for Wayland {
+    fn pointer_frame(
+        &mut self,
+        _: &Connection,
+        _: &QueueHandle<Self>,
+        _: &wl_pointer::WlPointer,
+        events: &[PointerEvent],
+    ) {
+        for event in events {
+            let surface = &event.surface;
+            let position = Point::new(event.position.0 as f32, event.position.1 as f32);
+            let mut input = |event| self.push(surface, Happening::Input(Event::Mouse(event)));
+            match event.kind {
+                PointerEventKind::Enter { .. } => {
+                    input(mouse::Event::CursorEntered);
+                    input(mouse::Event::CursorMoved { position });
+                    // The compositor forgets the shape when the pointer comes from elsewhere.
+                    self.cursor = None;
+                }
+                PointerEventKind::Leave { .. } => input(mouse::Event::CursorLeft),
+                PointerEventKind::Motion { .. } => input(mouse::Event::CursorMoved { position }),
+                PointerEventKind::Press { button, serial, .. } => {
+                    input(mouse::Event::ButtonPressed(keys::button(button)));
+                    self.serial = serial;
+                }
+                PointerEventKind::Release { button, .. } => {
+                    input(mouse::Event::ButtonReleased(keys::button(button)));
+                }
+                PointerEventKind::Axis { horizontal, vertical, .. } => {
+                    let delta = keys::scroll(&horizontal, &vertical);
+                    input(mouse::Event::WheelScrolled { delta });
+                }
+            }
+        }
+    }
+}
+
+impl ShmHandler for Wayland {
+    fn shm_state(&mut self) -> &mut Shm {
+        &mut self.shm
+    }
+}
+
+impl ProvidesRegistryState for Wayland {
+    fn registry(&mut self) -> &mut RegistryState {
+        &mut self.registry
+    }
+    sctk::registry_handlers![OutputState, SeatState];
+}
+
+sctk::delegate_registry!(Wayland);
+sctk::delegate_dispatch2!(Wayland);

@@ -1,0 +1,338 @@
+//! The launcher: type a few letters, start an application, or hand the words to an agent.
+
+use std::collections::HashMap;
+
+use argos_apps::App;
+use iced_core::alignment::Vertical;
+use iced_core::keyboard::{self, Key, key::Named};
+use iced_core::{Alignment, Color, Event, Length, Padding};
+use iced_widget::image::Handle;
+use iced_widget::{column, container, row, scrollable};
+
+use crate::fonts;
+use crate::host::Element;
+use crate::icons::Icon;
+use crate::theme::{GAP, Palette, SMALL, TEXT, TEXT_LARGE, TEXT_SMALL, TIGHT, WIDE};
+use crate::widgets::{self, Kind, SHADOW};
+
+/// Size of the surface in logical pixels, shadow included.
+pub const WIDTH: u32 = 640 + 2 * SHADOW as u32;
+/// As [`WIDTH`].
+pub const HEIGHT: u32 = 500 + 2 * SHADOW as u32;
+/// The text input's name.
+pub const INPUT: &str = "launcher-input";
+/// The list's name.
+pub const LIST: &str = "launcher-list";
+
+const ROW: f32 = 52.0;
+const ROWS_HEIGHT: f32 = 7.0 * ROW;
+
+/// What the launcher holds.
+#[derive(Debug, Default)]
+pub struct Launcher {
+    apps: Vec<App>,
+    icons: HashMap<String, Handle>,
+    query: String,
+    /// Indices into `apps`, best first.
+    found: Vec<usize>,
+    /// Index into `found`; past its end: the row that asks the agent.
+    selected: usize,
+}
+
+/// What a person does in it.
+#[derive(Debug, Clone)]
+pub enum Message {
+    /// The words changed.
+    Typed(String),
+    /// Choose the row below or above.
+    Move(isize),
+    /// Do what the chosen row says.
+    Activate,
+    /// Do what this row says.
+    Pick(usize),
+    /// Away with it.
+    Close,
+}
+
+/// What follows from it.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Nothing beyond the launcher.
+    None,
+    /// The list is to be scrolled to this many pixels from its top.
+    Scroll(f32),
+    /// Start this application.
+    Launch(Box<App>),
+    /// Ask the agent this.
+    Ask(String),
+    /// Close it.
+    Close,
+}
+
+impl Launcher {
+    /// What is installed.
+    pub fn set_apps(&mut self, apps: Vec<App>) {
+        self.apps = apps;
+        self.search();
+    }
+
+    /// An application's icon is there.
+    pub fn set_icon(&mut self, name: String, handle: Handle) {
+        self.icons.insert(name, handle);
+    }
+
+    /// Begins anew.
+    pub fn open(&mut self) {
+        self.query.clear();
+        self.search();
+    }
+
+    fn search(&mut self) {
+        let found = argos_apps::search(&self.apps, &self.query);
+        // Positions rather than references, which could not be kept beside what they refer to.
+        self.found = found
+            .into_iter()
+            .filter_map(|app| self.apps.iter().position(|other| std::ptr::eq(other, app)))
+            .collect();
+        self.selected = 0;
+    }
+
+    fn can_ask(&self) -> bool {
+        !self.query.trim().is_empty()
+    }
+
+    fn rows(&self) -> usize {
+        self.found.len() + usize::from(self.can_ask())
+    }
+
+    /// Something was done.
+    pub fn update(&mut self, message: Message) -> Outcome {
+        match message {
+            Message::Typed(query) => {
+                self.query = query;
+                self.search();
+                Outcome::Scroll(0.0)
+            }
+            Message::Move(by) => {
+                let rows = self.rows() as isize;
+                if rows > 0 {
+                    self.selected = (self.selected as isize + by).rem_euclid(rows) as usize;
+                }
+                // The chosen row in the middle, as far as the list's ends allow.
+                Outcome::Scroll((self.selected as f32 * ROW - (ROWS_HEIGHT - ROW) / 2.0).max(0.0))
+            }
+            Message::Pick(index) => {
+                self.selected = index;
+                self.activate()
+            }
+            Message::Activate => self.activate(),
+            Message::Close => Outcome::Close,
+        }
+    }
+
+    fn activate(&mut self) -> Outcome {
+        match self.found.get(self.selected) {
+            Some(index) => Outcome::Launch(Box::new(self.apps[*index].clone())),
+            None if self.can_ask() => Outcome::Ask(self.query.trim().to_owned()),
+            None => Outcome::None,
+        }
+    }
+
+    /// Keys that mean something besides text.
+    pub fn intercept(event: &Event) -> Option<Message> {
+        let Event::Keyboard(keyboard::Event::KeyPressed { key, modifiers, .. }) = event else {
+            return None;
+        };
+        match key {
+            Key::Named(Named::Escape) => Some(Message::Close),
+            Key::Named(Named::Enter) => Some(Message::Activate),
+            Key::Named(Named::ArrowDown) => Some(Message::Move(1)),
+            Key::Named(Named::ArrowUp) => Some(Message::Move(-1)),
+            Key::Named(Named::Tab) => Some(Message::Move(if modifiers.shift() { -1 } else { 1 })),
+            Key::Named(Named::PageDown) => Some(Message::Move(6)),
+            Key::Named(Named::PageUp) => Some(Message::Move(-6)),
+            _ => None,
+        }
+    }
+
+    /// The launcher's widgets. `agent` is the title of the agent that can be asked.
+    pub fn view<'a>(&'a self, agent: &'a str, palette: &Palette) -> Element<'a, Message> {
+        let field = row![
+            widgets::icon(Icon::Search, 20.0, palette.text_dim),
+            widgets::field("Search applications or ask a question", &self.query, TEXT_LARGE, palette)
+                .id(INPUT)
+                .on_input(Message::Typed),
+        ]
+        .spacing(GAP)
+        .padding(Padding::from([0.0, WIDE + 2.0]))
+        .height(58)
+        .align_y(Alignment::Center);
+
+        let apps = self.found.iter().enumerate().map(|(row, index)| {
+            self.app_row(row, &self.apps[*index], palette)
+        });
+        let mut rows = column(apps);
+        if self.can_ask() {
+            rows = rows.push(self.ask_row(agent, palette));
+        } else if self.found.is_empty() {
+            rows = rows.push(
+                container(widgets::label("No applications are installed", TEXT, palette.text_dim))
+                    .center_x(Length::Fill)
+                    .padding(WIDE * 2.0),
+            );
+        }
+        let list = scrollable(rows.padding(Padding::from([0.0, SMALL])))
+            .id(LIST)
+            .height(Length::Fill)
+            .direction(scrollable::Direction::Vertical(
+                scrollable::Scrollbar::new().width(6).scroller_width(6).margin(2),
+            ))
+            .style(widgets::scroll_style(palette));
+
+        let keys = row![
+            widgets::hint("↑↓", "choose", palette),
+            widgets::hint("Enter", "open", palette),
+            widgets::hint("Esc", "close", palette),
+        ]
+        .spacing(WIDE)
+        .align_y(Alignment::Center);
+        let foot = container(keys)
+            .padding(Padding::from([0.0, WIDE]))
+            .height(40)
+            .align_y(Vertical::Center)
+            .width(Length::Fill);
+
+        let content = column![
+            field,
+            widgets::divider(palette),
+            container(list).padding(Padding::from([SMALL, 0.0])).height(Length::Fill),
+            widgets::divider(palette),
+            foot,
+        ];
+        widgets::card(container(content).height(Length::Fill), palette).into()
+    }
+
+    fn app_row<'a>(&'a self, row_index: usize, app: &'a App, palette: &Palette) -> Element<'a, Message> {
+        let about = if app.comment.is_empty() { &app.generic_name } else { &app.comment };
+        let mut words = column![widgets::line(&app.name, TEXT, palette.text, fonts::UI_MEDIUM)].spacing(2);
+        if !about.is_empty() {
+            words = words.push(widgets::line(about, TEXT_SMALL, palette.text_dim, fonts::UI));
+        }
+        self.row(row_index, self.app_icon(app, palette), words.into(), palette)
+    }
+
+    fn ask_row<'a>(&'a self, agent: &'a str, palette: &Palette) -> Element<'a, Message> {
+        let mark = container(widgets::icon(Icon::Spark, 20.0, palette.accent)).center(32);
+        let words = column![
+            widgets::line(format!("Ask {agent}: “{}”", self.query.trim()), TEXT, palette.text, fonts::UI_MEDIUM),
+            widgets::line("Opens the chat and sends it", TEXT_SMALL, palette.text_dim, fonts::UI),
+        ]
+        .spacing(2);
+        self.row(self.found.len(), mark.into(), words.into(), palette)
+    }
+
+    fn row<'a>(
+        &'a self,
+        index: usize,
+        mark: Element<'a, Message>,
+        words: Element<'a, Message>,
+        palette: &Palette,
+    ) -> Element<'a, Message> {
+        let chosen = index == self.selected;
+        let mut content = row![mark, words].spacing(GAP + 2.0).align_y(Alignment::Center);
+        if chosen {
+            content = content.push(widgets::icon(Icon::Enter, 16.0, palette.text_dim));
+        }
+        let kind = if chosen { Kind::Chosen } else { Kind::Plain };
+        widgets::press(container(content).center_y(Length::Fill), kind, palette)
+            .width(Length::Fill)
+            .height(ROW)
+            .padding(Padding::from([0.0, GAP - 2.0]))
+            .on_press(Message::Pick(index))
+            .into()
+    }
+
+    fn app_icon<'a>(&'a self, app: &'a App, palette: &Palette) -> Element<'a, Message> {
+        if let Some(handle) = self.icons.get(&app.icon) {
+            return iced_widget::image(handle.clone()).width(32).height(32).into();
+        }
+        // A letter on a colour of its own tells applications without an icon apart.
+        let letter = app.name.chars().find(|c| c.is_alphanumeric()).unwrap_or('?').to_uppercase().to_string();
+        let ground = widgets::mix(tile_color(&app.id), palette.card, 0.25);
+        widgets::raised(
+            container(widgets::label(letter, TEXT_LARGE - 1.0, Color::WHITE).font(fonts::UI_STRONG)).center(32),
+            ground,
+            SMALL + TIGHT / 2.0,
+        )
+        .into()
+    }
+}
+
+/// A colour by an application's id: always the same, dark enough for white text.
+fn tile_color(id: &str) -> Color {
+    const COLORS: [(u8, u8, u8); 7] = [
+        (38, 103, 140), (30, 122, 110), (126, 74, 140), (160, 78, 60), (88, 104, 40), (70, 84, 160), (150, 60, 96),
+    ];
+    let sum = id.bytes().fold(0u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
+    let (r, g, b) = COLORS[sum as usize % COLORS.len()];
+    Color::from_rgb8(r, g, b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn app(name: &str, generic: &str) -> App {
+        App {
+            id: name.to_lowercase(),
+            name: name.into(),
+            generic_name: generic.into(),
+            comment: String::new(),
+            icon: String::new(),
+            exec: vec!["/bin/true".into()],
+            working_directory: None,
+            terminal: false,
+            keywords: Vec::new(),
+            categories: Vec::new(),
+        }
+    }
+
+    fn launcher() -> Launcher {
+        let mut launcher = Launcher::default();
+        launcher.set_apps(vec![app("Calculator", ""), app("Files", "File manager"), app("Foot", "Terminal")]);
+        launcher
+    }
+
+    #[test]
+    fn typing_and_enter_starts_the_best_match() {
+        let mut launcher = launcher();
+        launcher.update(Message::Typed("term".into()));
+        let Outcome::Launch(app) = launcher.update(Message::Activate) else { panic!("nothing starts") };
+        assert_eq!(app.name, "Foot");
+    }
+
+    #[test]
+    fn words_that_name_nothing_are_a_question() {
+        let mut launcher = launcher();
+        launcher.update(Message::Typed(" what uses my memory? ".into()));
+        let Outcome::Ask(question) = launcher.update(Message::Activate) else { panic!("nothing is asked") };
+        assert_eq!(question, "what uses my memory?");
+    }
+
+    #[test]
+    fn the_question_is_the_last_row_and_the_list_goes_round() {
+        let mut launcher = launcher();
+        launcher.update(Message::Typed("f".into()));
+        launcher.update(Message::Move(-1));
+        assert!(matches!(launcher.update(Message::Activate), Outcome::Ask(q) if q == "f"));
+        launcher.update(Message::Move(1));
+        assert!(matches!(launcher.update(Message::Activate), Outcome::Launch(_)));
+    }
+
+    #[test]
+    fn an_empty_launcher_does_nothing() {
+        let mut launcher = Launcher::default();
+        launcher.update(Message::Move(1));
+        assert!(matches!(launcher.update(Message::Activate), Outcome::None));
+    }
+}

@@ -1,0 +1,226 @@
+//! The bar at the top: launcher and workspaces, the time, agents at work, chat, power.
+
+use std::time::Duration;
+
+use argos_bus::agents::Agent;
+use iced_core::{Alignment, Background, Color, Length, Padding};
+use iced_widget::{button, container, row, space};
+use jiff::Zoned;
+
+use crate::fonts;
+use crate::host::Element;
+use crate::icons::Icon;
+use crate::theme::{GAP, Palette, SMALL, TEXT, TEXT_SMALL, TIGHT};
+use crate::widgets::{self, Kind};
+
+/// Height in logical pixels.
+pub const HEIGHT: u32 = 36;
+/// As many agents are named; further ones are counted.
+const NAMED: usize = 3;
+
+/// What the panel shows.
+#[derive(Debug)]
+pub struct Panel {
+    date: String,
+    time: String,
+    /// The workspace on screen, from 1.
+    pub workspace: u32,
+    /// How many workspaces there are.
+    pub workspaces: u32,
+    /// Every agent the orchestrator knows.
+    pub agents: Vec<Agent>,
+    /// Whether an agent said something that was not seen yet.
+    pub unread: bool,
+}
+
+/// What a person does to it.
+#[derive(Debug, Clone)]
+pub enum Message {
+    /// Open or close the launcher.
+    Launcher,
+    /// Show a workspace.
+    Workspace(u32),
+    /// Open or close the chat.
+    Chat,
+    /// Open the chat with this agent.
+    Agent(String),
+    /// Open or close the power menu.
+    Power,
+}
+
+impl Default for Panel {
+    fn default() -> Self {
+        let mut panel = Self {
+            date: String::new(),
+            time: String::new(),
+            workspace: 1,
+            workspaces: 4,
+            agents: Vec::new(),
+            unread: false,
+        };
+        panel.set_time(&Zoned::now());
+        panel
+    }
+}
+
+impl Panel {
+    /// Shows `now` and returns how long that stays true.
+    pub fn set_time(&mut self, now: &Zoned) -> Duration {
+        self.date = now.strftime("%a %-d %b").to_string();
+        self.time = now.strftime("%H:%M").to_string();
+        let left = 60_000 - (i64::from(now.second()) * 1000 + i64::from(now.millisecond()));
+        Duration::from_millis(left.clamp(1, 60_000) as u64)
+    }
+
+    /// The panel's widgets.
+    pub fn view(&self, palette: &Palette) -> Element<'_, Message> {
+        let launcher = bar_button(
+            row![
+                widgets::icon(Icon::Argos, 18.0, palette.accent),
+                widgets::label("ArgOS", TEXT, palette.text).font(fonts::UI_STRONG),
+            ]
+            .spacing(SMALL)
+            .align_y(Alignment::Center),
+            palette,
+        )
+        .on_press(Message::Launcher);
+        let workspaces = row((1..=self.workspaces.clamp(1, 9)).map(|n| self.workspace_button(n, palette)))
+            .spacing(TIGHT / 2.0);
+        let clock = row![
+            widgets::label(&self.date, TEXT, palette.text_dim),
+            widgets::label(&self.time, TEXT, palette.text).font(fonts::UI_STRONG),
+        ]
+        .spacing(SMALL + 2.0)
+        .align_y(Alignment::Center);
+
+        let left = row![launcher, workspaces].spacing(GAP).align_y(Alignment::Center);
+        let right = row![
+            self.agents(palette),
+            self.chat_button(palette),
+            bar_button(widgets::icon(Icon::Power, 17.0, palette.text), palette).on_press(Message::Power),
+        ]
+        .spacing(TIGHT)
+        .align_y(Alignment::Center);
+
+        let ground = palette.panel;
+        let bar = row![
+            container(left).width(Length::Fill),
+            clock,
+            container(right).width(Length::Fill).align_right(Length::Fill),
+        ]
+        .align_y(Alignment::Center)
+        .height(Length::Fill);
+        container(bar)
+            .padding(Padding::from([0.0, SMALL]))
+            .width(Length::Fill)
+            .height(Length::Fill)
+            .style(move |_| container::Style {
+                background: Some(Background::Color(ground)),
+                ..container::Style::default()
+            })
+            .into()
+    }
+
+    fn workspace_button(&self, number: u32, palette: &Palette) -> Element<'_, Message> {
+        let active = number == self.workspace;
+        let palette = *palette;
+        let ink = if active { palette.accent_text } else { palette.text_dim };
+        let font = if active { fonts::UI_STRONG } else { fonts::UI_MEDIUM };
+        let digit = widgets::label(number.to_string(), TEXT_SMALL + 0.5, ink).font(font);
+        button(container(digit).center(Length::Fill))
+            .width(26)
+            .height(24)
+            .padding(0)
+            .style(move |_, status| {
+                let kind = if active { Kind::Primary } else { Kind::Plain };
+                let mut style = widgets::button_style(kind, status, &palette, 7.0);
+                style.text_color = ink;
+                style
+            })
+            .on_press(Message::Workspace(number))
+            .into()
+    }
+
+    /// The agents that do something or need somebody; the resting ones only where none does.
+    fn agents(&self, palette: &Palette) -> Element<'_, Message> {
+        let at_work = |agent: &&Agent| !matches!(agent.state.as_str(), "idle" | "stopped");
+        let mut shown: Vec<&Agent> = self.agents.iter().filter(at_work).collect();
+        if shown.is_empty() {
+            shown = self.agents.iter().filter(|agent| agent.state == "idle").collect();
+        }
+        let further = shown.len().saturating_sub(NAMED);
+        let mut agents = row![].spacing(TIGHT / 2.0).align_y(Alignment::Center);
+        for agent in shown.into_iter().take(NAMED) {
+            let ink = if agent.state == "idle" { palette.text_dim } else { palette.text };
+            let mut words = row![
+                widgets::dot(8.0, state_color(&agent.state, palette)),
+                widgets::label(&agent.title, TEXT - 1.0, ink),
+            ]
+            .spacing(SMALL)
+            .align_y(Alignment::Center);
+            if agent.state != "idle" {
+                words = words.push(widgets::label(state_word(&agent.state), TEXT_SMALL, palette.text_dim));
+            }
+            agents = agents.push(bar_button(words, palette).on_press(Message::Agent(agent.name.clone())));
+        }
+        if further > 0 {
+            agents = agents.push(widgets::label(format!("+{further}"), TEXT_SMALL, palette.text_dim));
+        }
+        agents.into()
+    }
+
+    fn chat_button(&self, palette: &Palette) -> Element<'_, Message> {
+        let mut content = row![widgets::icon(Icon::Chat, 18.0, palette.text)].align_y(Alignment::Center);
+        if self.unread {
+            content = content.push(space().width(5)).push(widgets::dot(7.0, palette.accent));
+        }
+        bar_button(content, palette).on_press(Message::Chat).into()
+    }
+}
+
+fn bar_button<'a>(
+    content: impl Into<Element<'a, Message>>,
+    palette: &Palette,
+) -> iced_widget::Button<'a, Message, iced_core::Theme, crate::host::Renderer> {
+    widgets::press(container(content).center_y(Length::Fill), Kind::Plain, palette)
+        .height(28)
+        .padding(Padding::from([0.0, 9.0]))
+}
+
+/// The colour of an agent's state.
+pub fn state_color(state: &str, palette: &Palette) -> Color {
+    match state {
+        "thinking" | "acting" | "starting" => palette.accent,
+        "waiting" => palette.warn,
+        "failed" => palette.bad,
+        "idle" => palette.good,
+        _ => palette.text_dim,
+    }
+}
+
+/// An agent's state for people.
+pub fn state_word(state: &str) -> &'static str {
+    match state {
+        "starting" => "starts",
+        "thinking" => "thinks",
+        "acting" => "works",
+        "waiting" => "waits for you",
+        "failed" => "failed",
+        "stopped" => "stopped",
+        _ => "ready",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_is_right_until_the_next_minute() {
+        let mut panel = Panel::default();
+        let now: Zoned = "2026-11-22T14:05:42.25[UTC]".parse().unwrap();
+        let left = panel.set_time(&now);
+        assert_eq!((panel.date.as_str(), panel.time.as_str()), ("Sun 22 Nov", "14:05"));
+        assert_eq!(left, Duration::from_millis(17_750));
+    }
+}

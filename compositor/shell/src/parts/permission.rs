@@ -1,0 +1,541 @@
+//! The permission prompt: what an agent wants, exactly, and the person's answer.
+//!
+//! States of the question in front: *new* (not on screen yet) → *shown* (on screen; keys and
+//! clicks are ignored for [`GUARD`], so that nobody answers what appeared under their hands) →
+//! *armed* (takes an answer) → answered, expired, or closed by the broker; then the next question
+//! in the queue is new. The guard begins when the compositor has shown the frame, not when it was
+//! drawn. No answer is a no; so is Escape.
+//!
+//! Everything that comes from the agent's side is shown with hidden characters made visible
+//! ([`crate::visible`]), the resource in a fixed-width font and in full.
+
+use std::time::{Duration, Instant};
+
+use argos_bus::permissions::Request;
+use iced_core::keyboard::{self, Key, key::Named};
+use iced_core::text::Wrapping;
+use iced_core::{Alignment, Background, Border, Event, Length, Padding};
+use iced_widget::{Row, button, column, container, rich_text, row, scrollable, space, span};
+
+use crate::fonts;
+use crate::host::Element;
+use crate::icons::Icon;
+use crate::theme::{GAP, HUGE, Palette, ROUND, SMALL, TEXT, TEXT_LARGE, TEXT_SMALL, TIGHT, WIDE};
+use crate::visible::{in_order, visible};
+use crate::widgets::{self, Kind};
+
+/// How long a question must be on screen before it takes an answer.
+pub const GUARD: Duration = Duration::from_millis(500);
+/// The longest name, tool or sentence that is shown, in characters. A resource is never cut.
+const LONGEST: usize = 300;
+
+/// An answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// No, this time.
+    Deny,
+    /// No, also in future.
+    Never,
+    /// Yes, this time.
+    Once,
+    /// Yes, until the session ends.
+    Session,
+    /// Yes, also in future.
+    Always,
+}
+
+impl Decision {
+    /// The word the broker knows.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Deny => "deny",
+            Self::Never => "never",
+            Self::Once => "once",
+            Self::Session => "session",
+            Self::Always => "always",
+        }
+    }
+
+    /// Label, split around the letter that answers with Alt.
+    fn label(self) -> [&'static str; 3] {
+        match self {
+            Self::Deny => ["", "D", "eny"],
+            Self::Never => ["", "N", "ever"],
+            Self::Once => ["Allow ", "o", "nce"],
+            Self::Session => ["Allow for this ", "s", "ession"],
+            Self::Always => ["", "A", "lways allow"],
+        }
+    }
+
+    fn by_letter(letter: &str) -> Option<Self> {
+        Some(match letter {
+            "d" => Self::Deny,
+            "n" => Self::Never,
+            "o" => Self::Once,
+            "s" => Self::Session,
+            "a" => Self::Always,
+            _ => return None,
+        })
+    }
+}
+
+/// The prompt's state.
+#[derive(Debug, Default)]
+pub struct Permission {
+    /// Questions, the one in front first.
+    queue: Vec<Request>,
+    /// When the one in front came on screen.
+    shown: Option<Instant>,
+    /// Whether any frame is on screen, so that a following question is seen at once.
+    visible: bool,
+    /// The button the keyboard is on.
+    selected: usize,
+    /// Seconds until the one in front expires, as last counted.
+    left: u64,
+    /// Why the last answer did not get through, or empty.
+    problem: String,
+}
+
+/// What a person does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Message {
+    /// Go to the next or previous button.
+    Move(isize),
+    /// Press the button the keyboard is on.
+    Activate,
+    /// Answer.
+    Decide(Decision),
+}
+
+impl Permission {
+    /// Whether there is a question.
+    pub fn is_asking(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    /// A question to be answered. `now_ms` is the wall clock.
+    pub fn ask(&mut self, request: Request, now: Instant, now_ms: u64) {
+        if self.queue.iter().any(|known| known.id == request.id) || request.expires_ms <= now_ms {
+            return;
+        }
+        self.queue.push(request);
+        if self.queue.len() == 1 {
+            self.begin(now, now_ms);
+        }
+    }
+
+    /// A question was closed elsewhere.
+    pub fn resolved(&mut self, id: u64, now: Instant, now_ms: u64) {
+        let front = self.queue.first().map(|request| request.id);
+        self.queue.retain(|request| request.id != id);
+        if front == Some(id) {
+            self.begin(now, now_ms);
+        }
+    }
+
+    /// The broker went away, and its questions with it.
+    pub fn clear(&mut self) {
+        self.queue.clear();
+        self.visible = false;
+        self.shown = None;
+    }
+
+    /// An answer did not get through.
+    pub fn failed(&mut self, why: String) {
+        self.problem = why;
+    }
+
+    fn begin(&mut self, now: Instant, now_ms: u64) {
+        self.selected = 0;
+        self.problem.clear();
+        if self.queue.is_empty() {
+            self.visible = false;
+        }
+        self.shown = self.visible.then_some(now);
+        self.count_down(now_ms);
+    }
+
+    /// The compositor has shown the prompt.
+    pub fn on_screen(&mut self, now: Instant) {
+        if !self.visible && self.is_asking() {
+            self.visible = true;
+            self.shown = Some(now);
+        }
+    }
+
+    /// Whether an answer counts now.
+    pub fn is_armed(&self, now: Instant) -> bool {
+        self.shown.is_some_and(|shown| now.duration_since(shown) >= GUARD)
+    }
+
+    /// Counts down, and drops what expired (the broker says no by itself).
+    pub fn count_down(&mut self, now_ms: u64) {
+        if let Some(request) = self.queue.first() {
+            self.left = request.expires_ms.saturating_sub(now_ms).div_ceil(1000);
+        }
+    }
+
+    /// Drops the questions that expired.
+    pub fn expire(&mut self, now: Instant, now_ms: u64) {
+        let front = self.queue.first().map(|request| request.id);
+        self.queue.retain(|request| request.expires_ms > now_ms);
+        if front.is_some() && self.queue.first().map(|request| request.id) != front {
+            self.begin(now, now_ms);
+        }
+        self.count_down(now_ms);
+    }
+
+    /// When what is shown changes by itself next: armed, or a second less.
+    pub fn deadline(&self, now: Instant, now_ms: u64) -> Option<Instant> {
+        let request = self.queue.first()?;
+        let arms = self.shown.map(|shown| shown + GUARD).filter(|at| *at > now);
+        let second = request.expires_ms.saturating_sub(now_ms) % 1000;
+        let ticks = now + Duration::from_millis(second.max(1));
+        Some(arms.map_or(ticks, |at| at.min(ticks)))
+    }
+
+    fn choices(&self) -> Vec<Decision> {
+        let mut choices = vec![Decision::Deny, Decision::Never, Decision::Once];
+        if self.queue.first().is_some_and(|request| request.grantable) {
+            choices.extend([Decision::Session, Decision::Always]);
+        }
+        choices
+    }
+
+    /// Something was done. Returns the answer that is to be sent, if it is one and counts.
+    pub fn update(&mut self, message: Message, now: Instant) -> Option<(u64, Decision)> {
+        let choices = self.choices();
+        let decision = match message {
+            Message::Move(by) => {
+                let count = choices.len() as isize;
+                self.selected = (self.selected as isize + by).rem_euclid(count) as usize;
+                return None;
+            }
+            Message::Activate => *choices.get(self.selected)?,
+            Message::Decide(decision) => decision,
+        };
+        if !self.is_armed(now) || !choices.contains(&decision) {
+            return None;
+        }
+        Some((self.queue.first()?.id, decision))
+    }
+
+    /// The keys: Tab and arrows go over the buttons, Enter presses one, Escape denies, Alt with the
+    /// underlined letter answers. Repeated keys do nothing: they were held before.
+    pub fn intercept(event: &Event) -> Option<Message> {
+        let Event::Keyboard(keyboard::Event::KeyPressed { key, physical_key, modifiers, repeat: false, .. }) =
+            event
+        else {
+            return None;
+        };
+        match key {
+            Key::Named(Named::Escape) => Some(Message::Decide(Decision::Deny)),
+            Key::Named(Named::Enter | Named::Space) => Some(Message::Activate),
+            Key::Named(Named::ArrowRight | Named::ArrowDown) => Some(Message::Move(1)),
+            Key::Named(Named::ArrowLeft | Named::ArrowUp) => Some(Message::Move(-1)),
+            Key::Named(Named::Tab) => Some(Message::Move(if modifiers.shift() { -1 } else { 1 })),
+            Key::Character(_) if modifiers.alt() && !modifiers.control() && !modifiers.logo() => {
+                let letter = key.to_latin(*physical_key)?.to_ascii_lowercase();
+                Decision::by_letter(letter.encode_utf8(&mut [0; 4])).map(Message::Decide)
+            }
+            _ => None,
+        }
+    }
+
+    /// The prompt's widgets: a dimmed screen with the question in the middle.
+    pub fn view(&self, now: Instant, palette: &Palette) -> Element<'_, Message> {
+        let Some(request) = self.queue.first() else { return space().into() };
+        let armed = self.is_armed(now);
+        let content = column![
+            self.head(request, palette),
+            widgets::label(short(&request.summary), TEXT + 1.0, palette.text)
+                .wrapping(Wrapping::WordOrGlyph)
+                .width(Length::Fill),
+            resource(request, palette),
+            self.buttons(armed, palette),
+            self.foot(request, palette),
+        ]
+        .spacing(WIDE + 2.0)
+        .padding(HUGE);
+        let card = container(widgets::card(content, palette)).max_width(560.0 + 2.0 * widgets::SHADOW);
+        let backdrop = palette.backdrop;
+        container(card)
+            .center(Length::Fill)
+            .style(move |_| container::Style {
+                background: Some(Background::Color(backdrop)),
+                ..container::Style::default()
+            })
+            .into()
+    }
+
+    fn head(&self, request: &Request, palette: &Palette) -> Element<'_, Message> {
+        let mark = widgets::raised(
+            container(widgets::icon(Icon::Shield, 26.0, palette.warn)).center(48),
+            palette.raised,
+            14.0,
+        );
+        let words = column![
+            widgets::label(format!("{} asks for permission", short(&request.title)), TEXT_LARGE + 1.0, palette.text)
+                .font(fonts::UI_STRONG)
+                .wrapping(Wrapping::WordOrGlyph),
+            row![
+                widgets::label("agent", TEXT_SMALL, palette.text_dim),
+                widgets::label(short(&request.agent), TEXT_SMALL, palette.text_dim).font(fonts::MONO),
+                widgets::label("·  tool", TEXT_SMALL, palette.text_dim),
+                widgets::label(short(&request.tool), TEXT_SMALL, palette.text_dim).font(fonts::MONO),
+            ]
+            .spacing(TIGHT + 2.0)
+            .align_y(Alignment::Center)
+            .wrap(),
+        ]
+        .spacing(TIGHT)
+        .width(Length::Fill);
+        row![mark, words].spacing(WIDE).align_y(Alignment::Center).into()
+    }
+
+    fn buttons(&self, armed: bool, palette: &Palette) -> Element<'_, Message> {
+        let choices = self.choices();
+        let one = |decision: Decision| {
+            let at = choices.iter().position(|d| *d == decision);
+            self.button(decision, at == Some(self.selected), armed, palette)
+        };
+        let first: Row<'_, Message, _, _> = row![
+            one(Decision::Deny),
+            one(Decision::Never),
+            space().width(Length::Fill),
+            one(Decision::Once),
+        ]
+        .spacing(SMALL);
+        let mut rows = column![first].spacing(SMALL);
+        if choices.contains(&Decision::Always) {
+            rows = rows.push(
+                row![space().width(Length::Fill), one(Decision::Session), one(Decision::Always)].spacing(SMALL),
+            );
+        }
+        rows.into()
+    }
+
+    fn button(&self, decision: Decision, chosen: bool, armed: bool, palette: &Palette) -> Element<'_, Message> {
+        let kind = match decision {
+            Decision::Deny | Decision::Never => Kind::Danger,
+            Decision::Once => Kind::Primary,
+            Decision::Session | Decision::Always => Kind::Raised,
+        };
+        let [before, letter, after] = decision.label();
+        let spans: [iced_core::text::Span<'_, (), iced_core::Font>; 3] =
+            [span(before), span(letter).underline(true), span(after)];
+        let label = rich_text(spans).size(TEXT).font(fonts::UI_MEDIUM);
+        let palette = *palette;
+        let ring = if chosen { palette.text } else { iced_core::Color::TRANSPARENT };
+        let pressed = button(label)
+            .padding(Padding::from([9.0, WIDE]))
+            .style(move |_, status| {
+                let status = if armed { status } else { button::Status::Disabled };
+                widgets::button_style(kind, status, &palette, ROUND)
+            })
+            .on_press_maybe(armed.then_some(Message::Decide(decision)));
+        // The ring stands around the button, so that choosing moves nothing.
+        container(pressed)
+            .padding(3)
+            .style(move |_| container::Style {
+                border: Border { color: ring, width: 2.0, radius: (ROUND + 3.0).into() },
+                ..container::Style::default()
+            })
+            .into()
+    }
+
+    fn foot(&self, request: &Request, palette: &Palette) -> Element<'_, Message> {
+        let mut words = column![].spacing(TIGHT);
+        if !self.problem.is_empty() {
+            words = words.push(widgets::label(&self.problem, TEXT_SMALL, palette.bad));
+        }
+        let note = if request.grantable { "" } else { "This is asked every time.  " };
+        let left = row![
+            widgets::label(format!("{note}No answer counts as no: {} left", duration(self.left)), TEXT_SMALL, palette.text_dim),
+            space().width(Length::Fill),
+            widgets::label(
+                match self.queue.len() {
+                    0 | 1 => String::new(),
+                    2 => "1 more question waits".to_owned(),
+                    more => format!("{} more questions wait", more - 1),
+                },
+                TEXT_SMALL,
+                palette.text_dim,
+            ),
+        ];
+        let keys = row![
+            widgets::hint("Alt + letter", "answer", palette),
+            widgets::hint("Tab", "next", palette),
+            widgets::hint("Esc", "deny", palette),
+        ]
+        .spacing(WIDE);
+        words
+            .push(widgets::divider(palette))
+            .push(space().height(TIGHT))
+            .push(left)
+            .push(space().height(TIGHT))
+            .push(keys)
+            .into()
+    }
+}
+
+fn resource<'a>(request: &Request, palette: &Palette) -> Element<'a, Message> {
+    let what = match request.action.as_str() {
+        "read" => "May read",
+        "write" => "May change",
+        "launch" => "May start",
+        "control" => "May control",
+        "network" => "May reach",
+        "message" => "May write to",
+        _ => "May use",
+    };
+    let exact = widgets::label(in_order(&visible(&request.resource)), TEXT, palette.text)
+        .font(fonts::MONO)
+        .wrapping(Wrapping::Glyph)
+        .width(Length::Fill);
+    let line = palette.line;
+    let ground = palette.raised;
+    let frame = container(
+        scrollable(container(exact).padding(Padding::from([GAP - 1.0, GAP])))
+            .style(widgets::scroll_style(palette))
+            .width(Length::Fill),
+    )
+    .max_height(180)
+    .width(Length::Fill)
+    .style(move |_| container::Style {
+        background: Some(Background::Color(ground)),
+        border: Border { color: line, width: 1.0, radius: ROUND.into() },
+        ..container::Style::default()
+    });
+    column![widgets::label(what, TEXT_SMALL, palette.text_dim).font(fonts::UI_MEDIUM), frame]
+        .spacing(TIGHT + 2.0)
+        .into()
+}
+
+fn short(text: &str) -> String {
+    let text = visible(text);
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+fn duration(seconds: u64) -> String {
+    if seconds >= 60 { format!("{} min {:02} s", seconds / 60, seconds % 60) } else { format!("{seconds} s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(id: u64, grantable: bool, expires_ms: u64) -> Request {
+        Request {
+            id,
+            agent: "steward".into(),
+            title: "Steward".into(),
+            tool: "files.list".into(),
+            action: "read".into(),
+            resource: "/home/argos".into(),
+            summary: "List the folder.".into(),
+            grantable,
+            asked_ms: 0,
+            expires_ms,
+        }
+    }
+
+    fn asking(grantable: bool) -> (Permission, Instant) {
+        let now = Instant::now();
+        let mut prompt = Permission::default();
+        prompt.ask(request(1, grantable, 60_000), now, 0);
+        (prompt, now)
+    }
+
+    #[test]
+    fn nothing_counts_before_it_was_on_screen_for_half_a_second() {
+        let (mut prompt, now) = asking(true);
+        let once = Message::Decide(Decision::Once);
+        assert_eq!(prompt.update(once, now + Duration::from_secs(9)), None, "not on screen yet");
+        prompt.on_screen(now + Duration::from_secs(9));
+        assert_eq!(prompt.update(once, now + Duration::from_millis(9_499)), None);
+        assert_eq!(prompt.update(once, now + Duration::from_millis(9_500)), Some((1, Decision::Once)));
+    }
+
+    #[test]
+    fn the_next_question_has_a_guard_of_its_own() {
+        let (mut prompt, now) = asking(true);
+        prompt.ask(request(2, true, 60_000), now, 0);
+        prompt.on_screen(now);
+        let later = now + Duration::from_secs(5);
+        prompt.update(Message::Move(2), later);
+        prompt.resolved(1, later, 5_000);
+        assert!(prompt.is_asking() && !prompt.is_armed(later));
+        assert_eq!(prompt.update(Message::Activate, later + GUARD), Some((2, Decision::Deny)), "the choice begins at Deny");
+    }
+
+    #[test]
+    fn what_cannot_be_granted_is_not_offered() {
+        let (mut prompt, now) = asking(false);
+        prompt.on_screen(now);
+        let later = now + GUARD;
+        for decision in [Decision::Session, Decision::Always] {
+            assert_eq!(prompt.update(Message::Decide(decision), later), None);
+        }
+        prompt.update(Message::Move(-1), later);
+        assert_eq!(prompt.update(Message::Activate, later), Some((1, Decision::Once)));
+    }
+
+    #[test]
+    fn questions_expire_and_are_asked_once() {
+        let (mut prompt, now) = asking(true);
+        prompt.ask(request(1, true, 60_000), now, 0);
+        assert_eq!(prompt.queue.len(), 1);
+        prompt.ask(request(3, true, 90_000), now, 0);
+        prompt.expire(now, 60_000);
+        assert_eq!((prompt.queue.len(), prompt.left), (1, 30));
+        prompt.expire(now, 90_000);
+        assert!(!prompt.is_asking());
+        prompt.ask(request(4, true, 100), now, 200);
+        assert!(!prompt.is_asking(), "expired before it came");
+    }
+
+    #[test]
+    fn the_deadline_is_the_guard_then_each_second() {
+        let (mut prompt, now) = asking(true);
+        prompt.on_screen(now);
+        assert_eq!(prompt.deadline(now, 200), Some(now + GUARD));
+        let later = now + GUARD;
+        assert_eq!(prompt.deadline(later, 59_700), Some(later + Duration::from_millis(300)));
+    }
+
+    fn press(key: Key, modifiers: keyboard::Modifiers, repeat: bool) -> Event {
+        Event::Keyboard(keyboard::Event::KeyPressed {
+            modified_key: key.clone(),
+            key,
+            physical_key: keyboard::key::Physical::Unidentified(keyboard::key::NativeCode::Unidentified),
+            location: keyboard::Location::Standard,
+            modifiers,
+            text: None,
+            repeat,
+        })
+    }
+
+    #[test]
+    fn every_accelerator_is_the_underlined_letter() {
+        let all = [Decision::Deny, Decision::Never, Decision::Once, Decision::Session, Decision::Always];
+        for decision in all {
+            let letter = decision.label()[1].to_lowercase();
+            let event = press(Key::Character(letter.as_str().into()), keyboard::Modifiers::ALT, false);
+            assert_eq!(Permission::intercept(&event), Some(Message::Decide(decision)));
+            let bare = press(Key::Character(letter.as_str().into()), keyboard::Modifiers::empty(), false);
+            assert_eq!(Permission::intercept(&bare), None, "a letter alone answers nothing");
+        }
+    }
+
+    #[test]
+    fn held_keys_answer_nothing() {
+        let none = keyboard::Modifiers::empty();
+        assert_eq!(Permission::intercept(&press(Key::Named(Named::Enter), none, true)), None);
+        let escape = press(Key::Named(Named::Escape), none, false);
+        assert_eq!(Permission::intercept(&escape), Some(Message::Decide(Decision::Deny)));
+    }
+}

@@ -1,0 +1,156 @@
+//! The permission prompt's process: `argos-shell prompt`.
+//!
+//! It shares no process with chat, notifications or anything else that shows what others wrote, and
+//! reaches the compositor over a socket of its own where there is one ([`connect`]), by which the
+//! compositor knows it.
+
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use iced_core::{Color, Event, Size};
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::bus::{Command, Notice};
+use crate::host::{
+    self, Anchor, Connection, Content, Element, Height, KeyboardInteractivity, Layer, Outputs,
+    Program, Spec, Tasks,
+};
+use crate::parts::permission::{self, Permission};
+use crate::settings::Settings;
+use crate::theme::{self, Theme};
+
+/// Names the compositor's socket for prompts.
+const SOCKET: &str = "ARGOS_PROMPT_SOCKET";
+
+/// Connects to the compositor's socket for prompts: [`SOCKET`], else
+/// `$XDG_RUNTIME_DIR/argos/prompt-wayland`, else as any other client.
+pub fn connect() -> Result<Connection, host::Error> {
+    let failed = |path: &std::path::Path, error: String| {
+        host::Error::Connect(format!("{}: {error}", path.display()))
+    };
+    let named = std::env::var_os(SOCKET).map(PathBuf::from);
+    let usual = std::env::var_os("XDG_RUNTIME_DIR")
+        .map(|folder| PathBuf::from(folder).join("argos/prompt-wayland"))
+        .filter(|path| path.exists());
+    match named.or(usual) {
+        Some(path) => {
+            let stream = UnixStream::connect(&path).map_err(|e| failed(&path, e.to_string()))?;
+            Connection::from_socket(stream).map_err(|e| failed(&path, e.to_string()))
+        }
+        None => Connection::connect_to_env().map_err(|e| host::Error::Connect(e.to_string())),
+    }
+}
+
+/// The prompt as a program.
+#[derive(Debug)]
+pub struct Prompt {
+    permission: Permission,
+    theme: Theme,
+    commands: UnboundedSender<Command>,
+}
+
+/// What can happen.
+#[derive(Debug)]
+pub enum Message {
+    /// In the prompt.
+    Permission(permission::Message),
+    /// From the broker.
+    Bus(Notice),
+}
+
+/// The one surface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Overlay;
+
+impl Prompt {
+    /// A prompt that gives the person's answers to `commands`.
+    pub fn new(commands: UnboundedSender<Command>) -> Self {
+        let theme = theme::load_or_default(&Settings::load().theme);
+        Self { permission: Permission::default(), theme, commands }
+    }
+
+    fn heard(&mut self, notice: Notice) {
+        let (now, now_ms) = (Instant::now(), wall_clock_ms());
+        match notice {
+            Notice::Requested(requests) => {
+                if !self.permission.is_asking() {
+                    // The person may have changed the theme since the last question.
+                    self.theme = theme::load_or_default(&Settings::load().theme);
+                }
+                for request in requests {
+                    self.permission.ask(request, now, now_ms);
+                }
+            }
+            Notice::Resolved(id) => self.permission.resolved(id, now, now_ms),
+            Notice::NotAnswered(why) => self.permission.failed(why),
+            Notice::BrokerLost => self.permission.clear(),
+            _ => {}
+        }
+    }
+}
+
+impl Program for Prompt {
+    type Message = Message;
+    type Part = Overlay;
+
+    fn surfaces(&self) -> Vec<Spec<Overlay>> {
+        if !self.permission.is_asking() {
+            return Vec::new();
+        }
+        vec![Spec {
+            part: Overlay,
+            on: Outputs::Active,
+            layer: Layer::Overlay,
+            anchor: Anchor::all(),
+            width: 0,
+            height: Height::Fixed(0),
+            margin: [0; 4],
+            shadow: 0,
+            exclusive_zone: -1,
+            keyboard: KeyboardInteractivity::Exclusive,
+            namespace: "argos-prompt",
+            content: Content::Widgets,
+        }]
+    }
+
+    fn view(&self, _: Overlay, _: Size) -> Element<'_, Message> {
+        self.permission.view(Instant::now(), &self.theme.colors).map(Message::Permission)
+    }
+
+    fn update(&mut self, message: Message, _: &mut Tasks<Overlay>) {
+        match message {
+            Message::Permission(message) => {
+                if let Some((id, decision)) = self.permission.update(message, Instant::now()) {
+                    // The thread ends only after this process's main loop.
+                    let _ = self.commands.send(Command::Answer(id, decision));
+                }
+            }
+            Message::Bus(notice) => self.heard(notice),
+        }
+    }
+
+    fn intercept(&self, _: Overlay, event: &Event) -> Option<Message> {
+        Permission::intercept(event).map(Message::Permission)
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.permission.deadline(Instant::now(), wall_clock_ms())
+    }
+
+    fn tick(&mut self, now: Instant, _: &mut Tasks<Overlay>) {
+        self.permission.expire(now, wall_clock_ms());
+    }
+
+    fn shown(&mut self, _: Overlay) {
+        self.permission.on_screen(Instant::now());
+    }
+
+    fn text_color(&self) -> Color {
+        self.theme.colors.text
+    }
+}
+
+fn wall_clock_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}

@@ -1,0 +1,517 @@
+//! The shell: which parts are on screen, and what connects them with each other and the services.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use argos_apps::App;
+use calloop::channel::Sender;
+use iced_core::{Color, Event, Size, mouse};
+use iced_widget::image::Handle;
+use iced_widget::space;
+use jiff::Zoned;
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::bus::{Command, Notice};
+use crate::host::{
+    Anchor, Content, Element, Height, KeyboardInteractivity, Layer, Outputs, Picture, Program, Spec,
+    Tasks,
+};
+use crate::icons;
+use crate::parts::notifications::{Notification, Notifications, Reason, Urgency};
+use crate::parts::{chat, launcher, notifications, panel, power, wallpaper};
+use crate::settings::Settings;
+use crate::theme::{self, Appearance, Palette, Theme};
+use crate::widgets::SHADOW;
+
+/// Applications' icons are decoded at twice their size in the list, for sharp screens.
+const ICON_PIXELS: u32 = 64;
+/// Numbers of the shell's own notifications, apart from those it gives to applications.
+const OWN_NOTIFICATIONS: u32 = u32::MAX / 2 + 1;
+
+/// The surfaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Behind everything.
+    Wallpaper,
+    /// At the top.
+    Panel,
+    /// In the middle.
+    Launcher,
+    /// At the right.
+    Chat,
+    /// Below the panel's right end.
+    Power,
+    /// At the top right.
+    Notifications,
+    /// Nothing to see; clicks on it close what is open in front of it.
+    Outside,
+}
+
+/// What can happen.
+#[derive(Debug)]
+pub enum Message {
+    /// On the panel.
+    Panel(panel::Message),
+    /// In the launcher.
+    Launcher(launcher::Message),
+    /// In the chat.
+    Chat(chat::Message),
+    /// In the power menu.
+    Power(power::Message),
+    /// On a pop-up.
+    Notifications(notifications::Message),
+    /// The chat got the keyboard.
+    ChatFocused,
+    /// A click beside what is open.
+    Outside,
+    /// From the services.
+    Bus(Notice),
+    /// What is installed.
+    Apps(Vec<App>),
+    /// An application's icon was decoded.
+    Icon(String, Handle),
+}
+
+/// What lies in the middle of the screen, at most one at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Open {
+    Nothing,
+    Launcher,
+    Power,
+}
+
+/// The shell's state.
+#[derive(Debug)]
+pub struct Shell {
+    theme_name: String,
+    theme: Theme,
+    picture: Arc<dyn Picture>,
+    panel: panel::Panel,
+    launcher: launcher::Launcher,
+    chat: chat::Chat,
+    power: power::Power,
+    notifications: Notifications,
+    open: Open,
+    chat_open: bool,
+    /// Whether the chat still has to be given the keyboard.
+    chat_wants_keyboard: bool,
+    next_minute: Instant,
+    next_own: u32,
+    commands: UnboundedSender<Command>,
+    inbox: Sender<Message>,
+}
+
+impl Shell {
+    /// A shell that obeys `settings`, gives `commands` to the services, and hears from its own
+    /// threads through `inbox`.
+    pub fn new(settings: &Settings, commands: UnboundedSender<Command>, inbox: Sender<Message>) -> Self {
+        let theme = theme::load_or_default(&settings.theme);
+        let mut shell = Self {
+            theme_name: settings.theme.clone(),
+            picture: wallpaper::picture(&theme),
+            theme,
+            panel: panel::Panel::default(),
+            launcher: launcher::Launcher::default(),
+            chat: chat::Chat::default(),
+            power: power::Power::default(),
+            notifications: Notifications::default(),
+            open: Open::Nothing,
+            chat_open: false,
+            chat_wants_keyboard: false,
+            next_minute: Instant::now(),
+            next_own: OWN_NOTIFICATIONS,
+            commands,
+            inbox,
+        };
+        shell.set_clock(Instant::now());
+        shell.find_apps();
+        shell
+    }
+
+    fn palette(&self) -> &Palette {
+        &self.theme.colors
+    }
+
+    fn set_clock(&mut self, now: Instant) {
+        self.next_minute = now + self.panel.set_time(&Zoned::now());
+    }
+
+    fn command(&self, command: Command) {
+        // The thread ends only after this process's main loop.
+        let _ = self.commands.send(command);
+    }
+
+    /// Reads what is installed, off the main thread, and then the icons one by one.
+    fn find_apps(&self) {
+        let inbox = self.inbox.clone();
+        let search = move || {
+            let apps = argos_apps::list();
+            let mut names: Vec<String> = apps.iter().map(|app| app.icon.clone()).collect();
+            let _ = inbox.send(Message::Apps(apps));
+            names.sort();
+            names.dedup();
+            for name in names {
+                if let Some(icons::Pixels { size, rgba }) = icons::load_app_icon(&name, ICON_PIXELS) {
+                    let _ = inbox.send(Message::Icon(name, Handle::from_rgba(size, size, rgba)));
+                }
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("apps".to_owned()).spawn(search) {
+            tracing::warn!("the installed applications cannot be read: {error}");
+        }
+    }
+
+    fn toggle(&mut self, part: &str, tasks: &mut Tasks<Part>) {
+        match part {
+            "launcher" if self.open == Open::Launcher => self.open = Open::Nothing,
+            "launcher" => {
+                self.open = Open::Launcher;
+                self.launcher.open();
+                // Programs may have been installed since.
+                self.find_apps();
+                tasks.focus(Part::Launcher, launcher::INPUT);
+            }
+            "power" if self.open == Open::Power => self.open = Open::Nothing,
+            "power" => {
+                self.open = Open::Power;
+                self.power = power::Power::default();
+            }
+            "chat" if self.chat_open => self.chat_open = false,
+            "chat" => self.open_chat(tasks),
+            other => tracing::warn!("asked to show `{other}`, which is no part of the shell"),
+        }
+    }
+
+    fn open_chat(&mut self, tasks: &mut Tasks<Part>) {
+        self.open = Open::Nothing;
+        self.chat_open = true;
+        self.chat_wants_keyboard = true;
+        self.panel.unread = false;
+        tasks.focus(Part::Chat, chat::INPUT);
+    }
+
+    fn set_theme(&mut self, name: &str) {
+        match theme::load(name) {
+            Ok(theme) => {
+                if theme.wallpaper != self.theme.wallpaper {
+                    self.picture = wallpaper::picture(&theme);
+                }
+                self.theme = theme;
+                self.theme_name = name.to_owned();
+                Settings { theme: name.to_owned() }.save();
+                self.command(Command::Theme(name.to_owned()));
+            }
+            Err(error) => self.tell("The theme was not changed", &error.to_string()),
+        }
+    }
+
+    /// Shows a notification of the shell itself.
+    fn tell(&mut self, summary: &str, body: &str) {
+        let id = self.next_own;
+        self.next_own = self.next_own.checked_add(1).unwrap_or(OWN_NOTIFICATIONS);
+        let notification = Notification {
+            id,
+            app: String::new(),
+            summary: summary.to_owned(),
+            body: body.to_owned(),
+            actions: Vec::new(),
+            urgency: Urgency::Normal,
+            timeout_ms: -1,
+        };
+        self.notifications.show(notification, Instant::now());
+    }
+
+    fn heard(&mut self, notice: Notice, tasks: &mut Tasks<Part>) {
+        match notice {
+            Notice::Workspaces { active, count } => {
+                self.panel.workspace = active;
+                self.panel.workspaces = count;
+            }
+            Notice::Toggle(part) => self.toggle(&part, tasks),
+            Notice::SetTheme(name) => self.set_theme(&name),
+            Notice::Agents(agents) => {
+                self.panel.agents.clone_from(&agents);
+                self.chat.set_agents(agents);
+            }
+            Notice::Agent(agent) => {
+                let mut agents = std::mem::take(&mut self.panel.agents);
+                match agents.iter_mut().find(|known| known.name == agent.name) {
+                    Some(known) => *known = agent,
+                    None => agents.push(agent),
+                }
+                self.panel.agents.clone_from(&agents);
+                self.chat.set_agents(agents);
+            }
+            Notice::AgentsLost => {
+                self.panel.agents.clear();
+                self.chat.lost();
+            }
+            Notice::History { agent, messages } => self.chat.set_history(&agent, messages),
+            Notice::Said(message) => {
+                if message.role != "person" && !self.chat_open {
+                    self.panel.unread = true;
+                }
+                self.chat.heard(message);
+            }
+            Notice::NotSent { agent, text, why } => self.chat.not_sent(&agent, &text, why),
+            Notice::Notify(notification) => self.notifications.show(notification, Instant::now()),
+            Notice::TakeBack(id) => {
+                let closed = self.notifications.close(id, Reason::Closed, Instant::now());
+                self.report(closed);
+            }
+            Notice::Problem(text) => self.tell("That did not work", &text),
+            // The prompt's, which is a process of its own.
+            Notice::Requested(_) | Notice::Resolved(_) | Notice::NotAnswered(_) | Notice::BrokerLost => {}
+        }
+    }
+
+    /// Tells applications what became of their notifications.
+    fn report(&self, outcomes: impl IntoIterator<Item = notifications::Outcome>) {
+        use notifications::Outcome;
+        for outcome in outcomes {
+            match outcome {
+                Outcome::Closed(id, reason) if id < OWN_NOTIFICATIONS => {
+                    self.command(Command::NotificationClosed(id, reason));
+                }
+                Outcome::Acted(id, key) if id < OWN_NOTIFICATIONS => {
+                    self.command(Command::NotificationActed(id, key));
+                }
+                Outcome::Closed(..) | Outcome::Acted(..) => {}
+            }
+        }
+    }
+
+    fn say(&mut self, text: String) {
+        if let chat::Outcome::Send { agent, text } = self.chat.update(chat::Message::Say(text)) {
+            self.command(Command::Send { agent, text });
+        }
+    }
+}
+
+impl Program for Shell {
+    type Message = Message;
+    type Part = Part;
+
+    fn surfaces(&self) -> Vec<Spec<Part>> {
+        let shadow = SHADOW as i32;
+        let base = Spec {
+            part: Part::Wallpaper,
+            on: Outputs::Each,
+            layer: Layer::Background,
+            anchor: Anchor::all(),
+            width: 0,
+            height: Height::Fixed(0),
+            margin: [0; 4],
+            shadow: 0,
+            exclusive_zone: -1,
+            keyboard: KeyboardInteractivity::None,
+            namespace: "argos-wallpaper",
+            content: Content::Picture(self.picture.clone()),
+        };
+        let overlay = Spec {
+            on: Outputs::Active,
+            layer: Layer::Overlay,
+            exclusive_zone: 0,
+            content: Content::Widgets,
+            ..base.clone()
+        };
+        let mut surfaces = vec![
+            Spec {
+                part: Part::Panel,
+                layer: Layer::Top,
+                anchor: Anchor::TOP | Anchor::LEFT | Anchor::RIGHT,
+                height: Height::Fixed(panel::HEIGHT),
+                exclusive_zone: panel::HEIGHT as i32,
+                namespace: "argos-panel",
+                content: Content::Widgets,
+                ..base.clone()
+            },
+            base,
+        ];
+        if self.chat_open {
+            surfaces.push(Spec {
+                part: Part::Chat,
+                layer: Layer::Top,
+                anchor: Anchor::TOP | Anchor::BOTTOM | Anchor::RIGHT,
+                width: chat::WIDTH,
+                margin: [8 - shadow, 10 - shadow, 10 - shadow, 0],
+                shadow: SHADOW as u32,
+                // At first exclusive, because some compositors give a new surface no keyboard on
+                // demand; once it has it, windows may take it again.
+                keyboard: if self.chat_wants_keyboard {
+                    KeyboardInteractivity::Exclusive
+                } else {
+                    KeyboardInteractivity::OnDemand
+                },
+                namespace: "argos-chat",
+                ..overlay.clone()
+            });
+        }
+        if self.open != Open::Nothing {
+            surfaces.push(Spec {
+                part: Part::Outside,
+                layer: Layer::Top,
+                exclusive_zone: -1,
+                namespace: "argos-outside",
+                content: Content::Nothing,
+                ..overlay.clone()
+            });
+        }
+        match self.open {
+            Open::Nothing => {}
+            Open::Launcher => surfaces.push(Spec {
+                part: Part::Launcher,
+                anchor: Anchor::empty(),
+                width: launcher::WIDTH,
+                height: Height::Fixed(launcher::HEIGHT),
+                shadow: SHADOW as u32,
+                keyboard: KeyboardInteractivity::Exclusive,
+                namespace: "argos-launcher",
+                ..overlay.clone()
+            }),
+            Open::Power => surfaces.push(Spec {
+                part: Part::Power,
+                anchor: Anchor::TOP | Anchor::RIGHT,
+                width: power::WIDTH,
+                height: Height::Fit(400),
+                margin: [6 - shadow, 8 - shadow, 0, 0],
+                shadow: SHADOW as u32,
+                keyboard: KeyboardInteractivity::Exclusive,
+                namespace: "argos-power",
+                ..overlay.clone()
+            }),
+        }
+        if !self.notifications.is_empty() {
+            surfaces.push(Spec {
+                part: Part::Notifications,
+                anchor: Anchor::TOP | Anchor::RIGHT,
+                width: notifications::WIDTH,
+                height: Height::Fit(notifications::HIGHEST),
+                margin: [10 - shadow, 10 - shadow, 0, 0],
+                shadow: SHADOW as u32,
+                namespace: "argos-notifications",
+                ..overlay
+            });
+        }
+        surfaces
+    }
+
+    fn view(&self, part: Part, _: Size) -> Element<'_, Message> {
+        let palette = self.palette();
+        match part {
+            Part::Panel => self.panel.view(palette).map(Message::Panel),
+            Part::Launcher => {
+                self.launcher.view(self.chat.agent_title(), palette).map(Message::Launcher)
+            }
+            Part::Chat => self.chat.view(palette).map(Message::Chat),
+            Part::Power => self.power.view(self.theme.appearance, palette).map(Message::Power),
+            Part::Notifications => self.notifications.view(palette).map(Message::Notifications),
+            Part::Wallpaper | Part::Outside => space().into(),
+        }
+    }
+
+    fn update(&mut self, message: Message, tasks: &mut Tasks<Part>) {
+        match message {
+            Message::Panel(panel::Message::Launcher) => self.toggle("launcher", tasks),
+            Message::Panel(panel::Message::Power) => self.toggle("power", tasks),
+            Message::Panel(panel::Message::Chat) => self.toggle("chat", tasks),
+            Message::Panel(panel::Message::Workspace(number)) => {
+                // Shown at once; the compositor's answer corrects it where it must.
+                self.panel.workspace = number;
+                self.command(Command::Workspace(number));
+            }
+            Message::Panel(panel::Message::Agent(agent)) => {
+                if let chat::Outcome::History(agent) = self.chat.update(chat::Message::Choose(agent)) {
+                    self.command(Command::History(agent));
+                }
+                self.open_chat(tasks);
+            }
+            Message::Launcher(message) => match self.launcher.update(message) {
+                launcher::Outcome::None => {}
+                launcher::Outcome::Scroll(offset) => {
+                    tasks.scroll_to(Part::Launcher, launcher::LIST, offset);
+                }
+                launcher::Outcome::Launch(app) => {
+                    self.open = Open::Nothing;
+                    self.command(Command::Launch(app));
+                }
+                launcher::Outcome::Ask(question) => {
+                    self.open_chat(tasks);
+                    self.say(question);
+                }
+                launcher::Outcome::Close => self.open = Open::Nothing,
+            },
+            Message::Chat(message) => match self.chat.update(message) {
+                chat::Outcome::None => {}
+                chat::Outcome::Send { agent, text } => self.command(Command::Send { agent, text }),
+                chat::Outcome::History(agent) => self.command(Command::History(agent)),
+                chat::Outcome::Close => self.chat_open = false,
+            },
+            Message::Power(message) => match self.power.update(message) {
+                power::Outcome::None => {}
+                power::Outcome::Do(power::Item::SwitchTheme) => {
+                    self.open = Open::Nothing;
+                    let other = match self.theme.appearance {
+                        Appearance::Dark => "light",
+                        Appearance::Light => "dark",
+                    };
+                    self.set_theme(other);
+                }
+                power::Outcome::Do(item) => {
+                    self.open = Open::Nothing;
+                    self.command(Command::Power(item));
+                }
+                power::Outcome::Close => self.open = Open::Nothing,
+            },
+            Message::Notifications(message) => {
+                let outcomes = self.notifications.update(message, Instant::now());
+                self.report(outcomes);
+            }
+            Message::ChatFocused => self.chat_wants_keyboard = false,
+            Message::Outside => self.open = Open::Nothing,
+            Message::Bus(notice) => self.heard(notice, tasks),
+            Message::Apps(apps) => self.launcher.set_apps(apps),
+            Message::Icon(name, handle) => self.launcher.set_icon(name, handle),
+        }
+    }
+
+    fn intercept(&self, part: Part, event: &Event) -> Option<Message> {
+        match part {
+            Part::Launcher => launcher::Launcher::intercept(event).map(Message::Launcher),
+            Part::Power => power::Power::intercept(event).map(Message::Power),
+            Part::Chat => {
+                let focused = matches!(event, Event::Window(iced_core::window::Event::Focused));
+                if focused && self.chat_wants_keyboard {
+                    // The widgets need this event too; it is only noted here.
+                    let _ = self.inbox.send(Message::ChatFocused);
+                }
+                chat::Chat::intercept(event).map(Message::Chat)
+            }
+            Part::Outside => {
+                let pressed = matches!(event, Event::Mouse(mouse::Event::ButtonPressed(_)));
+                pressed.then_some(Message::Outside)
+            }
+            Part::Wallpaper | Part::Panel | Part::Notifications => None,
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let expiry = self.notifications.deadline();
+        Some(expiry.map_or(self.next_minute, |at| at.min(self.next_minute)))
+    }
+
+    fn tick(&mut self, now: Instant, _: &mut Tasks<Part>) {
+        if now >= self.next_minute {
+            // Timers may fire a little early; a minute that looks unchanged is asked for again.
+            self.set_clock(now + Duration::from_millis(1));
+        }
+        let expired = self.notifications.expire(now);
+        self.report(expired);
+    }
+
+    fn shown(&mut self, _: Part) {}
+
+    fn text_color(&self) -> Color {
+        self.palette().text
+    }
+}

@@ -1,0 +1,291 @@
+//! Themes: colours by meaning, read from YAML, and the scales for space, text and corners.
+//!
+//! Parts use names ([`Palette::accent`], [`GAP`]) and never a number or colour of their own, so a
+//! theme file changes everything and a test can hold every pair of text and ground to a contrast.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use iced_core::Color;
+use serde::Deserialize;
+use serde::de::Error as _;
+
+/// Space between things that belong together, in logical pixels.
+pub const TIGHT: f32 = 4.0;
+/// Space inside controls.
+pub const SMALL: f32 = 8.0;
+/// Space between controls.
+pub const GAP: f32 = 12.0;
+/// Space inside cards.
+pub const WIDE: f32 = 16.0;
+/// Space around groups.
+pub const HUGE: f32 = 24.0;
+
+/// Text that explains.
+pub const TEXT_SMALL: f32 = 12.0;
+/// Ordinary text.
+pub const TEXT: f32 = 14.0;
+/// Headings in cards, and what is typed into the launcher.
+pub const TEXT_LARGE: f32 = 17.0;
+
+/// Corners of controls.
+pub const ROUND: f32 = 8.0;
+/// Corners of cards.
+pub const ROUND_CARD: f32 = 14.0;
+
+/// Folders with themes, later ones over earlier ones.
+const FOLDERS: [&str; 2] = ["/usr/share/argos/themes", "/etc/argos/themes"];
+/// The theme there is when no file can be read, so that the shell always has one.
+const BUILT_IN: [(&str, &str); 2] = [
+    ("dark", include_str!("../../../rootfs/usr/share/argos/themes/dark.yaml")),
+    ("light", include_str!("../../../rootfs/usr/share/argos/themes/light.yaml")),
+];
+/// The theme of a fresh account.
+pub const DEFAULT: &str = "dark";
+
+/// A theme file.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Theme {
+    /// Name for people.
+    pub title: String,
+    /// Whether it is a light or a dark one, for programs that only know these.
+    pub appearance: Appearance,
+    /// Wallpaper: a name in the wallpaper folder, or the absolute path of a PNG.
+    pub wallpaper: String,
+    /// The colours.
+    pub colors: Palette,
+}
+
+/// Light or dark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Appearance {
+    /// Dark text on light ground.
+    Light,
+    /// Light text on dark ground.
+    Dark,
+}
+
+/// Colours by meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Palette {
+    /// The bar at the top.
+    #[serde(deserialize_with = "color")]
+    pub panel: Color,
+    /// Launcher, chat, menus, prompts.
+    #[serde(deserialize_with = "color")]
+    pub card: Color,
+    /// Fields, bubbles and buttons on a card.
+    #[serde(deserialize_with = "color")]
+    pub raised: Color,
+    /// What the pointer is over, what is chosen.
+    #[serde(deserialize_with = "color")]
+    pub hover: Color,
+    /// Borders and dividers.
+    #[serde(deserialize_with = "color")]
+    pub line: Color,
+    /// Text.
+    #[serde(deserialize_with = "color")]
+    pub text: Color,
+    /// Text that explains.
+    #[serde(deserialize_with = "color")]
+    pub text_dim: Color,
+    /// The one colour that asks for attention.
+    #[serde(deserialize_with = "color")]
+    pub accent: Color,
+    /// Text on [`Palette::accent`].
+    #[serde(deserialize_with = "color")]
+    pub accent_text: Color,
+    /// Bubbles of the person.
+    #[serde(deserialize_with = "color")]
+    pub person: Color,
+    /// Text on [`Palette::person`].
+    #[serde(deserialize_with = "color")]
+    pub person_text: Color,
+    /// It went well.
+    #[serde(deserialize_with = "color")]
+    pub good: Color,
+    /// It waits for the person.
+    #[serde(deserialize_with = "color")]
+    pub warn: Color,
+    /// It went wrong, or is dangerous.
+    #[serde(deserialize_with = "color")]
+    pub bad: Color,
+    /// Text on [`Palette::bad`].
+    #[serde(deserialize_with = "color")]
+    pub bad_text: Color,
+    /// Around cards.
+    #[serde(deserialize_with = "color")]
+    pub shadow: Color,
+    /// Over everything behind a permission prompt.
+    #[serde(deserialize_with = "color")]
+    pub backdrop: Color,
+}
+
+impl Palette {
+    /// Text colours and the grounds they stand on, by name.
+    pub fn text_pairs(&self) -> Vec<(String, Color, Color)> {
+        let mut pairs = vec![
+            ("accent-text on accent".to_owned(), self.accent_text, self.accent),
+            ("person-text on person".to_owned(), self.person_text, self.person),
+            ("bad-text on bad".to_owned(), self.bad_text, self.bad),
+            ("text on panel".to_owned(), self.text, self.panel),
+            ("text-dim on panel".to_owned(), self.text_dim, self.panel),
+            ("text on hover".to_owned(), self.text, self.hover),
+            ("text-dim on hover".to_owned(), self.text_dim, self.hover),
+        ];
+        let texts = [
+            ("text", self.text),
+            ("text-dim", self.text_dim),
+            ("accent", self.accent),
+            ("good", self.good),
+            ("warn", self.warn),
+            ("bad", self.bad),
+        ];
+        for (ground, color) in [("card", self.card), ("raised", self.raised)] {
+            pairs.extend(texts.map(|(name, text)| (format!("{name} on {ground}"), text, color)));
+        }
+        pairs
+    }
+}
+
+/// The contrast of two colours by WCAG 2, 1 to 21, transparency left aside.
+pub fn contrast(a: Color, b: Color) -> f32 {
+    let luminance = |c: Color| {
+        let linear = c.into_linear();
+        0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    };
+    let (a, b) = (luminance(a), luminance(b));
+    (a.max(b) + 0.05) / (a.min(b) + 0.05)
+}
+
+/// Reads `#RRGGBB` or `#RRGGBBAA`.
+pub fn parse_color(text: &str) -> Option<Color> {
+    let digits = text.strip_prefix('#')?;
+    if !digits.is_ascii() || !matches!(digits.len(), 6 | 8) {
+        return None;
+    }
+    let part = |at: usize| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok();
+    let alpha = if digits.len() == 8 { f32::from(part(6)?) / 255.0 } else { 1.0 };
+    Some(Color::from_rgba8(part(0)?, part(2)?, part(4)?, alpha))
+}
+
+pub(crate) fn color<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Color, D::Error> {
+    let text = String::deserialize(from)?;
+    parse_color(&text)
+        .ok_or_else(|| D::Error::custom(format!("`{text}` is no colour: write \"#RRGGBB\" or \"#RRGGBBAA\"")))
+}
+
+/// Why a theme cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is none of that name.
+    #[error("there is no theme `{name}`; there are: {}", known.join(", "))]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// Its file is wrong.
+    #[error(transparent)]
+    File(#[from] argos_config::Error),
+}
+
+/// Every theme's name and file; `None` for the ones built in. A person's own are in
+/// `~/.local/share/argos/themes`.
+fn files() -> BTreeMap<String, Option<PathBuf>> {
+    let mut files: BTreeMap<String, Option<PathBuf>> =
+        BUILT_IN.iter().map(|(name, _)| ((*name).to_owned(), None)).collect();
+    let own = crate::settings::data_home().map(|home| home.join("argos/themes"));
+    for folder in FOLDERS.iter().map(PathBuf::from).chain(own) {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.extension().is_some_and(|ending| ending == "yaml")
+                && let Some(name) = path.file_stem().and_then(|stem| stem.to_str())
+            {
+                files.insert(name.to_owned(), Some(path.clone()));
+            }
+        }
+    }
+    files
+}
+
+/// The names of all themes.
+pub fn names() -> Vec<String> {
+    files().into_keys().collect()
+}
+
+/// Reads the theme `name`.
+pub fn load(name: &str) -> Result<Theme, Error> {
+    let files = files();
+    match files.get(name) {
+        Some(Some(path)) => Ok(argos_config::load(path)?),
+        Some(None) => Ok(built_in(name)),
+        None => Err(Error::Unknown { name: name.to_owned(), known: files.into_keys().collect() }),
+    }
+}
+
+/// Reads the theme `name`; where that fails, says so in the log and takes the built-in dark one.
+pub fn load_or_default(name: &str) -> Theme {
+    load(name).unwrap_or_else(|error| {
+        tracing::warn!("{error}; using the built-in theme");
+        built_in(DEFAULT)
+    })
+}
+
+/// A theme that is part of the program.
+pub fn built_in(name: &str) -> Theme {
+    let (_, text) = BUILT_IN.iter().find(|(n, _)| *n == name).unwrap_or(&BUILT_IN[0]);
+    argos_config::parse(name, text).expect("the built-in themes are parsed by a test")
+}
+
+/// The file or picture that a theme's wallpaper means.
+pub fn wallpaper_path(wallpaper: &str) -> PathBuf {
+    if Path::new(wallpaper).is_absolute() {
+        return PathBuf::from(wallpaper);
+    }
+    Path::new("/usr/share/argos/wallpapers").join(wallpaper).with_extension("yaml")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_text_is_readable_on_its_ground() {
+        for (name, _) in BUILT_IN {
+            for (pair, text, ground) in built_in(name).colors.text_pairs() {
+                let ratio = contrast(text, ground);
+                assert!(ratio >= 4.5, "{name}: {pair} has a contrast of {ratio:.2}");
+            }
+        }
+    }
+
+    #[test]
+    fn contrast_is_that_of_the_guideline() {
+        assert!((contrast(Color::BLACK, Color::WHITE) - 21.0).abs() < 0.01);
+        let grey = parse_color("#767676").unwrap();
+        assert!((contrast(grey, Color::WHITE) - 4.54).abs() < 0.01);
+    }
+
+    #[test]
+    fn colours_are_hex() {
+        assert_eq!(parse_color("#ff8000"), Some(Color::from_rgb8(255, 128, 0)));
+        assert_eq!(parse_color("#00000080").map(|c| (c.a * 255.0).round()), Some(128.0));
+        for wrong in ["ff8000", "#ff80", "#gg0000", "#ff80000", "red", "#äöü"] {
+            assert_eq!(parse_color(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_theme_says_where() {
+        let text = BUILT_IN[0].1.replace("accent: \"#57d0c3\"", "accent: \"teal\"");
+        let error = argos_config::parse::<Theme>("mine.yaml", &text).unwrap_err().to_string();
+        assert!(error.contains("mine.yaml") && error.contains("teal"), "{error}");
+        let error = load("no-such-theme").unwrap_err().to_string();
+        assert!(error.contains("dark") && error.contains("light"), "{error}");
+    }
+}

@@ -1,0 +1,284 @@
+//! Building blocks of the parts: text, icons, buttons, cards in the theme's colours.
+//!
+//! iced's own themes are not used: every widget gets its look from the [`Palette`] here, so parts
+//! stay short and the look is decided in one file.
+
+use iced_core::border::Radius;
+use iced_core::text::Wrapping;
+use iced_core::{Alignment, Background, Border, Color, Font, Length, Padding, Shadow};
+use iced_widget::{Button, Container, Row, Svg, Text, TextInput, button, column, container, row, svg};
+use iced_widget::{scrollable, space, text, text_input};
+
+use crate::fonts;
+use crate::host::Element;
+use crate::icons::Icon;
+use crate::theme::{GAP, Palette, ROUND, ROUND_CARD, SMALL, TEXT, TEXT_LARGE, TEXT_SMALL, TIGHT, WIDE};
+
+/// Room around a card for its shadow, in logical pixels.
+pub const SHADOW: f32 = 18.0;
+
+/// One line or paragraph of text.
+pub fn label<'a>(content: impl text::IntoFragment<'a>, size: f32, color: Color) -> Text<'a> {
+    text(content).size(size).color(color).font(fonts::UI)
+}
+
+/// One line that is cut where it does not fit. Put it into something of limited width.
+pub fn line<'a, M: 'a>(content: impl text::IntoFragment<'a>, size: f32, color: Color, font: Font) -> Element<'a, M> {
+    container(text(content).size(size).color(color).font(font).wrapping(Wrapping::None))
+        .width(Length::Fill)
+        .clip(true)
+        .into()
+}
+
+/// An icon of the shell.
+pub fn icon<'a>(icon: Icon, size: f32, color: Color) -> Svg<'a> {
+    svg(icon.handle())
+        .width(size)
+        .height(size)
+        .style(move |_, _| svg::Style { color: Some(color) })
+}
+
+/// A filled circle that says how something stands.
+pub fn dot<'a, M: 'a>(size: f32, color: Color) -> Element<'a, M> {
+    container(space().width(size).height(size))
+        .style(move |_: &iced_core::Theme| container::Style {
+            background: Some(Background::Color(color)),
+            border: rounded(size / 2.0),
+            ..container::Style::default()
+        })
+        .into()
+}
+
+/// The look of a kind of button.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing until the pointer is over it.
+    Plain,
+    /// A raised surface.
+    Raised,
+    /// The one that is most likely meant.
+    Primary,
+    /// Refuses or destroys.
+    Danger,
+    /// Chosen: by the keyboard, or switched on.
+    Chosen,
+}
+
+/// A button around `content`.
+pub fn press<'a, M: Clone + 'a>(
+    content: impl Into<Element<'a, M>>,
+    kind: Kind,
+    palette: &Palette,
+) -> Button<'a, M, iced_core::Theme, crate::host::Renderer> {
+    let palette = *palette;
+    button(content)
+        .padding(Padding::from([SMALL, GAP]))
+        .style(move |_, status| button_style(kind, status, &palette, ROUND))
+}
+
+/// How a button of `kind` looks.
+pub fn button_style(kind: Kind, status: button::Status, palette: &Palette, round: f32) -> button::Style {
+    let over = matches!(status, button::Status::Hovered | button::Status::Pressed);
+    let faint = matches!(status, button::Status::Disabled);
+    let (ground, ink, edge) = match kind {
+        Kind::Plain => (over.then_some(palette.hover), palette.text, None),
+        Kind::Raised => (Some(if over { palette.hover } else { palette.raised }), palette.text, Some(palette.line)),
+        Kind::Primary => (Some(mix(palette.accent, palette.text, if over { 0.18 } else { 0.0 })), palette.accent_text, None),
+        Kind::Danger => (Some(if over { palette.hover } else { palette.raised }), palette.bad, Some(palette.line)),
+        Kind::Chosen => (Some(palette.hover), palette.text, None),
+    };
+    let fade = |c: Color| if faint { c.scale_alpha(0.45) } else { c };
+    button::Style {
+        background: ground.map(|c| Background::Color(fade(c))),
+        text_color: fade(ink),
+        border: Border {
+            color: edge.map_or(Color::TRANSPARENT, fade),
+            width: if edge.is_some() { 1.0 } else { 0.0 },
+            radius: Radius::new(round),
+        },
+        shadow: Shadow::default(),
+        snap: true,
+    }
+}
+
+/// A square button with an icon.
+pub fn icon_button<'a, M: Clone + 'a>(
+    shown: Icon,
+    size: f32,
+    color: Color,
+    palette: &Palette,
+) -> Button<'a, M, iced_core::Theme, crate::host::Renderer> {
+    press(icon(shown, size, color), Kind::Plain, palette).padding(SMALL - 2.0)
+}
+
+/// A card with a soft shadow around it: keep [`SHADOW`] of room on each side.
+///
+/// iced's own shadows are not used: its CPU renderer draws them whole into every damaged region,
+/// so that they darken with each partial redraw, and pixel by pixel. A few translucent rounded
+/// rectangles look the same and are clipped like everything else.
+pub fn card<'a, M: 'a>(content: impl Into<Element<'a, M>>, palette: &Palette) -> Container<'a, M, iced_core::Theme, crate::host::Renderer> {
+    let palette = *palette;
+    let card = container(content).width(Length::Fill).style(move |_| container::Style {
+        background: Some(Background::Color(palette.card)),
+        text_color: Some(palette.text),
+        border: Border { color: palette.line, width: 1.0, radius: Radius::new(ROUND_CARD) },
+        ..container::Style::default()
+    });
+    shadowed(card, &palette)
+}
+
+fn shadowed<'a, M: 'a>(
+    content: Container<'a, M, iced_core::Theme, crate::host::Renderer>,
+    palette: &Palette,
+) -> Container<'a, M, iced_core::Theme, crate::host::Renderer> {
+    const STEPS: u8 = 6;
+    let step = SHADOW / f32::from(STEPS);
+    let mut around = content;
+    for i in 0..STEPS {
+        // Nested from inside to outside; each adds a little, so that the sum falls off softly.
+        let color = palette.shadow.scale_alpha(0.34 * (1.0 - f32::from(i) / f32::from(STEPS)));
+        let round = ROUND_CARD + step * f32::from(i + 1);
+        around = container(around).padding(step).style(move |_| container::Style {
+            background: Some(Background::Color(color)),
+            border: rounded(round),
+            ..container::Style::default()
+        });
+    }
+    around
+}
+
+/// A surface inside a card.
+pub fn raised<'a, M: 'a>(
+    content: impl Into<Element<'a, M>>,
+    ground: Color,
+    round: f32,
+) -> Container<'a, M, iced_core::Theme, crate::host::Renderer> {
+    container(content).style(move |_| container::Style {
+        background: Some(Background::Color(ground)),
+        border: rounded(round),
+        ..container::Style::default()
+    })
+}
+
+/// A thin line across.
+pub fn divider<'a, M: 'a>(palette: &Palette) -> Element<'a, M> {
+    raised(space().width(Length::Fill).height(1), palette.line, 0.0).into()
+}
+
+/// A thin line down.
+pub fn divider_down<'a, M: 'a>(height: f32, palette: &Palette) -> Element<'a, M> {
+    raised(space().width(1).height(height), palette.line, 0.0).into()
+}
+
+/// A key as it is printed on the keyboard.
+pub fn key_cap<'a, M: 'a>(name: &'a str, palette: &Palette) -> Element<'a, M> {
+    let palette = *palette;
+    container(label(name, TEXT_SMALL - 1.0, palette.text_dim).font(fonts::UI_MEDIUM))
+        .padding(Padding::from([1.0, 6.0]))
+        .style(move |_| container::Style {
+            background: Some(Background::Color(palette.raised)),
+            border: Border { color: palette.line, width: 1.0, radius: Radius::new(5.0) },
+            ..container::Style::default()
+        })
+        .into()
+}
+
+/// A key and what it does.
+pub fn hint<'a, M: 'a>(key: &'a str, does: &'a str, palette: &Palette) -> Row<'a, M, iced_core::Theme, crate::host::Renderer> {
+    row![key_cap(key, palette), label(does, TEXT_SMALL, palette.text_dim)]
+        .spacing(TIGHT + 2.0)
+        .align_y(Alignment::Center)
+}
+
+/// A text field without an edge of its own.
+pub fn field<'a, M: Clone + 'a>(
+    placeholder: &str,
+    value: &str,
+    size: f32,
+    palette: &Palette,
+) -> TextInput<'a, M, iced_core::Theme, crate::host::Renderer> {
+    let palette = *palette;
+    text_input(placeholder, value).size(size).font(fonts::UI).padding(0).style(move |_, _| text_input::Style {
+        background: Background::Color(Color::TRANSPARENT),
+        border: Border::default(),
+        icon: palette.text_dim,
+        placeholder: palette.text_dim,
+        value: palette.text,
+        selection: palette.accent.scale_alpha(0.35),
+    })
+}
+
+/// A scroll bar that stays out of the way.
+pub fn scroll_style(palette: &Palette) -> impl Fn(&iced_core::Theme, scrollable::Status) -> scrollable::Style + use<> {
+    let palette = *palette;
+    move |_, status| {
+        let active = !matches!(status, scrollable::Status::Active { .. });
+        let scroller = if active { palette.text_dim.scale_alpha(0.7) } else { palette.line };
+        let rail = scrollable::Rail {
+            background: None,
+            border: Border::default(),
+            scroller: scrollable::Scroller {
+                background: Background::Color(scroller),
+                border: rounded(3.0),
+            },
+        };
+        scrollable::Style {
+            container: container::Style::default(),
+            vertical_rail: rail,
+            horizontal_rail: rail,
+            gap: None,
+            auto_scroll: scrollable::AutoScroll {
+                background: Background::Color(palette.card),
+                border: rounded(ROUND),
+                shadow: Shadow::default(),
+                icon: palette.text,
+            },
+        }
+    }
+}
+
+/// A row of a menu: icon, text, and whether the keyboard is on it.
+pub fn menu_row<'a, M: Clone + 'a>(
+    shown: Icon,
+    title: &'a str,
+    chosen: bool,
+    message: M,
+    palette: &Palette,
+) -> Element<'a, M> {
+    let kind = if chosen { Kind::Chosen } else { Kind::Plain };
+    let ink = if chosen { palette.text } else { palette.text_dim };
+    press(
+        row![icon(shown, 18.0, ink), label(title, TEXT, palette.text)].spacing(GAP).align_y(Alignment::Center),
+        kind,
+        palette,
+    )
+    .width(Length::Fill)
+    .padding(Padding::from([10.0, GAP]))
+    .on_press(message)
+    .into()
+}
+
+/// Heading and explanation, one above the other.
+pub fn heading<'a, M: 'a>(title: String, below: String, palette: &Palette) -> Element<'a, M> {
+    column![
+        label(title, TEXT_LARGE, palette.text).font(fonts::UI_STRONG),
+        label(below, TEXT_SMALL, palette.text_dim),
+    ]
+    .spacing(TIGHT / 2.0)
+    .into()
+}
+
+/// A border with round corners and no line.
+pub fn rounded(radius: f32) -> Border {
+    Border { radius: Radius::new(radius), ..Border::default() }
+}
+
+/// `a` with a part of `b`.
+pub fn mix(a: Color, b: Color, part: f32) -> Color {
+    let between = |a: f32, b: f32| a + (b - a) * part;
+    Color { r: between(a.r, b.r), g: between(a.g, b.g), b: between(a.b, b.b), a: a.a }
+}
+
+/// The inner padding of cards.
+pub const CARD_PADDING: Padding =
+    Padding { top: WIDE, right: WIDE, bottom: WIDE, left: WIDE };

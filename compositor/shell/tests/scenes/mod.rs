@@ -1,0 +1,174 @@
+//! Every part in a state worth looking at: drawn by tests and by `examples/pictures.rs`.
+
+use std::time::{Duration, Instant};
+
+use argos_apps::App;
+use argos_bus::agents::{Agent, ChatMessage};
+use argos_bus::permissions::Request;
+use argos_shell::host::Element;
+use argos_shell::host::headless::{Drawn, draw};
+use argos_shell::parts::notifications::{Notification, Notifications, Urgency};
+use argos_shell::parts::permission::{GUARD, Permission};
+use argos_shell::parts::{chat, launcher, notifications, panel, power};
+use argos_shell::theme::Theme;
+use iced_core::{Color, Size};
+
+type View = Box<dyn Fn(&Theme, &mut dyn FnMut(Element<'_, ()>))>;
+
+/// A part in some state.
+pub(crate) struct Scene {
+    pub(crate) name: &'static str,
+    pub(crate) size: Size<u32>,
+    view: View,
+}
+
+impl Scene {
+    fn new(name: &'static str, width: u32, height: u32, view: View) -> Self {
+        Self { name, size: Size::new(width, height), view }
+    }
+
+    pub(crate) fn draw(&self, theme: &Theme, scale: f32, ground: Color) -> Drawn {
+        let mut drawn = None;
+        (self.view)(theme, &mut |view| {
+            drawn = Some(draw(view, self.size, scale, ground, theme.colors.text));
+        });
+        drawn.expect("every scene shows one view")
+    }
+}
+
+macro_rules! scene {
+    ($name:literal, $width:expr, $height:expr, $state:expr, |$s:ident, $theme:ident| $view:expr) => {{
+        let $s = $state;
+        Scene::new($name, $width, $height, Box::new(move |$theme, show| show($view.map(|_| ()))))
+    }};
+}
+
+/// All of them.
+pub(crate) fn all(now: Instant) -> Vec<Scene> {
+    let quiet = panel::Panel::default();
+    let mut busy = panel::Panel::default();
+    busy.workspace = 2;
+    busy.unread = true;
+    busy.agents = vec![
+        agent("steward", "Steward", "waiting", "files.list"),
+        agent("librarian", "Librarian", "thinking", ""),
+        agent("old", "Resting", "idle", ""),
+    ];
+    vec![
+        scene!("panel", 1280, panel::HEIGHT, quiet, |s, theme| s.view(&theme.colors)),
+        scene!("panel-busy", 1280, panel::HEIGHT, busy, |s, theme| s.view(&theme.colors)),
+        scene!("launcher", launcher::WIDTH, launcher::HEIGHT, apps(""), |s, theme| s.view("Steward", &theme.colors)),
+        scene!("launcher-search", launcher::WIDTH, launcher::HEIGHT, apps("fo"), |s, theme| s.view("Steward", &theme.colors)),
+        scene!("chat-empty", chat::WIDTH, 760, chat::Chat::default(), |s, theme| s.view(&theme.colors)),
+        scene!("chat", chat::WIDTH, 760, talk(), |s, theme| s.view(&theme.colors)),
+        scene!("power", power::WIDTH, 260, power::Power::default(), |s, theme| s.view(theme.appearance, &theme.colors)),
+        scene!("notifications", notifications::WIDTH, 420, pop_ups(now), |s, theme| s.view(&theme.colors)),
+        scene!("prompt", 1280, 800, question(now, true, "/home/argos/Documents"), |s, theme| s.view(now + GUARD, &theme.colors)),
+        scene!("prompt-early", 1280, 800, question(now, false, "/home/argos/\u{202e}txt.sdrowssap\n/etc"), |s, theme| s.view(now, &theme.colors)),
+    ]
+}
+
+fn agent(name: &str, title: &str, state: &str, detail: &str) -> Agent {
+    Agent {
+        name: name.into(),
+        title: title.into(),
+        description: String::new(),
+        state: state.into(),
+        detail: detail.into(),
+        since_ms: 0,
+    }
+}
+
+fn app(name: &str, generic: &str, comment: &str) -> App {
+    App {
+        id: name.to_lowercase(),
+        name: name.into(),
+        generic_name: generic.into(),
+        comment: comment.into(),
+        icon: String::new(),
+        exec: vec!["/bin/true".into()],
+        working_directory: None,
+        terminal: false,
+        keywords: Vec::new(),
+        categories: Vec::new(),
+    }
+}
+
+fn apps(query: &str) -> launcher::Launcher {
+    let mut state = launcher::Launcher::default();
+    state.set_apps(vec![
+        app("Calculator", "Calculator", "Perform arithmetic, scientific or financial calculations"),
+        app("Files", "File manager", "Access and organise files"),
+        app("Foot", "Terminal", "A fast, lightweight and minimalistic Wayland terminal emulator that has a very long description"),
+        app("Fonts", "", "View fonts on your system"),
+        app("Image Viewer", "", "Look at pictures"),
+        app("Text Editor", "", ""),
+    ]);
+    state.update(launcher::Message::Typed(query.into()));
+    state
+}
+
+fn message(id: u64, role: &str, text: &str) -> ChatMessage {
+    ChatMessage {
+        id,
+        in_reply_to: 0,
+        agent: chat::STEWARD.into(),
+        role: role.into(),
+        text: text.into(),
+        when_ms: 1_795_000_000_000 + id * 61_000,
+    }
+}
+
+fn talk() -> chat::Chat {
+    let mut state = chat::Chat::default();
+    state.set_agents(vec![agent("steward", "Steward", "waiting", "")]);
+    state.set_history(chat::STEWARD, vec![
+        message(1, "person", "What is in my Documents folder?"),
+        message(2, "agent", "There are **3 files** in `~/Documents`:\n\n- budget.ods\n- letter to the landlord.odt\n- a-very-long-file-name-that-does-not-fit-into-one-line-of-a-bubble.txt\n\nShall I open one of them?"),
+        message(3, "person", "How much memory is in use?"),
+        message(4, "agent", "311 MB of 2.0 GB are in use.\n\n```\ntotal  2048 MB\nused    311 MB\nfree   1737 MB\n```"),
+        message(5, "system", "Steward was restarted"),
+        message(6, "person", "Read ~/Documents/letter to the landlord.odt to me, please, and tell me what it says about the heating"),
+    ]);
+    state
+}
+
+fn pop_ups(now: Instant) -> Notifications {
+    let mut state = Notifications::default();
+    let one = |id, app: &str, summary: &str, body: &str, actions: &[(&str, &str)], urgency| Notification {
+        id,
+        app: app.into(),
+        summary: summary.into(),
+        body: body.into(),
+        actions: actions.iter().map(|(k, l)| ((*k).into(), (*l).into())).collect(),
+        urgency,
+        timeout_ms: 0,
+    };
+    state.show(one(1, "Steward", "The tea is ready", "You asked to be told after ten minutes.", &[("snooze", "In 5 minutes"), ("ok", "Thanks")], Urgency::Normal), now);
+    state.show(one(2, "Battery", "7 % left", "Connect the charger; the machine sleeps at 3 %.", &[], Urgency::Critical), now);
+    state.show(one(3, "", "Without more", "", &[], Urgency::Low), now);
+    state
+}
+
+fn question(now: Instant, grantable: bool, resource: &str) -> Permission {
+    let mut state = Permission::default();
+    let request = |id, resource: &str| Request {
+        id,
+        agent: "steward".into(),
+        title: "Steward".into(),
+        tool: "files.list".into(),
+        action: "read".into(),
+        resource: resource.into(),
+        summary: "List the names, sizes and dates of what is in this folder.".into(),
+        grantable,
+        asked_ms: 0,
+        expires_ms: 60_000,
+    };
+    state.ask(request(1, resource), now, 0);
+    state.ask(request(2, "/tmp"), now, 0);
+    state.ask(request(3, "/tmp/x"), now, 0);
+    state.on_screen(now);
+    state.count_down(Duration::from_secs(18).as_millis() as u64);
+    state
+}
+
