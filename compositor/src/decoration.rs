@@ -33,6 +33,9 @@ pub(crate) const GRIP: i32 = 7;
 /// How far along a side a corner reaches.
 const CORNER_GRIP: i32 = 18;
 
+/// No bar is drawn wider than this: its pixels cost memory here, its window's cost the client.
+pub(crate) const WIDEST: i32 = 8192;
+
 /// Where the usual sans-serif fonts are, best first.
 const FONTS: &[&str] = &[
     "/usr/share/fonts/opentype/inter/Inter-Medium.otf",
@@ -214,7 +217,8 @@ impl Painter {
         });
         // A hint of light along the upper side sets the bar off from dark wallpapers.
         let light = Colour(ground.0.map(|part| part.saturating_add(18)));
-        canvas.fill(light, |x, y| {
+        let rim = (0, scale.ceil() as i32 + 1);
+        canvas.fill_within((0, canvas.width), rim, light, |x, y| {
             let inside = (x - radius).min(width - radius - x) + 0.5;
             inside.min(scale.max(1.0) - y)
         });
@@ -224,11 +228,17 @@ impl Painter {
                 (logical.0 - BUTTON as f32 * (index as f32 + 0.5)) * scale,
                 logical.1 / 2.0 * scale,
             );
+            let reach = BUTTON as f32 / 2.0 * scale;
+            let columns = ((centre.0 - reach) as i32, (centre.0 + reach) as i32 + 1);
+            let rows = (0, canvas.height);
+            let mut paint = |colour, cover: &dyn Fn(f32, f32) -> f32| {
+                canvas.fill_within(columns, rows, colour, cover);
+            };
             let hovered = wanted.hovered == Some(button);
             if hovered {
                 let disc = if button == Button::Close { self.look.accent } else { self.look.border };
                 let radius = 10.5 * scale;
-                canvas.fill(disc, |x, y| radius - (x - centre.0).hypot(y - centre.1) + 0.5);
+                paint(disc, &|x, y| radius - (x - centre.0).hypot(y - centre.1) + 0.5);
             }
             let ink = if hovered { self.look.title } else { ink };
             let (arm, half) = (4.25 * scale, 0.65 * scale);
@@ -237,13 +247,13 @@ impl Painter {
             };
             match button {
                 Button::Close => {
-                    canvas.fill(ink, line((-arm, -arm), (arm, arm)));
-                    canvas.fill(ink, line((-arm, arm), (arm, -arm)));
+                    paint(ink, &line((-arm, -arm), (arm, arm)));
+                    paint(ink, &line((-arm, arm), (arm, -arm)));
                 }
                 Button::Maximise if wanted.maximised => {
-                    canvas.fill(ink, line((-arm, 1.5 * scale), (0.0, -3.0 * scale)));
-                    canvas.fill(ink, line((arm, 1.5 * scale), (0.0, -3.0 * scale)));
-                    canvas.fill(ink, line((-arm, arm), (arm, arm)));
+                    paint(ink, &line((-arm, 1.5 * scale), (0.0, -3.0 * scale)));
+                    paint(ink, &line((arm, 1.5 * scale), (0.0, -3.0 * scale)));
+                    paint(ink, &line((-arm, arm), (arm, arm)));
                 }
                 Button::Maximise => {
                     for (a, b) in [
@@ -252,10 +262,10 @@ impl Painter {
                         ((arm, arm), (-arm, arm)),
                         ((-arm, arm), (-arm, -arm)),
                     ] {
-                        canvas.fill(ink, line(a, b));
+                        paint(ink, &line(a, b));
                     }
                 }
-                Button::Minimise => canvas.fill(ink, line((-arm, 2.5 * scale), (arm, 2.5 * scale))),
+                Button::Minimise => paint(ink, &line((-arm, 2.5 * scale), (arm, 2.5 * scale))),
             }
         }
 
@@ -302,8 +312,19 @@ impl Canvas {
 
     /// Colours every pixel as much as `cover` says at its middle.
     fn fill(&mut self, colour: Colour, cover: impl Fn(f32, f32) -> f32) {
-        for y in 0..self.height {
-            for x in 0..self.width {
+        self.fill_within((0, self.width), (0, self.height), colour, cover);
+    }
+
+    /// The same within some columns and rows.
+    fn fill_within(
+        &mut self,
+        columns: (i32, i32),
+        rows: (i32, i32),
+        colour: Colour,
+        cover: impl Fn(f32, f32) -> f32,
+    ) {
+        for y in rows.0.max(0)..rows.1.min(self.height) {
+            for x in columns.0.max(0)..columns.1.min(self.width) {
                 self.blend(x, y, colour, cover(x as f32 + 0.5, y as f32 + 0.5));
             }
         }
@@ -354,7 +375,7 @@ pub(crate) struct Borders {
 
 impl Borders {
     pub(crate) fn update(&mut self, frame: Rect, look: &Look) {
-        let below = frame.size.h - TITLE_BAR;
+        let below = (frame.size.h - TITLE_BAR).max(0);
         let sizes = [(1, below), (1, below), (frame.size.w + 2, 1)];
         for (side, size) in self.sides.iter_mut().zip(sizes) {
             side.update(size, look.border.linear());

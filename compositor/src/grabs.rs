@@ -67,7 +67,7 @@ impl State {
 
     /// A press on the compositor's own parts becomes a drag.
     pub(crate) fn begin_drag(&mut self, drag: Drag, button: u32, serial: Serial) {
-        let location = self.pointer.current_location();
+        let location = self.pointer_at;
         self.grab(drag, GrabStartData { focus: None, button, location }, serial);
     }
 

@@ -121,7 +121,7 @@ impl State {
 
     pub(crate) fn queue_pointer_output(&mut self) {
         // The picture of the cursor reaches past its tip.
-        let at = self.pointer.current_location().to_i32_round();
+        let at = self.pointer_at.to_i32_round();
         let reach = self.config.cursor.size as i32 * 2;
         let around = crate::layout::Rect::new(at - Point::from((reach, reach)), (2 * reach, 2 * reach).into());
         self.outputs.queue_rect(around);
@@ -137,7 +137,7 @@ impl State {
                     delta_unaccel: event.delta_unaccel(),
                     utime: event.time(),
                 };
-                let to = self.clamp_to_outputs(self.pointer.current_location() + event.delta());
+                let to = self.clamp_to_outputs(self.pointer_at + event.delta());
                 self.move_pointer(to, Some(relative), event.time_msec());
             }
             InputEvent::PointerMotionAbsolute { event } => {
@@ -332,6 +332,7 @@ impl State {
     fn move_pointer(&mut self, to: Point<f64, Logical>, relative: Option<RelativeMotionEvent>, time: u32) {
         self.queue_pointer_output();
         let pointer = self.pointer.clone();
+        self.pointer_at = to;
         let under = self.under(to);
         if !pointer.is_grabbed() {
             self.hover(&under);
@@ -368,7 +369,7 @@ impl State {
         if self.pointer.is_grabbed() {
             return;
         }
-        let location = self.pointer.current_location();
+        let location = self.pointer_at;
         let under = self.under(location);
         self.hover(&under);
         let focus = match under {
@@ -405,7 +406,7 @@ impl State {
     /// A press while nothing is grabbed: focus, and what the compositor's own parts do. Returns
     /// whether the press was for the compositor.
     fn pressed(&mut self, button: u32, serial: Serial, time: u32) -> bool {
-        let under = self.under(self.pointer.current_location());
+        let under = self.under(self.pointer_at);
         if self.is_prompting() {
             // Only the prompt may be clicked.
             return !matches!(&under, Under::Surface(_, _, Owner::Layer(layer)) if layers::is_prompt(layer));
@@ -475,7 +476,7 @@ impl State {
     /// The corner of a window that is nearest to the pointer.
     fn nearest_corner(&self, id: WindowId) -> Option<Edges> {
         let frame = self.windows.layout.frame(id)?.to_f64();
-        let at = self.pointer.current_location() - frame.loc;
+        let at = self.pointer_at - frame.loc;
         let (left, top) = (at.x < frame.size.w / 2.0, at.y < frame.size.h / 2.0);
         Some(Edges { left, right: !left, top, bottom: !top })
     }

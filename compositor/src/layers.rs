@@ -13,11 +13,11 @@ use smithay::{
     },
     utils::{Logical, Point},
     wayland::{
-        compositor::with_states,
+        compositor::{add_pre_commit_hook, with_states},
         shell::{
             wlr_layer::{
-                KeyboardInteractivity, Layer, LayerSurface as WlrLayerSurface, LayerSurfaceData,
-                WlrLayerShellHandler, WlrLayerShellState,
+                ExclusiveZone, KeyboardInteractivity, Layer, LayerSurface as WlrLayerSurface,
+                LayerSurfaceCachedState, LayerSurfaceData, WlrLayerShellHandler, WlrLayerShellState,
             },
             xdg::PopupSurface,
         },
@@ -120,6 +120,23 @@ impl State {
     }
 }
 
+/// Clients may ask for any zone and margin that fits 32 bits, of which sums are made. No screen has
+/// that many pixels.
+fn keep_within_reason(surface: &WlSurface) {
+    const MOST: i32 = 1 << 14;
+    with_states(surface, |states| {
+        let mut cached = states.cached_state.get::<LayerSurfaceCachedState>();
+        let pending = cached.pending();
+        if let ExclusiveZone::Exclusive(zone) = &mut pending.exclusive_zone {
+            *zone = (*zone).min(MOST as u32);
+        }
+        let margin = &mut pending.margin;
+        for side in [&mut margin.top, &mut margin.right, &mut margin.bottom, &mut margin.left] {
+            *side = (*side).clamp(-MOST, MOST);
+        }
+    });
+}
+
 impl WlrLayerShellHandler for State {
     fn shell_state(&mut self) -> &mut WlrLayerShellState {
         &mut self.protocols.layer_shell
@@ -135,7 +152,7 @@ impl WlrLayerShellHandler for State {
         let output = output
             .as_ref()
             .and_then(Output::from_resource)
-            .or_else(|| self.outputs.at(self.pointer.current_location()).cloned())
+            .or_else(|| self.outputs.at(self.pointer_at).cloned())
             .or_else(|| self.outputs.first().cloned());
         let Some(output) = output else {
             // Without an output there is no place; the client will see the next one come.
@@ -143,6 +160,7 @@ impl WlrLayerShellHandler for State {
             return;
         };
         self.announce_scale(surface.wl_surface());
+        add_pre_commit_hook::<Self, _>(surface.wl_surface(), |_, _, surface| keep_within_reason(surface));
         let layer = LayerSurface::new(surface, namespace);
         if let Err(error) = layer_map_for_output(&output).map_layer(&layer) {
             tracing::warn!("layer surface `{}`: {error}", layer.namespace());

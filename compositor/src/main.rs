@@ -57,8 +57,9 @@ fn size(text: &str) -> Result<(i32, i32), String> {
 }
 
 fn main() -> anyhow::Result<()> {
+    // Smithay warns of things that are as they should be, as that a seat owns the device.
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| "info,smithay=warn".into());
+        .unwrap_or_else(|_| "info,smithay=error".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
     let options = Options::parse();
     run(&options)

@@ -190,9 +190,8 @@ impl State {
         });
         if first {
             let middle = geometry(&output);
-            self.pointer.set_location(
-                (f64::from(middle.size.w) / 2.0, f64::from(middle.size.h) / 2.0).into(),
-            );
+            self.pointer_at = (f64::from(middle.size.w) / 2.0, f64::from(middle.size.h) / 2.0).into();
+            self.pointer.set_location(self.pointer_at);
         }
     }
 
@@ -230,8 +229,8 @@ impl State {
             x += geometry(output).size.w;
             layer_map_for_output(output).arrange();
         }
-        let location = self.clamp_to_outputs(self.pointer.current_location());
-        self.pointer.set_location(location);
+        self.pointer_at = self.clamp_to_outputs(self.pointer_at);
+        self.pointer.set_location(self.pointer_at);
         self.update_areas();
         self.outputs.queue_all();
     }
@@ -272,7 +271,7 @@ impl State {
         let scene = Scene {
             windows: &self.windows,
             cursor: &self.cursor,
-            pointer: self.pointer.current_location(),
+            pointer: self.pointer_at,
             background: self.config.look.background.linear().into(),
             output_index: index,
         };
@@ -367,7 +366,7 @@ impl State {
 
     /// Tells a new surface the scale it will be shown at, so that its first frame is right.
     pub(crate) fn announce_scale(&self, surface: &WlSurface) {
-        let Some(output) = self.outputs.at(self.pointer.current_location()).or(self.outputs.first()) else {
+        let Some(output) = self.outputs.at(self.pointer_at).or(self.outputs.first()) else {
             return;
         };
         let scale = output.current_scale();

@@ -24,7 +24,7 @@ impl State {
         let scene = Scene {
             windows: &self.windows,
             cursor: &self.cursor,
-            pointer: self.pointer.current_location(),
+            pointer: self.pointer_at,
             background: self.config.look.background.linear().into(),
             output_index: self.outputs.index_of(output).unwrap_or(0),
         };
@@ -33,7 +33,7 @@ impl State {
 
     /// Saves a picture of the output under the pointer in the person's pictures folder.
     pub(crate) fn save_screenshot(&mut self) {
-        let at = self.pointer.current_location();
+        let at = self.pointer_at;
         let Some(output) = self.outputs.at(at).or(self.outputs.first()).cloned() else { return };
         let picture = match self.screenshot(&output) {
             Ok(picture) => picture,

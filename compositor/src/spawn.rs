@@ -1,29 +1,80 @@
 //! Starting programs for key bindings.
+//!
+//! A program becomes a transient unit of the person's supervisor, so that it has a cgroup and a log
+//! of its own and is nobody's child here. Where there is no supervisor (the compositor was started
+//! by hand) it is started directly.
 
 use std::{
     os::unix::process::CommandExt,
     process::{Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
 };
+
+use argos_control::Client;
+use argos_units::TransientUnit;
 
 use crate::state::State;
 
 impl State {
-    /// Starts a program as a client of this compositor. What it prints goes to this log.
+    /// Starts a program as a client of this compositor, without waiting for it.
     pub(crate) fn spawn(&self, command: &[String]) {
-        let Some((program, arguments)) = command.split_first() else { return };
-        let mut child = Command::new(program);
-        child.args(arguments).stdin(Stdio::null()).process_group(0).env_remove("NOTIFY_SOCKET");
-        if let Some(socket) = &self.socket {
-            child.env("WAYLAND_DISPLAY", socket);
-        }
-        match child.spawn() {
-            Ok(mut child) => {
-                // Somebody has to wait for it, or it stays as a zombie.
-                let _ = std::thread::Builder::new().name("child".into()).stack_size(64 * 1024).spawn(move || {
-                    let _ = child.wait();
-                });
+        let Some(program) = command.first().cloned() else { return };
+        let (command, socket) = (command.to_vec(), self.socket.clone());
+        // The supervisor answers once the program runs, and a child has to be waited for; neither
+        // may hold up a frame.
+        let started = std::thread::Builder::new().name("spawn".into()).spawn(move || {
+            if let Err(error) = start(&command, socket.as_deref()) {
+                tracing::warn!("cannot start {}: {error}", command[0]);
             }
-            Err(error) => tracing::warn!("cannot start {program}: {error}"),
+        });
+        if let Err(error) = started {
+            tracing::warn!("cannot start {program}: no thread: {error}");
         }
+    }
+}
+
+/// Where a program is that is named without a folder.
+fn find(program: &str) -> Result<String, String> {
+    if program.contains('/') {
+        return Ok(program.to_owned());
+    }
+    let folders = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
+    std::env::split_paths(&folders)
+        .map(|folder| folder.join(program))
+        .find(|path| path.is_file())
+        .and_then(|path| path.into_os_string().into_string().ok())
+        .ok_or_else(|| format!("there is no such program in {}", folders.display()))
+}
+
+fn start(command: &[String], socket: Option<&str>) -> Result<(), Box<dyn std::error::Error>> {
+    let mut command = command.to_vec();
+    command[0] = find(&command[0])?;
+    match Client::user() {
+        Ok(mut supervisor) => Ok(supervisor.start_transient(unit(&command, socket), Vec::new())?),
+        Err(error) => {
+            tracing::debug!("no supervisor ({error}); starting {} directly", command[0]);
+            let mut child = Command::new(&command[0]);
+            child.args(&command[1..]).stdin(Stdio::null()).process_group(0).env_remove("NOTIFY_SOCKET");
+            if let Some(socket) = socket {
+                child.env("WAYLAND_DISPLAY", socket);
+            }
+            child.spawn()?.wait()?;
+            Ok(())
+        }
+    }
+}
+
+fn unit(command: &[String], socket: Option<&str>) -> TransientUnit {
+    static STARTED: AtomicU32 = AtomicU32::new(1);
+    let number = STARTED.fetch_add(1, Ordering::Relaxed);
+    let program = command[0].rsplit('/').next().unwrap_or("program");
+    TransientUnit {
+        // Programs outlive this process, so its number keeps names apart.
+        name: format!("app-{program}-{}-{number}", std::process::id()),
+        description: format!("{program}, started by a key"),
+        exec: command.to_vec(),
+        env: socket.map(|name| ("WAYLAND_DISPLAY".into(), name.into())).into_iter().collect(),
+        working_directory: std::env::var("HOME").ok(),
+        ..TransientUnit::default()
     }
 }

@@ -139,6 +139,9 @@ pub struct State {
     pub(crate) seat: Seat<State>,
     pub(crate) keyboard: KeyboardHandle<State>,
     pub(crate) pointer: PointerHandle<State>,
+    /// Where the pointer is, in the global space. The seat knows as well, but may not be asked
+    /// while it is calling a handler.
+    pub(crate) pointer_at: Point<f64, Logical>,
     /// A layer surface that asked for the keyboard on demand and was clicked.
     pub(crate) focused_layer: Option<LayerSurface>,
     /// A modifier key that was pressed and so far nothing with it: its tap may be bound.
@@ -227,6 +230,7 @@ impl State {
             seat,
             keyboard,
             pointer,
+            pointer_at: Point::default(),
             focused_layer: None,
             tap: None,
             taken_keys: Vec::new(),
@@ -331,6 +335,12 @@ impl State {
                 let full = crate::outputs::geometry(output);
                 let mut usable = layer_map_for_output(output).non_exclusive_zone();
                 usable.loc += full.loc;
+                // Panels that want more than there is do not get everything.
+                let usable = Some(usable)
+                    .filter(|rest| rest.size.w > 0 && rest.size.h > 0)
+                    .and_then(|rest| rest.intersection(full))
+                    .filter(|rest| rest.size.w > 0 && rest.size.h > 0)
+                    .unwrap_or(full);
                 crate::layout::Area { full, usable }
             })
             .collect();
@@ -387,7 +397,7 @@ impl State {
 
     /// Where the pointer is, in the global space.
     pub fn pointer_location(&self) -> Point<f64, Logical> {
-        self.pointer.current_location()
+        self.pointer_at
     }
 
     /// The windows as the bus shows them, most recently used first.

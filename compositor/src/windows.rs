@@ -313,7 +313,7 @@ impl State {
 
     /// The first configure: the client chooses its size unless it asked to fill the screen.
     fn configure_first(&mut self, id: WindowId, toplevel: &ToplevelSurface) {
-        let at = self.pointer.current_location();
+        let at = self.pointer_at;
         let area = self.outputs.at(at).or(self.outputs.first()).cloned();
         let Some(managed) = self.windows.get(id) else { return };
         let (maximised, fullscreen) = (managed.wants_maximised, managed.wants_fullscreen);
@@ -322,11 +322,12 @@ impl State {
             if let Some(output) = &area {
                 let full = geometry(output);
                 let usable = smithay::desktop::layer_map_for_output(output).non_exclusive_zone();
-                pending.bounds = Some((usable.size.w, usable.size.h - bar).into());
+                let bounds = (usable.size.w.max(1), (usable.size.h - bar).max(1)).into();
+                pending.bounds = Some(bounds);
                 if fullscreen {
                     pending.size = Some(full.size);
                 } else if maximised {
-                    pending.size = Some((usable.size.w, usable.size.h - bar).into());
+                    pending.size = Some(bounds);
                 }
             }
             if fullscreen {
@@ -341,12 +342,12 @@ impl State {
 
     /// A toplevel has content for the first time (again): it gets a place, and the focus.
     fn map(&mut self, id: WindowId) {
-        let at = self.pointer.current_location().to_i32_round();
+        let at = self.pointer_at.to_i32_round();
         let Some(managed) = self.windows.get(id) else { return };
         let size = managed.window.geometry().size;
         let bar = if managed.decorated { TITLE_BAR } else { 0 };
         let (maximised, fullscreen) = (managed.wants_maximised, managed.wants_fullscreen);
-        let at_output = self.outputs.at(self.pointer.current_location()).or(self.outputs.first());
+        let at_output = self.outputs.at(self.pointer_at).or(self.outputs.first());
         // A window that begins by filling the screen has no size of its own to go back to.
         let size = match at_output {
             Some(output) if maximised || fullscreen => {
@@ -434,7 +435,7 @@ impl State {
                     .and_then(|index| outputs.get(index))
                     .map_or(1.0, |output| output.current_scale().fractional_scale());
                 let wanted = decoration::Wanted {
-                    width: frame.size.w,
+                    width: frame.size.w.min(decoration::WIDEST),
                     scale,
                     title: &managed.title,
                     active,

@@ -22,7 +22,7 @@ use smithay::{
         wayland_server::protocol::wl_surface::WlSurface,
         winit::{dpi::LogicalSize, platform::pump_events::PumpStatus, window::Window},
     },
-    utils::Transform,
+    utils::{Physical, Size, Transform},
 };
 
 use super::{Backend, Outcome, RendererKind};
@@ -36,7 +36,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Nested {
     window: WinitGraphicsBackend<GlesRenderer>,
-    tracker: Option<OutputDamageTracker>,
+    /// For frames of this size and scale.
+    tracker: Option<(Size<i32, Physical>, f64, OutputDamageTracker)>,
     feedback: Option<OutputPresentationFeedback>,
 }
 
@@ -105,7 +106,7 @@ pub fn start(
     Ok(())
 }
 
-/// Tells clients which buffers can be drawn; returns the window's mode.
+/// Tells clients which buffers can be drawn.
 pub fn offer_formats(state: &mut State, shm: Vec<smithay::reexports::wayland_server::protocol::wl_shm::Format>) {
     state.protocols.shm.update_formats(shm);
 }
@@ -125,12 +126,18 @@ impl Backend for Nested {
     }
 
     fn render(&mut self, scene: &Scene<'_>, output: &Output) -> Result<Outcome, Error> {
-        let tracker = self.tracker.get_or_insert_with(|| OutputDamageTracker::from_output(output));
+        let (size, scale) = (self.window.window_size(), output.current_scale().fractional_scale());
+        let tracker = match &mut self.tracker {
+            Some((known, at, tracker)) if *known == size && *at == scale => tracker,
+            // The window's rows run from the bottom, which is nobody's business but ours.
+            other => {
+                let tracker = OutputDamageTracker::new(size, scale, Transform::Flipped180);
+                &mut other.insert((size, scale, tracker)).2
+            }
+        };
         let age = self.window.buffer_age().unwrap_or(0);
         let (damage, states) = {
             let (renderer, mut frame) = self.window.bind().map_err(failed)?;
-            // The window's rows run from the bottom.
-            output.change_current_state(None, Some(Transform::Flipped180), None, None);
             let elements: Vec<Element<GlesRenderer>> = scene.elements(renderer, output);
             let result = tracker
                 .render_output(renderer, &mut frame, age, &elements, scene.background)

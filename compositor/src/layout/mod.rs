@@ -272,7 +272,7 @@ impl Layout {
             let change = height - entry.title_bar;
             entry.title_bar = height;
             entry.frame.size.h = (entry.frame.size.h + change).max(1 + height);
-            entry.drawn.h = (entry.drawn.h + change).max(1);
+            entry.drawn.h = (entry.drawn.h + change).max(1 + height);
             if entry.mode != Mode::Floating {
                 entry.revision += 1;
             }
@@ -639,11 +639,13 @@ fn centred(size: Size<i32, Logical>, area: Rect) -> Point<i32, Logical> {
 /// The frame as drawn, held at the sides that a resize does not move.
 fn anchored(entry: &Entry) -> Rect {
     let mut rect = Rect::new(entry.frame.loc, entry.drawn);
+    // What was drawn last may have been full screen, without the bar.
+    rect.size.h = rect.size.h.max(entry.title_bar + 1);
     if entry.anchor.left {
         rect.loc.x += entry.frame.size.w - entry.drawn.w;
     }
     if entry.anchor.top {
-        rect.loc.y += entry.frame.size.h - entry.drawn.h;
+        rect.loc.y += entry.frame.size.h - rect.size.h;
     }
     rect
 }

@@ -29,7 +29,7 @@ enum Op {
 fn op() -> impl Strategy<Value = Op> {
     let id = || 0..6u64;
     let place = || -3000..6000i32;
-    let length = || prop_oneof![-5..4000i32, 1..800i32];
+    let length = || prop_oneof![0..4000i32, 1..800i32];
     prop_oneof![
         prop::collection::vec((600..3000i32, 400..2000i32, 0..60i32), 0..3).prop_map(Op::Areas),
         (id(), length(), length(), any::<bool>(), prop::option::of(id()))
@@ -96,7 +96,11 @@ fn apply(layout: &mut Layout, op: &Op) {
                 bottom: edges & 8 != 0 && edges & 4 == 0,
             };
             if let Some(start) = layout.frame(w(*id)) {
-                layout.resize(w(*id), start, edges, (*width, *h).into());
+                // A drag can go past the opposite side.
+                let mut size = start.size;
+                size.w = width - 1000;
+                size.h = h - 1000;
+                layout.resize(w(*id), start, edges, size);
             }
         }
         Op::ResizeEnd(id) => layout.resize_end(w(*id)),

@@ -37,22 +37,22 @@ use wayland_protocols_wlr::layer_shell::v1::client::{zwlr_layer_shell_v1, zwlr_l
 /// How long a test waits for the other side.
 const LIMIT: Duration = Duration::from_secs(10);
 
-pub struct Fixture {
+pub(crate) struct Fixture {
     event_loop: EventLoop<'static, State>,
-    pub state: State,
-    pub output: Output,
+    pub(crate) state: State,
+    pub(crate) output: Output,
     /// What was asked of the shell.
-    pub shell: tokio::sync::mpsc::Receiver<String>,
+    pub(crate) shell: tokio::sync::mpsc::Receiver<String>,
     time: u32,
 }
 
 impl Fixture {
     /// A compositor with one output of 1280 by 800.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(Config::default())
     }
 
-    pub fn with(config: Config) -> Self {
+    pub(crate) fn with(config: Config) -> Self {
         let event_loop = EventLoop::try_new().unwrap();
         let (link, shell) = bus::Link::detached();
         let backend = Box::new(Headless::new().unwrap());
@@ -64,17 +64,17 @@ impl Fixture {
     }
 
     /// One turn of the compositor's loop.
-    pub fn turn(&mut self) {
+    pub(crate) fn turn(&mut self) {
         self.event_loop.dispatch(Some(Duration::ZERO), &mut self.state).unwrap();
         self.state.settle();
     }
 
-    pub fn client(&mut self) -> Client {
+    pub(crate) fn client(&mut self) -> Client {
         self.connect(false)
     }
 
     /// A client as it comes in over the private socket.
-    pub fn trusted_client(&mut self) -> Client {
+    pub(crate) fn trusted_client(&mut self) -> Client {
         self.connect(true)
     }
 
@@ -114,7 +114,7 @@ impl Fixture {
     }
 
     /// Everything the client asked is done, and it has heard of it.
-    pub fn roundtrip(&mut self, client: &mut Client) {
+    pub(crate) fn roundtrip(&mut self, client: &mut Client) {
         let before = client.events.syncs;
         client.connection.display().sync(&client.qh, Sync);
         let start = Instant::now();
@@ -129,7 +129,7 @@ impl Fixture {
     }
 
     /// A toplevel with content of that size and colour.
-    pub fn window(&mut self, client: &mut Client, title: &str, size: (i32, i32), colour: u32) -> Toplevel {
+    pub(crate) fn window(&mut self, client: &mut Client, title: &str, size: (i32, i32), colour: u32) -> Toplevel {
         let toplevel = client.toplevel(title);
         self.roundtrip(client);
         client.draw(&toplevel, size, colour);
@@ -137,7 +137,7 @@ impl Fixture {
         toplevel
     }
 
-    pub fn pixel(&mut self, x: u32, y: u32) -> [u8; 3] {
+    pub(crate) fn pixel(&mut self, x: u32, y: u32) -> [u8; 3] {
         self.state.screenshot(&self.output.clone()).unwrap().pixel(x, y)
     }
 
@@ -147,7 +147,7 @@ impl Fixture {
     }
 
     /// A key by Linux's code.
-    pub fn key(&mut self, code: u32, down: bool) {
+    pub(crate) fn key(&mut self, code: u32, down: bool) {
         let time = self.tick();
         let state = if down { KeyState::Pressed } else { KeyState::Released };
         self.state.key(Keycode::new(code + 8), state, time);
@@ -155,7 +155,7 @@ impl Fixture {
     }
 
     /// Presses the keys one after the other and lets them go.
-    pub fn chord(&mut self, codes: &[u32]) {
+    pub(crate) fn chord(&mut self, codes: &[u32]) {
         for code in codes {
             self.key(*code, true);
         }
@@ -164,20 +164,20 @@ impl Fixture {
         }
     }
 
-    pub fn pointer(&mut self, x: f64, y: f64) {
+    pub(crate) fn pointer(&mut self, x: f64, y: f64) {
         let time = self.tick();
         self.state.pointer_to((x, y).into(), time);
         self.turn();
     }
 
-    pub fn button(&mut self, button: u32, down: bool) {
+    pub(crate) fn button(&mut self, button: u32, down: bool) {
         let time = self.tick();
         let state = if down { ButtonState::Pressed } else { ButtonState::Released };
         self.state.button(button, state, time);
         self.turn();
     }
 
-    pub fn click(&mut self, x: f64, y: f64) {
+    pub(crate) fn click(&mut self, x: f64, y: f64) {
         self.pointer(x, y);
         self.button(argos_compositor::LEFT, true);
         self.button(argos_compositor::LEFT, false);
@@ -186,7 +186,7 @@ impl Fixture {
     }
 
     /// Titles of the windows, the one used last first; the focused one has a star.
-    pub fn titles(&self) -> String {
+    pub(crate) fn titles(&self) -> String {
         let mut titles: Vec<_> = self
             .state
             .window_list()
@@ -198,12 +198,12 @@ impl Fixture {
     }
 }
 
-pub struct Client {
-    pub connection: Connection,
+pub(crate) struct Client {
+    pub(crate) connection: Connection,
     queue: EventQueue<Events>,
-    pub qh: QueueHandle<Events>,
-    pub events: Events,
-    pub compositor: wl_compositor::WlCompositor,
+    pub(crate) qh: QueueHandle<Events>,
+    pub(crate) events: Events,
+    pub(crate) compositor: wl_compositor::WlCompositor,
     shm: wl_shm::WlShm,
     wm_base: xdg_wm_base::XdgWmBase,
     layer_shell: zwlr_layer_shell_v1::ZwlrLayerShellV1,
@@ -211,34 +211,34 @@ pub struct Client {
 }
 
 #[derive(Clone)]
-pub struct Toplevel {
-    pub surface: wl_surface::WlSurface,
-    pub xdg: xdg_surface::XdgSurface,
-    pub toplevel: xdg_toplevel::XdgToplevel,
+pub(crate) struct Toplevel {
+    pub(crate) surface: wl_surface::WlSurface,
+    pub(crate) xdg: xdg_surface::XdgSurface,
+    pub(crate) toplevel: xdg_toplevel::XdgToplevel,
 }
 
 #[derive(Clone)]
-pub struct Layer {
-    pub surface: wl_surface::WlSurface,
-    pub layer: zwlr_layer_surface_v1::ZwlrLayerSurfaceV1,
+pub(crate) struct Layer {
+    pub(crate) surface: wl_surface::WlSurface,
+    pub(crate) layer: zwlr_layer_surface_v1::ZwlrLayerSurfaceV1,
 }
 
 /// What the client heard.
 #[derive(Default)]
-pub struct Events {
+pub(crate) struct Events {
     syncs: u32,
     /// Surface, size, states of each toplevel's last configure.
-    pub toplevels: Vec<(xdg_toplevel::XdgToplevel, (i32, i32), Vec<xdg_toplevel::State>)>,
-    pub configures: u32,
-    pub layers: Vec<(zwlr_layer_surface_v1::ZwlrLayerSurfaceV1, (u32, u32))>,
-    pub closed: Vec<xdg_toplevel::XdgToplevel>,
-    pub layers_closed: u32,
-    pub keyboard: Option<wl_surface::WlSurface>,
-    pub pointer: Option<wl_surface::WlSurface>,
-    pub clicks: u32,
-    pub keys: Vec<(u32, bool)>,
-    pub frames: u32,
-    pub server_side: Option<bool>,
+    pub(crate) toplevels: Vec<(xdg_toplevel::XdgToplevel, (i32, i32), Vec<xdg_toplevel::State>)>,
+    pub(crate) configures: u32,
+    pub(crate) layers: Vec<(zwlr_layer_surface_v1::ZwlrLayerSurfaceV1, (u32, u32))>,
+    pub(crate) closed: Vec<xdg_toplevel::XdgToplevel>,
+    pub(crate) layers_closed: u32,
+    pub(crate) keyboard: Option<wl_surface::WlSurface>,
+    pub(crate) pointer: Option<wl_surface::WlSurface>,
+    pub(crate) clicks: u32,
+    pub(crate) keys: Vec<(u32, bool)>,
+    pub(crate) frames: u32,
+    pub(crate) server_side: Option<bool>,
 }
 
 impl Client {
@@ -252,7 +252,7 @@ impl Client {
     }
 
     /// A toplevel that has asked for its first configure.
-    pub fn toplevel(&mut self, title: &str) -> Toplevel {
+    pub(crate) fn toplevel(&mut self, title: &str) -> Toplevel {
         let surface = self.compositor.create_surface(&self.qh, ());
         let xdg = self.wm_base.get_xdg_surface(&surface, &self.qh, ());
         let toplevel = xdg.get_toplevel(&self.qh, ());
@@ -262,17 +262,17 @@ impl Client {
         Toplevel { surface, xdg, toplevel }
     }
 
-    pub fn ask_for_title_bar(&mut self, toplevel: &Toplevel) {
+    pub(crate) fn ask_for_title_bar(&mut self, toplevel: &Toplevel) {
         let decoration = self.decoration.get_toplevel_decoration(&toplevel.toplevel, &self.qh, ());
         decoration.set_mode(zxdg_toplevel_decoration_v1::Mode::ServerSide);
     }
 
     /// Draws in one colour, 0xRRGGBB, and commits.
-    pub fn draw(&mut self, toplevel: &Toplevel, size: (i32, i32), colour: u32) {
+    pub(crate) fn draw(&mut self, toplevel: &Toplevel, size: (i32, i32), colour: u32) {
         self.fill(&toplevel.surface, size, colour);
     }
 
-    pub fn fill(&mut self, surface: &wl_surface::WlSurface, (w, h): (i32, i32), colour: u32) {
+    pub(crate) fn fill(&mut self, surface: &wl_surface::WlSurface, (w, h): (i32, i32), colour: u32) {
         use std::io::Write;
         let mut file = tempfile::tempfile().unwrap();
         let row = (0xff00_0000 | colour).to_le_bytes().repeat(w as usize);
@@ -287,12 +287,12 @@ impl Client {
         pool.destroy();
     }
 
-    pub fn frame_callback(&mut self, surface: &wl_surface::WlSurface) {
+    pub(crate) fn frame_callback(&mut self, surface: &wl_surface::WlSurface) {
         surface.frame(&self.qh, Frame);
         surface.commit();
     }
 
-    pub fn layer(
+    pub(crate) fn layer(
         &mut self,
         namespace: &str,
         layer: zwlr_layer_shell_v1::Layer,
@@ -307,7 +307,7 @@ impl Client {
     }
 
     /// Size and states of the last configure.
-    pub fn configured(&self, toplevel: &Toplevel) -> ((i32, i32), &[xdg_toplevel::State]) {
+    pub(crate) fn configured(&self, toplevel: &Toplevel) -> ((i32, i32), &[xdg_toplevel::State]) {
         self.events
             .toplevels
             .iter()
@@ -316,7 +316,7 @@ impl Client {
             .expect("the toplevel was configured")
     }
 
-    pub fn layer_size(&self, layer: &Layer) -> (u32, u32) {
+    pub(crate) fn layer_size(&self, layer: &Layer) -> (u32, u32) {
         self.events.layers.iter().find(|(other, _)| *other == layer.layer).expect("configured").1
     }
 }

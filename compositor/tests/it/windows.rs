@@ -16,7 +16,7 @@ fn rgb(colour: u32) -> [u8; 3] {
 fn a_window_is_configured_mapped_drawn_focused_and_closed() {
     let mut f = Fixture::new();
     let mut client = f.client();
-    let background = f.pixel(640, 400);
+    let background = f.pixel(100, 100);
 
     let toplevel = client.toplevel("first");
     f.roundtrip(&mut client);
@@ -40,7 +40,7 @@ fn a_window_is_configured_mapped_drawn_focused_and_closed() {
     toplevel.surface.destroy();
     f.roundtrip(&mut client);
     assert_eq!(f.titles(), "");
-    assert_eq!(f.pixel(640, 430), background);
+    assert_eq!(f.pixel(445, 260), background);
 }
 
 #[test]
@@ -223,4 +223,41 @@ fn a_client_can_have_its_window_dragged_and_resized() {
     assert_eq!(client.events.clicks, 0, "the drag is not the client's");
     f.pointer(10.0, 10.0);
     assert_eq!(f.pixel(890, 590), rgb(RED));
+}
+
+#[test]
+fn a_client_that_exaggerates_hurts_nobody_else() {
+    use wayland_protocols_wlr::layer_shell::v1::client::{
+        zwlr_layer_shell_v1::Layer, zwlr_layer_surface_v1::Anchor,
+    };
+    let mut f = Fixture::new();
+    let mut honest = f.client();
+    let window = f.window(&mut honest, "honest", (400, 300), RED);
+    window.toplevel.set_maximized();
+    f.roundtrip(&mut honest);
+
+    let mut client = f.client();
+    for zone in [1_000_000, i32::MAX] {
+        let panel = client.layer("greedy", Layer::Top, |layer| {
+            layer.set_anchor(Anchor::Top | Anchor::Left | Anchor::Right);
+            layer.set_size(0, 40);
+            layer.set_exclusive_zone(zone);
+        });
+        f.roundtrip(&mut client);
+        client.fill(&panel.surface, (1280, 40), BLUE);
+        f.roundtrip(&mut client);
+    }
+    let wide = client.toplevel("wide");
+    client.ask_for_title_bar(&wide);
+    f.roundtrip(&mut client);
+    client.draw(&wide, (200_000, 1), BLUE);
+    f.roundtrip(&mut client);
+    wide.xdg.set_window_geometry(-50, -50, 1, 1);
+    client.draw(&wide, (1, 1), BLUE);
+    f.roundtrip(&mut client);
+    f.pointer(5.0, 5.0);
+    f.state.screenshot(&f.output.clone()).unwrap();
+    f.roundtrip(&mut honest);
+    let ((w, h), _) = honest.configured(&window);
+    assert!(w > 0 && h > 0);
 }
