@@ -1,1 +1,120 @@
-fn main() {}
+//! `argos`: the command line of an ArgOS system.
+//!
+//! Units are reached over the supervisors' control sockets ([`units`]), so that they can be seen
+//! and changed when D-Bus is down. Everything else is a client of a service on one of the buses:
+//! [`agents`], [`tools`] (with permissions and audit), [`memory`], [`models`], [`desktop`].
+//! [`doctor`] asks all of them. [`args`] declares the command line, [`output`] prints, [`failure`]
+//! says what went wrong and with which exit status.
+//!
+//! Called as `poweroff` or `reboot` it does that.
+
+mod agents;
+mod args;
+mod bus;
+mod desktop;
+mod doctor;
+mod failure;
+mod memory;
+mod models;
+mod output;
+mod tools;
+mod units;
+
+use std::process::ExitCode;
+
+use argos_control::Client;
+use clap::{CommandFactory, Parser};
+
+use crate::args::{AgentsCommand, Cli, Command};
+use crate::failure::{Failure, Result, Status};
+use crate::output::Output;
+use crate::units::Power;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let cli = Cli::parse_from(arguments());
+    let result = tokio::select! {
+        result = run(cli) => result,
+        // What the command holds is dropped: files that are not complete disappear.
+        _ = tokio::signal::ctrl_c() => Err(Failure::silent(Status::Interrupted)),
+    };
+    let Err(failure) = result else {
+        return ExitCode::SUCCESS;
+    };
+    if failure.is_broken_pipe() {
+        return ExitCode::SUCCESS;
+    }
+    complain(&failure);
+    // A blocking request that was interrupted must not hold the program.
+    std::process::exit(failure.status as i32)
+}
+
+/// The command line; `poweroff` and `reboot` are links to this program.
+fn arguments() -> Vec<std::ffi::OsString> {
+    let mut arguments: Vec<_> = std::env::args_os().collect();
+    let name = arguments
+        .first()
+        .map(std::path::Path::new)
+        .and_then(std::path::Path::file_name);
+    if let Some(name @ ("poweroff" | "reboot")) = name.and_then(std::ffi::OsStr::to_str) {
+        let command = name.into();
+        arguments.insert(1, command);
+    }
+    arguments
+}
+
+/// Says on standard error what went wrong and what to do.
+fn complain(failure: &Failure) {
+    if failure.message.is_empty() {
+        return;
+    }
+    eprintln!("argos: {}", output::lines(&failure.message));
+    if let Some(hint) = &failure.hint {
+        eprintln!("  hint: {hint}");
+    }
+}
+
+async fn run(cli: Cli) -> Result {
+    let out = Output::new(cli.json);
+    match cli.command {
+        Command::Status(args) => blocking(move || units::status(out, &args)).await,
+        Command::Start(args) => {
+            blocking(move || units::change(out, &args, "up", Client::start)).await
+        }
+        Command::Stop(args) => {
+            blocking(move || units::change(out, &args, "down", Client::stop)).await
+        }
+        Command::Restart(args) => {
+            blocking(move || units::change(out, &args, "up again", Client::restart)).await
+        }
+        Command::Log(args) => blocking(move || units::log(out, &args)).await,
+        Command::Reload(scope) => blocking(move || units::reload(out, &scope)).await,
+        Command::Poweroff(args) => units::power(out, &args, Power::Off).await,
+        Command::Reboot(args) => units::power(out, &args, Power::Reboot).await,
+        Command::Chat(args) => agents::chat(out, args).await,
+        Command::Agents { command } => {
+            agents::run(out, command.unwrap_or(AgentsCommand::List)).await
+        }
+        Command::Tools { command } => tools::run(out, command).await,
+        Command::Permissions { command } => tools::permissions(out, command).await,
+        Command::Memory { command } => memory::run(out, command).await,
+        Command::Model { command } => models::run(out, command).await,
+        Command::Ai { command } => models::ask(out, command).await,
+        Command::Audit { lines } => tools::audit(out, lines).await,
+        Command::Desktop { command } => desktop::run(out, command).await,
+        Command::Doctor => doctor::run(out).await,
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "argos", &mut std::io::stdout());
+            Ok(())
+        }
+    }
+}
+
+/// Work on the control socket, where an answer takes as long as a unit takes: Ctrl-C must get
+/// through meanwhile.
+async fn blocking(work: impl FnOnce() -> Result + Send + 'static) -> Result {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(Failure::new(Status::Failed, error.to_string())),
+    }
+}

@@ -1,0 +1,168 @@
+//! Agents and conversations.
+
+use std::io::{IsTerminal, Read};
+use std::time::Duration;
+
+use argos_bus::agents::{Agent, Agents1Proxy, ChatMessage};
+use argos_bus::permissions::Permissions1Proxy;
+use futures_util::StreamExt;
+use serde_json::json;
+
+use crate::args::{AgentsCommand, ChatArgs};
+use crate::bus;
+use crate::failure::{Failure, Result, Status};
+use crate::output::{Cell, Output, Tone, clock, lines, one_line};
+
+/// Who is talked to where nobody is named.
+const DEFAULT_AGENT: &str = "steward";
+
+pub(crate) async fn run(out: Output, command: AgentsCommand) -> Result {
+    let bus = bus::session().await?;
+    let agents = Agents1Proxy::new(&bus).await?;
+    match command {
+        AgentsCommand::List => list(out, &agents.list().await?),
+        AgentsCommand::Start { agent } => {
+            agents.start(&agent).await?;
+            out.done(format!("{agent}: started"))
+        }
+        AgentsCommand::Stop { agent } => {
+            agents.stop(&agent).await?;
+            out.done(format!("{agent}: stopped"))
+        }
+        AgentsCommand::History {
+            agent,
+            lines: count,
+        } => {
+            let messages = agents.history(&agent, count).await?;
+            if out.json {
+                return out.value(&json!(messages));
+            }
+            messages.iter().try_for_each(|message| say(out, message))
+        }
+    }
+}
+
+fn list(out: Output, agents: &[Agent]) -> Result {
+    if out.json {
+        return out.value(&json!(agents));
+    }
+    let rows: Vec<_> = agents
+        .iter()
+        .map(|agent| {
+            let tone = match agent.state.as_str() {
+                "failed" => Tone::Bad,
+                "stopped" => Tone::Faint,
+                "idle" => Tone::Good,
+                _ => Tone::Busy,
+            };
+            let about = if agent.detail.is_empty() {
+                &agent.description
+            } else {
+                &agent.detail
+            };
+            [
+                Cell::from(agent.name.as_str()),
+                Cell::toned(agent.state.as_str(), tone),
+                clock(agent.since_ms).into(),
+                about.as_str().into(),
+            ]
+        })
+        .collect();
+    out.table(["AGENT", "STATE", "SINCE", ""], &rows)
+}
+
+fn say(out: Output, message: &ChatMessage) -> Result {
+    let who = if message.role == "agent" {
+        &message.agent
+    } else {
+        &message.role
+    };
+    let head = out.paint(
+        &format!("{} {}", clock(message.when_ms), one_line(who)),
+        Tone::Faint,
+    );
+    out.line(format!("{head}\n{}\n", lines(&message.text)))
+}
+
+/// Says something and prints the answer.
+pub(crate) async fn chat(out: Output, args: ChatArgs) -> Result {
+    let bus = bus::session().await?;
+    let agents = Agents1Proxy::new(&bus).await?;
+    let (agent, text) = address(&agents, args.words).await?;
+
+    // Listen before speaking: a fast agent answers before `send` returns.
+    let mut messages = agents.receive_message().await?;
+    let permissions = Permissions1Proxy::new(&bus).await?;
+    let mut questions = permissions.receive_requested().await?;
+    let id = agents.send(&agent, &text).await?;
+
+    let answer = async {
+        loop {
+            tokio::select! {
+                message = messages.next() => {
+                    let Some(message) = message else { return Err(gone()) };
+                    let message = message.args()?.message;
+                    if message.in_reply_to == id && message.role != "person" {
+                        return Ok(message);
+                    }
+                }
+                question = questions.next() => {
+                    let Some(question) = question else { return Err(gone()) };
+                    let question = question.args()?.request;
+                    // Standard output is for the answer alone.
+                    eprintln!(
+                        "{} asks: {}\n  answer on the screen, or: argos permissions answer {} once",
+                        one_line(&question.title),
+                        one_line(&question.summary),
+                        question.id
+                    );
+                }
+            }
+        }
+    };
+    let limit = Duration::from_secs(args.timeout);
+    let answer = tokio::time::timeout(limit, answer).await.map_err(|_| {
+        let text = format!("{agent} did not answer within {} s", args.timeout);
+        Failure::new(Status::TimedOut, text)
+            .hint(format!("`argos agents` shows what it is at; its answer will be in `argos agents history {agent}`"))
+    })??;
+    if out.json {
+        return out.value(&json!(answer));
+    }
+    out.line(lines(&answer.text))?;
+    if answer.role == "agent" {
+        Ok(())
+    } else {
+        Err(Failure::silent(Status::Failed))
+    }
+}
+
+fn gone() -> Failure {
+    Failure::new(Status::NotUp, "the desktop's message bus went away")
+        .hint("`argos status --user` shows what is up")
+}
+
+/// Who is meant and what is said to them.
+async fn address(agents: &Agents1Proxy<'_>, mut words: Vec<String>) -> Result<(String, String)> {
+    let mut agent = DEFAULT_AGENT.to_owned();
+    // A single word is what is said; with more of them the first may be an agent's name.
+    if words.len() > 1
+        && agents
+            .list()
+            .await?
+            .iter()
+            .any(|known| known.name == words[0])
+    {
+        agent = words.remove(0);
+    }
+    let mut text = words.join(" ");
+    if text.is_empty() || text == "-" {
+        if std::io::stdin().is_terminal() {
+            return Err(Failure::new(Status::Failed, "there is nothing to say")
+                .hint("argos chat \"what is in my Documents folder?\""));
+        }
+        text.clear();
+        std::io::stdin().read_to_string(&mut text)?;
+    }
+    Ok((agent, text.trim().to_owned()))
+}

@@ -1,0 +1,384 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Units, agents, tools, permissions, memory, models and the desktop of an ArgOS system.
+#[derive(Debug, Parser)]
+#[command(
+    name = "argos",
+    version,
+    disable_help_subcommand = true,
+    after_help = "Exit status: 0 done, 1 failed, 2 wrong usage, 3 not up, 4 not found, 5 denied, \
+                  6 timed out, 130 interrupted."
+)]
+pub(crate) struct Cli {
+    /// Print one JSON document instead of text.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show every unit, or one with its last log lines.
+    Status(StatusArgs),
+    /// Start units and what they require.
+    Start(UnitArgs),
+    /// Stop units and what requires them.
+    Stop(UnitArgs),
+    /// Stop and start units.
+    Restart(UnitArgs),
+    /// Show what a unit printed.
+    Log(LogArgs),
+    /// Read the unit files again.
+    Reload(ScopeArgs),
+    /// Stop everything in order and switch the machine off.
+    #[command(visible_alias = "shutdown")]
+    Poweroff(PowerArgs),
+    /// Stop everything in order and restart the machine.
+    Reboot(PowerArgs),
+    /// Say something to an agent and wait for its answer.
+    Chat(ChatArgs),
+    /// List agents; start, stop them, read a conversation.
+    Agents {
+        #[command(subcommand)]
+        command: Option<AgentsCommand>,
+    },
+    /// List tools and call them.
+    Tools {
+        #[command(subcommand)]
+        command: ToolsCommand,
+    },
+    /// Questions of agents, and what was granted.
+    Permissions {
+        #[command(subcommand)]
+        command: PermissionsCommand,
+    },
+    /// What was said and done.
+    Memory {
+        #[command(subcommand)]
+        command: MemoryCommand,
+    },
+    /// Models on this machine.
+    Model {
+        #[command(subcommand)]
+        command: ModelCommand,
+    },
+    /// Ask the models directly.
+    Ai {
+        #[command(subcommand)]
+        command: AiCommand,
+    },
+    /// What agents did: each tool call with who decided and how it ended.
+    Audit {
+        /// How many of the last rows.
+        #[arg(short = 'n', long, default_value_t = 50)]
+        lines: u32,
+    },
+    /// Windows, workspaces, appearance.
+    Desktop {
+        #[command(subcommand)]
+        command: DesktopCommand,
+    },
+    /// Look at everything that has to be there and say what is not.
+    Doctor,
+    /// Print completions for a shell: `argos completions bash > …/bash-completion/completions/argos`.
+    Completions {
+        /// Shell.
+        shell: Shell,
+    },
+}
+
+/// Whose units.
+#[derive(Debug, Args)]
+pub(crate) struct ScopeArgs {
+    /// The units of this person's desktop instead of the system's.
+    #[arg(long)]
+    pub(crate) user: bool,
+    /// Ask the supervisor at this control socket.
+    #[arg(long, value_name = "SOCKET", hide = true, conflicts_with = "user")]
+    pub(crate) control: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// One unit only.
+    pub(crate) unit: Option<String>,
+    /// Also units that are down and that nobody wants.
+    #[arg(short, long)]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) scope: ScopeArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UnitArgs {
+    /// Names of units.
+    #[arg(required = true)]
+    pub(crate) units: Vec<String>,
+    #[command(flatten)]
+    pub(crate) scope: ScopeArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogArgs {
+    /// Name of the unit.
+    pub(crate) unit: String,
+    /// How many of the last lines.
+    #[arg(short = 'n', long, default_value_t = 200)]
+    pub(crate) lines: u32,
+    #[command(flatten)]
+    pub(crate) scope: ScopeArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PowerArgs {
+    /// Do it even though a program blocks it (`argos poweroff` says which and why).
+    #[arg(short, long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ChatArgs {
+    /// Agent (steward if none is named first) and what to say; nothing or `-`: from standard input.
+    #[arg(value_name = "[AGENT] TEXT")]
+    pub(crate) words: Vec<String>,
+    /// Seconds to wait for the answer, permission questions included.
+    #[arg(long, default_value_t = 180)]
+    pub(crate) timeout: u64,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AgentsCommand {
+    /// Every agent and what it is at (the default).
+    List,
+    /// Start an agent.
+    Start {
+        /// Name of the agent.
+        agent: String,
+    },
+    /// Stop an agent.
+    Stop {
+        /// Name of the agent.
+        agent: String,
+    },
+    /// Read a conversation.
+    History {
+        /// Name of the agent.
+        #[arg(default_value = "steward")]
+        agent: String,
+        /// How many of the last messages.
+        #[arg(short = 'n', long, default_value_t = 20)]
+        lines: u32,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ToolsCommand {
+    /// Every tool, with the permission that an agent needs for it.
+    List,
+    /// Show a tool's arguments.
+    Show {
+        /// Name: `files.list`.
+        tool: String,
+    },
+    /// Call a tool yourself: no permission is asked, the call is audited.
+    Call {
+        /// Name: `files.list`.
+        tool: String,
+        /// Arguments: one JSON object, or `name=value` pairs (values are JSON where they parse).
+        arguments: Vec<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PermissionsCommand {
+    /// Grants and standing refusals.
+    List,
+    /// Questions that wait for an answer.
+    Pending,
+    /// Answer a question.
+    Answer {
+        /// Number of the question.
+        id: u64,
+        /// Answer.
+        decision: Decision,
+    },
+    /// Take a grant or a refusal back.
+    Revoke {
+        /// Number of the grant.
+        id: u64,
+    },
+}
+
+/// An answer to a question.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Decision {
+    /// Yes, this time.
+    Once,
+    /// Yes, until the session ends.
+    Session,
+    /// Yes, from now on.
+    Always,
+    /// No, this time.
+    Deny,
+    /// No, from now on.
+    Never,
+}
+
+impl Decision {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Once => "once",
+            Self::Session => "session",
+            Self::Always => "always",
+            Self::Deny => "deny",
+            Self::Never => "never",
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MemoryCommand {
+    /// Find by meaning, best first.
+    Search {
+        /// What to look for.
+        #[arg(required = true)]
+        query: Vec<String>,
+        /// How many at most.
+        #[arg(short = 'n', long, default_value_t = 10)]
+        limit: u32,
+        /// Only one owner's: an agent's name or `shared`.
+        #[arg(long, default_value = "")]
+        owner: String,
+    },
+    /// The newest, newest first.
+    Recent {
+        /// How many at most.
+        #[arg(short = 'n', long, default_value_t = 20)]
+        limit: u32,
+        /// Only one owner's: an agent's name or `shared`.
+        #[arg(long, default_value = "")]
+        owner: String,
+    },
+    /// Remember something.
+    Add {
+        /// What to remember.
+        #[arg(required = true)]
+        text: Vec<String>,
+        /// `fact`, `said` or `done`.
+        #[arg(long, default_value = "fact")]
+        kind: String,
+        /// Whose memory it becomes.
+        #[arg(long, default_value = "shared")]
+        owner: String,
+        /// Labels; may be given again.
+        #[arg(long = "tag")]
+        tags: Vec<String>,
+    },
+    /// Forget one.
+    Forget {
+        /// Number of the memory.
+        id: u64,
+    },
+    /// Write all of it as JSON lines.
+    Export {
+        /// File; `-` is standard output.
+        #[arg(default_value = "-")]
+        file: PathBuf,
+    },
+    /// Read JSON lines as `export` writes them; all or nothing.
+    Import {
+        /// File; `-` is standard input.
+        #[arg(default_value = "-")]
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelCommand {
+    /// Every model found in the model folders.
+    List,
+    /// Load a model.
+    Load {
+        /// Name of its folder.
+        model: String,
+    },
+    /// Free a model's memory.
+    Unload {
+        /// Name of its folder.
+        model: String,
+    },
+    /// Counters of the AI service.
+    Statistics,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AiCommand {
+    /// What the model makes of a request, without doing any of it.
+    Plan {
+        /// The request.
+        #[arg(required = true)]
+        text: Vec<String>,
+        /// Tools that may be proposed; all if none is named.
+        #[arg(long = "tool")]
+        tools: Vec<String>,
+    },
+    /// Write text with a causal language model.
+    Generate {
+        /// The prompt.
+        #[arg(required = true)]
+        text: Vec<String>,
+        /// Name of the model's folder.
+        #[arg(long)]
+        model: String,
+        /// Most tokens.
+        #[arg(long, default_value_t = 256)]
+        max_tokens: u32,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DesktopCommand {
+    /// Every window, most recently used first.
+    Windows,
+    /// Bring a window to the front.
+    Focus {
+        /// Number of the window.
+        window: u64,
+    },
+    /// Ask a window to close.
+    Close {
+        /// Number of the window.
+        window: u64,
+    },
+    /// Show a workspace, or say which one is shown.
+    Workspace {
+        /// Number, from 1.
+        number: Option<u32>,
+    },
+    /// Set the theme, or say which one is set.
+    Theme {
+        /// Name: `dark`, `light`.
+        name: Option<String>,
+    },
+    /// Show or hide a part of the shell.
+    Toggle {
+        /// `launcher`, `chat` or `power`.
+        part: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,222 @@
+//! `argos-session`: what a graphical login runs.
+//!
+//! The login daemon has authenticated a person and set up their terminal; the desktop itself is
+//! units. So this program only asks: PID 1 for the person's supervisor (`user@UID`), that for its
+//! target `desktop`; and then it stands for the session until one of these happens.
+//!
+//! | what happens | what it does |
+//! |---|---|
+//! | the desktop is stopped (log out) | stops the supervisor and ends |
+//! | the login daemon ends the session (SIGTERM, SIGHUP, SIGINT) | stops desktop and supervisor, ends |
+//! | the login daemon dies | ends and leaves the desktop alone: the next login finds it |
+//! | the desktop cannot be started | says why on the terminal and gives a shell there |
+
+use std::io::IsTerminal;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use argos_control::{Client, UnitState, UnitStatus};
+use clap::Parser;
+use rustix::process::{Pid, getppid, getuid};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// The target of the person's supervisor that makes up the desktop.
+const DESKTOP: &str = "desktop";
+/// How long an orderly stop may take before the login daemon loses patience.
+const STOP_LIMIT: Duration = Duration::from_secs(15);
+/// Pause after a failure where nobody can be given a shell, so that a login daemon that starts
+/// sessions by itself does not spin.
+const FAILURE_PAUSE: Duration = Duration::from_secs(5);
+
+/// Starts this person's desktop and ends with it. Run by the login daemon.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Options {
+    /// PID 1's control socket.
+    #[arg(long, value_name = "SOCKET", default_value = argos_control::SYSTEM_SOCKET)]
+    control: PathBuf,
+    /// Folder that holds each person's run time folder.
+    #[arg(long, value_name = "FOLDER", default_value = "/run/user")]
+    runtime_root: PathBuf,
+    /// End with an error instead of giving a shell where the desktop cannot be started.
+    #[arg(long)]
+    no_shell: bool,
+}
+
+/// How a session came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// The desktop is down.
+    Desktop,
+    /// The login daemon said so.
+    Asked,
+    /// The login daemon is gone.
+    LoginDied,
+}
+
+/// The supervisors of one person's session.
+#[derive(Debug, Clone)]
+struct Session {
+    /// Unit of PID 1 that runs the person's supervisor.
+    unit: String,
+    system: PathBuf,
+    user: PathBuf,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let options = Options::parse();
+    let uid = getuid().as_raw();
+    let session = Session {
+        unit: format!("user@{uid}"),
+        system: options.control.clone(),
+        user: options
+            .runtime_root
+            .join(uid.to_string())
+            .join(argos_control::USER_SOCKET),
+    };
+    let code = match session.run().await {
+        Ok(_) => 0,
+        Err(error) => {
+            eprintln!("\nThe desktop cannot be started: {error:#}\n");
+            if options.no_shell || !std::io::stdin().is_terminal() {
+                tokio::time::sleep(FAILURE_PAUSE).await;
+                1
+            } else {
+                rescue_shell()
+            }
+        }
+    };
+    // A request that is still open must not keep the session alive.
+    std::process::exit(code)
+}
+
+impl Session {
+    async fn run(&self) -> Result<Ending> {
+        let mut signals = Signals::new()?;
+        let unit = self.unit.clone();
+        let supervisor = request(self.system.clone(), move |client| client.start(&unit));
+        if let Some(ending) = signals.unless(supervisor).await.with_context(|| {
+            format!(
+                "PID 1 could not start {} (see: argos log {})",
+                self.unit, self.unit
+            )
+        })? {
+            return self.end(ending).await;
+        }
+        let desktop = request(self.user.clone(), |client| {
+            client.start(DESKTOP)?;
+            client.status()
+        });
+        let units = match signals.until(desktop).await {
+            Ok(units) => units.context("see: argos status --user")?,
+            Err(ending) => return self.end(ending).await,
+        };
+        tell_what_failed(&units);
+        let down = request(self.user.clone(), |client| client.wait(DESKTOP));
+        // A supervisor that is gone took the desktop with it.
+        let ending = match signals.until(down).await {
+            Ok(_) => Ending::Desktop,
+            Err(ending) => ending,
+        };
+        self.end(ending).await
+    }
+
+    async fn end(&self, ending: Ending) -> Result<Ending> {
+        if ending == Ending::LoginDied {
+            return Ok(ending);
+        }
+        let stopped = async {
+            if ending == Ending::Asked {
+                // Where the supervisor is not there any more, there is nothing to stop.
+                let _ = request(self.user.clone(), |client| client.stop(DESKTOP)).await;
+            }
+            let unit = self.unit.clone();
+            request(self.system.clone(), move |client| client.stop(&unit)).await
+        };
+        match tokio::time::timeout(STOP_LIMIT, stopped).await {
+            Ok(result) => result.with_context(|| format!("{} cannot be stopped", self.unit))?,
+            Err(_) => bail!("{} is not down after {} s", self.unit, STOP_LIMIT.as_secs()),
+        }
+        Ok(ending)
+    }
+}
+
+/// The signals by which a login daemon ends a session, and the daemon itself.
+struct Signals {
+    terminate: Signal,
+    hang_up: Signal,
+    interrupt: Signal,
+    parent: Option<Pid>,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            parent: getppid(),
+        })
+    }
+
+    /// What `work` yields, or how the session ended before that.
+    async fn until<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Ending> {
+        tokio::select! {
+            result = work => return Ok(result),
+            _ = self.terminate.recv() => {}
+            _ = self.hang_up.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+        // A dying login daemon makes the kernel send the same signal that it sends itself to end a
+        // session; then somebody else is the parent by now.
+        Err(if getppid() == self.parent {
+            Ending::Asked
+        } else {
+            Ending::LoginDied
+        })
+    }
+
+    /// As [`Signals::until`] for work that only can fail.
+    async fn unless(&mut self, work: impl Future<Output = Result<()>>) -> Result<Option<Ending>> {
+        match self.until(work).await {
+            Ok(result) => result.map(|()| None),
+            Err(ending) => Ok(Some(ending)),
+        }
+    }
+}
+
+/// One request to a supervisor, without blocking the signals.
+async fn request<T: Send + 'static>(
+    socket: PathBuf,
+    ask: impl FnOnce(&mut Client) -> argos_control::client::Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(move || Ok(ask(&mut Client::connect(socket)?)?)).await?
+}
+
+/// The desktop's parts that did not come up, on the terminal beneath the desktop: where the
+/// compositor is among them, that is all a person sees.
+fn tell_what_failed(units: &[UnitStatus]) {
+    let failed = |unit: &&UnitStatus| {
+        unit.wanted && matches!(unit.state, UnitState::Failed | UnitState::BackingOff)
+    };
+    for unit in units.iter().filter(failed) {
+        let name = &unit.name;
+        eprintln!(
+            "{name} is not up: {}\n  more: argos log --user {name}",
+            unit.detail
+        );
+    }
+}
+
+/// Replaces this program by the person's shell. Returns only if that fails.
+fn rescue_shell() -> i32 {
+    let shell = std::env::var_os("SHELL").unwrap_or_else(|| "/bin/sh".into());
+    eprintln!("Here is a shell instead. `exit` leads back to the login.\n");
+    let error = Command::new(&shell).arg("-l").exec();
+    eprintln!("{} cannot be started: {error}", shell.display());
+    1
+}

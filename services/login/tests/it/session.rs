@@ -1,0 +1,182 @@
+//! `argos-session` between a login daemon and two supervisors.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+use argos_control::{ErrorCode, Reply, Request, UnitState};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::supervisor::{PATIENCE, Supervisor, unit};
+
+struct World {
+    folder: tempfile::TempDir,
+    system: Supervisor,
+    user: Supervisor,
+    desktop_is_down: Arc<Mutex<bool>>,
+}
+
+impl World {
+    /// `up`: whether the person's supervisor can be started.
+    fn new(up: bool) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let system = Supervisor::new(&folder.path().join("control"), move |request| {
+            let refused = matches!(request, Request::Start { .. }) && !up;
+            Some(if refused {
+                Reply::Error {
+                    code: ErrorCode::Failed,
+                    message: "it ended with status 9".to_owned(),
+                }
+            } else {
+                Reply::Done
+            })
+        });
+        let desktop_is_down = Arc::new(Mutex::new(false));
+        let down = Arc::clone(&desktop_is_down);
+        let uid = rustix::process::getuid().as_raw();
+        let socket = folder
+            .path()
+            .join(uid.to_string())
+            .join(argos_control::USER_SOCKET);
+        let user = Supervisor::new(&socket, move |request| match request {
+            Request::Status => Some(Reply::Units(vec![
+                unit("compositor", UnitState::BackingOff),
+                unit("bus", UnitState::Up),
+            ])),
+            Request::Wait { .. } => down.lock().unwrap().then_some(Reply::Done),
+            _ => Some(Reply::Done),
+        });
+        Self {
+            folder,
+            system,
+            user,
+            desktop_is_down,
+        }
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_argos-session"));
+        command
+            .args(self.arguments())
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    fn arguments(&self) -> [PathBuf; 5] {
+        [
+            "--no-shell".into(),
+            "--control".into(),
+            self.folder.path().join("control"),
+            "--runtime-root".into(),
+            self.folder.path().to_owned(),
+        ]
+    }
+
+    /// Up to the point where the session only waits.
+    fn expect_start(&self) {
+        assert_eq!(self.system.next(), Request::Start { name: own_unit() });
+        assert_eq!(
+            self.user.next(),
+            Request::Start {
+                name: "desktop".to_owned()
+            }
+        );
+        assert_eq!(
+            self.user.next(),
+            Request::Wait {
+                name: "desktop".to_owned()
+            }
+        );
+    }
+}
+
+fn own_unit() -> String {
+    format!("user@{}", rustix::process::getuid().as_raw())
+}
+
+fn finish(child: Child) -> (bool, String) {
+    let output = child.wait_with_output().unwrap();
+    (
+        output.status.success(),
+        String::from_utf8(output.stderr).unwrap(),
+    )
+}
+
+#[test]
+fn it_ends_with_the_desktop_and_names_what_did_not_come_up() {
+    let world = World::new(true);
+    *world.desktop_is_down.lock().unwrap() = true;
+    let child = world.command().spawn().unwrap();
+    world.expect_start();
+    assert_eq!(world.system.next(), Request::Stop { name: own_unit() });
+    let (good, told) = finish(child);
+    assert!(good, "{told}");
+    assert!(told.contains("compositor is not up"), "{told}");
+    assert!(!told.contains("bus is"), "{told}");
+}
+
+#[test]
+fn the_login_daemon_ends_it_in_order() {
+    let world = World::new(true);
+    let child = world.command().spawn().unwrap();
+    world.expect_start();
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    assert_eq!(
+        world.user.next(),
+        Request::Stop {
+            name: "desktop".to_owned()
+        }
+    );
+    assert_eq!(world.system.next(), Request::Stop { name: own_unit() });
+    let (good, told) = finish(child);
+    assert!(good, "{told}");
+}
+
+#[test]
+fn a_dead_login_daemon_leaves_the_desktop_running() {
+    let world = World::new(true);
+    let pid_file = world.folder.path().join("pid");
+    // The shell stands for the login daemon's worker, which the session is a child of.
+    let script = format!(
+        "{} \"$@\" & echo $! > {}; wait",
+        env!("CARGO_BIN_EXE_argos-session"),
+        pid_file.display()
+    );
+    let mut login = Command::new("sh")
+        .args(["-c", &script, "sh"])
+        .args(world.arguments())
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap();
+    world.expect_start();
+    let pid = std::fs::read_to_string(&pid_file)
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap();
+    let pid = Pid::from_raw(pid).unwrap();
+    login.kill().unwrap();
+    login.wait().unwrap();
+    // What greetd makes the kernel send on its death.
+    kill_process(pid, Signal::TERM).unwrap();
+    let end = std::time::Instant::now() + PATIENCE;
+    while rustix::process::test_kill_process(pid).is_ok() {
+        assert!(std::time::Instant::now() < end, "the session does not end");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert!(world.user.is_left_alone());
+    assert!(world.system.is_left_alone());
+}
+
+#[test]
+fn a_desktop_that_cannot_start_is_said_on_the_terminal() {
+    let world = World::new(false);
+    let child = world.command().spawn().unwrap();
+    let (good, told) = finish(child);
+    assert!(!good);
+    assert!(
+        told.contains("status 9") && told.contains("argos log"),
+        "{told}"
+    );
+}

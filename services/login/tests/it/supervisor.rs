@@ -1,0 +1,98 @@
+//! A supervisor that speaks the real control protocol, has a list of units, and answers as a test
+//! says.
+
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use argos_control::server::Connection;
+use argos_control::{Reply, Request, UnitState, UnitStatus};
+
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a test answers; `None` leaves the request open.
+pub(crate) type Answer = dyn Fn(&Request) -> Option<Reply> + Send + Sync;
+
+/// Every request, in the order in which they came.
+pub(crate) struct Supervisor {
+    requests: mpsc::Receiver<Request>,
+}
+
+impl Supervisor {
+    /// Listens at `socket`.
+    pub(crate) fn new(
+        socket: &Path,
+        answer: impl Fn(&Request) -> Option<Reply> + Send + Sync + 'static,
+    ) -> Self {
+        std::fs::create_dir_all(socket.parent().unwrap()).unwrap();
+        let listener = UnixListener::bind(socket).unwrap();
+        let (report, requests) = mpsc::channel();
+        let answer: Arc<Answer> = Arc::new(answer);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let (report, answer) = (report.clone(), Arc::clone(&answer));
+                std::thread::spawn(move || serve(stream, &report, &*answer));
+            }
+        });
+        Self { requests }
+    }
+
+    /// The next request that is more than looking.
+    pub(crate) fn next(&self) -> Request {
+        loop {
+            let request = self
+                .requests
+                .recv_timeout(PATIENCE)
+                .expect("the supervisor is asked");
+            if !matches!(
+                request,
+                Request::Status | Request::Subscribe | Request::Unit { .. }
+            ) {
+                return request;
+            }
+        }
+    }
+
+    /// Nothing but looking comes for a while.
+    pub(crate) fn is_left_alone(&self) -> bool {
+        let mut rest =
+            std::iter::from_fn(|| self.requests.recv_timeout(Duration::from_millis(300)).ok());
+        rest.all(|request| matches!(request, Request::Status | Request::Subscribe))
+    }
+}
+
+fn serve(stream: UnixStream, report: &mpsc::Sender<Request>, answer: &Answer) {
+    let mut peer = Connection::new(stream).unwrap();
+    loop {
+        let mut fds = [rustix::event::PollFd::new(
+            &peer,
+            rustix::event::PollFlags::IN,
+        )];
+        rustix::event::poll(&mut fds, None).unwrap();
+        if peer.receive().is_err() {
+            return;
+        }
+        while let Ok(Some((request, _))) = peer.next() {
+            let reply = answer(&request);
+            let _ = report.send(request);
+            if reply.is_some_and(|reply| peer.send(&reply).is_err()) {
+                return;
+            }
+        }
+    }
+}
+
+pub(crate) fn unit(name: &str, state: UnitState) -> UnitStatus {
+    UnitStatus {
+        name: name.to_owned(),
+        description: String::new(),
+        kind: "service".to_owned(),
+        wanted: true,
+        state,
+        detail: String::new(),
+        pid: 4242,
+        restarts: 0,
+        since_ms: 0,
+    }
+}
