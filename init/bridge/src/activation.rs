@@ -50,7 +50,9 @@ async fn activate(connection: Connection, supervisor: Supervisor, service: Strin
     let unit = unit_of(&service).to_owned();
     info!("the bus asks for {unit}");
     let name = unit.clone();
-    let Err(error) = supervisor.ask(move |client| client.start(&name)).await else { return };
+    let Err(error) = supervisor.ask(move |client| client.start(&name)).await else {
+        return;
+    };
     warn!("{unit} was asked for by the bus and cannot be started: {error}");
     let reason = match error.code() {
         Some(ErrorCode::NotFound) => "org.freedesktop.DBus.Error.ServiceUnknown",

@@ -52,8 +52,11 @@ async fn main() -> Result<()> {
         None if options.user => Supervisor::of_person()?,
         None => Supervisor::system(),
     };
-    let access =
-        if options.user { mirror::Access::Person } else { mirror::Access::RootOrSeat };
+    let access = if options.user {
+        mirror::Access::Person
+    } else {
+        mirror::Access::RootOrSeat
+    };
     let builder = if options.user {
         zbus::connection::Builder::session()
     } else {
@@ -70,13 +73,15 @@ async fn main() -> Result<()> {
     let activation = activation::serve(&connection, &supervisor).await?;
     let changes = mirror::follow(&connection, &supervisor)?;
     for name in [activation::NAME, mirror::NAME] {
-        connection
-            .request_name(name)
-            .await
-            .with_context(|| format!("cannot own {name} on the bus (is another bridge running?)"))?;
+        connection.request_name(name).await.with_context(|| {
+            format!("cannot own {name} on the bus (is another bridge running?)")
+        })?;
     }
     notify::ready();
-    info!("units are on the {} bus", if options.user { "session" } else { "system" });
+    info!(
+        "units are on the {} bus",
+        if options.user { "session" } else { "system" }
+    );
 
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -83,7 +83,12 @@ impl Init {
     /// Every loaded unit, by name.
     async fn list_units(&self) -> Result<Vec<Unit>> {
         let clock = Clock::now();
-        Ok(self.ask(Client::status).await?.into_iter().map(|unit| clock.unit(unit)).collect())
+        Ok(self
+            .ask(Client::status)
+            .await?
+            .into_iter()
+            .map(|unit| clock.unit(unit))
+            .collect())
     }
 
     /// One unit.
@@ -99,7 +104,8 @@ impl Init {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        self.may_change(&format!("starting {name}"), connection, &header).await?;
+        self.may_change(&format!("starting {name}"), connection, &header)
+            .await?;
         self.ask(move |client| client.start(&name)).await
     }
 
@@ -110,7 +116,8 @@ impl Init {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        self.may_change(&format!("stopping {name}"), connection, &header).await?;
+        self.may_change(&format!("stopping {name}"), connection, &header)
+            .await?;
         self.ask(move |client| client.stop(&name)).await
     }
 
@@ -121,7 +128,8 @@ impl Init {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        self.may_change(&format!("restarting {name}"), connection, &header).await?;
+        self.may_change(&format!("restarting {name}"), connection, &header)
+            .await?;
         self.ask(move |client| client.restart(&name)).await
     }
 
@@ -136,7 +144,8 @@ impl Init {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        self.may_change("switching the machine off", connection, &header).await?;
+        self.may_change("switching the machine off", connection, &header)
+            .await?;
         self.ask(Client::poweroff).await
     }
 
@@ -146,7 +155,8 @@ impl Init {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        self.may_change("restarting the machine", connection, &header).await?;
+        self.may_change("restarting the machine", connection, &header)
+            .await?;
         self.ask(Client::reboot).await
     }
 
@@ -164,13 +174,15 @@ pub(crate) fn follow(
 ) -> anyhow::Result<impl Future<Output = anyhow::Result<()>> + use<>> {
     let events = supervisor.connect()?.subscribe()?;
     let (sender, mut changes) = mpsc::channel(256);
-    std::thread::Builder::new().name("unit-changes".to_owned()).spawn(move || {
-        for event in events {
-            if sender.blocking_send(event).is_err() {
-                return;
+    std::thread::Builder::new()
+        .name("unit-changes".to_owned())
+        .spawn(move || {
+            for event in events {
+                if sender.blocking_send(event).is_err() {
+                    return;
+                }
             }
-        }
-    })?;
+        })?;
     let emitter = SignalEmitter::new(connection, PATH)?.into_owned();
     Ok(async move {
         // What vanishes was reported as down before; only its last state is kept, to fill in.
@@ -211,8 +223,13 @@ impl Clock {
     fn now() -> Self {
         let boot = clock_gettime(ClockId::Boottime);
         let boot = Duration::try_from(boot).unwrap_or_default();
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { wall_ms: millis(wall), boot_ms: millis(boot) }
+        let wall = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Self {
+            wall_ms: millis(wall),
+            boot_ms: millis(boot),
+        }
     }
 
     fn unit(self, status: UnitStatus) -> Unit {
@@ -237,7 +254,9 @@ fn millis(duration: Duration) -> u64 {
 
 /// The uid behind a call, as the bus knows it.
 async fn caller(connection: &Connection, header: &Header<'_>) -> Result<u32> {
-    let sender = header.sender().ok_or_else(|| Error::Denied("the caller has no name".to_owned()))?;
+    let sender = header
+        .sender()
+        .ok_or_else(|| Error::Denied("the caller has no name".to_owned()))?;
     let bus = DBusProxy::new(connection).await?;
     let asked = bus.get_connection_unix_user(sender.clone().into()).await;
     asked.map_err(|error| Error::Denied(format!("the bus does not know who calls: {error}")))
@@ -286,15 +305,27 @@ mod tests {
     #[test]
     fn the_person_at_the_seat_is_the_only_one_whose_supervisor_is_up() {
         let one = status("user@1000", UnitState::Up);
-        assert_eq!(seat_person(&[status("seatd", UnitState::Up), one.clone()]), Some(1000));
-        assert_eq!(seat_person(&[one.clone(), status("user@1001", UnitState::Failed)]), Some(1000));
-        assert_eq!(seat_person(&[one, status("user@1001", UnitState::Up)]), None);
+        assert_eq!(
+            seat_person(&[status("seatd", UnitState::Up), one.clone()]),
+            Some(1000)
+        );
+        assert_eq!(
+            seat_person(&[one.clone(), status("user@1001", UnitState::Failed)]),
+            Some(1000)
+        );
+        assert_eq!(
+            seat_person(&[one, status("user@1001", UnitState::Up)]),
+            None
+        );
         assert_eq!(seat_person(&[status("user@", UnitState::Up)]), None);
     }
 
     #[test]
     fn times_are_told_from_the_epoch() {
-        let clock = Clock { wall_ms: 1_000_000, boot_ms: 10_000 };
+        let clock = Clock {
+            wall_ms: 1_000_000,
+            boot_ms: 10_000,
+        };
         assert_eq!(clock.unit(status("x", UnitState::Up)).since_ms, 994_000);
     }
 }

@@ -22,7 +22,10 @@ pub(crate) async fn watch(
     let bus = DBusProxy::new(connection).await?;
     // Listen first, list second: a change between the two is reported after the list.
     let mut changes = bus.receive_name_owner_changed().await?;
-    let owned = bus.list_names().await.context("cannot list the names on the bus")?;
+    let owned = bus
+        .list_names()
+        .await
+        .context("cannot list the names on the bus")?;
     let (reports, failure) = report_in_order(supervisor)?;
     for name in owned {
         if let BusName::WellKnown(name) = name.inner() {
@@ -53,19 +56,24 @@ pub(crate) async fn watch(
 /// A thread that tells the supervisor one name after the other, and why it had to stop.
 fn report_in_order(
     supervisor: &Supervisor,
-) -> Result<(mpsc::Sender<(String, bool)>, impl Future<Output = anyhow::Error> + use<>)> {
+) -> Result<(
+    mpsc::Sender<(String, bool)>,
+    impl Future<Output = anyhow::Error> + use<>,
+)> {
     let mut client = supervisor.connect()?;
     let (sender, mut names) = mpsc::channel::<(String, bool)>(256);
     let (failed, failure) = tokio::sync::oneshot::channel();
-    std::thread::Builder::new().name("bus-names".to_owned()).spawn(move || {
-        while let Some((name, present)) = names.blocking_recv() {
-            if let Err(error) = client.bus_name(&name, present) {
-                // Nobody listens only if the bridge is ending already.
-                let _ = failed.send(error);
-                return;
+    std::thread::Builder::new()
+        .name("bus-names".to_owned())
+        .spawn(move || {
+            while let Some((name, present)) = names.blocking_recv() {
+                if let Err(error) = client.bus_name(&name, present) {
+                    // Nobody listens only if the bridge is ending already.
+                    let _ = failed.send(error);
+                    return;
+                }
             }
-        }
-    })?;
+        })?;
     Ok((sender, async move {
         match failure.await {
             Ok(error) => error.into(),

@@ -23,11 +23,15 @@ impl Supervisor {
     pub(crate) fn of_person() -> Result<Self> {
         let runtime = std::env::var_os("XDG_RUNTIME_DIR")
             .context("XDG_RUNTIME_DIR is not set: --user needs a session")?;
-        Ok(Self::at(PathBuf::from(runtime).join(argos_control::USER_SOCKET)))
+        Ok(Self::at(
+            PathBuf::from(runtime).join(argos_control::USER_SOCKET),
+        ))
     }
 
     pub(crate) fn at(socket: PathBuf) -> Self {
-        Self { socket: Arc::new(socket) }
+        Self {
+            socket: Arc::new(socket),
+        }
     }
 
     /// A connection of one's own, for a thread of one's own.

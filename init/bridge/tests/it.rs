@@ -29,8 +29,12 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let services = folder.path().join("services");
         std::fs::create_dir(&services).unwrap();
-        for (name, unit) in [("org.example.Good", "good.service"), ("org.example.Bad", "bad.service")] {
-            let text = format!("[D-BUS Service]\nName={name}\nExec=/bin/false\nSystemdService={unit}\n");
+        for (name, unit) in [
+            ("org.example.Good", "good.service"),
+            ("org.example.Bad", "bad.service"),
+        ] {
+            let text =
+                format!("[D-BUS Service]\nName={name}\nExec=/bin/false\nSystemdService={unit}\n");
             std::fs::write(services.join(format!("{name}.service")), text).unwrap();
         }
         let config = folder.path().join("bus.conf");
@@ -47,7 +51,12 @@ impl World {
         std::fs::write(&config, text).unwrap();
         let bus = Command::new("dbus-daemon")
             .arg(format!("--config-file={}", config.display()))
-            .args(["--nofork", "--nopidfile", "--nosyslog", "--systemd-activation"])
+            .args([
+                "--nofork",
+                "--nopidfile",
+                "--nosyslog",
+                "--systemd-activation",
+            ])
             .spawn()
             .expect("dbus-daemon is needed (Debian: dbus-daemon)");
         wait_for(&folder.path().join("bus"));
@@ -74,9 +83,17 @@ impl World {
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
-        let world = Self { folder, bus, bridge: Some(bridge), requests, subscribers };
+        let world = Self {
+            folder,
+            bus,
+            bridge: Some(bridge),
+            requests,
+            subscribers,
+        };
         let mut text = [0; 64];
-        let count = notify.recv(&mut text).expect("the bridge says that it is ready");
+        let count = notify
+            .recv(&mut text)
+            .expect("the bridge says that it is ready");
         assert_eq!(&text[..count], b"READY=1");
         world
     }
@@ -91,7 +108,10 @@ impl World {
     /// The next request that `wanted` picks, skipping others.
     fn request(&self, wanted: impl Fn(&Request) -> bool) -> Request {
         loop {
-            let request = self.requests.recv_timeout(PATIENCE).expect("the supervisor is asked");
+            let request = self
+                .requests
+                .recv_timeout(PATIENCE)
+                .expect("the supervisor is asked");
             if wanted(&request) {
                 return request;
             }
@@ -115,7 +135,11 @@ fn address(folder: &Path) -> String {
 fn wait_for(path: &PathBuf) {
     let end = std::time::Instant::now() + PATIENCE;
     while UnixStream::connect(path).is_err() {
-        assert!(std::time::Instant::now() < end, "{} does not appear", path.display());
+        assert!(
+            std::time::Instant::now() < end,
+            "{} does not appear",
+            path.display()
+        );
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -142,7 +166,10 @@ fn supervise(
 ) {
     let mut peer = Peer::new(stream).unwrap();
     loop {
-        let mut fds = [rustix::event::PollFd::new(&peer, rustix::event::PollFlags::IN)];
+        let mut fds = [rustix::event::PollFd::new(
+            &peer,
+            rustix::event::PollFlags::IN,
+        )];
         rustix::event::poll(&mut fds, None).unwrap();
         if peer.receive().is_err() {
             return;
@@ -186,17 +213,31 @@ async fn units_are_mirrored_with_times_from_the_epoch() {
 
     let units = init.list_units().await.unwrap();
     assert_eq!(units.len(), 1);
-    assert_eq!((units[0].name.as_str(), units[0].state.as_str()), ("seatd", "up"));
+    assert_eq!(
+        (units[0].name.as_str(), units[0].state.as_str()),
+        ("seatd", "up")
+    );
     // The supervisor said "when the kernel began", which was before now and after 2020.
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_millis();
     assert!((1_577_836_800_000..=now).contains(&u128::from(units[0].since_ms)));
 
     let missing = init.get_unit("nope").await.unwrap_err();
-    assert!(matches!(&missing, argos_bus::Error::NotFound(text) if text.contains("nope")), "{missing:?}");
+    assert!(
+        matches!(&missing, argos_bus::Error::NotFound(text) if text.contains("nope")),
+        "{missing:?}"
+    );
 
     init.restart_unit("seatd").await.unwrap();
     let asked = world.request(|request| matches!(request, Request::Restart { .. }));
-    assert_eq!(asked, Request::Restart { name: "seatd".to_owned() });
+    assert_eq!(
+        asked,
+        Request::Restart {
+            name: "seatd".to_owned()
+        }
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -206,13 +247,23 @@ async fn changes_become_signals() {
     let init = Init1Proxy::new(&client).await.unwrap();
     let mut changes = init.receive_unit_changed().await.unwrap();
     for subscriber in world.subscribers.lock().unwrap().iter() {
-        subscriber.send(Event::Unit(unit("greetd", UnitState::BackingOff))).unwrap();
-        subscriber.send(Event::Removed("agent-steward".to_owned())).unwrap();
+        subscriber
+            .send(Event::Unit(unit("greetd", UnitState::BackingOff)))
+            .unwrap();
+        subscriber
+            .send(Event::Removed("agent-steward".to_owned()))
+            .unwrap();
     }
     for expected in [("greetd", "backing-off"), ("agent-steward", "down")] {
-        let signal = tokio::time::timeout(PATIENCE, changes.next()).await.unwrap().unwrap();
+        let signal = tokio::time::timeout(PATIENCE, changes.next())
+            .await
+            .unwrap()
+            .unwrap();
         let args = signal.args().unwrap();
-        assert_eq!((args.unit.name.as_str(), args.unit.state.as_str()), expected);
+        assert_eq!(
+            (args.unit.name.as_str(), args.unit.state.as_str()),
+            expected
+        );
     }
 }
 
@@ -223,7 +274,13 @@ async fn the_supervisor_hears_of_bus_names() {
     let own = world.request(
         |request| matches!(request, Request::BusName { name, .. } if name == "org.argos.Init1"),
     );
-    assert_eq!(own, Request::BusName { name: "org.argos.Init1".to_owned(), present: true });
+    assert_eq!(
+        own,
+        Request::BusName {
+            name: "org.argos.Init1".to_owned(),
+            present: true
+        }
+    );
 
     let client = world.client().await;
     client.request_name("org.example.Service").await.unwrap();
@@ -232,7 +289,13 @@ async fn the_supervisor_hears_of_bus_names() {
         let heard = world.request(
             |request| matches!(request, Request::BusName { name, .. } if name == "org.example.Service"),
         );
-        assert_eq!(heard, Request::BusName { name: "org.example.Service".to_owned(), present });
+        assert_eq!(
+            heard,
+            Request::BusName {
+                name: "org.example.Service".to_owned(),
+                present
+            }
+        );
     }
 }
 
@@ -247,19 +310,32 @@ async fn activation_starts_units_and_tells_of_failure() {
         PATIENCE,
         bus.start_service_by_name("org.example.Bad".try_into().unwrap(), 0),
     );
-    let error = failed.await.expect("an answer long before the bus gives up").unwrap_err();
+    let error = failed
+        .await
+        .expect("an answer long before the bus gives up")
+        .unwrap_err();
     assert!(error.to_string().contains("status 1"), "{error}");
 
     // One that starts gets the waiting message once it owns its name.
     let started = tokio::spawn(async move {
-        bus.start_service_by_name("org.example.Good".try_into().unwrap(), 0).await
+        bus.start_service_by_name("org.example.Good".try_into().unwrap(), 0)
+            .await
     });
-    let asked = world
-        .request(|request| matches!(request, Request::Start { name } if name != "bad"));
-    assert_eq!(asked, Request::Start { name: "good".to_owned() });
+    let asked =
+        world.request(|request| matches!(request, Request::Start { name } if name != "bad"));
+    assert_eq!(
+        asked,
+        Request::Start {
+            name: "good".to_owned()
+        }
+    );
     let service = world.client().await;
     service.request_name("org.example.Good").await.unwrap();
-    tokio::time::timeout(PATIENCE, started).await.unwrap().unwrap().unwrap();
+    tokio::time::timeout(PATIENCE, started)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
