@@ -107,7 +107,11 @@ pub(crate) async fn call(
         .err()
         .map(text_of)
         .unwrap_or_default();
+    let done = caller.agent().and_then(|agent| deed(&agent, &row));
     record(broker, row).await?;
+    if let Some((agent, text)) = done {
+        broker.remember(agent, text);
+    }
     ending.result.map(|v| v.to_string())
 }
 
@@ -166,7 +170,8 @@ async fn steps(
             shortened(tool)
         )));
     }
-    let context = Context::new(caller.agent(), broker.settings.home.clone());
+    let context = Context::new(caller.agent(), broker.settings.home.clone())
+        .with_shared_memory(has_shared_memory(broker, caller, tool));
     let checked = {
         // Checking follows symbolic links, which may wait for a disk.
         let (broker, tool, context) = (Arc::clone(broker), tool.to_owned(), context.clone());
@@ -244,6 +249,26 @@ async fn steps(
             Ending::error("timed-out", Error::TimedOut(what))
         }
     }
+}
+
+/// Whether the agent was granted the memory that all agents share, for what this tool does to it.
+/// Without it, it uses its own.
+fn has_shared_memory(broker: &Broker, caller: &Caller, tool: &str) -> bool {
+    let (Caller::Agent(session), Some(tool)) = (caller, broker.catalogue.get(tool)) else {
+        return false;
+    };
+    let need = Need {
+        action: tool.action().name().to_owned(),
+        resource: "memory".to_owned(),
+    };
+    let permissions = lock(&broker.permissions);
+    let decision = decide(
+        permissions.grants.all(),
+        &session.subject,
+        &need,
+        Fallback::Ask,
+    );
+    matches!(decision, Decision::Allow(_))
 }
 
 /// Who settled a permission, and how.
@@ -439,6 +464,22 @@ fn question_tool(prompts: &crate::prompts::Prompts, id: u64) -> String {
         .find(|r| r.id == id)
         .map(|r| r.tool)
         .unwrap_or_default()
+}
+
+/// What is worth remembering of a call: things done, not looks into the memory itself.
+fn deed(agent: &str, row: &Row) -> Option<(String, String)> {
+    let done = match row.outcome {
+        "ok" => "done",
+        "denied" => "refused by the person",
+        _ => return None,
+    };
+    if row.tool.starts_with("memory.") {
+        return None;
+    }
+    Some((
+        agent.to_owned(),
+        format!("{} on {}: {done}", row.tool, row.resource),
+    ))
 }
 
 /// Makes sure, off the async threads, that the audit row will fit.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use argos_bus::ai::{Ai1Proxy, Plan};
+use argos_bus::memory::Memory1Proxy;
 use argos_bus::permissions::Request;
 use argos_bus::{Error, Result};
 use argos_tools::Catalogue;
@@ -192,6 +193,23 @@ impl Broker {
         plan.calls.retain(|c| tools.contains(&c.tool.as_str()));
         serde_json::to_string(&plan)
             .map_err(|e| Error::Failed(format!("the plan cannot be passed on: {e}")))
+    }
+
+    /// Has a deed remembered, if there is a memory service; the audit log does not depend on it.
+    pub(crate) fn remember(&self, agent: String, text: String) {
+        let bus = self.session_bus.clone();
+        tokio::spawn(async move {
+            let remembered = match Memory1Proxy::new(&bus).await {
+                Ok(memory) => memory
+                    .remember("done", &agent, &text, &["tool"])
+                    .await
+                    .map(|_| ()),
+                Err(e) => Err(e.into()),
+            };
+            if let Err(e) = remembered {
+                tracing::debug!("a deed is not remembered: {e}");
+            }
+        });
     }
 
     pub(crate) fn requested(&self, request: Request) {

@@ -21,6 +21,8 @@ enum Command {
         /// Agent
         agent: String,
     },
+    /// Print the JSON Schema of agent.yaml
+    Schema,
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
@@ -40,6 +42,10 @@ async fn main() -> anyhow::Result<()> {
                 "{}",
                 argos_broker::probe_sandbox(&arguments.options, &agent).await?
             );
+            Ok(())
+        }
+        Some(Command::Schema) => {
+            println!("{:#}", argos_broker::manifest::schema());
             Ok(())
         }
     }

@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::permission::Need;
@@ -15,8 +16,9 @@ const MAX_FILES: usize = 4096;
 const MAX_BYTES: u64 = 64 << 20;
 
 /// An agent's manifest.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(title = "ArgOS agent")]
 pub struct Manifest {
     /// Name: the folder's name; small letters, digits and `-`, at most 32.
     pub name: String,
@@ -50,7 +52,7 @@ pub struct Manifest {
 }
 
 /// What runs inside the sandbox.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Code {
     /// The runtime that comes with the system.
@@ -61,7 +63,7 @@ pub enum Code {
 }
 
 /// How much of the machine an agent may use.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Limits {
     /// Memory, as in a unit file: `256M`.
@@ -190,6 +192,11 @@ impl Manifest {
     }
 }
 
+/// The JSON Schema of `agent.yaml`.
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(Manifest).to_value()
+}
+
 /// Whether `name` can be an agent's name, and so part of unit and file names.
 pub fn name_is_valid(name: &str) -> bool {
     name.len() <= 32
@@ -287,6 +294,23 @@ mod tests {
             assert!(steward.manifest.may_call(tool), "{tool}");
         }
         assert!(!steward.manifest.may_call("power.off"));
+    }
+
+    #[test]
+    fn the_schema_knows_every_key_and_no_other() {
+        let schema = schema();
+        assert_eq!(schema["additionalProperties"], false);
+        for key in [
+            "name",
+            "title",
+            "tools",
+            "code",
+            "limits",
+            "permissions",
+            "autostart",
+        ] {
+            assert!(schema["properties"].get(key).is_some(), "{key}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //!
 //! Neighbours: `grants` keeps grants on disk, `prompts` holds the questions that wait.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The agent a decision is about. Another hash is another subject.
@@ -22,7 +23,7 @@ pub struct Subject {
 }
 
 /// What is about to be done, and on what.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Need {
     /// `read`, `write`, `launch`, `control`, `network` or `message`.

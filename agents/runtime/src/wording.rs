@@ -97,6 +97,8 @@ fn intent(tool: &str, arguments: &Value) -> String {
         "files.read" => format!("read {}", a("path")),
         "notes.add" => "add the note".to_owned(),
         "apps.launch" => format!("start {}", a("app")),
+        "services.list" => "look at the services".to_owned(),
+        "apps.list" => "list the applications".to_owned(),
         "services.status" => format!("look at the service {}", a("unit")),
         "system.info" => "look at this machine".to_owned(),
         "theme.set" => format!("switch to the theme {}", a("theme")),
@@ -116,6 +118,8 @@ fn success(tool: &str, arguments: &Value, result: &Value) -> String {
             plain(text(result, &["name", "title", "app"]).unwrap_or("it"))
         )),
         "services.status" => services_status(result),
+        "services.list" => services_list(result),
+        "apps.list" => apps_list(result),
         "system.info" => system_info(result),
         "theme.set" => Some(format!(
             "The theme is **{}** now.",
@@ -243,30 +247,144 @@ fn services_status(result: &Value) -> Option<String> {
     Some(out)
 }
 
-fn system_info(result: &Value) -> Option<String> {
-    let object = result.as_object()?;
-    let mut out = String::new();
-    for (topic, value) in object {
-        match value {
-            Value::Object(facts) => {
-                let _ = write!(out, "\n- **{}**: {}", title(topic), facts_line(facts));
-            }
-            Value::Array(items) => {
-                for item in items {
-                    let line = match item {
-                        Value::Object(facts) => facts_line(facts),
-                        other => human("", other),
-                    };
-                    let _ = write!(out, "\n- **{}**: {line}", title(topic));
-                }
-            }
-            Value::Null => {}
-            other => {
-                let _ = write!(out, "\n- **{}**: {}", title(topic), human(topic, other));
-            }
+fn services_list(result: &Value) -> Option<String> {
+    let units = list(result, &["services"])?;
+    let is = |u: &Value, state: &str| u["state"] == state;
+    let up = units.iter().filter(|u| is(u, "up")).count();
+    let failed: Vec<&Value> = units.iter().filter(|u| is(u, "failed")).collect();
+    let mut out = format!("{} of {} are up.", up, counted(units.len(), "service"));
+    if failed.is_empty() {
+        out.push_str(" None has failed.");
+    } else {
+        out.push_str(" These have failed:\n");
+        for unit in failed {
+            let _ = write!(
+                out,
+                "\n- **{}** – {}",
+                plain(text(unit, &["unit"]).unwrap_or("?")),
+                plain(text(unit, &["detail"]).unwrap_or("no reason given"))
+            );
         }
     }
-    (!out.is_empty()).then(|| format!("This machine:\n{out}"))
+    Some(out)
+}
+
+fn apps_list(result: &Value) -> Option<String> {
+    let apps = list(result, &["apps"])?;
+    let mut out = format!("There are {}:\n", counted(apps.len(), "application"));
+    for app in apps.iter().take(MAX_SHOWN) {
+        let _ = write!(
+            out,
+            "\n- **{}**",
+            plain(text(app, &["name", "id"]).unwrap_or("?"))
+        );
+        if let Some(what) = text(app, &["description"]).filter(|d| !d.is_empty()) {
+            let _ = write!(out, " – {}", plain(what));
+        }
+    }
+    if apps.len() > MAX_SHOWN {
+        let _ = write!(out, "\n\n… and {} more.", apps.len() - MAX_SHOWN);
+    }
+    Some(out)
+}
+
+fn system_info(result: &Value) -> Option<String> {
+    let topics = result.as_object().filter(|t| !t.is_empty())?;
+    let mut lines = Vec::new();
+    for (topic, facts) in topics {
+        let line = match topic.as_str() {
+            "cpu" => cpu(facts),
+            "memory" => memory(facts),
+            "disk" => disk(facts),
+            "battery" => battery(facts),
+            "network" => network(facts),
+            "os" => os(facts),
+            "uptime" => number(facts, &["seconds"]).map(|s| format!("up for {}", span(s))),
+            _ => None,
+        };
+        lines.push(match (line, facts) {
+            (Some(line), _) => format!("**{}**: {line}", title(topic)),
+            (None, Value::Object(facts)) => format!("**{}**: {}", title(topic), facts_line(facts)),
+            (None, other) => format!("**{}**: {}", title(topic), human(topic, other)),
+        });
+    }
+    if let [only] = &lines[..] {
+        return Some(format!("{only}."));
+    }
+    Some(format!("This machine:\n\n- {}", lines.join("\n- ")))
+}
+
+fn cpu(facts: &Value) -> Option<String> {
+    let model = text(facts, &["model"])
+        .filter(|m| !m.is_empty())
+        .unwrap_or("unknown model");
+    let cores = number(facts, &["cores"])? as usize;
+    let mut out = format!("{}, {}", plain(model), counted(cores, "core"));
+    let load = facts["load_1_5_15_minutes"][0].as_f64();
+    if let Some(load) = load {
+        let _ = write!(out, ", load {load:.2} over the last minute");
+    }
+    Some(out)
+}
+
+fn memory(facts: &Value) -> Option<String> {
+    let total = number(facts, &["total_bytes"]).filter(|t| *t > 0.0)?;
+    let used = number(facts, &["used_bytes"])?;
+    Some(format!(
+        "{} of {} in use ({:.0} %)",
+        size(used),
+        size(total),
+        used / total * 100.0
+    ))
+}
+
+fn disk(facts: &Value) -> Option<String> {
+    let place = |name: &str, words: &str| {
+        let free = number(&facts[name], &["free_bytes"])?;
+        let total = number(&facts[name], &["total_bytes"])?;
+        Some(format!("{} of {} free {words}", size(free), size(total)))
+    };
+    place("home", "for your files").or_else(|| place("system", "on the system"))
+}
+
+fn battery(facts: &Value) -> Option<String> {
+    if facts["present"] == false {
+        return Some("there is none".to_owned());
+    }
+    let batteries: Vec<String> = facts["batteries"]
+        .as_array()?
+        .iter()
+        .map(|b| {
+            let percent = number(b, &["percent"]).map_or("?".to_owned(), |p| format!("{p:.0}"));
+            format!(
+                "{percent} %, {}",
+                plain(text(b, &["state"]).unwrap_or("unknown"))
+            )
+        })
+        .collect();
+    Some(batteries.join("; "))
+}
+
+fn network(facts: &Value) -> Option<String> {
+    let links = facts["links"].as_array()?;
+    let up: Vec<String> = links
+        .iter()
+        .filter(|l| l["up"] == true)
+        .map(|l| plain(text(l, &["name"]).unwrap_or("?")))
+        .collect();
+    Some(match (up.is_empty(), links.is_empty()) {
+        (false, _) => format!("connected through {}", up.join(", ")),
+        (true, false) => "not connected".to_owned(),
+        (true, true) => "there is no network device".to_owned(),
+    })
+}
+
+fn os(facts: &Value) -> Option<String> {
+    let name = text(facts, &["name"])?;
+    let kernel = text(facts, &["kernel"])
+        .map(|k| format!(", kernel {}", plain(k)))
+        .unwrap_or_default();
+    Some(format!("{}{kernel}", plain(name)))
 }
 
 fn facts_line(facts: &serde_json::Map<String, Value>) -> String {
@@ -567,15 +685,43 @@ mod tests {
     #[test]
     fn machines_are_described_in_units_of_people() {
         let result = json!({
-            "memory": {"total_bytes": 4_294_967_296_u64, "available_bytes": 1_073_741_824_u64},
-            "uptime_seconds": 93_784,
+            "memory": {"total_bytes": 4_294_967_296_u64, "used_bytes": 1_073_741_824_u64},
+            "battery": {"present": false},
+            "uptime": {"seconds": 93_784, "text": "1 days, 2 hours, 3 minutes"},
+            "moon": {"distance_seconds": 61},
         });
         let words = outcome("system.info", &json!({}), &Ok(result));
         assert!(
-            words.contains("total 4.0 GiB, available 1.0 GiB"),
+            words.contains("**Memory**: 1.0 GiB of 4.0 GiB in use (25 %)"),
             "{words}"
         );
-        assert!(words.contains("**Uptime**: 1 day and 2 hours"), "{words}");
+        assert!(
+            words.contains("**Uptime**: up for 1 day and 2 hours"),
+            "{words}"
+        );
+        assert!(
+            words.contains("**Moon**: distance 1 minute and 1 second"),
+            "{words}"
+        );
+        let one = outcome(
+            "system.info",
+            &json!({}),
+            &Ok(json!({"battery": {"present": false}})),
+        );
+        assert_eq!(one, "**Battery**: there is none.");
+    }
+
+    #[test]
+    fn failed_services_are_named() {
+        let result = json!({"services": [
+            {"unit": "udev", "state": "up"},
+            {"unit": "greetd", "state": "failed", "detail": "exited with status 1"},
+        ]});
+        let words = outcome("services.list", &json!({}), &Ok(result));
+        assert!(
+            words.contains("1 of 2 services are up") && words.contains("**greetd** – exited"),
+            "{words}"
+        );
     }
 
     #[test]

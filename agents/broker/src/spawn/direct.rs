@@ -39,6 +39,7 @@ impl Direct {
     fn spawn(&self, launch: &Launch, socket: OwnedFd, errors: OwnedFd) -> Result<(), String> {
         let spec = ExecSpec {
             sandbox: Some(launch.spec.to_json()),
+            fds: vec![3],
             ..ExecSpec::default()
         };
         let bytes = spec.encode().map_err(|e| e.to_string())?;

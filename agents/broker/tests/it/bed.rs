@@ -1,0 +1,299 @@
+//! A person's session for one test: home, state, bus, fake model, broker.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use argos_bus::ai::{Plan, ProposedCall};
+use argos_bus::broker::Broker1Proxy;
+use argos_bus::permissions::{Permissions1Proxy, Request};
+use argos_bus::tools::Tools1Proxy;
+use futures_util::StreamExt;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use zbus::Connection;
+
+/// Where the programs under test are.
+pub(crate) static PROGRAMS: OnceLock<PathBuf> = OnceLock::new();
+
+fn program(name: &str) -> PathBuf {
+    PROGRAMS.get().expect("the suite has begun").join(name)
+}
+
+/// The double of the model. `TOOL ARGUMENTS` is a plan with one call (several lines, several
+/// calls); `? TEXT` asks back; anything else is answered with `echo: TEXT`.
+struct FakeModel;
+
+#[zbus::interface(name = "org.argos.AI1")]
+impl FakeModel {
+    async fn plan(
+        &self,
+        request: String,
+        tools: String,
+        _context: String,
+    ) -> argos_bus::Result<String> {
+        let tools: Vec<String> = serde_json::from_str(&tools).expect("a list of tools");
+        let mut plan = Plan {
+            model: "fake".into(),
+            ..Plan::default()
+        };
+        for line in request.lines() {
+            match line.split_once(' ') {
+                Some(("?", question)) => plan.question = Some(question.to_owned()),
+                Some((tool, arguments)) if tool.contains('.') => {
+                    assert!(!tools.is_empty(), "an agent's plan is limited to its tools");
+                    plan.calls.push(ProposedCall {
+                        tool: tool.to_owned(),
+                        arguments: serde_json::from_str(arguments).expect("arguments are JSON"),
+                        confidence: 1.0,
+                    });
+                }
+                _ => plan.reply = Some(format!("echo: {line}")),
+            }
+        }
+        Ok(serde_json::to_string(&plan).expect("a plan is JSON"))
+    }
+}
+
+/// One person's session. Everything ends when it is dropped.
+pub(crate) struct Bed {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) bus: Connection,
+    address: String,
+    pub(crate) broker: Option<Child>,
+    answer_time: f64,
+    _daemon: Child,
+    _model: Connection,
+}
+
+impl Bed {
+    /// With a broker whose questions expire after this many seconds.
+    pub(crate) async fn new(answer_time: f64) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let home = folder.path().join("home");
+        std::fs::create_dir_all(home.join("Documents/letters")).expect("a home");
+        std::fs::write(home.join("Documents/budget.ods"), "42").expect("a file");
+        std::fs::write(home.join("Documents/letters/anna.txt"), "Dear Anna").expect("a file");
+        std::fs::write(home.join("secret.txt"), "the secret").expect("a file");
+        let shipped = folder.path().join("agents/steward");
+        std::fs::create_dir_all(&shipped).expect("a folder");
+        let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../library/steward/agent.yaml");
+        std::fs::copy(manifest, shipped.join("agent.yaml")).expect("the shipped agent");
+        let address = format!("unix:path={}/bus", folder.path().display());
+        let mut daemon = Command::new("dbus-daemon")
+            .args(["--session", "--nofork", "--nopidfile", "--print-address=1"])
+            .arg(format!("--address={address}"))
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("dbus-daemon is installed");
+        let out = daemon.stdout.take().expect("its output");
+        BufReader::new(out)
+            .lines()
+            .next_line()
+            .await
+            .expect("its address")
+            .expect("its address");
+        let connect = || zbus::connection::Builder::address(address.as_str()).build();
+        let bus = connect().await.expect("the bus");
+        let model = connect().await.expect("the bus");
+        model
+            .object_server()
+            .at("/org/argos/AI1", FakeModel)
+            .await
+            .expect("the fake model");
+        model
+            .request_name("org.argos.AI1")
+            .await
+            .expect("the fake model");
+        let mut bed = Self {
+            folder,
+            bus,
+            address,
+            broker: None,
+            answer_time,
+            _daemon: daemon,
+            _model: model,
+        };
+        bed.start_broker().await;
+        bed
+    }
+
+    pub(crate) fn home(&self) -> PathBuf {
+        self.folder.path().join("home")
+    }
+
+    pub(crate) fn agents(&self) -> PathBuf {
+        self.folder.path().join("agents")
+    }
+
+    pub(crate) fn state(&self) -> PathBuf {
+        self.home().join(".local/state/argos")
+    }
+
+    /// A program of ours in this session.
+    pub(crate) fn command(&self, name: &str) -> Command {
+        let mut command = Command::new(program(name));
+        command
+            .env_clear()
+            .env("HOME", self.home())
+            .env("PATH", "/usr/bin:/bin")
+            .env(
+                "RUST_LOG",
+                std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".into()),
+            )
+            .env("DBUS_SESSION_BUS_ADDRESS", &self.address)
+            .env("DBUS_SYSTEM_BUS_ADDRESS", &self.address)
+            .arg("--agents")
+            .arg(self.agents())
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        command
+    }
+
+    pub(crate) fn broker_command(&self) -> Command {
+        let mut command = self.command("argos-broker");
+        command
+            .arg("--direct")
+            .arg("--programs")
+            .arg(PROGRAMS.get().expect("the suite has begun"))
+            .arg(format!("--answer-time={}", self.answer_time));
+        command
+    }
+
+    pub(crate) async fn start_broker(&mut self) {
+        self.broker = Some(self.broker_command().spawn().expect("the broker"));
+        self.wait_for_name("org.argos.Broker1", true).await;
+    }
+
+    /// `kill -9`.
+    pub(crate) async fn kill_broker(&mut self) {
+        let mut broker = self.broker.take().expect("a broker");
+        broker.kill().await.expect("the broker can be killed");
+        self.wait_for_name("org.argos.Broker1", false).await;
+    }
+
+    pub(crate) async fn wait_for_name(&self, name: &str, present: bool) {
+        let bus = zbus::fdo::DBusProxy::new(&self.bus).await.expect("the bus");
+        eventually(&format!("{name} present: {present}"), async || {
+            let there = bus
+                .name_has_owner(name.try_into().expect("a name"))
+                .await
+                .ok()?;
+            (there == present).then_some(())
+        })
+        .await;
+    }
+
+    pub(crate) async fn broker1(&self) -> Broker1Proxy<'_> {
+        Broker1Proxy::new(&self.bus).await.expect("the broker")
+    }
+
+    pub(crate) async fn permissions1(&self) -> Permissions1Proxy<'_> {
+        Permissions1Proxy::new(&self.bus).await.expect("the broker")
+    }
+
+    pub(crate) async fn tools1(&self) -> Tools1Proxy<'_> {
+        Tools1Proxy::new(&self.bus).await.expect("the broker")
+    }
+
+    pub(crate) async fn start_steward(&self) {
+        let folder = self.agents().join("steward");
+        self.broker1()
+            .await
+            .start_agent(&folder.display().to_string())
+            .await
+            .expect("steward starts");
+    }
+
+    /// The broker waits until it can deliver; then the reply to this message.
+    pub(crate) async fn ask(&self, id: u64, text: &str) -> String {
+        let broker = self.broker1().await;
+        let mut replies = broker.receive_replied().await.expect("a stream");
+        eventually("the message is delivered", async || {
+            broker.deliver("steward", id, "person", text).await.ok()
+        })
+        .await;
+        loop {
+            let signal = replies.next().await.expect("a reply");
+            let args = signal.args().expect("a reply");
+            if *args.in_reply_to() == id {
+                return args.text().to_string();
+            }
+        }
+    }
+
+    /// Asks, and answers the one question that this raises.
+    pub(crate) async fn ask_and_answer(
+        &self,
+        id: u64,
+        text: &str,
+        decision: &str,
+    ) -> (String, Request) {
+        let permissions = self.permissions1().await;
+        let mut requests = permissions.receive_requested().await.expect("a stream");
+        let answering = async {
+            let signal = requests.next().await.expect("a question");
+            let request = signal.args().expect("a question").request().clone();
+            permissions
+                .answer(request.id, decision)
+                .await
+                .expect("the answer is taken");
+            request
+        };
+        tokio::join!(self.ask(id, text), answering)
+    }
+
+    /// Every audit row.
+    pub(crate) fn audit(&self) -> Vec<Value> {
+        std::fs::read_to_string(self.state().join("audit.jsonl"))
+            .expect("an audit log")
+            .lines()
+            .map(|l| serde_json::from_str(l).expect("an audit row is JSON"))
+            .collect()
+    }
+
+    /// Processes of this session whose command line has this word.
+    pub(crate) fn processes(&self, word: &str) -> Vec<i32> {
+        let programs = PROGRAMS
+            .get()
+            .expect("the suite has begun")
+            .display()
+            .to_string();
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir("/proc").expect("/proc").flatten() {
+            let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse().ok()) else {
+                continue;
+            };
+            let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            let line = String::from_utf8_lossy(&line).replace('\0', " ");
+            if line.starts_with(&format!("{programs}/{word}")) {
+                found.push(pid);
+            }
+        }
+        found
+    }
+}
+
+/// `files.list` of a path, as the fake model understands it.
+pub(crate) fn list(path: &Path) -> String {
+    format!("files.list {}", serde_json::json!({"path": path}))
+}
+
+pub(crate) fn kill(pid: i32) {
+    let pid = rustix::process::Pid::from_raw(pid).expect("a process number");
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it can be killed");
+}
+
+/// Polls until there is something, for at most 20 s.
+pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    for _ in 0..400 {
+        if let Some(found) = look().await {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("this never came: {what}");
+}

@@ -1,0 +1,140 @@
+//! With the orchestrator: from the chat to an answer, and back up after a fall.
+
+use std::path::Path;
+
+use argos_bus::agents::{Agents1Proxy, ChatMessage};
+use futures_util::StreamExt;
+use tokio::process::Child;
+
+use crate::bed::{Bed, eventually, list};
+
+async fn orchestrator(bed: &Bed) -> (Child, Agents1Proxy<'_>) {
+    let child = bed.command("argos-orchestrator").spawn().unwrap();
+    bed.wait_for_name("org.argos.Agents1", true).await;
+    (child, Agents1Proxy::new(&bed.bus).await.unwrap())
+}
+
+/// Says something; the next message that answers it.
+async fn say(agents: &Agents1Proxy<'_>, text: &str) -> ChatMessage {
+    let mut messages = agents.receive_message().await.unwrap();
+    let id = agents.send("steward", text).await.unwrap();
+    loop {
+        let signal = messages.next().await.unwrap();
+        let message = signal.args().unwrap().message().clone();
+        if message.in_reply_to == id {
+            return message;
+        }
+    }
+}
+
+async fn steward_is(agents: &Agents1Proxy<'_>, state: &str) {
+    eventually(&format!("steward is {state}"), async || {
+        agents
+            .list()
+            .await
+            .ok()?
+            .into_iter()
+            .find(|a| a.name == "steward" && a.state == state)
+            .map(|_| ())
+    })
+    .await;
+}
+
+pub(crate) async fn a_request_in_the_chat_ends_in_an_answer() {
+    let bed = Bed::new(20.0).await;
+    let (_child, agents) = orchestrator(&bed).await;
+    steward_is(&agents, "idle").await;
+    let permissions = bed.permissions1().await;
+    let mut requests = permissions.receive_requested().await.unwrap();
+    let wish = list(&bed.home().join("Documents"));
+    let answering = async {
+        let signal = requests.next().await.unwrap();
+        steward_is(&agents, "waiting").await;
+        permissions
+            .answer(signal.args().unwrap().request().id, "once")
+            .await
+            .unwrap();
+    };
+    let (answer, ()) = tokio::join!(say(&agents, &wish), answering);
+    assert_eq!(answer.role, "agent");
+    assert!(answer.text.contains("budget.ods"), "{}", answer.text);
+    let history = agents.history("steward", 10).await.unwrap();
+    assert_eq!(history.len(), 2);
+    assert_eq!(
+        (history[0].role.as_str(), history[1].in_reply_to),
+        ("person", history[0].id)
+    );
+    assert!(agents.send("nobody", "hello").await.is_err());
+}
+
+pub(crate) async fn the_broker_is_killed_and_everything_comes_back() {
+    let mut bed = Bed::new(20.0).await;
+    let address = bed.folder.path().join("bus");
+    let bus = connect(&address).await;
+    let _child = bed.command("argos-orchestrator").spawn().unwrap();
+    bed.wait_for_name("org.argos.Agents1", true).await;
+    let agents = Agents1Proxy::new(&bus).await.unwrap();
+    steward_is(&agents, "idle").await;
+    // In the middle of a question.
+    let mut messages = agents.receive_message().await.unwrap();
+    let id = agents
+        .send("steward", &list(&bed.home().join("Documents")))
+        .await
+        .unwrap();
+    steward_is(&agents, "waiting").await;
+    bed.kill_broker().await;
+    let told = loop {
+        let message = messages
+            .next()
+            .await
+            .unwrap()
+            .args()
+            .unwrap()
+            .message()
+            .clone();
+        if message.in_reply_to == id {
+            break message;
+        }
+    };
+    assert_eq!(told.role, "system");
+    assert!(told.text.contains("interrupted"), "{}", told.text);
+    steward_is(&agents, "stopped").await;
+    bed.start_broker().await;
+    steward_is(&agents, "idle").await;
+    assert_eq!(say(&agents, "hello again").await.text, "echo: hello again");
+}
+
+pub(crate) async fn what_was_said_is_there_after_a_restart() {
+    let bed = Bed::new(20.0).await;
+    let (mut child, agents) = orchestrator(&bed).await;
+    assert_eq!(say(&agents, "first").await.text, "echo: first");
+    child.kill().await.unwrap();
+    bed.wait_for_name("org.argos.Agents1", false).await;
+    let (_child, agents) = orchestrator(&bed).await;
+    let texts: Vec<String> = agents
+        .history("steward", 10)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|m| m.text)
+        .collect();
+    assert_eq!(texts, ["first", "echo: first"]);
+    // The agent was never gone: its process belongs to the broker.
+    assert_eq!(say(&agents, "second").await.text, "echo: second");
+    let ids: Vec<u64> = agents
+        .history("steward", 10)
+        .await
+        .unwrap()
+        .iter()
+        .map(|m| m.id)
+        .collect();
+    assert!(ids.is_sorted() && ids.len() == 4, "{ids:?}");
+}
+
+async fn connect(socket: &Path) -> zbus::Connection {
+    let address = format!("unix:path={}", socket.display());
+    zbus::connection::Builder::address(address.as_str())
+        .build()
+        .await
+        .unwrap()
+}
