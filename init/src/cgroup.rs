@@ -67,8 +67,14 @@ impl Groups {
 
     /// Makes a unit's group with its limits; the descriptor is for `clone3`. What cannot be limited
     /// is in the second part.
-    pub fn create(&self, name: &str, limits: &Limits) -> io::Result<(Option<OwnedFd>, Vec<String>)> {
-        let Self::Cgroup(units) = self else { return Ok((None, Vec::new())) };
+    pub fn create(
+        &self,
+        name: &str,
+        limits: &Limits,
+    ) -> io::Result<(Option<OwnedFd>, Vec<String>)> {
+        let Self::Cgroup(units) = self else {
+            return Ok((None, Vec::new()));
+        };
         let group = units.join(name);
         make(&group)?;
         let mut failed = Vec::new();
@@ -83,10 +89,18 @@ impl Groups {
                 failed.push(format!("{file} cannot be set to {value}: {error}"));
             }
         };
-        limit("memory.max", limits.memory_bytes.map(|bytes| bytes.to_string()));
+        limit(
+            "memory.max",
+            limits.memory_bytes.map(|bytes| bytes.to_string()),
+        );
         limit("pids.max", limits.tasks.map(|tasks| tasks.to_string()));
         let share = |percent: u32| u64::from(percent) * CPU_PERIOD_US / 100;
-        limit("cpu.max", limits.cpu_percent.map(|p| format!("{} {CPU_PERIOD_US}", share(p))));
+        limit(
+            "cpu.max",
+            limits
+                .cpu_percent
+                .map(|p| format!("{} {CPU_PERIOD_US}", share(p))),
+        );
         Ok((Some(File::open(&group)?.into()), failed))
     }
 
@@ -112,8 +126,9 @@ impl Groups {
                 let events = fs::read_to_string(units.join(name).join("cgroup.events"));
                 events.map_or(true, |text| text.lines().any(|line| line == "populated 0"))
             }
-            Self::Sessions => to_pid(leader)
-                .is_none_or(|pid| rustix::process::test_kill_process_group(pid) == Err(Errno::SRCH)),
+            Self::Sessions => to_pid(leader).is_none_or(|pid| {
+                rustix::process::test_kill_process_group(pid) == Err(Errno::SRCH)
+            }),
         }
     }
 
@@ -126,7 +141,9 @@ impl Groups {
 
     /// The unit that a process belongs to, going by its group.
     pub fn unit_of(&self, pid: u32) -> Option<String> {
-        let Self::Cgroup(units) = self else { return None };
+        let Self::Cgroup(units) = self else {
+            return None;
+        };
         let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
         let group = Path::new(MOUNT).join(v2_path(&text)?.trim_start_matches('/'));
         let rest = group.strip_prefix(units).ok()?;
@@ -166,7 +183,10 @@ fn enable_controllers(group: &Path) {
     let available = fs::read_to_string(group.join("cgroup.controllers")).unwrap_or_default();
     for controller in available.split_whitespace() {
         if matches!(controller, "cpu" | "io" | "memory" | "pids") {
-            let _ = fs::write(group.join("cgroup.subtree_control"), format!("+{controller}"));
+            let _ = fs::write(
+                group.join("cgroup.subtree_control"),
+                format!("+{controller}"),
+            );
         }
     }
 }

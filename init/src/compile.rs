@@ -45,7 +45,8 @@ impl Compilation {
         let failed = |error: std::io::Error| format!("cannot start the unit compiler: {error}");
         let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
             .map_err(|error| failed(error.into()))?;
-        rustix::fs::fcntl_setfl(&read, rustix::fs::OFlags::NONBLOCK).map_err(|e| failed(e.into()))?;
+        rustix::fs::fcntl_setfl(&read, rustix::fs::OFlags::NONBLOCK)
+            .map_err(|e| failed(e.into()))?;
         let messages = host.log_pipe(LOG_NAME).map_err(failed)?;
         let null = std::fs::File::open("/dev/null").map_err(failed)?;
 
@@ -53,10 +54,15 @@ impl Compilation {
         if settings.role == Role::User {
             argv.push("--user".into());
         }
-        argv.extend(settings.unit_folders.iter().map(|folder| folder.as_os_str().to_owned()));
-        let argv = argv.into_iter().filter_map(|text| {
-            CString::new(std::os::unix::ffi::OsStringExt::into_vec(text)).ok()
-        });
+        argv.extend(
+            settings
+                .unit_folders
+                .iter()
+                .map(|folder| folder.as_os_str().to_owned()),
+        );
+        let argv = argv
+            .into_iter()
+            .filter_map(|text| CString::new(std::os::unix::ffi::OsStringExt::into_vec(text)).ok());
         let image = Image {
             argv: argv.collect(),
             env: vec![c"LANG=C.UTF-8".to_owned()],
@@ -85,7 +91,9 @@ impl Compilation {
             pid: child.pid,
             pidfd: child.pidfd,
             output: Vec::new(),
-            source: Some(inserted.map_err(|error| failed(std::io::Error::other(error.error.to_string())))?),
+            source: Some(
+                inserted.map_err(|error| failed(std::io::Error::other(error.error.to_string())))?,
+            ),
             exit: None,
             deadline: now + TIME_LIMIT_MS,
             gave_up: None,
@@ -134,7 +142,9 @@ impl Compilation {
 
     /// What came of it. The error is text for people.
     pub fn result(&self) -> Result<Graph, String> {
-        let wrong = |why: &str| format!("the unit files could not be compiled: {why}; see the log of {LOG_NAME}");
+        let wrong = |why: &str| {
+            format!("the unit files could not be compiled: {why}; see the log of {LOG_NAME}")
+        };
         if let Some(why) = self.gave_up {
             return Err(wrong(why));
         }
@@ -142,8 +152,12 @@ impl Compilation {
             Some(Exit::Status(0)) => {
                 codec::decode_graph(&self.output).map_err(|error| wrong(&error.to_string()))
             }
-            Some(Exit::Status(code)) => Err(wrong(&format!("the compiler ended with status {code}"))),
-            Some(Exit::Signal(signal)) => Err(wrong(&format!("the compiler was ended by signal {signal}"))),
+            Some(Exit::Status(code)) => {
+                Err(wrong(&format!("the compiler ended with status {code}")))
+            }
+            Some(Exit::Signal(signal)) => {
+                Err(wrong(&format!("the compiler was ended by signal {signal}")))
+            }
             None => Err(wrong("the compiler has not ended")),
         }
     }

@@ -55,7 +55,10 @@ pub type Clients = BTreeMap<u64, Client>;
 
 fn denied(what: &str) -> Reply {
     let message = format!("only root may {what} here");
-    Reply::Error { code: ErrorCode::Denied, message }
+    Reply::Error {
+        code: ErrorCode::Denied,
+        message,
+    }
 }
 
 fn refused(refusal: Refusal) -> Reply {
@@ -71,27 +74,38 @@ impl Supervisor {
     pub fn listen(&mut self, listener: UnixListener) -> io::Result<()> {
         listener.set_nonblocking(true)?;
         let source = Generic::new(listener, Interest::READ, Mode::Level);
-        let inserted = self.handle.insert_source(source, |_, listener, supervisor| {
-            if let Ok((stream, _)) = listener.accept() {
-                supervisor.accept(stream);
-            }
-            Ok(PostAction::Continue)
-        });
-        inserted.map(drop).map_err(|error| io::Error::other(error.error.to_string()))
+        let inserted = self
+            .handle
+            .insert_source(source, |_, listener, supervisor| {
+                if let Ok((stream, _)) = listener.accept() {
+                    supervisor.accept(stream);
+                }
+                Ok(PostAction::Continue)
+            });
+        inserted
+            .map(drop)
+            .map_err(|error| io::Error::other(error.error.to_string()))
     }
 
     fn accept(&mut self, stream: std::os::unix::net::UnixStream) {
-        let Ok(connection) = Connection::new(stream) else { return };
+        let Ok(connection) = Connection::new(stream) else {
+            return;
+        };
         let uid = connection.peer().uid;
         let own = rustix::process::getuid().as_raw();
         if self.settings.role == Role::User && uid != own && uid != 0 {
             return;
         }
-        let same = self.clients.values().filter(|client| client.connection.peer().uid == uid);
+        let same = self
+            .clients
+            .values()
+            .filter(|client| client.connection.peer().uid == uid);
         if self.clients.len() >= MAX_CLIENTS || (uid != 0 && same.count() >= MAX_CLIENTS_OF_ONE) {
             return;
         }
-        let Ok(readable) = connection.as_fd().try_clone_to_owned() else { return };
+        let Ok(readable) = connection.as_fd().try_clone_to_owned() else {
+            return;
+        };
         self.next_client += 1;
         let id = self.next_client;
         let source = Generic::new(readable, Interest::READ, Mode::Level);
@@ -110,20 +124,28 @@ impl Supervisor {
     }
 
     fn client_is_readable(&mut self, id: u64) -> PostAction {
-        let Some(client) = self.clients.get_mut(&id) else { return PostAction::Remove };
+        let Some(client) = self.clients.get_mut(&id) else {
+            return PostAction::Remove;
+        };
         if let Err(closed) = client.connection.receive() {
             client.read_source = None;
             self.drop_client(id, &closed);
             return PostAction::Remove;
         }
         self.serve(id);
-        if self.clients.contains_key(&id) { PostAction::Continue } else { PostAction::Remove }
+        if self.clients.contains_key(&id) {
+            PostAction::Continue
+        } else {
+            PostAction::Remove
+        }
     }
 
     /// Answers what a client has asked, as far as it need not wait.
     fn serve(&mut self, id: u64) {
         for _ in 0..MAX_TURN {
-            let Some(client) = self.clients.get_mut(&id) else { return };
+            let Some(client) = self.clients.get_mut(&id) else {
+                return;
+            };
             if client.pending.is_some() {
                 return;
             }
@@ -150,7 +172,9 @@ impl Supervisor {
     }
 
     fn reply(&mut self, id: u64, reply: &Reply) {
-        let Some(client) = self.clients.get_mut(&id) else { return };
+        let Some(client) = self.clients.get_mut(&id) else {
+            return;
+        };
         if let Err(closed) = client.connection.send(reply) {
             return self.drop_client(id, &closed);
         }
@@ -159,14 +183,20 @@ impl Supervisor {
 
     /// Listens for room in a client's socket as long as something waits for it.
     fn watch_writing(&mut self, id: u64) {
-        let Some(client) = self.clients.get_mut(&id) else { return };
+        let Some(client) = self.clients.get_mut(&id) else {
+            return;
+        };
         if !client.connection.wants_write() || client.write_source.is_some() {
             return;
         }
-        let Ok(writable) = client.connection.as_fd().try_clone_to_owned() else { return };
+        let Ok(writable) = client.connection.as_fd().try_clone_to_owned() else {
+            return;
+        };
         let source = Generic::new(writable, Interest::WRITE, Mode::Level);
         let inserted = self.handle.insert_source(source, move |_, _, supervisor| {
-            let Some(client) = supervisor.clients.get_mut(&id) else { return Ok(PostAction::Remove) };
+            let Some(client) = supervisor.clients.get_mut(&id) else {
+                return Ok(PostAction::Remove);
+            };
             match client.connection.flush() {
                 Ok(()) if client.connection.wants_write() => return Ok(PostAction::Continue),
                 Ok(()) => client.write_source = None,
@@ -182,12 +212,18 @@ impl Supervisor {
 
     fn drop_client(&mut self, id: u64, why: &Closed) {
         if let Some(client) = self.clients.remove(&id) {
-            for token in [client.read_source, client.write_source].into_iter().flatten() {
+            for token in [client.read_source, client.write_source]
+                .into_iter()
+                .flatten()
+            {
                 self.handle.remove(token);
             }
             if !matches!(why, Closed::Peer) {
                 let uid = client.connection.peer().uid;
-                self.say(Level::Warning, &format!("a control client of user {uid} was cut off: {why}"));
+                self.say(
+                    Level::Warning,
+                    &format!("a control client of user {uid} was cut off: {why}"),
+                );
             }
         }
     }
@@ -222,11 +258,20 @@ impl Supervisor {
     }
 
     /// Answers now, or makes the client wait (`None`).
-    fn answer(&mut self, id: u64, peer: Peer, request: Request, fds: Vec<OwnedFd>) -> Option<Reply> {
+    fn answer(
+        &mut self,
+        id: u64,
+        peer: Peer,
+        request: Request,
+        fds: Vec<OwnedFd>,
+    ) -> Option<Reply> {
         let now = crate::clock::now_ms();
         let not_found = |name: &str| {
             let message = format!("there is no unit `{name}`");
-            Reply::Error { code: ErrorCode::NotFound, message }
+            Reply::Error {
+                code: ErrorCode::NotFound,
+                message,
+            }
         };
         match request {
             Request::Status => Some(Reply::Units(self.machine.statuses().collect())),
@@ -243,8 +288,11 @@ impl Supervisor {
                 })
             }
             Request::Subscribe => {
-                let first: Vec<Reply> =
-                    self.machine.statuses().map(|s| Reply::Event(Event::Unit(s))).collect();
+                let first: Vec<Reply> = self
+                    .machine
+                    .statuses()
+                    .map(|s| Reply::Event(Event::Unit(s)))
+                    .collect();
                 self.reply(id, &Reply::Done);
                 for reply in &first {
                     self.reply(id, reply);
@@ -265,12 +313,10 @@ impl Supervisor {
             {
                 Some(denied(&format!("start or stop `{name}`")))
             }
-            Request::Start { name } => {
-                match self.machine.start(&name, now, &mut self.host) {
-                    Ok(()) => self.pend(id, Pending::Up { name, after_run: 0 }),
-                    Err(refusal) => Some(refused(refusal)),
-                }
-            }
+            Request::Start { name } => match self.machine.start(&name, now, &mut self.host) {
+                Ok(()) => self.pend(id, Pending::Up { name, after_run: 0 }),
+                Err(refusal) => Some(refused(refusal)),
+            },
             Request::Restart { name } => {
                 let after_run = self.machine.run(&name).unwrap_or(0);
                 match self.machine.restart(&name, now, &mut self.host) {
@@ -300,9 +346,14 @@ impl Supervisor {
             Request::Reload if !self.is_master(peer) => Some(denied("reload the units")),
             Request::Reload => match self.begin_compilation() {
                 Ok(()) => self.pend(id, Pending::Reload),
-                Err(message) => Some(Reply::Error { code: ErrorCode::Failed, message }),
+                Err(message) => Some(Reply::Error {
+                    code: ErrorCode::Failed,
+                    message,
+                }),
             },
-            Request::StartTransient(_) if !self.is_master(peer) => Some(denied("start other units")),
+            Request::StartTransient(_) if !self.is_master(peer) => {
+                Some(denied("start other units"))
+            }
             Request::StartTransient(unit) => {
                 let name = unit.name.clone();
                 match self.start_transient(unit, fds, now) {
@@ -346,10 +397,20 @@ impl Supervisor {
         numbers.sort_unstable();
         numbers.dedup();
         if numbers.len() != unit.fds.len() || numbers.iter().any(|n| !(0..=63).contains(n)) {
-            return invalid(format!("`{}` needs different descriptors from 0 to 63", unit.name));
+            return invalid(format!(
+                "`{}` needs different descriptors from 0 to 63",
+                unit.name
+            ));
         }
-        if unit.exec.first().is_none_or(|program| !program.starts_with('/')) {
-            return invalid(format!("`{}` needs the absolute path of its program", unit.name));
+        if unit
+            .exec
+            .first()
+            .is_none_or(|program| !program.starts_with('/'))
+        {
+            return invalid(format!(
+                "`{}` needs the absolute path of its program",
+                unit.name
+            ));
         }
         let process = Process {
             exec: unit.exec,
@@ -364,9 +425,12 @@ impl Supervisor {
         let mut definition = Unit::new(&unit.name, Kind::Service(process));
         definition.description = unit.description;
         if self.machine.unit(&unit.name).is_none() {
-            self.host.pass(&unit.name, unit.fds.into_iter().zip(fds).collect());
+            self.host
+                .pass(&unit.name, unit.fds.into_iter().zip(fds).collect());
         }
-        let started = self.machine.start_transient(definition, now, &mut self.host);
+        let started = self
+            .machine
+            .start_transient(definition, now, &mut self.host);
         if started.is_err() && self.machine.unit(&unit.name).is_none() {
             self.host.forget(&unit.name);
         }
@@ -380,7 +444,11 @@ impl Supervisor {
             .iter()
             .filter_map(|name| self.machine.status(name))
             .map(|status| Reply::Event(Event::Unit(status)))
-            .chain(news.removed.iter().map(|(n, _)| Reply::Event(Event::Removed(n.clone()))))
+            .chain(
+                news.removed
+                    .iter()
+                    .map(|(n, _)| Reply::Event(Event::Removed(n.clone()))),
+            )
             .collect();
         if !changed.is_empty() {
             let subscribers = self.clients.iter().filter(|(_, client)| client.subscribed);
@@ -409,7 +477,10 @@ impl Supervisor {
 
     /// Answers everybody who waits for the unit files.
     pub fn reloaded(&mut self, reply: &Reply) {
-        let waiting = self.clients.iter().filter(|(_, c)| matches!(c.pending, Some(Pending::Reload)));
+        let waiting = self
+            .clients
+            .iter()
+            .filter(|(_, c)| matches!(c.pending, Some(Pending::Reload)));
         for id in waiting.map(|(id, _)| *id).collect::<Vec<_>>() {
             if let Some(client) = self.clients.get_mut(&id) {
                 client.pending = None;
@@ -421,7 +492,12 @@ impl Supervisor {
 
     /// The answer to a pending request, if there is one now.
     fn outcome(&self, pending: &Pending, news: &News) -> Option<Reply> {
-        let failed = |message: String| Some(Reply::Error { code: ErrorCode::Failed, message });
+        let failed = |message: String| {
+            Some(Reply::Error {
+                code: ErrorCode::Failed,
+                message,
+            })
+        };
         match pending {
             Pending::Reload => None,
             Pending::Down { name } => match self.machine.status(name).map(|status| status.state) {
@@ -450,9 +526,13 @@ impl Supervisor {
                     }
                     // A service that did its work and ended well before anybody looked.
                     UnitState::Down if !status.wanted => Some(Reply::Done),
-                    UnitState::Waiting => self.machine.stuck_behind(name).and_then(|(behind, why)| {
-                        failed(format!("{name} waits for `{behind}`, which keeps failing: {why}"))
-                    }),
+                    UnitState::Waiting => {
+                        self.machine.stuck_behind(name).and_then(|(behind, why)| {
+                            failed(format!(
+                                "{name} waits for `{behind}`, which keeps failing: {why}"
+                            ))
+                        })
+                    }
                     _ => None,
                 }
             }

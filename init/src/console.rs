@@ -33,7 +33,11 @@ pub enum Sink {
 
 /// Writes one line. Never blocks and never fails: there is nobody to tell.
 pub fn say(sink: Sink, level: Level, text: &str) {
-    let text: String = text.chars().map(|c| if c == '\n' { ' ' } else { c }).take(900).collect();
+    let text: String = text
+        .chars()
+        .map(|c| if c == '\n' { ' ' } else { c })
+        .take(900)
+        .collect();
     match sink {
         Sink::Kernel => {
             let log = OpenOptions::new()
@@ -69,11 +73,21 @@ pub fn tell(text: &str) {
 
 /// Starts a root shell on the console, or says that there is none to start.
 pub fn shell() -> io::Result<Child> {
-    let candidates: [&[&str]; 3] = [&["/bin/sh", "-l"], &["/bin/busybox", "sh"], &["/busybox", "sh"]];
+    let candidates: [&[&str]; 3] = [
+        &["/bin/sh", "-l"],
+        &["/bin/busybox", "sh"],
+        &["/busybox", "sh"],
+    ];
     let Some(argv) = candidates.iter().find(|argv| Path::new(argv[0]).exists()) else {
-        return Err(io::Error::new(io::ErrorKind::NotFound, "there is no shell here"));
+        return Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            "there is no shell here",
+        ));
     };
-    let argv: Vec<CString> = argv.iter().filter_map(|text| CString::new(*text).ok()).collect();
+    let argv: Vec<CString> = argv
+        .iter()
+        .filter_map(|text| CString::new(*text).ok())
+        .collect();
     spawn::function(
         move || {
             let terminal = match crate::edge::take_terminal("/dev/console") {

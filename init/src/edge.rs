@@ -39,8 +39,18 @@ pub fn loopback_up() -> io::Result<()> {
     }
     request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
     // SAFETY: the request is valid for the call and of the type that SIOCSIFFLAGS expects.
-    let done = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &raw const request) };
-    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    let done = unsafe {
+        libc::ioctl(
+            socket.as_raw_fd(),
+            libc::SIOCSIFFLAGS as _,
+            &raw const request,
+        )
+    };
+    if done == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// Has Ctrl-Alt-Del send SIGINT to PID 1 instead of restarting the machine on the spot.
@@ -88,7 +98,10 @@ pub fn attach_loop(backing: BorrowedFd<'_>) -> io::Result<(PathBuf, File)> {
     const LOOP_CONFIGURE: u32 = 0x4C0A;
     const LO_FLAGS_READ_ONLY: u32 = 1;
     const LO_FLAGS_AUTOCLEAR: u32 = 4;
-    let control = OpenOptions::new().read(true).write(true).open("/dev/loop-control")?;
+    let control = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/loop-control")?;
     // Another program may take the free number first; then there is another one.
     for _ in 0..16 {
         // SAFETY: an ioctl without an argument.
@@ -103,14 +116,18 @@ pub fn attach_loop(backing: BorrowedFd<'_>) -> io::Result<(PathBuf, File)> {
         config.fd = backing.as_raw_fd() as u32;
         config.info.flags = LO_FLAGS_READ_ONLY | LO_FLAGS_AUTOCLEAR;
         // SAFETY: the structure has the layout that the kernel documents and outlives the call.
-        let done = unsafe { libc::ioctl(device.as_raw_fd(), LOOP_CONFIGURE as _, &raw const config) };
+        let done =
+            unsafe { libc::ioctl(device.as_raw_fd(), LOOP_CONFIGURE as _, &raw const config) };
         match done {
             0 => return Ok((path, device)),
             _ if io::Error::last_os_error().raw_os_error() == Some(libc::EBUSY) => {}
             _ => return Err(io::Error::last_os_error()),
         }
     }
-    Err(io::Error::new(io::ErrorKind::ResourceBusy, "no free loop device"))
+    Err(io::Error::new(
+        io::ErrorKind::ResourceBusy,
+        "no free loop device",
+    ))
 }
 
 /// Loads a kernel module; one that is there already is fine. Compressed ones (`.xz`, `.zst`, `.gz`)
@@ -119,7 +136,11 @@ pub fn load_module(path: &Path, parameters: &std::ffi::CStr) -> io::Result<()> {
     const MODULE_INIT_COMPRESSED_FILE: i32 = 4;
     let file = File::open(path)?;
     let plain = path.extension().is_some_and(|extension| extension == "ko");
-    let flags = if plain { 0 } else { MODULE_INIT_COMPRESSED_FILE };
+    let flags = if plain {
+        0
+    } else {
+        MODULE_INIT_COMPRESSED_FILE
+    };
     match rustix::system::finit_module(file.as_fd(), parameters, flags) {
         Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
         Err(error) => Err(error.into()),
@@ -138,4 +159,54 @@ pub fn close_all_but(keep: BorrowedFd<'_>) {
         }
         libc::syscall(libc::SYS_close_range, keep + 1, u32::MAX, 0);
     }
+}
+
+/// Receives one datagram without waiting, and the number of the process that sent it (0: unknown,
+/// or outside this PID namespace). Descriptors that came along are closed.
+pub fn receive_from(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> io::Result<(usize, u32)> {
+    // Room for credentials and the most descriptors that the kernel lets through (253).
+    let mut control = [0u64; 256];
+    let mut part = libc::iovec {
+        iov_base: bytes.as_mut_ptr().cast(),
+        iov_len: bytes.len(),
+    };
+    // SAFETY: all zero is valid for this structure.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = &raw mut part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.as_mut_ptr().cast();
+    message.msg_controllen = size_of_val(&control) as _;
+    // SAFETY: all pointers are valid for the sizes that are said and outlive the call.
+    let count = unsafe {
+        libc::recvmsg(
+            socket.as_raw_fd(),
+            &raw mut message,
+            libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC,
+        )
+    };
+    let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
+    let mut pid = 0;
+    // SAFETY: walks what the kernel wrote into `control`, which is aligned for it; each part is read
+    // within its own length.
+    unsafe {
+        let mut header = libc::CMSG_FIRSTHDR(&raw const message);
+        while !header.is_null() {
+            let data = libc::CMSG_DATA(header);
+            let length = (*header).cmsg_len as usize - (data as usize - header as usize);
+            match ((*header).cmsg_level, (*header).cmsg_type) {
+                (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) if length >= size_of::<libc::ucred>() => {
+                    let sender = data.cast::<libc::ucred>().read_unaligned();
+                    pid = u32::try_from(sender.pid).unwrap_or(0);
+                }
+                (libc::SOL_SOCKET, libc::SCM_RIGHTS) => {
+                    for at in 0..length / size_of::<libc::c_int>() {
+                        libc::close(data.cast::<libc::c_int>().add(at).read_unaligned());
+                    }
+                }
+                _ => {}
+            }
+            header = libc::CMSG_NXTHDR(&raw const message, header);
+        }
+    }
+    Ok((count, pid))
 }

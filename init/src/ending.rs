@@ -89,10 +89,15 @@ impl Ending {
     pub fn deadline(self) -> Option<u64> {
         match self {
             Self::No | Self::Over { .. } => None,
-            Self::Units { until, told, killed, .. } if !told && !killed => {
-                Some(until - UNITS_MS + PATIENCE_MS)
+            Self::Units {
+                until,
+                told,
+                killed,
+                ..
+            } if !told && !killed => Some(until - UNITS_MS + PATIENCE_MS),
+            Self::Units { until, .. } | Self::Rest { until, .. } | Self::Disks { until, .. } => {
+                Some(until)
             }
-            Self::Units { until, .. } | Self::Rest { until, .. } | Self::Disks { until, .. } => Some(until),
         }
     }
 
@@ -112,15 +117,29 @@ impl Supervisor {
         let now = now_ms();
         match self.ending {
             Ending::No => {
-                self.say(Level::Notice, match goal {
-                    Goal::PowerOff if self.settings.role == Role::System => "stopping everything, then off",
-                    Goal::PowerOff => "stopping everything",
-                    Goal::Reboot => "stopping everything, then again from the start",
-                });
-                self.ending = Ending::Units { goal, until: now + UNITS_MS, killed: false, told: false };
+                self.say(
+                    Level::Notice,
+                    match goal {
+                        Goal::PowerOff if self.settings.role == Role::System => {
+                            "stopping everything, then off"
+                        }
+                        Goal::PowerOff => "stopping everything",
+                        Goal::Reboot => "stopping everything, then again from the start",
+                    },
+                );
+                self.ending = Ending::Units {
+                    goal,
+                    until: now + UNITS_MS,
+                    killed: false,
+                    told: false,
+                };
                 self.machine.close(now, &mut self.host);
             }
-            Ending::Units { goal, killed: false, .. } => self.kill_units(goal),
+            Ending::Units {
+                goal,
+                killed: false,
+                ..
+            } => self.kill_units(goal),
             _ => {}
         }
     }
@@ -130,7 +149,12 @@ impl Supervisor {
         let slow: Vec<&str> = self.machine.active().collect();
         let text = format!("killing what has not stopped: {}", slow.join(", "));
         self.say(Level::Warning, &text);
-        self.ending = Ending::Units { goal, until: now + KILLED_MS, killed: true, told: true };
+        self.ending = Ending::Units {
+            goal,
+            until: now + KILLED_MS,
+            killed: true,
+            told: true,
+        };
         self.machine.kill_all(now, &mut self.host);
     }
 
@@ -139,27 +163,48 @@ impl Supervisor {
         let now = now_ms();
         match self.ending {
             Ending::No | Ending::Over { .. } => {}
-            Ending::Units { goal, until, killed, told } => {
+            Ending::Units {
+                goal,
+                until,
+                killed,
+                told,
+            } => {
                 if self.machine.is_idle() || (killed && until <= now) {
                     self.end_the_rest(goal, now);
                 } else if until <= now {
                     self.kill_units(goal);
                 } else if !told && until - UNITS_MS + PATIENCE_MS <= now {
                     let slow: Vec<&str> = self.machine.active().collect();
-                    let text = format!("waiting for {} (Ctrl-Alt-Del: do not wait)", slow.join(", "));
+                    let text = format!(
+                        "waiting for {} (Ctrl-Alt-Del: do not wait)",
+                        slow.join(", ")
+                    );
                     self.say(Level::Notice, &text);
                     if self.settings.role == Role::System {
                         console::tell(&format!("{text}\n"));
                     }
-                    self.ending = Ending::Units { goal, until, killed, told: true };
+                    self.ending = Ending::Units {
+                        goal,
+                        until,
+                        killed,
+                        told: true,
+                    };
                 }
             }
-            Ending::Rest { goal, until, killed } => {
+            Ending::Rest {
+                goal,
+                until,
+                killed,
+            } => {
                 if has_no_children() {
                     self.let_go_of_disks(goal, now);
                 } else if until <= now && !killed && self.settings.role != Role::User {
                     edge::signal_everybody(libc::SIGKILL);
-                    self.ending = Ending::Rest { goal, until: now + REST_MS, killed: true };
+                    self.ending = Ending::Rest {
+                        goal,
+                        until: now + REST_MS,
+                        killed: true,
+                    };
                 } else if until <= now {
                     self.let_go_of_disks(goal, now);
                 }
@@ -178,7 +223,11 @@ impl Supervisor {
         if self.settings.role != Role::User {
             edge::signal_everybody(libc::SIGTERM);
         }
-        self.ending = Ending::Rest { goal, until: now + REST_MS, killed: false };
+        self.ending = Ending::Rest {
+            goal,
+            until: now + REST_MS,
+            killed: false,
+        };
         self.step_ending();
     }
 
@@ -189,12 +238,20 @@ impl Supervisor {
         }
         let work = || {
             for target in mounts::unmount_all() {
-                console::say(console::Sink::Kernel, Level::Warning, &format!("{target} stays mounted"));
+                console::say(
+                    console::Sink::Kernel,
+                    Level::Warning,
+                    &format!("{target} stays mounted"),
+                );
             }
             0
         };
         self.ending = match spawn::function(work, None, None) {
-            Ok(child) => Ending::Disks { goal, child: child.pid, until: now + DISKS_MS },
+            Ok(child) => Ending::Disks {
+                goal,
+                child: child.pid,
+                until: now + DISKS_MS,
+            },
             Err(_) => {
                 rustix::fs::sync();
                 Ending::Over { goal }

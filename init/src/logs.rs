@@ -86,7 +86,9 @@ impl Logs {
             self.total -= ring.drop_oldest();
         }
         while self.total > MAX_TOTAL {
-            let Some(loudest) = self.rings.values_mut().max_by_key(|ring| ring.bytes) else { break };
+            let Some(loudest) = self.rings.values_mut().max_by_key(|ring| ring.bytes) else {
+                break;
+            };
             for _ in 0..64 {
                 self.total -= loudest.drop_oldest();
             }
@@ -114,7 +116,11 @@ impl Logs {
         message.extend_from_slice(name.as_bytes());
         message.push(0);
         if self.dropped > 0 {
-            let note = format!("{} ({} lines were lost here)\n", clock::rfc3339(at), self.dropped);
+            let note = format!(
+                "{} ({} lines were lost here)\n",
+                clock::rfc3339(at),
+                self.dropped
+            );
             message.extend_from_slice(note.as_bytes());
         }
         message.extend_from_slice(clock::rfc3339(at).as_bytes());
@@ -179,18 +185,26 @@ fn write_files(socket: &OwnedFd, folder: &Path) {
             Err(_) => return,
         };
         let message = &message[..count];
-        let Some(end) = message.iter().position(|byte| *byte == 0) else { continue };
-        let Ok(name) = std::str::from_utf8(&message[..end]) else { continue };
+        let Some(end) = message.iter().position(|byte| *byte == 0) else {
+            continue;
+        };
+        let Ok(name) = std::str::from_utf8(&message[..end]) else {
+            continue;
+        };
         if !files.contains_key(name) {
             if files.len() >= 32 {
                 files.clear();
             }
             let path = folder.join(format!("{name}.log"));
-            let Ok(file) = OpenOptions::new().append(true).create(true).open(path) else { continue };
+            let Ok(file) = OpenOptions::new().append(true).create(true).open(path) else {
+                continue;
+            };
             let size = file.metadata().map_or(0, |meta| meta.len());
             files.insert(name.to_owned(), (file, size));
         }
-        let Some((file, size)) = files.get_mut(name) else { continue };
+        let Some((file, size)) = files.get_mut(name) else {
+            continue;
+        };
         let text = &message[end + 1..];
         if file.write_all(text).is_err() {
             files.remove(name);
@@ -217,7 +231,11 @@ mod tests {
         logs.take("a", &[b'x'; 2 * MAX_LINE]);
         logs.take("a", b"rest");
         logs.finish("a");
-        let texts: Vec<String> = logs.rings["a"].lines.iter().map(|(_, text)| text.clone()).collect();
+        let texts: Vec<String> = logs.rings["a"]
+            .lines
+            .iter()
+            .map(|(_, text)| text.clone())
+            .collect();
         let long = "x".repeat(MAX_LINE);
         assert_eq!(texts, ["one", "two", &long, &long, "rest"]);
         assert_eq!(logs.last("a", 1).unwrap().len(), 1);

@@ -33,7 +33,9 @@ fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         },
-        Some("--load-modules") => ExitCode::from(u8::try_from(system::load_listed_modules()).unwrap_or(1)),
+        Some("--load-modules") => {
+            ExitCode::from(u8::try_from(system::load_listed_modules()).unwrap_or(1))
+        }
         // The kernel hands words that it does not know to PID 1: they are not ours to refuse.
         _ if is_first => {
             say_panics();
@@ -58,7 +60,11 @@ fn machine() -> ! {
         match supervisor::run(Settings::system()) {
             Ok(goal) => {
                 system::finish(goal);
-                console::say(Sink::Kernel, Level::Error, "the kernel refuses to end; switch the machine off");
+                console::say(
+                    Sink::Kernel,
+                    Level::Error,
+                    "the kernel refuses to end; switch the machine off",
+                );
             }
             Err(error) => {
                 console::say(Sink::Kernel, Level::Error, &error);

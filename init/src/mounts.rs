@@ -18,12 +18,29 @@ struct Basic {
     data: &'static str,
 }
 
-const SAFE: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV).union(MountFlags::NOEXEC);
+const SAFE: MountFlags = MountFlags::NOSUID
+    .union(MountFlags::NODEV)
+    .union(MountFlags::NOEXEC);
 
 const BASICS: [Basic; 9] = [
-    Basic { fstype: "proc", target: "/proc", flags: SAFE, data: "" },
-    Basic { fstype: "sysfs", target: "/sys", flags: SAFE, data: "" },
-    Basic { fstype: "devtmpfs", target: "/dev", flags: MountFlags::NOSUID, data: "mode=0755" },
+    Basic {
+        fstype: "proc",
+        target: "/proc",
+        flags: SAFE,
+        data: "",
+    },
+    Basic {
+        fstype: "sysfs",
+        target: "/sys",
+        flags: SAFE,
+        data: "",
+    },
+    Basic {
+        fstype: "devtmpfs",
+        target: "/dev",
+        flags: MountFlags::NOSUID,
+        data: "mode=0755",
+    },
     Basic {
         fstype: "devpts",
         target: "/dev/pts",
@@ -48,15 +65,30 @@ const BASICS: [Basic; 9] = [
         flags: MountFlags::NOSUID.union(MountFlags::NODEV),
         data: "mode=1777",
     },
-    Basic { fstype: "cgroup2", target: "/sys/fs/cgroup", flags: SAFE, data: "nsdelegate,memory_recursiveprot" },
-    Basic { fstype: "efivarfs", target: "/sys/firmware/efi/efivars", flags: SAFE, data: "" },
+    Basic {
+        fstype: "cgroup2",
+        target: "/sys/fs/cgroup",
+        flags: SAFE,
+        data: "nsdelegate,memory_recursiveprot",
+    },
+    Basic {
+        fstype: "efivarfs",
+        target: "/sys/firmware/efi/efivars",
+        flags: SAFE,
+        data: "",
+    },
 ];
 
 /// Mounts what is missing of the file systems that every boot needs; yields what could not be.
 pub fn mount_basics() -> Vec<String> {
     let mut failed = Vec::new();
     for basic in &BASICS {
-        let Basic { fstype, target, flags, data } = basic;
+        let Basic {
+            fstype,
+            target,
+            flags,
+            data,
+        } = basic;
         if is_mount_point(target) {
             continue;
         }
@@ -73,9 +105,18 @@ pub fn mount_basics() -> Vec<String> {
 /// The ones that the initrd needs.
 pub fn mount_first_basics() -> Vec<String> {
     let mut failed = Vec::new();
-    for basic in BASICS.iter().filter(|b| matches!(b.target, "/proc" | "/sys" | "/dev" | "/run")) {
+    for basic in BASICS
+        .iter()
+        .filter(|b| matches!(b.target, "/proc" | "/sys" | "/dev" | "/run"))
+    {
         if !is_mount_point(basic.target)
-            && let Err(error) = mount(basic.fstype, basic.target, basic.fstype, basic.flags, basic.data)
+            && let Err(error) = mount(
+                basic.fstype,
+                basic.target,
+                basic.fstype,
+                basic.flags,
+                basic.data,
+            )
         {
             failed.push(format!("cannot mount {}: {error}", basic.target));
         }
@@ -84,12 +125,24 @@ pub fn mount_first_basics() -> Vec<String> {
 }
 
 /// Mounts one file system, making its mount point if that can be done.
-pub fn mount(source: &str, target: &str, fstype: &str, flags: MountFlags, data: &str) -> io::Result<()> {
+pub fn mount(
+    source: &str,
+    target: &str,
+    fstype: &str,
+    flags: MountFlags,
+    data: &str,
+) -> io::Result<()> {
     if !Path::new(target).exists() {
         fs::create_dir_all(target)?;
     }
     let data = CString::new(data)?;
-    Ok(rustix::mount::mount(source, target, fstype, flags, data.as_c_str())?)
+    Ok(rustix::mount::mount(
+        source,
+        target,
+        fstype,
+        flags,
+        data.as_c_str(),
+    )?)
 }
 
 /// Whether something is mounted exactly at `target`.
@@ -161,8 +214,23 @@ pub fn unmount_all() -> Vec<String> {
         for mounted in parse_mountinfo(&text).into_iter().rev() {
             let memory_only = matches!(
                 mounted.fstype.as_str(),
-                "proc" | "sysfs" | "devtmpfs" | "devpts" | "tmpfs" | "ramfs" | "rootfs" | "cgroup2" | "mqueue"
-                    | "securityfs" | "efivarfs" | "bpf" | "tracefs" | "debugfs" | "configfs" | "pstore" | "erofs"
+                "proc"
+                    | "sysfs"
+                    | "devtmpfs"
+                    | "devpts"
+                    | "tmpfs"
+                    | "ramfs"
+                    | "rootfs"
+                    | "cgroup2"
+                    | "mqueue"
+                    | "securityfs"
+                    | "efivarfs"
+                    | "bpf"
+                    | "tracefs"
+                    | "debugfs"
+                    | "configfs"
+                    | "pstore"
+                    | "erofs"
             );
             if memory_only || mounted.target == "/" {
                 continue;
@@ -194,7 +262,13 @@ mod tests {
     fn mountinfo_is_read_with_its_escapes_and_optional_fields() {
         let text = "22 1 0:20 / /a\\040b rw shared:1 master:2 - ext4 /dev/vda rw\n\
                     23 22 0:21 / /proc rw - proc proc rw\nnonsense\n";
-        let mounted = |target: &str, fstype: &str| Mounted { target: target.into(), fstype: fstype.into() };
-        assert_eq!(parse_mountinfo(text), [mounted("/a b", "ext4"), mounted("/proc", "proc")]);
+        let mounted = |target: &str, fstype: &str| Mounted {
+            target: target.into(),
+            fstype: fstype.into(),
+        };
+        assert_eq!(
+            parse_mountinfo(text),
+            [mounted("/a b", "ext4"), mounted("/proc", "proc")]
+        );
     }
 }

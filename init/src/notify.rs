@@ -4,14 +4,11 @@
 //! belongs to. A message from anybody else is dropped. Other fields are accepted and ignored.
 
 use std::fs;
-use std::io::{self, IoSliceMut};
-use std::mem::MaybeUninit;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 
 /// Most bytes of a message; sd_notify's own limit is the page size.
 const MAX_MESSAGE: usize = 4 << 10;
@@ -52,28 +49,16 @@ impl NotifySocket {
     /// The next message, if there is one.
     pub fn receive(&self) -> Option<Message> {
         let mut bytes = [0; MAX_MESSAGE];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8), ScmCredentials(1))];
-        let mut control = RecvAncillaryBuffer::new(&mut space);
-        let received = rustix::net::recvmsg(
-            &self.0,
-            &mut [IoSliceMut::new(&mut bytes)],
-            &mut control,
-            RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC,
-        )
-        .ok()?;
-        let mut pid = 0;
-        for message in control.drain() {
-            // Descriptors that come along are closed by being dropped.
-            if let RecvAncillaryMessage::ScmCredentials(credentials) = message {
-                pid = u32::try_from(credentials.pid.as_raw_nonzero().get()).unwrap_or(0);
-            }
-        }
-        Some(parse(pid, &bytes[..received.bytes]))
+        let (count, pid) = crate::edge::receive_from(self.0.as_fd(), &mut bytes).ok()?;
+        Some(parse(pid, &bytes[..count]))
     }
 }
 
 fn parse(pid: u32, bytes: &[u8]) -> Message {
-    let mut message = Message { pid, ..Message::default() };
+    let mut message = Message {
+        pid,
+        ..Message::default()
+    };
     for line in String::from_utf8_lossy(bytes).lines() {
         match line.split_once('=') {
             Some(("READY", "1")) => message.ready = true,
@@ -99,9 +84,19 @@ mod tests {
 
     #[test]
     fn what_is_known_is_read_and_the_rest_passed_over() {
-        let message = parse(7, b"MAINPID=8\nSTATUS=working=hard\nREADY=1\nnonsense\n\xff");
+        let message = parse(
+            7,
+            b"MAINPID=8\nSTATUS=working=hard\nREADY=1\nnonsense\n\xff",
+        );
         let status = Some("working=hard".to_owned());
-        assert_eq!(message, Message { pid: 7, ready: true, status });
+        assert_eq!(
+            message,
+            Message {
+                pid: 7,
+                ready: true,
+                status
+            }
+        );
         assert!(!parse(7, b"READY=0").ready);
         assert!(!parse(7, b"").ready);
     }

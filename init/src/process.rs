@@ -14,9 +14,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::rc::Rc;
 
-use argos_units::{
-    Directory, ExecSpec, Kind, Mount, Process, Readiness, Socket, Unit,
-};
+use argos_units::{Directory, ExecSpec, Kind, Mount, Process, Readiness, Socket, Unit};
 use calloop::generic::Generic;
 use calloop::{Interest, LoopHandle, Mode, PostAction, RegistrationToken};
 use rustix::fs::{MemfdFlags, OFlags};
@@ -185,12 +183,17 @@ impl Host {
             probe.next = now + probe.pause;
             true
         });
-        let due: Vec<String> =
-            self.rearm.iter().filter(|(at, _)| *at <= now).map(|(_, name)| name.clone()).collect();
+        let due: Vec<String> = self
+            .rearm
+            .iter()
+            .filter(|(at, _)| *at <= now)
+            .map(|(_, name)| name.clone())
+            .collect();
         self.rearm.retain(|(at, _)| *at > now);
         for name in due {
             if let Err(error) = self.arm(&name) {
-                self.notes.push(format!("{name} cannot listen again: {error}"));
+                self.notes
+                    .push(format!("{name} cannot listen again: {error}"));
             }
         }
         ready
@@ -198,7 +201,10 @@ impl Host {
 
     /// The service of a socket unit is down: listens again, after a pause.
     pub fn service_is_down(&mut self, service: &str, now: u64) {
-        let sockets = self.listeners.iter().filter(|(_, l)| l.unit == service && l.token.is_none());
+        let sockets = self
+            .listeners
+            .iter()
+            .filter(|(_, l)| l.unit == service && l.token.is_none());
         let names: Vec<String> = sockets.map(|(name, _)| name.clone()).collect();
         for name in names {
             if self.rearm.iter().all(|(_, known)| *known != name) {
@@ -208,8 +214,13 @@ impl Host {
     }
 
     fn arm(&mut self, name: &str) -> Result<(), String> {
-        let Some(listener) = self.listeners.get_mut(name) else { return Ok(()) };
-        let socket = listener.socket.try_clone().map_err(|error| error.to_string())?;
+        let Some(listener) = self.listeners.get_mut(name) else {
+            return Ok(());
+        };
+        let socket = listener
+            .socket
+            .try_clone()
+            .map_err(|error| error.to_string())?;
         let service = listener.unit.clone();
         let source = Generic::new(socket, Interest::READ, Mode::Level);
         let me = name.to_owned();
@@ -238,7 +249,9 @@ impl Host {
             .write(true)
             .open("/dev/null")
             .map_err(|error| failed("cannot open /dev/null", error))?;
-        let output = self.log_pipe(&unit.name).map_err(|error| failed("cannot make a pipe", error))?;
+        let output = self
+            .log_pipe(&unit.name)
+            .map_err(|error| failed("cannot make a pipe", error))?;
         let mut fds: Vec<(BorrowedFd<'_>, i32)> =
             vec![(null.as_fd(), 0), (output.as_fd(), 1), (output.as_fd(), 2)];
 
@@ -335,7 +348,11 @@ impl Host {
     fn exec_spec(&self, process: &Process, fds: &[(BorrowedFd<'_>, i32)]) -> ExecSpec {
         let mut directories = Vec::new();
         for (root, name, mode) in [
-            (&self.settings.runtime, &process.runtime_directory, process.runtime_directory_mode),
+            (
+                &self.settings.runtime,
+                &process.runtime_directory,
+                process.runtime_directory_mode,
+            ),
             (&self.settings.state, &process.state_directory, 0o755),
         ] {
             if let Some(name) = name {
@@ -357,7 +374,11 @@ impl Host {
         };
         if !spec.is_empty() {
             spec.working_directory = process.working_directory.clone();
-            spec.fds = fds.iter().map(|(_, number)| *number).filter(|number| *number > 2).collect();
+            spec.fds = fds
+                .iter()
+                .map(|(_, number)| *number)
+                .filter(|number| *number > 2)
+                .collect();
         }
         spec
     }
@@ -372,7 +393,14 @@ impl Host {
     ) -> u32 {
         let Child { pid, pidfd } = child;
         self.pids.insert(pid, (unit.name.clone(), run));
-        let record = Run { run, pid, pidfd, alive: true, has_terminal, ready };
+        let record = Run {
+            run,
+            pid,
+            pidfd,
+            alive: true,
+            has_terminal,
+            ready,
+        };
         self.runs.insert(unit.name.clone(), record);
         pid
     }
@@ -383,44 +411,53 @@ impl Host {
         nonblocking(&read)?;
         let name = name.to_owned();
         let source = Generic::new(read, Interest::READ, Mode::Level);
-        let inserted = self.handle.insert_source(source, move |_, read, supervisor| {
-            let mut bytes = [0; 16 << 10];
-            let logs = &mut supervisor.host.logs;
-            match rustix::io::read(&**read, &mut bytes) {
-                Ok(0) => logs.finish(&name),
-                Ok(count) => {
-                    logs.take(&name, &bytes[..count]);
-                    return Ok(PostAction::Continue);
+        let inserted = self
+            .handle
+            .insert_source(source, move |_, read, supervisor| {
+                let mut bytes = [0; 16 << 10];
+                let logs = &mut supervisor.host.logs;
+                match rustix::io::read(&**read, &mut bytes) {
+                    Ok(0) => logs.finish(&name),
+                    Ok(count) => {
+                        logs.take(&name, &bytes[..count]);
+                        return Ok(PostAction::Continue);
+                    }
+                    Err(Errno::AGAIN | Errno::INTR) => return Ok(PostAction::Continue),
+                    Err(_) => logs.finish(&name),
                 }
-                Err(Errno::AGAIN | Errno::INTR) => return Ok(PostAction::Continue),
-                Err(_) => logs.finish(&name),
-            }
-            Ok(PostAction::Remove)
-        });
+                Ok(PostAction::Remove)
+            });
         inserted.map_err(|error| io::Error::other(error.error.to_string()))?;
         Ok(write)
     }
 
-    fn watch_ready_pipe(&mut self, name: &str, run: u64, read: OwnedFd) -> Result<RegistrationToken, String> {
+    fn watch_ready_pipe(
+        &mut self,
+        name: &str,
+        run: u64,
+        read: OwnedFd,
+    ) -> Result<RegistrationToken, String> {
         nonblocking(&read).map_err(|error| error.to_string())?;
         let name = name.to_owned();
         let source = Generic::new(read, Interest::READ, Mode::Level);
-        let inserted = self.handle.insert_source(source, move |_, read, supervisor| {
-            let mut bytes = [0; 64];
-            match rustix::io::read(&**read, &mut bytes) {
-                Ok(count) if bytes[..count].contains(&b'\n') => {
-                    supervisor.host.ready_pipe_gone(&name, run);
-                    supervisor.unit_is_ready(&name, run);
-                    Ok(PostAction::Remove)
+        let inserted = self
+            .handle
+            .insert_source(source, move |_, read, supervisor| {
+                let mut bytes = [0; 64];
+                match rustix::io::read(&**read, &mut bytes) {
+                    Ok(count) if bytes[..count].contains(&b'\n') => {
+                        supervisor.host.ready_pipe_gone(&name, run);
+                        supervisor.unit_is_ready(&name, run);
+                        Ok(PostAction::Remove)
+                    }
+                    Ok(0) => {
+                        // Closed without a word: the time limit decides.
+                        supervisor.host.ready_pipe_gone(&name, run);
+                        Ok(PostAction::Remove)
+                    }
+                    _ => Ok(PostAction::Continue),
                 }
-                Ok(0) => {
-                    // Closed without a word: the time limit decides.
-                    supervisor.host.ready_pipe_gone(&name, run);
-                    Ok(PostAction::Remove)
-                }
-                _ => Ok(PostAction::Continue),
-            }
-        });
+            });
         inserted.map_err(|error| error.error.to_string())
     }
 
@@ -433,12 +470,18 @@ impl Host {
     }
 
     fn sockets_of(&self, service: &str) -> Vec<OwnedFd> {
-        let mine = self.listeners.values().filter(|listener| listener.unit == service);
-        mine.filter_map(|listener| listener.socket.try_clone().ok().map(OwnedFd::from)).collect()
+        let mine = self
+            .listeners
+            .values()
+            .filter(|listener| listener.unit == service);
+        mine.filter_map(|listener| listener.socket.try_clone().ok().map(OwnedFd::from))
+            .collect()
     }
 
     fn start_mount(&mut self, unit: &Unit, mount: &Mount, run: u64) -> Result<u32, String> {
-        let output = self.log_pipe(&unit.name).map_err(|error| error.to_string())?;
+        let output = self
+            .log_pipe(&unit.name)
+            .map_err(|error| error.to_string())?;
         let mount = mount.clone();
         let work = move || match crate::mounts::mount_unit(&mount) {
             Ok(()) => 0,
@@ -447,7 +490,8 @@ impl Host {
                 1
             }
         };
-        let child = spawn::function(work, Some(output.as_fd()), None).map_err(|error| error.to_string())?;
+        let child =
+            spawn::function(work, Some(output.as_fd()), None).map_err(|error| error.to_string())?;
         Ok(self.record(unit, run, child, false, None))
     }
 
@@ -462,8 +506,13 @@ impl Host {
             fs::set_permissions(path, fs::Permissions::from_mode(socket.mode))?;
             Ok(listener)
         };
-        let listener = bind().map_err(|error| format!("cannot listen on {}: {error}", socket.listen))?;
-        let record = Listener { socket: listener, unit: socket.unit.clone(), token: None };
+        let listener =
+            bind().map_err(|error| format!("cannot listen on {}: {error}", socket.listen))?;
+        let record = Listener {
+            socket: listener,
+            unit: socket.unit.clone(),
+            token: None,
+        };
         self.listeners.insert(unit.name.clone(), record);
         self.arm(&unit.name)
     }
@@ -482,7 +531,9 @@ impl Backend for Host {
     }
 
     fn terminate(&mut self, unit: &Unit) {
-        let Some(run) = self.runs.get(&unit.name).filter(|run| run.alive) else { return };
+        let Some(run) = self.runs.get(&unit.name).filter(|run| run.alive) else {
+            return;
+        };
         // Shells at a terminal pass over SIGTERM and obey a hang-up.
         if run.has_terminal {
             let _ = rustix::process::pidfd_send_signal(&run.pidfd, Signal::HUP);
@@ -492,7 +543,9 @@ impl Backend for Host {
     }
 
     fn kill(&mut self, unit: &Unit) {
-        let Some(run) = self.runs.get(&unit.name) else { return };
+        let Some(run) = self.runs.get(&unit.name) else {
+            return;
+        };
         if run.alive {
             let _ = rustix::process::pidfd_send_signal(&run.pidfd, Signal::KILL);
         }
@@ -500,7 +553,9 @@ impl Backend for Host {
     }
 
     fn is_empty(&mut self, unit: &Unit) -> bool {
-        let Some(run) = self.runs.get(&unit.name) else { return true };
+        let Some(run) = self.runs.get(&unit.name) else {
+            return true;
+        };
         !run.alive && self.groups.is_empty(&unit.name, run.pid)
     }
 
@@ -517,8 +572,10 @@ impl Backend for Host {
                 let _ = rustix::mount::unmount(&*mount.path, rustix::mount::UnmountFlags::DETACH);
             }
             Kind::Socket(socket) => {
-                if let Some(token) =
-                    self.listeners.remove(&unit.name).and_then(|listener| listener.token)
+                if let Some(token) = self
+                    .listeners
+                    .remove(&unit.name)
+                    .and_then(|listener| listener.token)
                 {
                     self.handle.remove(token);
                 }
@@ -546,20 +603,29 @@ pub fn exit_of(status: rustix::process::WaitStatus) -> Exit {
 /// Whether something listens on a Unix socket. Never waits: a full queue counts as listening.
 fn accepts(path: &str) -> bool {
     use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
-    let Ok(address) = SocketAddrUnix::new(path) else { return false };
+    let Ok(address) = SocketAddrUnix::new(path) else {
+        return false;
+    };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let Ok(socket) = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
     else {
         return false;
     };
-    matches!(rustix::net::connect(&socket, &address), Ok(()) | Err(Errno::AGAIN))
+    matches!(
+        rustix::net::connect(&socket, &address),
+        Ok(()) | Err(Errno::AGAIN)
+    )
 }
 
 fn parent_of(pid: u32) -> Option<u32> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name in parentheses may hold anything, so what counts comes after the last one.
     let (_, rest) = stat.rsplit_once(')')?;
-    rest.split_whitespace().nth(1)?.parse().ok().filter(|parent| *parent > 1)
+    rest.split_whitespace()
+        .nth(1)?
+        .parse()
+        .ok()
+        .filter(|parent| *parent > 1)
 }
 
 fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {

@@ -45,15 +45,22 @@ impl Settings {
     /// PID 1's.
     pub fn system() -> Self {
         let env = [
-            ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+            (
+                "PATH",
+                "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            ),
             ("LANG", "C.UTF-8"),
             ("HOME", "/root"),
         ];
         Self {
             role: Role::System,
-            unit_folders: ["/usr/lib/argos/units", "/etc/argos/units", "/run/argos/units"]
-                .map(PathBuf::from)
-                .to_vec(),
+            unit_folders: [
+                "/usr/lib/argos/units",
+                "/etc/argos/units",
+                "/run/argos/units",
+            ]
+            .map(PathBuf::from)
+            .to_vec(),
             sockets: "/run/argos".into(),
             runtime: "/run".into(),
             state: "/var/lib".into(),
@@ -61,13 +68,18 @@ impl Settings {
             compiler: "/usr/bin/argos-unit-compiler".into(),
             exec: "/usr/bin/argos-exec".into(),
             first: "default".into(),
-            env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+            env: env
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
         }
     }
 
     /// A container's: the system's paths, each of which a variable can replace. Tests use that.
     pub fn container() -> Self {
-        let mut settings = Self { role: Role::Container, ..Self::system() };
+        let mut settings = Self {
+            role: Role::Container,
+            ..Self::system()
+        };
         settings.override_from_env();
         settings
     }
@@ -78,13 +90,20 @@ impl Settings {
             std::env::var(name)
                 .ok()
                 .filter(|value| value.starts_with('/'))
-                .ok_or_else(|| format!("{name} is not set to an absolute path; is this started by PID 1?"))
+                .ok_or_else(|| {
+                    format!("{name} is not set to an absolute path; is this started by PID 1?")
+                })
         };
         let home = PathBuf::from(variable("HOME")?);
         let runtime = PathBuf::from(variable("XDG_RUNTIME_DIR")?);
         // What the person's login set up goes to the units; what belongs to this process does not.
         let mut env: BTreeMap<String, String> = std::env::vars()
-            .filter(|(name, _)| !matches!(name.as_str(), "NOTIFY_SOCKET" | "LISTEN_PID" | "LISTEN_FDS" | "RUST_LOG"))
+            .filter(|(name, _)| {
+                !matches!(
+                    name.as_str(),
+                    "NOTIFY_SOCKET" | "LISTEN_PID" | "LISTEN_FDS" | "RUST_LOG"
+                )
+            })
             .collect();
         let bus = format!("unix:path={}", runtime.join("bus").display());
         env.insert("DBUS_SESSION_BUS_ADDRESS".into(), bus);
@@ -96,7 +115,8 @@ impl Settings {
             ("PATH", "/usr/local/bin:/usr/bin:/bin"),
             ("SHELL", "/bin/sh"),
         ] {
-            env.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+            env.entry(name.to_owned())
+                .or_insert_with(|| value.to_owned());
         }
         let mut settings = Self {
             role: Role::User,

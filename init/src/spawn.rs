@@ -50,16 +50,24 @@ pub fn program(
         env.insert(0, listen_pid.as_ptr().cast());
     }
     let highest = fds.iter().map(|(_, to)| *to).max().unwrap_or(2).max(2);
-    let mut copies: Vec<(i32, i32)> = fds.iter().map(|(from, to)| (from.as_raw_fd(), *to)).collect();
+    let mut copies: Vec<(i32, i32)> = fds
+        .iter()
+        .map(|(from, to)| (from.as_raw_fd(), *to))
+        .collect();
 
     clone(cgroup, || {
         // SAFETY: system calls on memory that outlives them; all of it belongs to this process
         // alone since the clone shares nothing. `argv` and `env` end with null pointers.
         unsafe {
-            write_number(&mut listen_pid[11..21], libc::getpid());
+            write_number(&mut listen_pid[11..], libc::getpid());
             libc::setsid();
             clear_signals();
-            libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
+            libc::syscall(
+                libc::SYS_close_range,
+                3,
+                u32::MAX,
+                libc::CLOSE_RANGE_CLOEXEC,
+            );
             // First out of the way of the numbers that are about to be filled, then into place.
             for (from, _) in &mut copies {
                 *from = libc::fcntl(*from, libc::F_DUPFD_CLOEXEC, highest + 1);
@@ -131,7 +139,11 @@ fn clone(cgroup: Option<BorrowedFd<'_>>, child: impl FnOnce() -> i32) -> io::Res
     // SAFETY: `args` is valid and of the size that is said; without CLONE_VM the child runs on a
     // copy of this stack, as after fork.
     let pid = unsafe {
-        libc::syscall(libc::SYS_clone3, &raw const args, size_of::<libc::clone_args>())
+        libc::syscall(
+            libc::SYS_clone3,
+            &raw const args,
+            size_of::<libc::clone_args>(),
+        )
     };
     match pid {
         -1 => Err(io::Error::last_os_error()),
@@ -149,7 +161,11 @@ fn clone(cgroup: Option<BorrowedFd<'_>>, child: impl FnOnce() -> i32) -> io::Res
 }
 
 fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
-    strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
+    strings
+        .iter()
+        .map(|string| string.as_ptr())
+        .chain([ptr::null()])
+        .collect()
 }
 
 /// Unblocks all signals; `CLONE_CLEAR_SIGHAND` has reset what they do, except for those ignored.
@@ -166,19 +182,34 @@ unsafe fn clear_signals() {
     }
 }
 
-/// Writes `number` right-aligned over the zeros in `digits`.
-fn write_number(digits: &mut [u8], number: i32) {
+/// Writes `number` in digits, without leading zeros (which some read as octal), and a null after it.
+fn write_number(text: &mut [u8], number: i32) {
+    let mut digits = [0; 10];
+    let mut count = 0;
     let mut rest = number;
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+    while count < digits.len() && (rest > 0 || count == 0) {
+        digits[count] = b'0' + u8::try_from(rest % 10).unwrap_or(0);
         rest /= 10;
+        count += 1;
     }
+    let ordered = digits[..count].iter().rev().chain([&0]);
+    text.iter_mut()
+        .zip(ordered)
+        .for_each(|(to, from)| *to = *from);
 }
 
 fn say(what: &CStr, argv: &[CString], status: i32) -> i32 {
     let error = io::Error::last_os_error();
-    let program = argv.first().map(|program| program.to_string_lossy()).unwrap_or_default();
-    eprintln!("argos-init: {} {program}: {error}", what.to_string_lossy());
+    let program = argv
+        .first()
+        .map(|program| program.to_string_lossy())
+        .unwrap_or_default();
+    // Not by a macro: those take a lock and go astray in tests.
+    let line = format!(
+        "argos-init: {} {program}: {error}\n",
+        what.to_string_lossy()
+    );
+    let _ = io::Write::write_all(&mut io::stderr(), line.as_bytes());
     status
 }
 
@@ -189,7 +220,9 @@ mod tests {
     use std::os::fd::AsFd;
 
     fn strings(list: &[&str]) -> Vec<CString> {
-        list.iter().map(|text| CString::new(*text).unwrap()).collect()
+        list.iter()
+            .map(|text| CString::new(*text).unwrap())
+            .collect()
     }
 
     fn wait(child: &Child) -> Option<i32> {
@@ -210,13 +243,12 @@ mod tests {
             working_directory: c"/".to_owned(),
             listen_pid: true,
         };
-        let child =
-            program(&image, &[(a_read.as_fd(), 3), (out_write.as_fd(), 9)], None).unwrap();
+        let child = program(&image, &[(a_read.as_fd(), 3), (out_write.as_fd(), 9)], None).unwrap();
         drop(out_write);
         let mut text = String::new();
         out_read.read_to_string(&mut text).unwrap();
         assert_eq!(wait(&child), Some(0));
-        let ids = format!("{:010}-{}-y", child.pid, child.pid);
+        let ids = format!("{}-{}-y", child.pid, child.pid);
         assert_eq!(text, format!("hello\n{ids}\n"));
     }
 
@@ -234,6 +266,9 @@ mod tests {
         let mut text = String::new();
         read.read_to_string(&mut text).unwrap();
         assert_eq!(wait(&child), Some(127));
-        assert!(text.contains("cannot run /nonexistent/program: No such file"), "{text}");
+        assert!(
+            text.contains("cannot run /nonexistent/program: No such file"),
+            "{text}"
+        );
     }
 }

@@ -112,7 +112,10 @@ pub fn run(settings: Settings) -> Result<Goal, String> {
                 std::thread::sleep(Duration::from_millis(50));
             }
             Err(_) => {
-                supervisor.say(Level::Error, "a bug was hit and survived; see the line before");
+                supervisor.say(
+                    Level::Error,
+                    "a bug was hit and survived; see the line before",
+                );
                 std::thread::sleep(Duration::from_millis(50));
             }
         }
@@ -157,8 +160,12 @@ impl Supervisor {
             shell: Respawn::Off,
             gone: VecDeque::new(),
         };
-        supervisor.watch_timer().map_err(|error| format!("cannot watch the timer: {error}"))?;
-        supervisor.watch_signals().map_err(|error| format!("cannot watch signals: {error}"))?;
+        supervisor
+            .watch_timer()
+            .map_err(|error| format!("cannot watch the timer: {error}"))?;
+        supervisor
+            .watch_signals()
+            .map_err(|error| format!("cannot watch signals: {error}"))?;
         Ok(supervisor)
     }
 
@@ -171,7 +178,9 @@ impl Supervisor {
             let _ = rustix::io::read(&**fd, &mut count);
             Ok(PostAction::Continue)
         });
-        inserted.map(drop).map_err(|error| io::Error::other(error.error.to_string()))
+        inserted
+            .map(drop)
+            .map_err(|error| io::Error::other(error.error.to_string()))
     }
 
     fn watch_signals(&mut self) -> io::Result<()> {
@@ -179,21 +188,31 @@ impl Supervisor {
             // Orphans of this person's units come here instead of to PID 1.
             rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
         }
-        let wanted = [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
+        let wanted = [
+            Signal::SIGCHLD,
+            Signal::SIGTERM,
+            Signal::SIGINT,
+            Signal::SIGHUP,
+        ];
         let signals = Signals::new(&wanted).map_err(|error| io::Error::other(error.to_string()))?;
         let inserted = self.handle.insert_source(signals, |event, (), supervisor| {
             supervisor.signalled(event.signal());
         });
-        inserted.map(drop).map_err(|error| io::Error::other(error.error.to_string()))
+        inserted
+            .map(drop)
+            .map_err(|error| io::Error::other(error.error.to_string()))
     }
 
     fn open_sockets(&mut self) -> Result<(), String> {
         let folder = self.settings.sockets.clone();
         let person = self.settings.role == Role::User;
-        let failed = |what: &str, error: io::Error| format!("cannot {what} in {}: {error}", folder.display());
+        let failed = |what: &str, error: io::Error| {
+            format!("cannot {what} in {}: {error}", folder.display())
+        };
         let opened = (|| {
             fs::create_dir_all(&folder).map_err(|e| failed("make the folder", e))?;
-            let notify = NotifySocket::bind(&folder.join("notify")).map_err(|e| failed("make `notify`", e))?;
+            let notify = NotifySocket::bind(&folder.join("notify"))
+                .map_err(|e| failed("make `notify`", e))?;
             let source = Generic::new(notify, Interest::READ, Mode::Level);
             let inserted = self.handle.insert_source(source, |_, notify, supervisor| {
                 if let Some(message) = notify.receive() {
@@ -201,14 +220,16 @@ impl Supervisor {
                 }
                 Ok(PostAction::Continue)
             });
-            inserted.map_err(|e| failed("watch `notify`", io::Error::other(e.error.to_string())))?;
+            inserted
+                .map_err(|e| failed("watch `notify`", io::Error::other(e.error.to_string())))?;
             let path = folder.join("control");
             let _ = fs::remove_file(&path);
             let listener = UnixListener::bind(&path).map_err(|e| failed("make `control`", e))?;
             let mode = if person { 0o600 } else { 0o666 };
             fs::set_permissions(&path, fs::Permissions::from_mode(mode))
                 .map_err(|e| failed("set the mode of `control`", e))?;
-            self.listen(listener).map_err(|e| failed("watch `control`", e))
+            self.listen(listener)
+                .map_err(|e| failed("watch `control`", e))
         })();
         match opened {
             // Without its sockets a machine still boots; a person's supervisor is of no use.
@@ -229,8 +250,15 @@ impl Supervisor {
     // ---- Units files -------------------------------------------------------------------------
 
     fn first_compilation(&mut self) {
-        let words = if self.settings.role == Role::System { system::command_line() } else { Vec::new() };
-        if let Some(target) = words.iter().find_map(|word| word.strip_prefix("argos.target=")) {
+        let words = if self.settings.role == Role::System {
+            system::command_line()
+        } else {
+            Vec::new()
+        };
+        if let Some(target) = words
+            .iter()
+            .find_map(|word| word.strip_prefix("argos.target="))
+        {
             let mut settings = (*self.settings).clone();
             settings.first = target.to_owned();
             self.settings = Rc::new(settings);
@@ -248,14 +276,21 @@ impl Supervisor {
     pub(crate) fn begin_compilation(&mut self) -> Result<(), String> {
         if self.compilation.is_none() {
             let (settings, handle) = (self.settings.clone(), self.handle.clone());
-            self.compilation = Some(Compilation::start(&settings, &handle, &mut self.host, now_ms())?);
+            self.compilation = Some(Compilation::start(
+                &settings,
+                &handle,
+                &mut self.host,
+                now_ms(),
+            )?);
         }
         Ok(())
     }
 
     /// The compiler wrote something; `false` if it is not to be read any more.
     pub(crate) fn compiler_wrote(&mut self, bytes: &[u8]) -> bool {
-        self.compilation.as_mut().is_some_and(|compilation| compilation.wrote(bytes))
+        self.compilation
+            .as_mut()
+            .is_some_and(|compilation| compilation.wrote(bytes))
     }
 
     /// The compiler closed its output.
@@ -269,11 +304,18 @@ impl Supervisor {
         if !self.compilation.as_ref().is_some_and(Compilation::is_over) {
             return;
         }
-        let Some(result) = self.compilation.take().map(|compilation| compilation.result()) else { return };
+        let Some(result) = self
+            .compilation
+            .take()
+            .map(|compilation| compilation.result())
+        else {
+            return;
+        };
         let first_time = !std::mem::replace(&mut self.loaded, true);
         match result {
             Ok(graph) => {
-                let problems: Vec<String> = graph.problems.iter().map(|p| p.message.clone()).collect();
+                let problems: Vec<String> =
+                    graph.problems.iter().map(|p| p.message.clone()).collect();
                 for problem in &problems {
                     self.say(Level::Warning, problem);
                 }
@@ -286,16 +328,23 @@ impl Supervisor {
             Err(message) => {
                 self.say(Level::Error, &message);
                 let code = argos_control::ErrorCode::Failed;
-                self.reloaded(&Reply::Error { code, message: format!("{message}; the units stay as they were") });
+                self.reloaded(&Reply::Error {
+                    code,
+                    message: format!("{message}; the units stay as they were"),
+                });
                 if first_time {
                     self.emergency("there are no units to start");
                 }
             }
         }
-        if first_time && self.settings.role == Role::User
+        if first_time
+            && self.settings.role == Role::User
             && let Err(error) = notify::tell_parent()
         {
-            self.say(Level::Error, &format!("cannot tell PID 1 that this supervisor is ready: {error}"));
+            self.say(
+                Level::Error,
+                &format!("cannot tell PID 1 that this supervisor is ready: {error}"),
+            );
         }
     }
 
@@ -307,7 +356,8 @@ impl Supervisor {
             return;
         }
         if let Err(refusal) = self.machine.start(&first, now_ms(), &mut self.host) {
-            let (crate::machine::Refusal::NotFound(why) | crate::machine::Refusal::Invalid(why)) = refusal;
+            let (crate::machine::Refusal::NotFound(why) | crate::machine::Refusal::Invalid(why)) =
+                refusal;
             self.emergency(&format!("`{first}` cannot be started: {why}"));
         }
     }
@@ -317,7 +367,9 @@ impl Supervisor {
         self.say(Level::Error, why);
         match self.settings.role {
             Role::System if system::may_open_shell() => {
-                console::tell(&format!("\n{why}\nA root shell follows. `exit` starts another one; Ctrl-Alt-Del restarts.\n"));
+                console::tell(&format!(
+                    "\n{why}\nA root shell follows. `exit` starts another one; Ctrl-Alt-Del restarts.\n"
+                ));
                 self.shell = Respawn::At(0);
             }
             Role::System => console::tell(&format!(
@@ -338,7 +390,9 @@ impl Supervisor {
                 }
             }
             // Ctrl-Alt-Del arrives as SIGINT.
-            Signal::SIGINT if self.settings.role == Role::System => self.begin_shutdown(Goal::Reboot),
+            Signal::SIGINT if self.settings.role == Role::System => {
+                self.begin_shutdown(Goal::Reboot)
+            }
             _ => self.begin_shutdown(Goal::PowerOff),
         }
     }
@@ -348,7 +402,7 @@ impl Supervisor {
     fn reap(&mut self) {
         self.more_to_reap = false;
         for _ in 0..MAX_REAPED {
-            match rustix::process::waitpid(None, WaitOptions::NOHANG) {
+            match rustix::process::wait(WaitOptions::NOHANG) {
                 Ok(Some((pid, status))) => self.reaped(pid, process::exit_of(status)),
                 Ok(None) | Err(rustix::io::Errno::CHILD) => return,
                 Err(_) => {}
@@ -361,10 +415,19 @@ impl Supervisor {
         let pid = u32::try_from(pid.as_raw_nonzero().get()).unwrap_or(0);
         let again = Respawn::At(now_ms() + RESPAWN_MS);
         if let Some((name, run)) = self.host.reaped(pid) {
-            self.machine.exited(&name, run, exit, now_ms(), &mut self.host);
-        } else if self.compilation.as_mut().is_some_and(|c| c.reaped(pid, exit)) {
+            self.machine
+                .exited(&name, run, exit, now_ms(), &mut self.host);
+        } else if self
+            .compilation
+            .as_mut()
+            .is_some_and(|c| c.reaped(pid, exit))
+        {
         } else if self.writer == Respawn::Running(pid) {
-            self.writer = if self.ending.is_quiet() { Respawn::Off } else { again };
+            self.writer = if self.ending.is_quiet() {
+                Respawn::Off
+            } else {
+                again
+            };
         } else if self.shell == Respawn::Running(pid) {
             self.shell = again;
         } else {
@@ -373,7 +436,9 @@ impl Supervisor {
     }
 
     fn notified(&mut self, message: &notify::Message) {
-        let Some((name, run)) = self.host.owner(message.pid) else { return };
+        let Some((name, run)) = self.host.owner(message.pid) else {
+            return;
+        };
         let wants_it = self
             .machine
             .unit(&name)
@@ -406,8 +471,12 @@ impl Supervisor {
     pub(crate) fn socket_has_guest(&mut self, socket: &str, service: &str) {
         self.host.disarmed(socket);
         if let Err(refusal) = self.machine.start(service, now_ms(), &mut self.host) {
-            let (crate::machine::Refusal::NotFound(why) | crate::machine::Refusal::Invalid(why)) = refusal;
-            self.say(Level::Warning, &format!("{socket} cannot start {service}: {why}"));
+            let (crate::machine::Refusal::NotFound(why) | crate::machine::Refusal::Invalid(why)) =
+                refusal;
+            self.say(
+                Level::Warning,
+                &format!("{socket} cannot start {service}: {why}"),
+            );
             self.host.service_is_down(service, now_ms());
         }
     }
@@ -467,11 +536,21 @@ impl Supervisor {
             }
             let news = self.machine.take_news();
             for Note { warning, text } in &news.notes {
-                self.say(if *warning { Level::Warning } else { Level::Notice }, text);
+                self.say(
+                    if *warning {
+                        Level::Warning
+                    } else {
+                        Level::Notice
+                    },
+                    text,
+                );
             }
             for name in &news.changed {
                 let down = self.machine.status(name).is_some_and(|status| {
-                    matches!(status.state, argos_control::UnitState::Down | argos_control::UnitState::Failed)
+                    matches!(
+                        status.state,
+                        argos_control::UnitState::Down | argos_control::UnitState::Failed
+                    )
                 });
                 if down {
                     self.host.service_is_down(name, now_ms());
@@ -501,11 +580,14 @@ impl Supervisor {
         let deadlines = [
             self.machine.next_deadline(),
             self.host.next_deadline(),
-            self.compilation.as_ref().map(|compilation| compilation.deadline),
+            self.compilation
+                .as_ref()
+                .map(|compilation| compilation.deadline),
             self.writer.deadline().filter(|_| !self.ending.is_quiet()),
             self.shell.deadline().filter(|_| !self.ending.is_quiet()),
             self.ending.deadline(),
-            (self.more_to_reap || self.machine.has_work() || !self.unserved.is_empty()).then_some(now),
+            (self.more_to_reap || self.machine.has_work() || !self.unserved.is_empty())
+                .then_some(now),
         ];
         let next = deadlines.into_iter().flatten().min();
         // Zero would switch the timer off.
@@ -513,7 +595,10 @@ impl Supervisor {
             Some(at) => timespec(at.max(1)),
             None => timespec(0),
         };
-        let spec = Itimerspec { it_interval: timespec(0), it_value: value };
+        let spec = Itimerspec {
+            it_interval: timespec(0),
+            it_value: value,
+        };
         let _ = timerfd_settime(&*self.timer, TimerfdTimerFlags::ABSTIME, &spec);
     }
 }

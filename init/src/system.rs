@@ -21,15 +21,27 @@ pub fn prepare() {
     }
     edge::catch_ctrl_alt_del();
     let name = fs::read_to_string("/etc/hostname").unwrap_or_default();
-    let name = name.lines().next().map(str::trim).filter(|name| !name.is_empty()).unwrap_or("argos");
+    let name = name
+        .lines()
+        .next()
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .unwrap_or("argos");
     for (what, result) in [
-        ("set the host name", rustix::system::sethostname(name.as_bytes()).map_err(Into::into)),
+        (
+            "set the host name",
+            rustix::system::sethostname(name.as_bytes()).map_err(Into::into),
+        ),
         ("bring the loopback interface up", edge::loopback_up()),
         ("make /run/argos", mounts::make_folder("/run/argos", 0o755)),
         ("make /run/user", mounts::make_folder("/run/user", 0o755)),
     ] {
         if let Err(error) = result {
-            console::say(Sink::Kernel, Level::Warning, &format!("cannot {what}: {error}"));
+            console::say(
+                Sink::Kernel,
+                Level::Warning,
+                &format!("cannot {what}: {error}"),
+            );
         }
     }
 }
@@ -43,14 +55,20 @@ pub fn command_line() -> Vec<String> {
 /// Whether a root shell may be opened on the console without a password: only where the owner of
 /// the machine asked for it at boot, or nothing is kept anyway.
 pub fn may_open_shell() -> bool {
-    Path::new(LIVE_MARK).exists() || command_line().iter().any(|word| word == "argos.debug-shell")
+    Path::new(LIVE_MARK).exists()
+        || command_line()
+            .iter()
+            .any(|word| word == "argos.debug-shell")
 }
 
 /// Loads kernel modules that are listed by name, one a line, in `FOLDER/*.conf` of
 /// `/usr/lib/modules-load.d` and `/etc/modules-load.d`. Blocks: this is a program of its own
 /// (`argos-init --load-modules`), not a part of PID 1. Yields the status to end with.
 pub fn load_listed_modules() -> i32 {
-    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let release = rustix::system::uname()
+        .release()
+        .to_string_lossy()
+        .into_owned();
     let base = Path::new("/usr/lib/modules").join(release);
     let dependencies = fs::read_to_string(base.join("modules.dep")).unwrap_or_default();
     let mut failed = false;
@@ -68,12 +86,24 @@ pub fn load_listed_modules() -> i32 {
 fn listed_modules() -> Vec<String> {
     let mut names = Vec::new();
     for folder in ["/usr/lib/modules-load.d", "/etc/modules-load.d"] {
-        let mut files: Vec<_> = fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path()).collect();
+        let mut files: Vec<_> = fs::read_dir(folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|e| e.path())
+            .collect();
         files.sort();
-        for file in files.iter().filter(|file| file.extension().is_some_and(|e| e == "conf")) {
+        for file in files
+            .iter()
+            .filter(|file| file.extension().is_some_and(|e| e == "conf"))
+        {
             let text = fs::read_to_string(file).unwrap_or_default();
             let lines = text.lines().map(str::trim);
-            names.extend(lines.filter(|l| !l.is_empty() && !l.starts_with(['#', ';'])).map(str::to_owned));
+            names.extend(
+                lines
+                    .filter(|l| !l.is_empty() && !l.starts_with(['#', ';']))
+                    .map(str::to_owned),
+            );
         }
     }
     names
@@ -88,7 +118,9 @@ fn with_dependencies(modules_dep: &str, name: &str) -> Vec<String> {
         file.split('.').next().unwrap_or(file).replace('-', "_")
     };
     for line in modules_dep.lines() {
-        let Some((module, needs)) = line.split_once(':') else { continue };
+        let Some((module, needs)) = line.split_once(':') else {
+            continue;
+        };
         if stem(module) == wanted {
             let needs = needs.split_whitespace().rev().map(str::to_owned);
             return needs.chain([module.to_owned()]).collect();
@@ -124,7 +156,11 @@ mod tests {
         let dep = "kernel/a/virtio-gpu.ko.xz: kernel/b/drm_kms.ko.xz kernel/b/drm.ko.xz\nkernel/b/drm.ko.xz:\n";
         assert_eq!(
             with_dependencies(dep, "virtio_gpu"),
-            ["kernel/b/drm.ko.xz", "kernel/b/drm_kms.ko.xz", "kernel/a/virtio-gpu.ko.xz"]
+            [
+                "kernel/b/drm.ko.xz",
+                "kernel/b/drm_kms.ko.xz",
+                "kernel/a/virtio-gpu.ko.xz"
+            ]
         );
         assert_eq!(with_dependencies(dep, "missing"), [] as [&str; 0]);
     }

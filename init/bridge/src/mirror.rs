@@ -13,6 +13,7 @@ use argos_bus::{Error, Result};
 use argos_control::{Client, ErrorCode, Event, UnitState, UnitStatus};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::mpsc;
+use tracing::warn;
 use zbus::fdo::DBusProxy;
 use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
@@ -24,6 +25,16 @@ use crate::supervisor::Supervisor;
 pub(crate) const NAME: &str = "org.argos.Init1";
 /// Object path.
 pub(crate) const PATH: &str = "/org/argos/Init1";
+
+/// Who lets programs block and delay a shutdown.
+const LOGIN: &str = "org.freedesktop.login1";
+/// Its errors that are an answer, not a failure.
+const REFUSALS: [&str; 2] = [
+    "org.freedesktop.login1.BlockedByInhibitorLock",
+    "org.freedesktop.login1.OperationInProgress",
+];
+/// Longer than programs may delay a shutdown.
+const LOGIN_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Who may change units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +86,34 @@ impl Init {
                  do it from the desktop or with sudo"
             )))
         }
+    }
+
+    /// Shuts down by way of login1, so that programs can block or delay it. Where that is not there
+    /// or does not answer, by PID 1 alone: a machine can always be switched off.
+    async fn shut_down(
+        &self,
+        method: &str,
+        directly: fn(&mut Client) -> argos_control::client::Result<()>,
+        connection: &Connection,
+    ) -> Result<()> {
+        if self.access == Access::RootOrSeat {
+            let asked = connection.call_method(
+                Some(LOGIN),
+                "/org/freedesktop/login1",
+                Some("org.freedesktop.login1.Manager"),
+                method,
+                &false,
+            );
+            match tokio::time::timeout(LOGIN_PATIENCE, asked).await {
+                Ok(Ok(_)) => return Ok(()),
+                Ok(Err(zbus::Error::MethodError(name, text, _))) if REFUSALS.contains(&name.as_str()) => {
+                    return Err(Error::Denied(text.unwrap_or_else(|| name.to_string())));
+                }
+                Ok(Err(error)) => warn!("login1 cannot be asked to shut down: {error}"),
+                Err(_) => warn!("login1 does not answer; shutting down without it"),
+            }
+        }
+        self.ask(directly).await
     }
 }
 

@@ -43,7 +43,7 @@ impl World {
               "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
             <busconfig><type>session</type><listen>unix:path={}</listen><auth>EXTERNAL</auth>
             <servicedir>{}</servicedir>
-            <policy context="default"><allow send_destination="*"/><allow own="*"/></policy>
+            <policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy>
             </busconfig>"#,
             folder.path().join("bus").display(),
             services.display(),

@@ -24,7 +24,11 @@ pub struct Parsed {
 pub fn unit(scope: Scope, source: &Source, file: UnitFile) -> Result<Option<Parsed>, Problem> {
     checked(scope, &source.name, file)
         .map(|parsed| {
-            parsed.map(|(unit, wanted_by)| Parsed { source: source.clone(), unit, wanted_by })
+            parsed.map(|(unit, wanted_by)| Parsed {
+                source: source.clone(),
+                unit,
+                wanted_by,
+            })
         })
         .map_err(|message| source.problem(message))
 }
@@ -43,11 +47,16 @@ type Checked = Result<Option<(Unit, Vec<String>)>, String>;
 
 fn checked(scope: Scope, name: &str, mut file: UnitFile) -> Checked {
     let Some(kind) = file.kind else {
-        return Err("key `kind` is missing (service, oneshot, target, mount, socket, timer or path)".into());
+        return Err(
+            "key `kind` is missing (service, oneshot, target, mount, socket, timer or path)".into(),
+        );
     };
     let wanted_by = names(std::mem::take(&mut file.wanted_by));
     if name::is_template(name) && !wanted_by.is_empty() {
-        return Err("a template cannot have `wanted-by`: put its instances into the `wants` of a target".into());
+        return Err(
+            "a template cannot have `wanted-by`: put its instances into the `wants` of a target"
+                .into(),
+        );
     }
     refuse_foreign_keys(kind, &file)?;
     let mut unit = Unit::target(name);
@@ -71,13 +80,27 @@ fn checked(scope: Scope, name: &str, mut file: UnitFile) -> Checked {
         KindWord::Service => Kind::Service(process(scope, kind, &mut file)?),
         KindWord::Oneshot => Kind::Oneshot(process(scope, kind, &mut file)?),
         KindWord::Mount => Kind::Mount(Mount {
-            what: file.what.take().ok_or("a mount needs `what`, the device or source")?,
-            path: file.path.take().ok_or("a mount needs `path`, where it goes")?.0,
-            fstype: file.fstype.take().ok_or("a mount needs `type`, the file system's")?,
+            what: file
+                .what
+                .take()
+                .ok_or("a mount needs `what`, the device or source")?,
+            path: file
+                .path
+                .take()
+                .ok_or("a mount needs `path`, where it goes")?
+                .0,
+            fstype: file
+                .fstype
+                .take()
+                .ok_or("a mount needs `type`, the file system's")?,
             options: file.options.take().unwrap_or_default(),
         }),
         KindWord::Socket => Kind::Socket(Socket {
-            listen: file.listen.take().ok_or("a socket needs `listen`, its path")?.0,
+            listen: file
+                .listen
+                .take()
+                .ok_or("a socket needs `listen`, its path")?
+                .0,
             mode: file.mode.map_or(0o660, |mode| mode.0),
             unit: started(name, &mut file)?,
         }),
@@ -92,7 +115,11 @@ fn checked(scope: Scope, name: &str, mut file: UnitFile) -> Checked {
             })
         }
         KindWord::Path => Kind::Path(PathWatch {
-            exists: file.exists.take().ok_or("a path needs `exists`, what it waits for")?.0,
+            exists: file
+                .exists
+                .take()
+                .ok_or("a path needs `exists`, what it waits for")?
+                .0,
             unit: started(name, &mut file)?,
         }),
     };
@@ -119,7 +146,10 @@ fn refuse_foreign_keys(kind: KindWord, file: &UnitFile) -> Result<(), String> {
         ("working-directory", file.working_directory.is_some()),
         ("tty", file.tty.is_some()),
         ("runtime-directory", file.runtime_directory.is_some()),
-        ("runtime-directory-mode", file.runtime_directory_mode.is_some()),
+        (
+            "runtime-directory-mode",
+            file.runtime_directory_mode.is_some(),
+        ),
         ("state-directory", file.state_directory.is_some()),
         ("delegate", file.delegate.is_some()),
         ("limits", file.limits.is_some()),
@@ -131,8 +161,14 @@ fn refuse_foreign_keys(kind: KindWord, file: &UnitFile) -> Result<(), String> {
         ("type", file.fstype.is_some()),
         ("options", file.options.is_some()),
     ];
-    let socket = [("listen", file.listen.is_some()), ("mode", file.mode.is_some())];
-    let timer = [("after-start", file.after_start.is_some()), ("every", file.every.is_some())];
+    let socket = [
+        ("listen", file.listen.is_some()),
+        ("mode", file.mode.is_some()),
+    ];
+    let timer = [
+        ("after-start", file.after_start.is_some()),
+        ("every", file.every.is_some()),
+    ];
     let path = [("exists", file.exists.is_some())];
     let unit = [("unit", file.unit.is_some())];
 
@@ -148,25 +184,34 @@ fn refuse_foreign_keys(kind: KindWord, file: &UnitFile) -> Result<(), String> {
     ];
     for (keys, allowed, whose) in groups {
         if let Some((key, _)) = keys.iter().find(|(_, set)| *set && !allowed) {
-            return Err(format!("key `{key}` is for {whose} only; take it out or change `kind`"));
+            return Err(format!(
+                "key `{key}` is for {whose} only; take it out or change `kind`"
+            ));
         }
     }
     Ok(())
 }
 
 fn process(scope: Scope, kind: KindWord, file: &mut UnitFile) -> Result<Process, String> {
-    let exec = file.exec.take().ok_or("key `exec` is missing: a list of the program and its arguments")?;
+    let exec = file
+        .exec
+        .take()
+        .ok_or("key `exec` is missing: a list of the program and its arguments")?;
     match exec.first() {
         None => return Err("`exec` is empty: it needs at least the program".into()),
         Some(program) if !program.starts_with('/') => {
-            return Err(format!("`exec` needs the program's absolute path, and `{program}` is none"));
+            return Err(format!(
+                "`exec` needs the program's absolute path, and `{program}` is none"
+            ));
         }
         Some(_) => {}
     }
     if exec.iter().any(|argument| argument.contains('\0')) {
         return Err("`exec` holds a null character, which no program can be given".into());
     }
-    if scope == Scope::User && (file.user.is_some() || file.group.is_some() || file.delegate == Some(true)) {
+    if scope == Scope::User
+        && (file.user.is_some() || file.group.is_some() || file.delegate == Some(true))
+    {
         return Err("`user`, `group` and `delegate` are for system units: everything here runs as the person".into());
     }
     for (what, folder) in [
@@ -174,19 +219,27 @@ fn process(scope: Scope, kind: KindWord, file: &mut UnitFile) -> Result<Process,
         ("state-directory", &file.state_directory),
     ] {
         if let Some(folder) = folder
-            && (folder.is_empty() || folder.split('/').any(|part| part.is_empty() || part == "." || part == ".."))
+            && (folder.is_empty()
+                || folder
+                    .split('/')
+                    .any(|part| part.is_empty() || part == "." || part == ".."))
         {
-            return Err(format!("`{what}` is a path below another folder, without `.` and `..`, and `{folder}` is not"));
+            return Err(format!(
+                "`{what}` is a path below another folder, without `.` and `..`, and `{folder}` is not"
+            ));
         }
     }
     let env: Vec<(String, String)> = std::mem::take(&mut file.env)
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))
         .collect();
-    if let Some((name, _)) = env.iter().find(|(name, value)| {
-        name.is_empty() || name.contains(['=', '\0']) || value.contains('\0')
-    }) {
-        return Err(format!("`env` has the variable `{name}`, which no program can be given"));
+    if let Some((name, _)) = env
+        .iter()
+        .find(|(name, value)| name.is_empty() || name.contains(['=', '\0']) || value.contains('\0'))
+    {
+        return Err(format!(
+            "`env` has the variable `{name}`, which no program can be given"
+        ));
     }
     let ready = match (kind, file.ready.take()) {
         (KindWord::Oneshot, None | Some(Ready::Exec)) => Readiness::Exec,
@@ -201,7 +254,9 @@ fn process(scope: Scope, kind: KindWord, file: &mut UnitFile) -> Result<Process,
         (_, Some(Ready::Dbus(name))) => Readiness::Dbus(name),
         (_, Some(Ready::Fd(fd @ 3..=63))) => Readiness::Fd(fd),
         (_, Some(Ready::Fd(fd))) => {
-            return Err(format!("`ready: {{fd: {fd}}}` is out of range: 3 to 63 can be used"));
+            return Err(format!(
+                "`ready: {{fd: {fd}}}` is out of range: 3 to 63 can be used"
+            ));
         }
         (_, Some(Ready::Socket(path))) => Readiness::Socket(path.0),
     };

@@ -53,7 +53,10 @@ pub fn find(folders: &[PathBuf], problems: &mut Vec<Problem>) -> Vec<Source> {
             } else if let Some(unit) = file.strip_suffix(".yaml.d") {
                 for (file, path) in list(&path, problems) {
                     if file.ends_with(".yaml") {
-                        drop_ins.entry(unit.to_owned()).or_default().insert(file, path);
+                        drop_ins
+                            .entry(unit.to_owned())
+                            .or_default()
+                            .insert(file, path);
                     }
                 }
             }
@@ -62,7 +65,11 @@ pub fn find(folders: &[PathBuf], problems: &mut Vec<Problem>) -> Vec<Source> {
     let mut sources = Vec::new();
     for (name, base) in bases {
         let over = drop_ins.remove(&name).unwrap_or_default();
-        sources.push(Source { name, base, drop_ins: over.into_values().collect() });
+        sources.push(Source {
+            name,
+            base,
+            drop_ins: over.into_values().collect(),
+        });
     }
     for (unit, files) in drop_ins {
         if let Some(path) = files.into_values().next() {
@@ -85,7 +92,10 @@ fn list(folder: &Path, problems: &mut Vec<Problem>) -> Vec<(String, PathBuf)> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
         Err(error) => {
             let message = format!("{}: cannot be listed: {error}", folder.display());
-            problems.push(Problem { unit: String::new(), message });
+            problems.push(Problem {
+                unit: String::new(),
+                message,
+            });
             return Vec::new();
         }
     };
@@ -108,8 +118,10 @@ pub fn read(source: &Source) -> Result<UnitFile, Problem> {
     for path in std::iter::once(&source.base).chain(&source.drop_ins) {
         argos_config::load::<UnitFile>(path).map_err(wrong)?;
     }
-    let paths: Vec<&Path> =
-        std::iter::once(&source.base).chain(&source.drop_ins).map(PathBuf::as_path).collect();
+    let paths: Vec<&Path> = std::iter::once(&source.base)
+        .chain(&source.drop_ins)
+        .map(PathBuf::as_path)
+        .collect();
     match argos_config::layered::<UnitFile>(&paths) {
         Ok(Some(file)) => Ok(file),
         Ok(None) => Err(source.problem("went away while it was read")),

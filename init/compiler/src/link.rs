@@ -11,13 +11,29 @@ use crate::convert::Parsed;
 
 /// Links what was parsed.
 pub fn link(parsed: Vec<Parsed>, problems: Vec<Problem>) -> Graph {
-    let mut linker = Linker { problems, ..Linker::default() };
+    let mut linker = Linker {
+        problems,
+        ..Linker::default()
+    };
     let mut wishes = Vec::new();
-    for Parsed { source, unit, wanted_by } in parsed {
-        let wished = wanted_by.into_iter().map(|target| (target, unit.name.clone()));
+    for Parsed {
+        source,
+        unit,
+        wanted_by,
+    } in parsed
+    {
+        let wished = wanted_by
+            .into_iter()
+            .map(|target| (target, unit.name.clone()));
         wishes.extend(wished);
-        linker.files.insert(unit.name.clone(), source.base.display().to_string());
-        let kind = if name::is_template(&unit.name) { &mut linker.templates } else { &mut linker.units };
+        linker
+            .files
+            .insert(unit.name.clone(), source.base.display().to_string());
+        let kind = if name::is_template(&unit.name) {
+            &mut linker.templates
+        } else {
+            &mut linker.units
+        };
         kind.insert(unit.name.clone(), unit);
     }
     for (target, unit) in wishes {
@@ -42,7 +58,10 @@ impl Linker {
         let file = self.files.get(unit).map_or("", String::as_str);
         let separator = if file.is_empty() { "" } else { ": " };
         let message = format!("{file}{separator}{message}");
-        self.problems.push(Problem { unit: unit.to_owned(), message });
+        self.problems.push(Problem {
+            unit: unit.to_owned(),
+            message,
+        });
     }
 
     fn want(&mut self, target: &str, unit: String) {
@@ -50,7 +69,10 @@ impl Linker {
         match self.units.get_mut(target) {
             Some(target) if !target.wants.contains(&unit) => target.wants.push(unit),
             Some(_) => {}
-            None => self.problem(&unit, &format!("`wanted-by` names `{target}`, which does not exist; nothing starts it")),
+            None => self.problem(
+                &unit,
+                &format!("`wanted-by` names `{target}`, which does not exist; nothing starts it"),
+            ),
         }
     }
 
@@ -59,8 +81,14 @@ impl Linker {
         if self.units.contains_key(name) {
             return;
         }
-        let Some((template, instance)) = name::split_instance(name) else { return };
-        let Some(unit) = self.templates.get(template).map(|template| template.instantiate(instance)) else {
+        let Some((template, instance)) = name::split_instance(name) else {
+            return;
+        };
+        let Some(unit) = self
+            .templates
+            .get(template)
+            .map(|template| template.instantiate(instance))
+        else {
             return;
         };
         if let Some(file) = self.files.get(template).cloned() {
@@ -73,7 +101,9 @@ impl Linker {
     fn make_instances(&mut self) {
         let mut list: Vec<String> = self.units.keys().cloned().collect();
         while let Some(name) = list.pop() {
-            let Some(unit) = self.units.get(&name) else { continue };
+            let Some(unit) = self.units.get(&name) else {
+                continue;
+            };
             let named: Vec<String> = unit
                 .requires
                 .iter()
@@ -101,7 +131,11 @@ impl Linker {
     fn drop_missing(&mut self) {
         loop {
             let missing = self.units.values().find_map(|unit| {
-                let needs = unit.requires.iter().map(String::as_str).chain(unit.activates());
+                let needs = unit
+                    .requires
+                    .iter()
+                    .map(String::as_str)
+                    .chain(unit.activates());
                 let need = needs.clone().find(|need| !self.units.contains_key(*need))?;
                 Some((unit.name.clone(), need.to_owned()))
             });
@@ -127,7 +161,10 @@ impl Linker {
         for (unit, want) in unwanted {
             // One that has a mistake has been reported already.
             if !self.problems.iter().any(|problem| problem.unit == want) {
-                self.problem(&unit, &format!("it wants `{want}`, which does not exist; it starts without"));
+                self.problem(
+                    &unit,
+                    &format!("it wants `{want}`, which does not exist; it starts without"),
+                );
             }
         }
     }
@@ -135,15 +172,30 @@ impl Linker {
     /// Leaves out one unit of each circle: the last one by name that is not a target.
     fn break_circles(&mut self) {
         loop {
-            let graph = Graph { units: self.units.values().cloned().collect(), ..Graph::default() };
-            let Err(GraphError::Cycle(circle)) = graph.check() else { return };
-            let is_target =
-                |name: &&String| matches!(self.units.get(*name).map(|u| &u.kind), Some(Kind::Target));
-            let Some(victim) = circle.iter().filter(|name| !is_target(name)).max().or(circle.iter().max()).cloned() else {
+            let graph = Graph {
+                units: self.units.values().cloned().collect(),
+                ..Graph::default()
+            };
+            let Err(GraphError::Cycle(circle)) = graph.check() else {
+                return;
+            };
+            let is_target = |name: &&String| {
+                matches!(self.units.get(*name).map(|u| &u.kind), Some(Kind::Target))
+            };
+            let Some(victim) = circle
+                .iter()
+                .filter(|name| !is_target(name))
+                .max()
+                .or(circle.iter().max())
+                .cloned()
+            else {
                 return;
             };
             let text = circle.join(" -> ");
-            self.leave_out(&victim, &format!("units wait for each other in a circle: {text}"));
+            self.leave_out(
+                &victim,
+                &format!("units wait for each other in a circle: {text}"),
+            );
             self.drop_missing();
         }
     }
@@ -156,10 +208,16 @@ impl Linker {
             problems: Vec::new(),
         };
         match graph.check() {
-            Ok(()) => Graph { problems: self.problems, ..graph },
+            Ok(()) => Graph {
+                problems: self.problems,
+                ..graph
+            },
             Err(error) => {
                 self.problem("", &error.to_string());
-                Graph { problems: self.problems, ..Graph::default() }
+                Graph {
+                    problems: self.problems,
+                    ..Graph::default()
+                }
             }
         }
     }

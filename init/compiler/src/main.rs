@@ -26,7 +26,9 @@ fn main() -> ExitCode {
                 return ExitCode::SUCCESS;
             }
             Some(option) if option.starts_with("--") => {
-                eprintln!("argos-unit-compiler: unknown option {option}; there are --user, --check and --schema");
+                eprintln!(
+                    "argos-unit-compiler: unknown option {option}; there are --user, --check and --schema"
+                );
                 return ExitCode::from(2);
             }
             _ => folders.push(PathBuf::from(argument)),
@@ -41,11 +43,18 @@ fn main() -> ExitCode {
         for problem in &graph.problems {
             println!("{}", problem.message);
         }
-        println!("{} units, {} templates, {} problems", graph.units.len(), graph.templates.len(), graph.problems.len());
+        println!(
+            "{} units, {} templates, {} problems",
+            graph.units.len(),
+            graph.templates.len(),
+            graph.problems.len()
+        );
         return ExitCode::from(u8::from(!graph.problems.is_empty()));
     }
     let written = match codec::encode_graph(&graph) {
-        Ok(bytes) => std::io::stdout().write_all(&bytes).map_err(|error| error.to_string()),
+        Ok(bytes) => std::io::stdout()
+            .write_all(&bytes)
+            .map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };
     match written {

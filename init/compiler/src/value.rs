@@ -10,7 +10,10 @@ use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 /// A time: a number with `ms`, `s`, `m` or `h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
-#[schemars(with = "String", description = "A number with ms, s, m or h: `500ms`, `5s`, `2m`.")]
+#[schemars(
+    with = "String",
+    description = "A number with ms, s, m or h: `500ms`, `5s`, `2m`."
+)]
 pub struct Time {
     /// In milliseconds.
     pub ms: u64,
@@ -18,7 +21,10 @@ pub struct Time {
 
 /// An amount of memory: bytes, or a number with `K`, `M` or `G` (powers of 1024).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
-#[schemars(with = "String", description = "Bytes, or a number with K, M or G: `512M`.")]
+#[schemars(
+    with = "String",
+    description = "Bytes, or a number with K, M or G: `512M`."
+)]
 pub struct Size {
     /// In bytes.
     pub bytes: u64,
@@ -26,17 +32,26 @@ pub struct Size {
 
 /// A share of one processor, in percent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
-#[schemars(with = "String", description = "Percent of one processor: `50%`, `200%`.")]
+#[schemars(
+    with = "String",
+    description = "Percent of one processor: `50%`, `200%`."
+)]
 pub struct Percent(pub u32);
 
 /// Permission bits, in octal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
-#[schemars(with = "String", description = "Permission bits in octal, quoted: `\"0700\"`.")]
+#[schemars(
+    with = "String",
+    description = "Permission bits in octal, quoted: `\"0700\"`."
+)]
 pub struct Permissions(pub u32);
 
 /// The name of a unit; in a template it may hold `%i`.
 #[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
-#[schemars(with = "String", description = "Name of a unit: its file name without `.yaml`.")]
+#[schemars(
+    with = "String",
+    description = "Name of a unit: its file name without `.yaml`."
+)]
 pub struct Name(pub String);
 
 /// An absolute path.
@@ -69,7 +84,9 @@ impl Visitor<'_> for Scalar {
 
 /// Splits `5s` into the number and the letters after it.
 fn number(text: &str) -> Option<(u64, &str)> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     Some((text[..digits].parse().ok()?, text[digits..].trim()))
 }
 
@@ -132,9 +149,21 @@ macro_rules! read_scalar {
     };
 }
 
-read_scalar!(Time, time, "a time; write a number with ms, s, m or h, such as 5s");
-read_scalar!(Size, size, "a size; write bytes, or a number with K, M or G, such as 512M");
-read_scalar!(Percent, percent, "a share of one processor; write a percentage, such as 50%");
+read_scalar!(
+    Time,
+    time,
+    "a time; write a number with ms, s, m or h, such as 5s"
+);
+read_scalar!(
+    Size,
+    size,
+    "a size; write bytes, or a number with K, M or G, such as 512M"
+);
+read_scalar!(
+    Percent,
+    percent,
+    "a share of one processor; write a percentage, such as 50%"
+);
 read_scalar!(
     Permissions,
     permissions,
@@ -145,7 +174,11 @@ read_scalar!(
     unit_name,
     "a unit's name; letters, digits and _.-:@ are allowed, beginning with a letter or digit"
 );
-read_scalar!(AbsolutePath, absolute, "an absolute path; it has to begin with /");
+read_scalar!(
+    AbsolutePath,
+    absolute,
+    "an absolute path; it has to begin with /"
+);
 
 #[cfg(test)]
 mod tests {
@@ -155,7 +188,14 @@ mod tests {
     fn times_and_sizes_need_their_unit() {
         assert_eq!(time("500ms"), Some(Time { ms: 500 }));
         assert_eq!(time("2m"), Some(Time { ms: 120_000 }));
-        for wrong in ["5", "s", "-1s", "1.5s", "5 parsecs", "99999999999999999999s"] {
+        for wrong in [
+            "5",
+            "s",
+            "-1s",
+            "1.5s",
+            "5 parsecs",
+            "99999999999999999999s",
+        ] {
             assert_eq!(time(wrong), None, "{wrong}");
         }
         assert_eq!(size("512M"), Some(Size { bytes: 512 << 20 }));

@@ -20,22 +20,35 @@ impl Folders {
     }
 
     fn compile(&self, scope: Scope) -> Graph {
-        let folders: Vec<PathBuf> = ["usr", "etc", "run"].iter().map(|f| self.0.path().join(f)).collect();
+        let folders: Vec<PathBuf> = ["usr", "etc", "run"]
+            .iter()
+            .map(|f| self.0.path().join(f))
+            .collect();
         let graph = compile(scope, &folders);
-        assert_eq!(codec::decode_graph(&codec::encode_graph(&graph).unwrap()).unwrap(), graph);
+        assert_eq!(
+            codec::decode_graph(&codec::encode_graph(&graph).unwrap()).unwrap(),
+            graph
+        );
         graph
     }
 }
 
 fn unit<'a>(graph: &'a Graph, name: &str) -> &'a Unit {
-    graph.units.iter().find(|unit| unit.name == name).unwrap_or_else(|| panic!("no {name} in {graph:#?}"))
+    graph
+        .units
+        .iter()
+        .find(|unit| unit.name == name)
+        .unwrap_or_else(|| panic!("no {name} in {graph:#?}"))
 }
 
 /// The one problem, without the folder.
 fn only_problem(graph: &Graph) -> String {
     assert_eq!(graph.problems.len(), 1, "{:#?}", graph.problems);
     let message = &graph.problems[0].message;
-    message.rsplit_once("/usr/").map_or(message.as_str(), |(_, rest)| rest).to_owned()
+    message
+        .rsplit_once("/usr/")
+        .map_or(message.as_str(), |(_, rest)| rest)
+        .to_owned()
 }
 
 const FULL: &str = "
@@ -74,28 +87,62 @@ fn every_key_arrives() {
     assert_eq!(process.ready, Readiness::Dbus("org.argos.AI1".into()));
     assert_eq!(process.restart, Restart::Always);
     assert_eq!(process.limits.memory_bytes, Some(512 << 20));
-    assert_eq!((process.limits.tasks, process.limits.cpu_percent), (Some(64), Some(50)));
+    assert_eq!(
+        (process.limits.tasks, process.limits.cpu_percent),
+        (Some(64), Some(50))
+    );
     assert_eq!(process.env, [("RUST_LOG".to_owned(), "info".to_owned())]);
-    let sandbox: argos_sandbox::Spec = serde_json::from_str(process.sandbox.as_ref().unwrap()).unwrap();
+    let sandbox: argos_sandbox::Spec =
+        serde_json::from_str(process.sandbox.as_ref().unwrap()).unwrap();
     assert!(!sandbox.namespaces.net && sandbox.namespaces.pid);
 }
 
 #[test]
 fn a_mistake_leaves_out_its_unit_and_no_other() {
     for (text, expected) in [
-        ("kind: service\nexce: [/bin/x]\n", "bad.yaml:2:1: unknown key `exce`; did you mean `exec`?"),
-        ("kind: servce\n", "bad.yaml:1:7: unknown value `servce`; did you mean `service`?"),
+        (
+            "kind: service\nexce: [/bin/x]\n",
+            "bad.yaml:2:1: unknown key `exce`; did you mean `exec`?",
+        ),
+        (
+            "kind: servce\n",
+            "bad.yaml:1:7: unknown value `servce`; did you mean `service`?",
+        ),
         ("kind: service\n", "bad.yaml: key `exec` is missing"),
         ("exec: [/bin/x]\n", "bad.yaml: key `kind` is missing"),
-        ("kind: service\nexec: [x]\n", "bad.yaml: `exec` needs the program's absolute path, and `x` is none"),
+        (
+            "kind: service\nexec: [x]\n",
+            "bad.yaml: `exec` needs the program's absolute path, and `x` is none",
+        ),
         ("kind: service\nexec: []\n", "bad.yaml: `exec` is empty"),
-        ("kind: target\nexec: [/x]\n", "bad.yaml: key `exec` is for services and oneshots only"),
-        ("kind: service\nexec: [/x]\nstop-timeout: 5\n", "bad.yaml:3:15: `5` is not a time"),
-        ("kind: service\nexec: [/x]\nready: exec\n", "bad.yaml: `ready: exec` is for oneshots"),
-        ("kind: service\nexec: [/x]\nrequires: [../x]\n", "bad.yaml:3:12: `../x` is not a unit's name"),
-        ("kind: service\nexec: [/x]\nrequires: [gone]\n", "bad.yaml: it needs `gone`, which does not exist"),
-        ("kind: service\nexec: [/x]\nsandbox: {netwrk: no}\n", "bad.yaml:3:11: unknown key `netwrk`"),
-        ("kind: timer\nevery: 1h\n", "bad.yaml: `unit`, which it starts, is missing"),
+        (
+            "kind: target\nexec: [/x]\n",
+            "bad.yaml: key `exec` is for services and oneshots only",
+        ),
+        (
+            "kind: service\nexec: [/x]\nstop-timeout: 5\n",
+            "bad.yaml:3:15: `5` is not a time",
+        ),
+        (
+            "kind: service\nexec: [/x]\nready: exec\n",
+            "bad.yaml: `ready: exec` is for oneshots",
+        ),
+        (
+            "kind: service\nexec: [/x]\nrequires: [../x]\n",
+            "bad.yaml:3:12: `../x` is not a unit's name",
+        ),
+        (
+            "kind: service\nexec: [/x]\nrequires: [gone]\n",
+            "bad.yaml: it needs `gone`, which does not exist",
+        ),
+        (
+            "kind: service\nexec: [/x]\nsandbox: {netwrk: no}\n",
+            "bad.yaml:3:11: unknown key `netwrk`",
+        ),
+        (
+            "kind: timer\nevery: 1h\n",
+            "bad.yaml: `unit`, which it starts, is missing",
+        ),
         ("kind: [\n", "bad.yaml:"),
     ] {
         let folders = Folders::new(&[("usr/bad.yaml", text), ("usr/bus.yaml", BUS)]);
@@ -118,7 +165,11 @@ fn what_requires_a_broken_unit_goes_with_it_and_what_wants_it_stays() {
     .compile(Scope::System);
     assert_eq!(graph.units.len(), 1);
     assert_eq!(unit(&graph, "d").wants, [] as [&str; 0]);
-    let about: Vec<_> = graph.problems.iter().map(|problem| problem.unit.as_str()).collect();
+    let about: Vec<_> = graph
+        .problems
+        .iter()
+        .map(|problem| problem.unit.as_str())
+        .collect();
     assert_eq!(about, ["a", "b", "c"]);
 }
 
@@ -132,20 +183,29 @@ fn a_circle_costs_one_unit() {
     .compile(Scope::System);
     let names: Vec<_> = graph.units.iter().map(|unit| unit.name.as_str()).collect();
     assert_eq!(names, ["default", "x"]);
-    assert!(only_problem(&graph).contains("in a circle: x -> y -> x"), "{graph:?}");
+    assert!(
+        only_problem(&graph).contains("in a circle: x -> y -> x"),
+        "{graph:?}"
+    );
 }
 
 #[test]
 fn later_folders_win_drop_ins_merge_and_empty_files_take_away() {
     let graph = Folders::new(&[
-        ("usr/a.yaml", "{kind: service, exec: [/usr/a], env: {A: '1', B: '2'}}"),
+        (
+            "usr/a.yaml",
+            "{kind: service, exec: [/usr/a], env: {A: '1', B: '2'}}",
+        ),
         ("usr/b.yaml", "{kind: service, exec: [/usr/b]}"),
         ("etc/b.yaml", "{kind: service, exec: [/etc/b]}"),
         ("usr/c.yaml", "kind: target"),
         ("run/c.yaml", ""),
         ("usr/a.yaml.d/10.yaml", "{env: {A: '3'}, restart: always}"),
         ("etc/a.yaml.d/10.yaml", "{env: {A: '4'}}"),
-        ("run/a.yaml.d/20.yaml", "{env: {B: null}, description: over}"),
+        (
+            "run/a.yaml.d/20.yaml",
+            "{env: {B: null}, description: over}",
+        ),
     ])
     .compile(Scope::System);
     assert_eq!(graph.problems, []);
@@ -166,13 +226,19 @@ fn a_mistake_in_a_drop_in_is_reported_there() {
     ])
     .compile(Scope::System);
     let problem = only_problem(&graph);
-    assert!(problem.starts_with("bus.yaml.d/x.yaml:2:1: unknown key `restrat`"), "{problem}");
+    assert!(
+        problem.starts_with("bus.yaml.d/x.yaml:2:1: unknown key `restrat`"),
+        "{problem}"
+    );
 }
 
 #[test]
 fn templates_are_kept_and_named_instances_made() {
     let graph = Folders::new(&[
-        ("usr/console@.yaml", "{kind: service, exec: [/sbin/agetty, '%i'], tty: /dev/%i, restart: always}"),
+        (
+            "usr/console@.yaml",
+            "{kind: service, exec: [/sbin/agetty, '%i'], tty: /dev/%i, restart: always}",
+        ),
         ("usr/default.yaml", "{kind: target, wants: [console@ttyS0]}"),
     ])
     .compile(Scope::System);
@@ -192,14 +258,21 @@ fn a_person_cannot_change_users() {
 #[test]
 fn a_mount_and_a_timer_are_understood() {
     let graph = Folders::new(&[
-        ("usr/data.yaml", "{kind: mount, what: /dev/vdb, path: /data, type: ext4, options: 'ro,noatime'}"),
+        (
+            "usr/data.yaml",
+            "{kind: mount, what: /dev/vdb, path: /data, type: ext4, options: 'ro,noatime'}",
+        ),
         ("usr/job.yaml", "{kind: oneshot, exec: [/job]}"),
         ("usr/nightly.yaml", "{kind: timer, every: 24h, unit: job}"),
     ])
     .compile(Scope::System);
     assert_eq!(graph.problems, []);
-    assert!(matches!(&unit(&graph, "data").kind, Kind::Mount(mount) if mount.options == "ro,noatime"));
-    assert!(matches!(&unit(&graph, "nightly").kind, Kind::Timer(timer) if timer.every_ms == Some(86_400_000)));
+    assert!(
+        matches!(&unit(&graph, "data").kind, Kind::Mount(mount) if mount.options == "ro,noatime")
+    );
+    assert!(
+        matches!(&unit(&graph, "nightly").kind, Kind::Timer(timer) if timer.every_ms == Some(86_400_000))
+    );
 }
 
 /// The units that the image ships, both scopes, are without mistakes.

@@ -83,8 +83,14 @@ impl Client {
     pub fn connect(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         match UnixStream::connect(path) {
-            Ok(stream) => Ok(Self { stream, received: Vec::new() }),
-            Err(error) => Err(Error::Connect { path: path.to_owned(), error }),
+            Ok(stream) => Ok(Self {
+                stream,
+                received: Vec::new(),
+            }),
+            Err(error) => Err(Error::Connect {
+                path: path.to_owned(),
+                error,
+            }),
         }
     }
 
@@ -104,7 +110,12 @@ impl Client {
 
     /// One unit. Errors: [`ErrorCode::NotFound`].
     pub fn unit(&mut self, name: &str) -> Result<UnitStatus> {
-        match self.ask(&Request::Unit { name: name.to_owned() }, &[])? {
+        match self.ask(
+            &Request::Unit {
+                name: name.to_owned(),
+            },
+            &[],
+        )? {
             Reply::Units(mut units) if units.len() == 1 => units.pop().ok_or(Error::Unexpected),
             _ => Err(Error::Unexpected),
         }
@@ -113,22 +124,34 @@ impl Client {
     /// Starts a unit and what it requires; returns when it is up. Errors: [`ErrorCode::NotFound`],
     /// [`ErrorCode::Denied`], [`ErrorCode::Failed`].
     pub fn start(&mut self, name: &str) -> Result<()> {
-        self.done(&Request::Start { name: name.to_owned() })
+        self.done(&Request::Start {
+            name: name.to_owned(),
+        })
     }
 
     /// Stops a unit and what requires it; returns when it is down. Errors: as [`Client::start`].
     pub fn stop(&mut self, name: &str) -> Result<()> {
-        self.done(&Request::Stop { name: name.to_owned() })
+        self.done(&Request::Stop {
+            name: name.to_owned(),
+        })
     }
 
     /// Stops it if it runs, then starts it. Errors: as [`Client::start`].
     pub fn restart(&mut self, name: &str) -> Result<()> {
-        self.done(&Request::Restart { name: name.to_owned() })
+        self.done(&Request::Restart {
+            name: name.to_owned(),
+        })
     }
 
     /// The last `lines` lines that a unit printed. Errors: [`ErrorCode::NotFound`].
     pub fn log(&mut self, name: &str, lines: u32) -> Result<Vec<String>> {
-        match self.ask(&Request::Log { name: name.to_owned(), lines }, &[])? {
+        match self.ask(
+            &Request::Log {
+                name: name.to_owned(),
+                lines,
+            },
+            &[],
+        )? {
             Reply::Lines(lines) => Ok(lines),
             _ => Err(Error::Unexpected),
         }
@@ -168,18 +191,26 @@ impl Client {
 
     /// Returns when a unit is down or has failed. A unit that is not there counts as down.
     pub fn wait(&mut self, name: &str) -> Result<()> {
-        self.done(&Request::Wait { name: name.to_owned() })
+        self.done(&Request::Wait {
+            name: name.to_owned(),
+        })
     }
 
     /// For the bridge: a bus name got an owner or lost it. Errors: [`ErrorCode::Denied`].
     pub fn bus_name(&mut self, name: &str, present: bool) -> Result<()> {
-        self.done(&Request::BusName { name: name.to_owned(), present })
+        self.done(&Request::BusName {
+            name: name.to_owned(),
+            present,
+        })
     }
 
     /// Turns the connection into a stream of changes, beginning with every unit as it stands.
     pub fn subscribe(mut self) -> Result<Events> {
         self.done(&Request::Subscribe)?;
-        Ok(Events { client: self, failed: false })
+        Ok(Events {
+            client: self,
+            failed: false,
+        })
     }
 
     fn done(&mut self, request: &Request) -> Result<()> {
@@ -223,9 +254,15 @@ fn send_with_fds(stream: &UnixStream, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> R
     }
     let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
     let mut control = SendAncillaryBuffer::new(&mut space);
-    if !control.push(SendAncillaryMessage::ScmRights(fds)) {
-        let message = format!("{} descriptors, but at most {MAX_FDS} can be passed", fds.len());
-        return Err(Error::Refused { code: ErrorCode::Invalid, message });
+    if fds.len() > MAX_FDS || !control.push(SendAncillaryMessage::ScmRights(fds)) {
+        let message = format!(
+            "{} descriptors, but at most {MAX_FDS} can be passed",
+            fds.len()
+        );
+        return Err(Error::Refused {
+            code: ErrorCode::Invalid,
+            message,
+        });
     }
     let slices = [IoSlice::new(bytes)];
     let sent = rustix::io::retry_on_intr(|| {
@@ -264,4 +301,3 @@ impl Iterator for Events {
         Some(event)
     }
 }
-

@@ -33,8 +33,14 @@ pub(crate) fn write<T: Serialize>(
     limit: usize,
 ) -> Result<(), FrameError> {
     let payload = postcard::to_stdvec(value).map_err(|e| FrameError::Damaged(e.to_string()))?;
-    let too_large = FrameError::TooLarge { size: payload.len(), limit };
-    let Some(length) = u32::try_from(payload.len()).ok().filter(|_| payload.len() <= limit) else {
+    let too_large = FrameError::TooLarge {
+        size: payload.len(),
+        limit,
+    };
+    let Some(length) = u32::try_from(payload.len())
+        .ok()
+        .filter(|_| payload.len() <= limit)
+    else {
         return Err(too_large);
     };
     out.push(VERSION);
@@ -45,7 +51,9 @@ pub(crate) fn write<T: Serialize>(
 
 /// Size of the frame at the front of `bytes`, header included, once that is known.
 pub(crate) fn size(bytes: &[u8], limit: usize) -> Result<Option<usize>, FrameError> {
-    let Some(&version) = bytes.first() else { return Ok(None) };
+    let Some(&version) = bytes.first() else {
+        return Ok(None);
+    };
     if version != VERSION {
         return Err(FrameError::Version(version));
     }
@@ -70,7 +78,10 @@ pub(crate) fn take<T: DeserializeOwned>(
     let value = match postcard::take_from_bytes(&bytes[HEADER..size]) {
         Ok((value, [])) => value,
         Ok((_, rest)) => {
-            return Err(FrameError::Damaged(format!("{} bytes too many", rest.len())));
+            return Err(FrameError::Damaged(format!(
+                "{} bytes too many",
+                rest.len()
+            )));
         }
         Err(error) => return Err(FrameError::Damaged(error.to_string())),
     };

@@ -19,6 +19,7 @@
 //! * [`server`]: the non-blocking half of a connection that PID 1's loop drives.
 
 pub mod client;
+mod credentials;
 mod frame;
 pub mod protocol;
 pub mod server;

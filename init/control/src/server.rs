@@ -18,12 +18,16 @@ use crate::protocol::{MAX_FDS, MAX_REPLY, MAX_REQUEST, Reply, Request};
 /// Most bytes that wait for a slow reader before it is cut off.
 pub const MAX_OUTBOX: usize = 8 << 20;
 
+/// Most bytes that are read ahead while a request waits for its answer: one whole request, and what
+/// follows it.
+const MAX_INBOX: usize = 2 * MAX_REQUEST;
+
 /// Who is at the other end, as the kernel says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
     /// User.
     pub uid: u32,
-    /// Process that connected; it may be gone.
+    /// Process that connected; it may be gone. 0: outside this PID namespace.
     pub pid: i32,
 }
 
@@ -39,6 +43,9 @@ pub enum Closed {
     /// The peer passed more descriptors than [`MAX_FDS`].
     #[error("more than {MAX_FDS} descriptors were passed")]
     TooManyFds,
+    /// The peer sends requests without waiting for answers.
+    #[error("the peer sends requests faster than they can be answered")]
+    Flood,
     /// The peer does not read what it asked for.
     #[error("the peer does not read its replies")]
     Slow,
@@ -67,11 +74,7 @@ impl Connection {
     /// Takes an accepted socket. Errors: the kernel's, for the credentials or the mode.
     pub fn new(stream: UnixStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
-        let credentials = rustix::net::sockopt::socket_peercred(&stream)?;
-        let peer = Peer {
-            uid: credentials.uid.as_raw(),
-            pid: credentials.pid.as_raw_nonzero().get(),
-        };
+        let peer = crate::credentials::of_peer(&stream)?;
         Ok(Self {
             stream,
             peer,
@@ -117,12 +120,17 @@ impl Connection {
         self.inbox.extend_from_slice(&chunk[..received.bytes]);
         // A frame over the limit is refused at its header, so that the inbox stays bounded.
         frame::size(&self.inbox, MAX_REQUEST)?;
+        if self.inbox.len() > MAX_INBOX {
+            return Err(Closed::Flood);
+        }
         Ok(true)
     }
 
     /// The next whole request, with the descriptors that came with it. Errors: [`Closed::Frame`].
     pub fn next(&mut self) -> Result<Option<(Request, Vec<OwnedFd>)>, Closed> {
-        let Some(request) = frame::take(&mut self.inbox, MAX_REQUEST)? else { return Ok(None) };
+        let Some(request) = frame::take(&mut self.inbox, MAX_REQUEST)? else {
+            return Ok(None);
+        };
         let wanted = match &request {
             Request::StartTransient(unit) => unit.fds.len().min(self.fds.len()),
             _ => 0,

@@ -17,7 +17,9 @@ pub(crate) struct Account {
 /// Looks a user up by name or number; with `group` instead of the user's own. The error says what
 /// is not there.
 pub(crate) fn find(user: &str, group: Option<&str>) -> Result<Account, String> {
-    let read = |path: &str| fs::read_to_string(path).map_err(|error| format!("cannot read {path}: {error}"));
+    let read = |path: &str| {
+        fs::read_to_string(path).map_err(|error| format!("cannot read {path}: {error}"))
+    };
     find_in(&read("/etc/passwd")?, &read("/etc/group")?, user, group)
 }
 
@@ -29,9 +31,12 @@ fn find_in(passwd: &str, groups: &str, user: &str, group: Option<&str>) -> Resul
         .ok_or_else(|| format!("there is no user `{user}` in /etc/passwd"))?;
     let groups: Vec<Group<'_>> = groups.lines().filter_map(Group::parse).collect();
     if let Some(wanted) = group {
-        let found = groups.iter().find(|g| g.name == wanted || wanted.parse() == Ok(g.gid));
-        account.gid =
-            found.ok_or_else(|| format!("there is no group `{wanted}` in /etc/group"))?.gid;
+        let found = groups
+            .iter()
+            .find(|g| g.name == wanted || wanted.parse() == Ok(g.gid));
+        account.gid = found
+            .ok_or_else(|| format!("there is no group `{wanted}` in /etc/group"))?
+            .gid;
     }
     account.groups = vec![account.gid];
     for group in groups {
@@ -45,8 +50,16 @@ fn find_in(passwd: &str, groups: &str, user: &str, group: Option<&str>) -> Resul
 /// `name:password:uid:gid:comment:home:shell`
 fn account(line: &str) -> Option<Account> {
     let fields: Vec<&str> = line.split(':').collect();
-    let [name, _, uid, gid, _, home, shell] = fields[..] else { return None };
-    let or = |text: &str, fallback: &str| if text.is_empty() { fallback.into() } else { text.into() };
+    let [name, _, uid, gid, _, home, shell] = fields[..] else {
+        return None;
+    };
+    let or = |text: &str, fallback: &str| {
+        if text.is_empty() {
+            fallback.into()
+        } else {
+            text.into()
+        }
+    };
     Some(Account {
         name: name.to_owned(),
         uid: uid.parse().ok()?,
@@ -67,8 +80,17 @@ struct Group<'a> {
 impl<'a> Group<'a> {
     fn parse(line: &'a str) -> Option<Self> {
         let mut fields = line.split(':');
-        let (name, _, gid, members) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
-        Some(Self { name, gid: gid.parse().ok()?, members })
+        let (name, _, gid, members) = (
+            fields.next()?,
+            fields.next()?,
+            fields.next()?,
+            fields.next()?,
+        );
+        Some(Self {
+            name,
+            gid: gid.parse().ok()?,
+            members,
+        })
     }
 
     fn has(&self, user: &str) -> bool {
@@ -88,7 +110,10 @@ mod tests {
         let account = find_in(PASSWD, GROUPS, "argos", None).unwrap();
         assert_eq!((account.uid, account.gid), (1000, 1000));
         assert_eq!(account.groups, [1000, 44, 998]);
-        assert_eq!((account.home.as_str(), account.shell.as_str()), ("/home/argos", "/bin/sh"));
+        assert_eq!(
+            (account.home.as_str(), account.shell.as_str()),
+            ("/home/argos", "/bin/sh")
+        );
         assert_eq!(find_in(PASSWD, GROUPS, "1000", None).unwrap(), account);
         let video = find_in(PASSWD, GROUPS, "argos", Some("video")).unwrap();
         assert_eq!((video.gid, video.groups), (44, vec![44, 1000, 998]));

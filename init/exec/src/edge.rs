@@ -28,7 +28,13 @@ pub(crate) fn take_terminal(path: &str) -> io::Result<()> {
 
 /// Gives up the present user for good.
 pub(crate) fn become_user(uid: u32, gid: u32, groups: &[u32]) -> io::Result<()> {
-    let check = |result: libc::c_int| if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) };
+    let check = |result: libc::c_int| {
+        if result == 0 {
+            Ok(())
+        } else {
+            Err(io::Error::last_os_error())
+        }
+    };
     // SAFETY: the list is valid for its length; the others are plain numbers. One thread.
     unsafe {
         check(libc::setgroups(groups.len(), groups.as_ptr()))?;

@@ -62,23 +62,29 @@ fn set_up_and_become() -> Result<Never, Failure> {
     let account = match &spec.user {
         Some(user) => Some(accounts::find(user, spec.group.as_deref())?),
         None if spec.group.is_some() => {
-            return Err("a group without a user: name the user as well".to_owned().into());
+            return Err("a group without a user: name the user as well"
+                .to_owned()
+                .into());
         }
         None => None,
     };
     if let Some(tty) = &spec.tty {
-        edge::take_terminal(tty).map_err(|error| format!("cannot use the terminal {tty}: {error}"))?;
+        edge::take_terminal(tty)
+            .map_err(|error| format!("cannot use the terminal {tty}: {error}"))?;
     }
     for directory in &spec.directories {
         make(directory, account.as_ref())
             .map_err(|error| format!("cannot make the folder {}: {error}", directory.path))?;
     }
     if spec.delegate {
-        let owner = account.as_ref().map_or((0, 0), |account| (account.uid, account.gid));
+        let owner = account
+            .as_ref()
+            .map_or((0, 0), |account| (account.uid, account.gid));
         delegate(owner).map_err(|error| format!("cannot give the cgroup away: {error}"))?;
     }
     if let Some(most) = spec.open_files {
-        limit_open_files(most).map_err(|error| format!("cannot limit open files to {most}: {error}"))?;
+        limit_open_files(most)
+            .map_err(|error| format!("cannot limit open files to {most}: {error}"))?;
     }
     if let Some(account) = &account {
         edge::become_user(account.uid, account.gid, &account.groups)
@@ -99,36 +105,56 @@ fn set_up_and_become() -> Result<Never, Failure> {
     std::env::set_current_dir(folder)
         .map_err(|error| format!("cannot enter the working folder {folder}: {error}"))?;
     let error = edge::execute(&argv);
-    let program = argv.first().map(|program| program.to_string_lossy()).unwrap_or_default();
-    let status = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
-    Err(Failure { text: format!("cannot run {program}: {error}"), status })
+    let program = argv
+        .first()
+        .map(|program| program.to_string_lossy())
+        .unwrap_or_default();
+    let status = if error.kind() == io::ErrorKind::NotFound {
+        127
+    } else {
+        126
+    };
+    Err(Failure {
+        text: format!("cannot run {program}: {error}"),
+        status,
+    })
 }
 
 fn arguments() -> Result<(OwnedFd, Vec<CString>), String> {
-    let usage = "usage: argos-exec --spec-fd N -- PROGRAM ARGUMENTS...; it is started by argos-init";
+    let usage =
+        "usage: argos-exec --spec-fd N -- PROGRAM ARGUMENTS...; it is started by argos-init";
     let mut arguments = std::env::args_os().skip(1);
     let mut next = || arguments.next();
     if next().is_none_or(|word| word != "--spec-fd") {
         return Err(usage.into());
     }
-    let number = next().and_then(|word| word.to_str()?.parse::<i32>().ok()).filter(|n| *n > 2);
+    let number = next()
+        .and_then(|word| word.to_str()?.parse::<i32>().ok())
+        .filter(|n| *n > 2);
     if next().is_none_or(|word| word != "--") {
         return Err(usage.into());
     }
     let argv: Vec<CString> = arguments
         .map(|word| CString::new(word.into_vec()).map_err(|_| usage.to_owned()))
         .collect::<Result<_, _>>()?;
-    if !argv.first().is_some_and(|program| program.as_bytes().starts_with(b"/")) {
+    if !argv
+        .first()
+        .is_some_and(|program| program.as_bytes().starts_with(b"/"))
+    {
         return Err("the program needs an absolute path".into());
     }
-    let fd = number.and_then(edge::adopt).ok_or("the descriptor named by --spec-fd is not open")?;
+    let fd = number
+        .and_then(edge::adopt)
+        .ok_or("the descriptor named by --spec-fd is not open")?;
     Ok((fd, argv))
 }
 
 fn read_spec(fd: OwnedFd) -> Result<ExecSpec, String> {
     use std::io::Read;
     let mut bytes = Vec::new();
-    let read = fs::File::from(fd).take(codec::MAX_BYTES as u64 + 1).read_to_end(&mut bytes);
+    let read = fs::File::from(fd)
+        .take(codec::MAX_BYTES as u64 + 1)
+        .read_to_end(&mut bytes);
     read.map_err(|error| format!("cannot read the specification: {error}"))?;
     ExecSpec::decode(&bytes).map_err(|error| format!("the specification is of no use: {error}"))
 }
@@ -145,7 +171,10 @@ fn make(directory: &Directory, account: Option<&Account>) -> io::Result<()> {
     }
     // A link that somebody else put there must not lead to a foreign folder being given away.
     if !fs::symlink_metadata(path)?.is_dir() {
-        return Err(io::Error::new(io::ErrorKind::NotADirectory, "there is something else"));
+        return Err(io::Error::new(
+            io::ErrorKind::NotADirectory,
+            "there is something else",
+        ));
     }
     if let Some(account) = account {
         let (uid, gid) = (Uid::from_raw(account.uid), Gid::from_raw(account.gid));

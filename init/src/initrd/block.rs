@@ -29,15 +29,24 @@ pub fn devices() -> Vec<Device> {
 
 fn device(folder: &Path) -> Option<Device> {
     let uevent = fs::read_to_string(folder.join("uevent")).ok()?;
-    let size: u64 = fs::read_to_string(folder.join("size")).ok()?.trim().parse().ok()?;
+    let size: u64 = fs::read_to_string(folder.join("size"))
+        .ok()?
+        .trim()
+        .parse()
+        .ok()?;
     let device = parse_uevent(&uevent)?;
     let name = device.path.file_name()?.to_str()?;
-    let memory = ["loop", "ram", "zram", "dm-", "md"].iter().any(|prefix| name.starts_with(prefix));
+    let memory = ["loop", "ram", "zram", "dm-", "md"]
+        .iter()
+        .any(|prefix| name.starts_with(prefix));
     (size > 0 && !memory).then_some(device)
 }
 
 fn parse_uevent(text: &str) -> Option<Device> {
-    let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+    let value = |key: &str| {
+        text.lines()
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
+    };
     Some(Device {
         path: Path::new("/dev").join(value("DEVNAME")?),
         partition_name: value("PARTNAME").map(str::to_owned),
@@ -47,7 +56,10 @@ fn parse_uevent(text: &str) -> Option<Device> {
 
 fn read_at<const N: usize>(path: &Path, offset: u64) -> Option<[u8; N]> {
     let mut bytes = [0; N];
-    File::open(path).ok()?.read_exact_at(&mut bytes, offset).ok()?;
+    File::open(path)
+        .ok()?
+        .read_exact_at(&mut bytes, offset)
+        .ok()?;
     Some(bytes)
 }
 
@@ -61,7 +73,11 @@ fn iso_label_of(descriptor: &[u8; 72]) -> Option<String> {
     if descriptor[..7] != *b"\x01CD001\x01" {
         return None;
     }
-    Some(String::from_utf8_lossy(&descriptor[40..72]).trim_end_matches([' ', '\0']).to_owned())
+    Some(
+        String::from_utf8_lossy(&descriptor[40..72])
+            .trim_end_matches([' ', '\0'])
+            .to_owned(),
+    )
 }
 
 /// The volume label of an ext2, 3 or 4 file system, out of its superblock.
@@ -75,7 +91,10 @@ fn ext4_label_of(superblock: &[u8; 136]) -> Option<String> {
         return None;
     }
     let name = &superblock[0x78..0x88];
-    let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
+    let end = name
+        .iter()
+        .position(|byte| *byte == 0)
+        .unwrap_or(name.len());
     Some(String::from_utf8_lossy(&name[..end]).into_owned())
 }
 

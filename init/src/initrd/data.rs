@@ -41,7 +41,9 @@ pub fn mount() -> Option<PathBuf> {
     let flags = MountFlags::NOATIME | MountFlags::NODEV | MountFlags::NOSUID;
     let mounted = mounts::mount(&source, DISK, "ext4", flags, "errors=remount-ro").and_then(|()| {
         // A file system that came up read-only, or is full of holes, shows here.
-        WRITABLE.iter().try_for_each(|(name, mode)| prepare(Path::new(DISK), name, *mode))
+        WRITABLE
+            .iter()
+            .try_for_each(|(name, mode)| prepare(Path::new(DISK), name, *mode))
     });
     match mounted {
         Ok(()) => Some(DISK.into()),
@@ -58,10 +60,14 @@ pub fn mount() -> Option<PathBuf> {
 }
 
 fn find(devices: &[Device]) -> Option<PathBuf> {
-    let named = devices.iter().find(|device| device.partition_name.as_deref() == Some(NAME));
+    let named = devices
+        .iter()
+        .find(|device| device.partition_name.as_deref() == Some(NAME));
     let labelled = || {
         let disks = devices.iter().filter(|device| !device.is_partition);
-        disks.filter(|disk| block::ext4_label(&disk.path).as_deref() == Some(NAME)).last()
+        disks
+            .filter(|disk| block::ext4_label(&disk.path).as_deref() == Some(NAME))
+            .last()
     };
     named.or_else(labelled).map(|device| device.path.clone())
 }
@@ -86,17 +92,22 @@ pub fn lay_over(disk: Option<&Path>) -> Result<(), String> {
             let flags = MountFlags::NODEV | MountFlags::NOSUID;
             mounts::mount("tmpfs", MEMORY, "tmpfs", flags, "mode=0755,size=50%")
                 .map_err(|error| format!("cannot make room in memory: {error}"))?;
-            fs::write(system::LIVE_MARK, "").map_err(|error| format!("cannot write {}: {error}", system::LIVE_MARK))?;
+            fs::write(system::LIVE_MARK, "")
+                .map_err(|error| format!("cannot write {}: {error}", system::LIVE_MARK))?;
             PathBuf::from(MEMORY)
         }
     };
     for (name, mode) in WRITABLE {
         let target = format!("{SYSROOT}/{name}");
         if !Path::new(&target).is_dir() {
-            say(Level::Warning, &format!("the root has no /{name}; it stays away"));
+            say(
+                Level::Warning,
+                &format!("the root has no /{name}; it stays away"),
+            );
             continue;
         }
-        prepare(&base, name, mode).map_err(|error| format!("cannot make the upper layer of /{name}: {error}"))?;
+        prepare(&base, name, mode)
+            .map_err(|error| format!("cannot make the upper layer of /{name}: {error}"))?;
         let layer = base.join(name);
         // The lower layer changes with every update of the root, so that nothing may be stored
         // that ties the upper one to it.
@@ -108,8 +119,14 @@ pub fn lay_over(disk: Option<&Path>) -> Result<(), String> {
             .map_err(|error| format!("cannot lay /{name} over the root: {error}"))?;
     }
     let flags = MountFlags::NODEV | MountFlags::NOSUID;
-    mounts::mount("tmpfs", &format!("{SYSROOT}/tmp"), "tmpfs", flags, "mode=1777")
-        .map_err(|error| format!("cannot mount /tmp: {error}"))
+    mounts::mount(
+        "tmpfs",
+        &format!("{SYSROOT}/tmp"),
+        "tmpfs",
+        flags,
+        "mode=1777",
+    )
+    .map_err(|error| format!("cannot mount /tmp: {error}"))
 }
 
 #[cfg(test)]
@@ -137,9 +154,19 @@ mod tests {
         image[1024 + 0x38..1024 + 0x3a].copy_from_slice(&[0x53, 0xef]);
         image[1024 + 0x78..1024 + 0x82].copy_from_slice(NAME.as_bytes());
         fs::write(&path, &image).unwrap();
-        let device = Device { path: path.clone(), partition_name: None, is_partition: false };
+        let device = Device {
+            path: path.clone(),
+            partition_name: None,
+            is_partition: false,
+        };
         assert_eq!(find(std::slice::from_ref(&device)), Some(path));
-        assert_eq!(find(&[Device { is_partition: true, ..device }]), None);
+        assert_eq!(
+            find(&[Device {
+                is_partition: true,
+                ..device
+            }]),
+            None
+        );
         fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -5,7 +5,9 @@
 //! `argos-init` and kernel modules (and a shell where the builder was asked for one).
 //!
 //! 1. Mount what is needed, load the modules listed in `/etc/argos-initrd/modules`, in that order.
-//! 2. Find the root ([`root`]) within [`ROOT_LIMIT`] and mount it, read-only, at `/sysroot`.
+//! 2. Find the root ([`root`]) within [`ROOT_LIMIT`] and mount it, read-only, at `/sysroot`. If it
+//!    has not shown up soon, load the modules in `modules.fallback` as well: drivers that most
+//!    machines do without.
 //! 3. Find the disk that keeps changes ([`data`]), or keep them in memory.
 //! 4. Lay `/etc`, `/var` and `/home` over it, move the mounts, switch the root ([`switch`]).
 //!
@@ -43,17 +45,23 @@ pub fn run() -> ! {
         say(Level::Error, &problem);
     }
     let words = system::command_line();
-    load_modules();
+    load_modules("modules");
     match bring_up(&words) {
-        Ok(error) => fail(&format!("the root is mounted but its argos-init cannot be run: {error}")),
+        Ok(error) => fail(&format!(
+            "the root is mounted but its argos-init cannot be run: {error}"
+        )),
         Err(message) => fail(&message),
     }
 }
 
 /// Loads the listed modules. One that fails is said and passed over: it may not be needed.
-fn load_modules() {
-    let list = fs::read_to_string("/etc/argos-initrd/modules").unwrap_or_default();
-    for line in list.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+fn load_modules(list: &str) {
+    let list = fs::read_to_string(format!("/etc/argos-initrd/{list}")).unwrap_or_default();
+    for line in list
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+    {
         if let Err(error) = edge::load_module(Path::new(line), c"") {
             say(Level::Warning, &format!("cannot load {line}: {error}"));
         }
@@ -90,12 +98,16 @@ fn fail(message: &str) -> ! {
         match console::shell() {
             Ok(child) => {
                 if !told {
-                    console::tell("A root shell follows. `exit` starts another one; Ctrl-Alt-Del restarts.\n");
+                    console::tell(
+                        "A root shell follows. `exit` starts another one; Ctrl-Alt-Del restarts.\n",
+                    );
                 }
                 wait_for(child.pid);
             }
             Err(_) if !told => {
-                console::tell("There is no shell in this initrd. Switch the machine off, or restart it with Ctrl-Alt-Del.\n");
+                console::tell(
+                    "There is no shell in this initrd. Switch the machine off, or restart it with Ctrl-Alt-Del.\n",
+                );
             }
             Err(_) => {}
         }
@@ -106,9 +118,7 @@ fn fail(message: &str) -> ! {
 
 /// Reaps until this child has ended.
 fn wait_for(pid: u32) {
-    while let Ok(Some((ended, _))) =
-        rustix::process::waitpid(None, rustix::process::WaitOptions::empty())
-    {
+    while let Ok(Some((ended, _))) = rustix::process::wait(rustix::process::WaitOptions::empty()) {
         if u32::try_from(ended.as_raw_nonzero().get()).is_ok_and(|ended| ended == pid) {
             return;
         }

@@ -20,6 +20,8 @@ const VOLUME: &str = "ARGOS";
 const IMAGE: &str = "live/root.erofs";
 /// Where such a volume is mounted; it stays there below the real root's `/run`.
 const MEDIUM: &str = "/run/argos/medium";
+/// When the drivers that most machines do without are loaded.
+const FALLBACK: Duration = Duration::from_millis(300);
 /// When the console hears that something is being waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -43,7 +45,8 @@ impl Wanted {
             "auto" => Ok(Self::Auto),
             path if path.starts_with("/dev/") => Ok(Self::Device(path.into())),
             _ => {
-                let label = |prefix: &str| text.strip_prefix(prefix).filter(|label| !label.is_empty());
+                let label =
+                    |prefix: &str| text.strip_prefix(prefix).filter(|label| !label.is_empty());
                 if let Some(name) = label("PARTLABEL=") {
                     Ok(Self::Partition(name.to_owned()))
                 } else if let Some(name) = label("ISO:") {
@@ -59,7 +62,9 @@ impl Wanted {
 
     fn describe(&self) -> String {
         match self {
-            Self::Auto => format!("a partition named `{PARTITION}` or an ISO volume labelled `{VOLUME}`"),
+            Self::Auto => {
+                format!("a partition named `{PARTITION}` or an ISO volume labelled `{VOLUME}`")
+            }
             Self::Device(path) => format!("`{}`", path.display()),
             Self::Partition(name) => format!("a partition named `{name}`"),
             Self::Volume(label) => format!("an ISO volume labelled `{label}`"),
@@ -81,6 +86,7 @@ enum Candidate {
 pub fn find_and_mount(wanted: &Wanted, limit: Duration) -> Result<String, String> {
     let begin = Instant::now();
     let mut told = false;
+    let mut fallback = false;
     let mut last_error = None;
     loop {
         let devices = block::devices();
@@ -96,41 +102,73 @@ pub fn find_and_mount(wanted: &Wanted, limit: Duration) -> Result<String, String
             }
         }
         if begin.elapsed() > limit {
-            let there: Vec<String> = devices.iter().map(|d| d.path.display().to_string()).collect();
-            let why = last_error.map(|error| format!(" ({error})")).unwrap_or_default();
+            let there: Vec<String> = devices
+                .iter()
+                .map(|d| d.path.display().to_string())
+                .collect();
+            let why = last_error
+                .map(|error| format!(" ({error})"))
+                .unwrap_or_default();
             return Err(format!(
                 "no root after {} s: looked for {}{why}; block devices here: {}",
                 limit.as_secs(),
                 wanted.describe(),
-                if there.is_empty() { "none".to_owned() } else { there.join(" ") },
+                if there.is_empty() {
+                    "none".to_owned()
+                } else {
+                    there.join(" ")
+                },
             ));
+        }
+        if !fallback && begin.elapsed() > FALLBACK {
+            fallback = true;
+            super::load_modules("modules.fallback");
         }
         if !told && begin.elapsed() > PATIENCE {
             told = true;
-            say(Level::Warning, &format!("waiting for {}", wanted.describe()));
+            say(
+                Level::Warning,
+                &format!("waiting for {}", wanted.describe()),
+            );
         }
-        std::thread::sleep(Duration::from_millis(if begin.elapsed() < PATIENCE { 20 } else { 250 }));
+        std::thread::sleep(Duration::from_millis(if begin.elapsed() < PATIENCE {
+            20
+        } else {
+            250
+        }));
     }
 }
 
 fn candidates(wanted: &Wanted, devices: &[Device]) -> Vec<Candidate> {
     let named = |name: &str| {
-        let mine = devices.iter().filter(|d| d.partition_name.as_deref() == Some(name));
-        mine.map(|d| Candidate::Erofs(d.path.clone())).collect::<Vec<_>>()
+        let mine = devices
+            .iter()
+            .filter(|d| d.partition_name.as_deref() == Some(name));
+        mine.map(|d| Candidate::Erofs(d.path.clone()))
+            .collect::<Vec<_>>()
     };
     // On a hybrid image the label is seen on the whole device and maybe on a partition; the whole
     // device comes first in the list.
     let labelled = |label: &str| {
-        let mine = devices.iter().filter(|d| block::iso_label(&d.path).as_deref() == Some(label));
-        mine.map(|d| Candidate::Iso(d.path.clone())).collect::<Vec<_>>()
+        let mine = devices
+            .iter()
+            .filter(|d| block::iso_label(&d.path).as_deref() == Some(label));
+        mine.map(|d| Candidate::Iso(d.path.clone()))
+            .collect::<Vec<_>>()
     };
     match wanted {
         Wanted::Auto => {
             let partitions = named(PARTITION);
-            if partitions.is_empty() { labelled(VOLUME) } else { partitions }
+            if partitions.is_empty() {
+                labelled(VOLUME)
+            } else {
+                partitions
+            }
         }
         Wanted::Device(path) if block::is_erofs(path) => vec![Candidate::Erofs(path.clone())],
-        Wanted::Device(path) if block::iso_label(path).is_some() => vec![Candidate::Iso(path.clone())],
+        Wanted::Device(path) if block::iso_label(path).is_some() => {
+            vec![Candidate::Iso(path.clone())]
+        }
         Wanted::Device(_) => Vec::new(),
         Wanted::Partition(name) => named(name),
         Wanted::Volume(label) => labelled(label),
@@ -145,21 +183,29 @@ fn mount(candidate: &Candidate) -> Result<String, String> {
         }
         Candidate::Iso(device) => {
             let source = device.display();
-            mounts::mount(&source.to_string(), MEDIUM, "iso9660", MountFlags::RDONLY, "")
-                .map_err(|error| format!("cannot mount {source} as ISO 9660: {error}"))?;
+            mounts::mount(
+                &source.to_string(),
+                MEDIUM,
+                "iso9660",
+                MountFlags::RDONLY,
+                "",
+            )
+            .map_err(|error| format!("cannot mount {source} as ISO 9660: {error}"))?;
             let mounted = mount_image(&Path::new(MEDIUM).join(IMAGE));
             if mounted.is_err() {
                 let _ = rustix::mount::unmount(MEDIUM, rustix::mount::UnmountFlags::DETACH);
             }
-            mounted.map(|()| format!("{IMAGE} on {source}")).map_err(|error| format!("{source}: {error}"))
+            mounted
+                .map(|()| format!("{IMAGE} on {source}"))
+                .map_err(|error| format!("{source}: {error}"))
         }
     }
 }
 
 fn mount_image(image: &Path) -> Result<(), String> {
     let file = File::open(image).map_err(|error| format!("cannot open {IMAGE}: {error}"))?;
-    let (device, _kept) =
-        edge::attach_loop(file.as_fd()).map_err(|error| format!("cannot attach {IMAGE}: {error}"))?;
+    let (device, _kept) = edge::attach_loop(file.as_fd())
+        .map_err(|error| format!("cannot attach {IMAGE}: {error}"))?;
     mount_erofs(&device)
 }
 
@@ -177,9 +223,18 @@ mod tests {
     #[test]
     fn what_is_asked_for_is_understood_or_refused() {
         assert_eq!(Wanted::parse("auto"), Ok(Wanted::Auto));
-        assert_eq!(Wanted::parse("/dev/sda2"), Ok(Wanted::Device("/dev/sda2".into())));
-        assert_eq!(Wanted::parse("PARTLABEL=x"), Ok(Wanted::Partition("x".into())));
-        assert_eq!(Wanted::parse("ISO:ARGOS"), Ok(Wanted::Volume("ARGOS".into())));
+        assert_eq!(
+            Wanted::parse("/dev/sda2"),
+            Ok(Wanted::Device("/dev/sda2".into()))
+        );
+        assert_eq!(
+            Wanted::parse("PARTLABEL=x"),
+            Ok(Wanted::Partition("x".into()))
+        );
+        assert_eq!(
+            Wanted::parse("ISO:ARGOS"),
+            Ok(Wanted::Volume("ARGOS".into()))
+        );
         for wrong in ["", "sda2", "PARTLABEL=", "ISO:", "UUID=1"] {
             assert!(Wanted::parse(wrong).is_err(), "{wrong}");
         }
@@ -192,7 +247,10 @@ mod tests {
             partition_name: name.map(str::to_owned),
             is_partition: true,
         };
-        let devices = [device("/dev/none1", Some("EFI")), device("/dev/none2", Some(PARTITION))];
+        let devices = [
+            device("/dev/none1", Some("EFI")),
+            device("/dev/none2", Some(PARTITION)),
+        ];
         let found = candidates(&Wanted::Auto, &devices);
         assert_eq!(found, [Candidate::Erofs("/dev/none2".into())]);
         assert_eq!(candidates(&Wanted::Partition("other".into()), &devices), []);

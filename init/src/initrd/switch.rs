@@ -14,7 +14,10 @@ const PROGRAMS: [&str; 2] = ["/usr/bin/argos-init", "/sbin/init"];
 
 /// Moves the kernel's file systems and `/run` over. The error says which could not be.
 pub fn move_mounts() -> Result<(), String> {
-    if !PROGRAMS.iter().any(|program| Path::new(&format!("{SYSROOT}{program}")).exists()) {
+    if !PROGRAMS
+        .iter()
+        .any(|program| Path::new(&format!("{SYSROOT}{program}")).exists())
+    {
         return Err(format!("the root has neither {}", PROGRAMS.join(" nor ")));
     }
     for target in ["/dev", "/proc", "/sys", "/run"] {

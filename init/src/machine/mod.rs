@@ -112,8 +112,12 @@ impl Exit {
 
     fn describe(self) -> String {
         match self {
-            Self::Status(126) => "ended with status 126 (it could not be set up, see its log)".into(),
-            Self::Status(127) => "ended with status 127 (the program is missing, see its log)".into(),
+            Self::Status(126) => {
+                "ended with status 126 (it could not be set up, see its log)".into()
+            }
+            Self::Status(127) => {
+                "ended with status 127 (the program is missing, see its log)".into()
+            }
             Self::Status(code) => format!("ended with status {code}"),
             Self::Signal(9) => "was killed (signal 9)".into(),
             Self::Signal(11) => "crashed (signal 11)".into(),
@@ -133,9 +137,18 @@ enum State {
     /// Runs, not ready. `deadline`: when it is too late.
     Starting { pid: Option<u32>, deadline: u64 },
     /// Ready. `alarm`: when a timer or path looks again.
-    Up { pid: Option<u32>, alarm: Option<u64> },
+    Up {
+        pid: Option<u32>,
+        alarm: Option<u64>,
+    },
     /// Its processes are being ended.
-    Stopping { pid: Option<u32>, killed: bool, next: u64, give_up: u64, outcome: Outcome },
+    Stopping {
+        pid: Option<u32>,
+        killed: bool,
+        next: u64,
+        give_up: u64,
+        outcome: Outcome,
+    },
     /// Failed; starts again at `until`.
     BackingOff { until: u64 },
     /// Failed for good. `by_dependency`: comes back when what it requires does.
@@ -175,7 +188,10 @@ struct Entry {
 
 impl Entry {
     fn is_active(&self) -> bool {
-        matches!(self.state, State::Starting { .. } | State::Up { .. } | State::Stopping { .. })
+        matches!(
+            self.state,
+            State::Starting { .. } | State::Up { .. } | State::Stopping { .. }
+        )
     }
 
     /// Whether those that start after it should go on waiting.
@@ -183,7 +199,10 @@ impl Entry {
         match self.state {
             State::Waiting | State::Starting { .. } => true,
             State::Down => self.wanted,
-            State::Stopping { outcome: Outcome::Told, .. } => self.wanted,
+            State::Stopping {
+                outcome: Outcome::Told,
+                ..
+            } => self.wanted,
             _ => false,
         }
     }
@@ -196,7 +215,9 @@ impl Entry {
 
     fn pid(&self) -> Option<u32> {
         match self.state {
-            State::Starting { pid, .. } | State::Up { pid, .. } | State::Stopping { pid, .. } => pid,
+            State::Starting { pid, .. } | State::Up { pid, .. } | State::Stopping { pid, .. } => {
+                pid
+            }
             _ => None,
         }
     }
@@ -287,12 +308,17 @@ impl Machine {
 
     /// When [`Machine::tick`] has something to do, in milliseconds.
     pub fn next_deadline(&self) -> Option<u64> {
-        self.entries.values().filter_map(|entry| Self::deadline(&entry.state)).min()
+        self.entries
+            .values()
+            .filter_map(|entry| Self::deadline(&entry.state))
+            .min()
     }
 
     /// Whether no unit runs or is about to.
     pub fn is_idle(&self) -> bool {
-        self.entries.values().all(|e| matches!(e.state, State::Down | State::Failed { .. }))
+        self.entries
+            .values()
+            .all(|e| matches!(e.state, State::Down | State::Failed { .. }))
     }
 
     /// Whether steps are left because [`Machine::settle`] hit its bound; call [`Machine::tick`].
@@ -302,7 +328,10 @@ impl Machine {
 
     /// Units that are not down, for the message on a slow shutdown.
     pub fn active(&self) -> impl Iterator<Item = &str> {
-        self.entries.values().filter(|e| e.is_active()).map(|e| e.unit.name.as_str())
+        self.entries
+            .values()
+            .filter(|e| e.is_active())
+            .map(|e| e.unit.name.as_str())
     }
 
     /// What keeps failing and thereby keeps `name` waiting: somebody who waits for `name` should
@@ -311,11 +340,20 @@ impl Machine {
         let mut list = vec![name];
         let mut seen = BTreeSet::from([name]);
         while let Some(at) = list.pop() {
-            let Some(entry) = self.entries.get(at) else { continue };
+            let Some(entry) = self.entries.get(at) else {
+                continue;
+            };
             if matches!(entry.state, State::BackingOff { .. }) && entry.failures >= STUCK_AFTER {
                 return Some((at.to_owned(), entry.detail.clone()));
             }
-            list.extend(entry.unit.requires.iter().map(String::as_str).filter(|n| seen.insert(n)));
+            list.extend(
+                entry
+                    .unit
+                    .requires
+                    .iter()
+                    .map(String::as_str)
+                    .filter(|n| seen.insert(n)),
+            );
         }
         None
     }
@@ -354,7 +392,11 @@ impl Machine {
     /// Takes a new graph. Units that run keep running under their old definition until they are
     /// next down; units that are gone from the graph stop and disappear.
     pub fn load(&mut self, graph: Graph, now: u64, backend: &mut dyn Backend) {
-        self.templates = graph.templates.into_iter().map(|t| (t.name.clone(), t)).collect();
+        self.templates = graph
+            .templates
+            .into_iter()
+            .map(|t| (t.name.clone(), t))
+            .collect();
         let mut gone: BTreeSet<String> = self.entries.keys().cloned().collect();
         for unit in graph.units {
             gone.remove(&unit.name);
@@ -436,12 +478,15 @@ impl Machine {
             list.extend(unit.requires.iter().chain(&unit.wants).cloned());
             made.push(unit);
         }
-        made.into_iter().try_for_each(|unit| self.add(unit, false, now))
+        made.into_iter()
+            .try_for_each(|unit| self.add(unit, false, now))
     }
 
     fn add(&mut self, unit: Unit, vanishes: bool, now: u64) -> Result<(), Refusal> {
         if self.entries.len() >= MAX_UNITS {
-            return Err(Refusal::Invalid(format!("there are {MAX_UNITS} units already")));
+            return Err(Refusal::Invalid(format!(
+                "there are {MAX_UNITS} units already"
+            )));
         }
         let name = unit.name.clone();
         let mut entry = new_entry(unit, now);
@@ -452,7 +497,12 @@ impl Machine {
     }
 
     /// Wants a unit, all it requires and all it wants.
-    pub fn start(&mut self, name: &str, now: u64, backend: &mut dyn Backend) -> Result<(), Refusal> {
+    pub fn start(
+        &mut self,
+        name: &str,
+        now: u64,
+        backend: &mut dyn Backend,
+    ) -> Result<(), Refusal> {
         if self.closing {
             return Err(Refusal::Invalid("everything is being stopped".into()));
         }
@@ -473,10 +523,16 @@ impl Machine {
             return Err(Refusal::Invalid("everything is being stopped".into()));
         }
         if !name::is_valid(&unit.name) || name::is_template(&unit.name) {
-            return Err(Refusal::Invalid(format!("`{}` is no usable unit name", unit.name)));
+            return Err(Refusal::Invalid(format!(
+                "`{}` is no usable unit name",
+                unit.name
+            )));
         }
         if self.entries.contains_key(&unit.name) {
-            return Err(Refusal::Invalid(format!("there is a unit `{}` already", unit.name)));
+            return Err(Refusal::Invalid(format!(
+                "there is a unit `{}` already",
+                unit.name
+            )));
         }
         let name = unit.name.clone();
         self.add(unit, true, now)?;
@@ -531,7 +587,9 @@ impl Machine {
     pub fn kill_all(&mut self, now: u64, backend: &mut dyn Backend) {
         self.close(now, backend);
         for name in self.entries.keys().cloned().collect::<Vec<_>>() {
-            let Some(entry) = self.entries.get_mut(&name) else { continue };
+            let Some(entry) = self.entries.get_mut(&name) else {
+                continue;
+            };
             if entry.is_active() {
                 if !matches!(entry.state, State::Stopping { .. }) {
                     entry.state = stopping(entry.pid(), now, Outcome::Told);
@@ -546,7 +604,9 @@ impl Machine {
         let mut list = vec![name.to_owned()];
         let mut seen: BTreeSet<String> = list.iter().cloned().collect();
         while let Some(name) = list.pop() {
-            let Some(entry) = self.entries.get_mut(&name) else { continue };
+            let Some(entry) = self.entries.get_mut(&name) else {
+                continue;
+            };
             if !entry.wanted {
                 entry.wanted = true;
                 entry.restarts = 0;
@@ -630,14 +690,29 @@ impl Machine {
     // ---- Events ------------------------------------------------------------------------------
 
     /// The main process of a run ended.
-    pub fn exited(&mut self, name: &str, run: u64, exit: Exit, now: u64, backend: &mut dyn Backend) {
+    pub fn exited(
+        &mut self,
+        name: &str,
+        run: u64,
+        exit: Exit,
+        now: u64,
+        backend: &mut dyn Backend,
+    ) {
         let Some(entry) = self.entries.get_mut(name).filter(|entry| entry.run == run) else {
             return;
         };
         match entry.state {
             State::Starting { .. } if exit.is_success() && ends_well(&entry.unit) => {
                 backend.kill(&entry.unit);
-                self.enter(name, State::Up { pid: None, alarm: None }, String::new(), now);
+                self.enter(
+                    name,
+                    State::Up {
+                        pid: None,
+                        alarm: None,
+                    },
+                    String::new(),
+                    now,
+                );
             }
             State::Starting { .. } | State::Up { .. } => {
                 let was_up = matches!(entry.state, State::Up { .. });
@@ -682,7 +757,9 @@ impl Machine {
 
     /// A run says that it is ready.
     pub fn ready(&mut self, name: &str, run: u64, now: u64, backend: &mut dyn Backend) {
-        let Some(entry) = self.entries.get(name).filter(|entry| entry.run == run) else { return };
+        let Some(entry) = self.entries.get(name).filter(|entry| entry.run == run) else {
+            return;
+        };
         if let State::Starting { pid, .. } = entry.state {
             self.enter(name, State::Up { pid, alarm: None }, String::new(), now);
             self.settle(now, backend);
@@ -715,7 +792,9 @@ impl Machine {
     }
 
     fn due(&mut self, name: &str, now: u64, backend: &mut dyn Backend) {
-        let Some(entry) = self.entries.get_mut(name) else { return };
+        let Some(entry) = self.entries.get_mut(name) else {
+            return;
+        };
         match entry.state {
             State::Starting { .. } => {
                 let policy = entry.unit.process().map_or(Restart::No, |p| p.restart);
@@ -737,7 +816,11 @@ impl Machine {
                 self.note(true, format!("{name} {detail}"));
                 self.kill(name, now, backend);
             }
-            State::Stopping { killed: true, ref mut next, .. } => {
+            State::Stopping {
+                killed: true,
+                ref mut next,
+                ..
+            } => {
                 *next = now + DRAIN_POLL_MS;
                 self.enqueue(name);
             }
@@ -770,7 +853,9 @@ impl Machine {
     fn activate(&mut self, by: &str, unit: &str, repeats: bool, now: u64) {
         match self.ensure(unit, now) {
             Ok(()) => {
-                let Some(entry) = self.entries.get(unit) else { return };
+                let Some(entry) = self.entries.get(unit) else {
+                    return;
+                };
                 let done = matches!(entry.unit.kind, Kind::Oneshot(_))
                     && matches!(entry.state, State::Up { .. });
                 if repeats && done {
@@ -791,15 +876,22 @@ impl Machine {
     /// Takes one step for one unit after another until nothing is left to do.
     fn settle(&mut self, now: u64, backend: &mut dyn Backend) {
         for _ in 0..MAX_STEPS {
-            let Some(name) = self.queue.pop_front() else { return };
+            let Some(name) = self.queue.pop_front() else {
+                return;
+            };
             self.queued.remove(&name);
             self.step(&name, now, backend);
         }
-        self.note(true, format!("the unit graph did not settle in {MAX_STEPS} steps; this is a bug"));
+        self.note(
+            true,
+            format!("the unit graph did not settle in {MAX_STEPS} steps; this is a bug"),
+        );
     }
 
     fn step(&mut self, name: &str, now: u64, backend: &mut dyn Backend) {
-        let Some(entry) = self.entries.get_mut(name) else { return };
+        let Some(entry) = self.entries.get_mut(name) else {
+            return;
+        };
         match entry.state {
             State::Down => {
                 entry.must_stop = false;
@@ -807,7 +899,11 @@ impl Machine {
                     self.remove(name);
                 } else if entry.wanted {
                     self.take_replacement(name);
-                    let detail = self.entries.get(name).map_or("", |e| e.detail.as_str()).to_owned();
+                    let detail = self
+                        .entries
+                        .get(name)
+                        .map_or("", |e| e.detail.as_str())
+                        .to_owned();
                     self.enter(name, State::Waiting, detail, now);
                 }
             }
@@ -832,7 +928,14 @@ impl Machine {
                 } else if let Some(blocker) = self.blocked_by(name) {
                     let detail = format!("`{blocker}`, which it requires, is not up");
                     self.note(true, format!("{name} cannot start: {detail}"));
-                    self.enter(name, State::Failed { by_dependency: true }, detail, now);
+                    self.enter(
+                        name,
+                        State::Failed {
+                            by_dependency: true,
+                        },
+                        detail,
+                        now,
+                    );
                 } else if self.may_start(name) {
                     self.begin(name, now, backend);
                 }
@@ -844,7 +947,9 @@ impl Machine {
                     self.terminate(name, now, backend);
                 }
             }
-            State::Stopping { killed, give_up, .. } => {
+            State::Stopping {
+                killed, give_up, ..
+            } => {
                 if killed && (now >= give_up || backend.is_empty(&entry.unit)) {
                     self.run_over(name, now, backend);
                 }
@@ -860,13 +965,17 @@ impl Machine {
     }
 
     fn may_start(&self, name: &str) -> bool {
-        let Some(entry) = self.entries.get(name) else { return false };
+        let Some(entry) = self.entries.get(name) else {
+            return false;
+        };
         let up = |need: &String| {
             let needed = self.entries.get(need);
             needed.is_some_and(|e| matches!(e.state, State::Up { .. }) && !e.must_stop)
         };
         let settled = |before: &str| {
-            self.entries.get(before).is_none_or(|entry| !entry.is_about_to_be_up())
+            self.entries
+                .get(before)
+                .is_none_or(|entry| !entry.is_about_to_be_up())
         };
         entry.unit.requires.iter().all(up) && entry.unit.before_me().all(settled)
     }
@@ -879,13 +988,20 @@ impl Machine {
                 e.is_active() && (e.must_stop || matches!(e.state, State::Stopping { .. }))
             })
         };
-        !self.after_me.get(name).into_iter().flatten().any(stops_first)
+        !self
+            .after_me
+            .get(name)
+            .into_iter()
+            .flatten()
+            .any(stops_first)
     }
 
     fn begin(&mut self, name: &str, now: u64, backend: &mut dyn Backend) {
         self.runs += 1;
         let run = self.runs;
-        let Some(entry) = self.entries.get_mut(name) else { return };
+        let Some(entry) = self.entries.get_mut(name) else {
+            return;
+        };
         entry.run = run;
         entry.must_stop = false;
         let alarm = match &entry.unit.kind {
@@ -894,7 +1010,15 @@ impl Machine {
             _ => None,
         };
         if matches!(entry.unit.kind, Kind::Target) {
-            self.enter(name, State::Up { pid: None, alarm: None }, String::new(), now);
+            self.enter(
+                name,
+                State::Up {
+                    pid: None,
+                    alarm: None,
+                },
+                String::new(),
+                now,
+            );
             return;
         }
         let deadline = now.saturating_add(entry.unit.ready_timeout_ms);
@@ -904,7 +1028,9 @@ impl Machine {
             Kind::Target | Kind::Socket(_) | Kind::Timer(_) | Kind::Path(_) => false,
         };
         match backend.start(&entry.unit, run) {
-            Ok(pid) if waits => self.enter(name, State::Starting { pid, deadline }, String::new(), now),
+            Ok(pid) if waits => {
+                self.enter(name, State::Starting { pid, deadline }, String::new(), now)
+            }
             Ok(pid) => self.enter(name, State::Up { pid, alarm }, String::new(), now),
             Err(error) => {
                 let policy = entry.unit.process().map_or(Restart::No, |p| p.restart);
@@ -937,9 +1063,17 @@ impl Machine {
     }
 
     fn terminate(&mut self, name: &str, now: u64, backend: &mut dyn Backend) {
-        let Some(entry) = self.entries.get_mut(name) else { return };
+        let Some(entry) = self.entries.get_mut(name) else {
+            return;
+        };
         let at = now.saturating_add(entry.unit.stop_timeout_ms);
-        if let State::Stopping { pid: Some(_), killed: false, next, .. } = &mut entry.state {
+        if let State::Stopping {
+            pid: Some(_),
+            killed: false,
+            next,
+            ..
+        } = &mut entry.state
+        {
             *next = at;
             backend.terminate(&entry.unit);
         } else {
@@ -948,8 +1082,16 @@ impl Machine {
     }
 
     fn kill(&mut self, name: &str, now: u64, backend: &mut dyn Backend) {
-        let Some(entry) = self.entries.get_mut(name) else { return };
-        if let State::Stopping { killed, next, give_up, .. } = &mut entry.state {
+        let Some(entry) = self.entries.get_mut(name) else {
+            return;
+        };
+        if let State::Stopping {
+            killed,
+            next,
+            give_up,
+            ..
+        } = &mut entry.state
+        {
             if !*killed {
                 *killed = true;
                 *give_up = now + DRAIN_LIMIT_MS;
@@ -962,12 +1104,24 @@ impl Machine {
 
     /// The group is empty: the run is over.
     fn run_over(&mut self, name: &str, now: u64, backend: &mut dyn Backend) {
-        let Some(entry) = self.entries.get_mut(name) else { return };
-        let State::Stopping { outcome, give_up, .. } = entry.state else { return };
+        let Some(entry) = self.entries.get_mut(name) else {
+            return;
+        };
+        let State::Stopping {
+            outcome, give_up, ..
+        } = entry.state
+        else {
+            return;
+        };
         if now >= give_up && !backend.is_empty(&entry.unit) {
-            self.note(true, format!("{name} has processes that cannot be killed; they are left alone"));
+            self.note(
+                true,
+                format!("{name} has processes that cannot be killed; they are left alone"),
+            );
         }
-        let Some(entry) = self.entries.get_mut(name) else { return };
+        let Some(entry) = self.entries.get_mut(name) else {
+            return;
+        };
         backend.release(&entry.unit);
         entry.must_stop = false;
         let detail = entry.detail.clone();
@@ -981,9 +1135,13 @@ impl Machine {
             Outcome::Again => {
                 let doubled = BACKOFF_FIRST_MS.saturating_mul(1 << entry.failures.min(16));
                 entry.failures = entry.failures.saturating_add(1);
-                State::BackingOff { until: now + doubled.min(BACKOFF_LAST_MS) }
+                State::BackingOff {
+                    until: now + doubled.min(BACKOFF_LAST_MS),
+                }
             }
-            Outcome::Failed => State::Failed { by_dependency: false },
+            Outcome::Failed => State::Failed {
+                by_dependency: false,
+            },
         };
         self.take_replacement(name);
         self.enter(name, state, detail, now);
@@ -991,7 +1149,9 @@ impl Machine {
 
     /// Takes the definition of the last reload.
     fn take_replacement(&mut self, name: &str) {
-        let Some(entry) = self.entries.get_mut(name) else { return };
+        let Some(entry) = self.entries.get_mut(name) else {
+            return;
+        };
         let Some(unit) = entry.replacement.take() else {
             return;
         };
@@ -1004,7 +1164,9 @@ impl Machine {
     }
 
     fn enter(&mut self, name: &str, state: State, detail: String, now: u64) {
-        let Some(entry) = self.entries.get_mut(name) else { return };
+        let Some(entry) = self.entries.get_mut(name) else {
+            return;
+        };
         let reached = matches!(state, State::Up { .. })
             && matches!(entry.unit.kind, Kind::Target)
             && !matches!(entry.state, State::Up { .. });
@@ -1042,7 +1204,13 @@ fn ends_well(unit: &Unit) -> bool {
 }
 
 fn stopping(pid: Option<u32>, now: u64, outcome: Outcome) -> State {
-    State::Stopping { pid, killed: false, next: now, give_up: u64::MAX, outcome }
+    State::Stopping {
+        pid,
+        killed: false,
+        next: now,
+        give_up: u64::MAX,
+        outcome,
+    }
 }
 
 fn new_entry(unit: Unit, now: u64) -> Entry {

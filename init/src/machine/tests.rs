@@ -31,7 +31,11 @@ struct Live {
 
 impl Backend for World {
     fn start(&mut self, unit: &Unit, run: u64) -> Result<Option<u32>, String> {
-        assert!(!self.live.contains_key(&unit.name), "two runs of {} overlap", unit.name);
+        assert!(
+            !self.live.contains_key(&unit.name),
+            "two runs of {} overlap",
+            unit.name
+        );
         if self.broken.contains(&unit.name) {
             return Err("no such program".into());
         }
@@ -40,7 +44,14 @@ impl Backend for World {
             return Ok(None);
         }
         self.pids += 1;
-        self.live.insert(unit.name.clone(), Live { run, main: true, told: false });
+        self.live.insert(
+            unit.name.clone(),
+            Live {
+                run,
+                main: true,
+                told: false,
+            },
+        );
         Ok(Some(self.pids))
     }
 
@@ -85,7 +96,10 @@ struct Rig {
 
 impl Rig {
     fn new(units: Vec<Unit>) -> Self {
-        let graph = Graph { units, ..Graph::default() };
+        let graph = Graph {
+            units,
+            ..Graph::default()
+        };
         graph.check().unwrap();
         let mut rig = Self::default();
         rig.machine.load(graph, 0, &mut rig.world);
@@ -107,10 +121,13 @@ impl Rig {
 
     /// The main process of `name` ends; nothing else of the unit is left.
     fn exit(&mut self, name: &str, exit: Exit) {
-        let Some(live) = self.world.live.get_mut(name) else { return };
+        let Some(live) = self.world.live.get_mut(name) else {
+            return;
+        };
         live.main = false;
         let run = live.run;
-        self.machine.exited(name, run, exit, self.now, &mut self.world);
+        self.machine
+            .exited(name, run, exit, self.now, &mut self.world);
     }
 
     fn advance(&mut self, ms: u64) {
@@ -137,11 +154,25 @@ impl Rig {
 
 fn service(name: &str, ready: Readiness, restart: Restart) -> Unit {
     let exec = vec!["/bin/true".to_owned()];
-    Unit::new(name, Kind::Service(Process { exec, ready, restart, ..Process::default() }))
+    Unit::new(
+        name,
+        Kind::Service(Process {
+            exec,
+            ready,
+            restart,
+            ..Process::default()
+        }),
+    )
 }
 
 fn oneshot(name: &str) -> Unit {
-    Unit::new(name, Kind::Oneshot(Process { exec: vec!["/x".into()], ..Process::default() }))
+    Unit::new(
+        name,
+        Kind::Oneshot(Process {
+            exec: vec!["/x".into()],
+            ..Process::default()
+        }),
+    )
 }
 
 fn with(mut unit: Unit, requires: &[&str], wants: &[&str], after: &[&str]) -> Unit {
@@ -181,7 +212,10 @@ fn a_target_is_reached_although_what_it_only_wants_failed() {
     ]);
     rig.start("default");
     rig.exit("bad", Exit::Status(3));
-    assert_eq!((rig.state("bad"), rig.state("default")), (UnitState::Failed, UnitState::Up));
+    assert_eq!(
+        (rig.state("bad"), rig.state("default")),
+        (UnitState::Failed, UnitState::Up)
+    );
     assert_eq!(rig.detail("bad"), "ended with status 3 before it was ready");
 }
 
@@ -214,7 +248,10 @@ fn a_crash_takes_those_who_require_it_along_and_all_return() {
     rig.advance(BACKOFF_FIRST_MS);
     rig.ready("bus");
     rig.ready("app");
-    assert_eq!((rig.state("bus"), rig.state("app")), (UnitState::Up, UnitState::Up));
+    assert_eq!(
+        (rig.state("bus"), rig.state("app")),
+        (UnitState::Up, UnitState::Up)
+    );
     assert_eq!(rig.machine.status("bus").unwrap().restarts, 1);
 }
 
@@ -238,7 +275,10 @@ fn the_pause_doubles_up_to_its_bound_and_is_forgotten_after_a_good_run() {
     assert_eq!(pauses[9..], [30_000, 30_000, 30_000]);
     rig.advance(BACKOFF_FORGET_MS);
     rig.exit("crash", Exit::Status(1));
-    assert_eq!(rig.machine.next_deadline(), Some(rig.now + BACKOFF_FIRST_MS));
+    assert_eq!(
+        rig.machine.next_deadline(),
+        Some(rig.now + BACKOFF_FIRST_MS)
+    );
 }
 
 #[test]
@@ -290,7 +330,12 @@ fn a_deaf_process_is_killed_after_its_time() {
     rig.exit("deaf", Exit::Signal(9));
     assert_eq!(rig.state("deaf"), UnitState::Down);
     let notes = rig.machine.take_news().notes;
-    assert!(notes.iter().any(|n| n.text.contains("5000 ms after SIGTERM")), "{notes:?}");
+    assert!(
+        notes
+            .iter()
+            .any(|n| n.text.contains("5000 ms after SIGTERM")),
+        "{notes:?}"
+    );
 }
 
 #[test]
@@ -326,7 +371,8 @@ fn news_about_an_earlier_run_is_ignored() {
     rig.advance(BACKOFF_FIRST_MS);
     assert_eq!(rig.state("n"), UnitState::Starting);
     rig.machine.ready("n", first, rig.now, &mut rig.world);
-    rig.machine.exited("n", first, Exit::Status(0), rig.now, &mut rig.world);
+    rig.machine
+        .exited("n", first, Exit::Status(0), rig.now, &mut rig.world);
     assert_eq!(rig.state("n"), UnitState::Starting);
 }
 
@@ -364,18 +410,30 @@ fn a_restart_takes_requirers_along_and_keeps_them_wanted() {
 fn a_transient_unit_leaves_nothing_behind() {
     let mut rig = Rig::new(vec![]);
     let unit = service("agent-x", Readiness::None, Restart::No);
-    rig.machine.start_transient(unit.clone(), 0, &mut rig.world).unwrap();
-    assert!(rig.machine.start_transient(unit, 0, &mut rig.world).is_err());
+    rig.machine
+        .start_transient(unit.clone(), 0, &mut rig.world)
+        .unwrap();
+    assert!(
+        rig.machine
+            .start_transient(unit, 0, &mut rig.world)
+            .is_err()
+    );
     rig.exit("agent-x", Exit::Status(1));
     assert_eq!(rig.machine.status("agent-x"), None);
     let removed = rig.machine.take_news().removed;
-    assert_eq!(removed, [("agent-x".to_owned(), Some("ended with status 1".to_owned()))]);
+    assert_eq!(
+        removed,
+        [("agent-x".to_owned(), Some("ended with status 1".to_owned()))]
+    );
 }
 
 #[test]
 fn instances_are_made_when_they_are_asked_for() {
     let template = service("user@", Readiness::None, Restart::No);
-    let graph = Graph { templates: vec![template], ..Graph::default() };
+    let graph = Graph {
+        templates: vec![template],
+        ..Graph::default()
+    };
     let mut rig = Rig::default();
     rig.machine.load(graph, 0, &mut rig.world);
     rig.start("user@1000");
@@ -395,21 +453,33 @@ fn a_reload_stops_what_is_gone_and_lets_the_rest_run() {
     }
     let mut kept = notify("kept");
     kept.description = "new words".into();
-    let graph = Graph { units: vec![kept, notify("fresh")], ..Graph::default() };
+    let graph = Graph {
+        units: vec![kept, notify("fresh")],
+        ..Graph::default()
+    };
     rig.machine.load(graph, rig.now, &mut rig.world);
     assert_eq!(rig.state("old"), UnitState::Stopping);
     rig.exit("old", Exit::Status(0));
     assert_eq!(rig.machine.status("old"), None);
     let status = rig.machine.status("kept").unwrap();
-    assert_eq!((status.state, status.description.as_str()), (UnitState::Up, ""));
-    rig.machine.restart("kept", rig.now, &mut rig.world).unwrap();
+    assert_eq!(
+        (status.state, status.description.as_str()),
+        (UnitState::Up, "")
+    );
+    rig.machine
+        .restart("kept", rig.now, &mut rig.world)
+        .unwrap();
     rig.exit("kept", Exit::Status(0));
     assert_eq!(rig.machine.status("kept").unwrap().description, "new words");
 }
 
 #[test]
 fn a_timer_repeats_its_oneshot() {
-    let timer = Timer { unit: "job".into(), after_start_ms: Some(1_000), every_ms: Some(60_000) };
+    let timer = Timer {
+        unit: "job".into(),
+        after_start_ms: Some(1_000),
+        every_ms: Some(60_000),
+    };
     let mut rig = Rig::new(vec![oneshot("job"), Unit::new("tick", Kind::Timer(timer))]);
     rig.start("tick");
     assert_eq!(rig.log(), "start tick");
@@ -473,7 +543,10 @@ fn graph(edges: &[u8], present: u8) -> Graph {
         }
         unit
     });
-    Graph { units: units.collect(), ..Graph::default() }
+    Graph {
+        units: units.collect(),
+        ..Graph::default()
+    }
 }
 
 fn verify(rig: &Rig) {
@@ -486,7 +559,11 @@ fn verify(rig: &Rig) {
             State::Waiting => {
                 assert!(entry.wanted, "{name} waits though nobody wants it");
                 assert!(!machine.may_start(name), "{name} waits for nothing");
-                assert_eq!(machine.blocked_by(name), None, "{name} waits for what never comes");
+                assert_eq!(
+                    machine.blocked_by(name),
+                    None,
+                    "{name} waits for what never comes"
+                );
             }
             State::Starting { .. } | State::Up { .. } => {
                 if entry.must_stop {
@@ -494,31 +571,48 @@ fn verify(rig: &Rig) {
                 } else {
                     assert!(entry.wanted, "{name} runs though nobody wants it");
                     for need in &entry.unit.requires {
-                        let up = machine.status(need).is_some_and(|s| s.state == UnitState::Up);
+                        let up = machine
+                            .status(need)
+                            .is_some_and(|s| s.state == UnitState::Up);
                         assert!(up, "{name} runs without {need}");
                     }
                 }
                 if matches!(entry.state, State::Starting { .. }) {
-                    assert!(rig.world.live.contains_key(name), "{name} starts without a process");
+                    assert!(
+                        rig.world.live.contains_key(name),
+                        "{name} starts without a process"
+                    );
                 }
             }
             State::Stopping { killed, .. } => {
-                assert!(rig.world.live.contains_key(name), "{name} stops but nothing is left of it");
+                assert!(
+                    rig.world.live.contains_key(name),
+                    "{name} stops but nothing is left of it"
+                );
                 let live = &rig.world.live[name];
-                assert!(live.told || !live.main || *killed, "{name} stops but was not told");
+                assert!(
+                    live.told || !live.main || *killed,
+                    "{name} stops but was not told"
+                );
             }
             State::BackingOff { until } => {
                 assert!(entry.wanted && *until > rig.now, "{name} is late");
                 assert!(!rig.world.live.contains_key(name));
             }
             State::Failed { .. } => {
-                assert!(!status.detail.is_empty(), "{name} failed and does not say why");
+                assert!(
+                    !status.detail.is_empty(),
+                    "{name} failed and does not say why"
+                );
                 assert!(!rig.world.live.contains_key(name));
             }
         }
     }
     for name in rig.world.live.keys() {
-        assert!(machine.entries.get(name).is_some_and(Entry::is_active), "{name} was forgotten");
+        assert!(
+            machine.entries.get(name).is_some_and(Entry::is_active),
+            "{name} was forgotten"
+        );
     }
 }
 
@@ -527,7 +621,9 @@ fn cooperate(rig: &mut Rig) {
     for _ in 0..4 * COUNT {
         for i in 0..COUNT {
             let name = format!("u{i}");
-            let Some(status) = rig.machine.status(&name) else { continue };
+            let Some(status) = rig.machine.status(&name) else {
+                continue;
+            };
             match status.state {
                 UnitState::Starting if status.kind == "oneshot" => rig.exit(&name, Exit::Status(0)),
                 UnitState::Starting => rig.ready(&name),

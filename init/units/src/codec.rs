@@ -31,7 +31,9 @@ pub enum CodecError {
     #[error("these {0} bytes are not of the expected format")]
     NotOurs(usize),
     /// Written by another version of the programs.
-    #[error("format version {0}, but this program knows {VERSION}; were the programs updated while running?")]
+    #[error(
+        "format version {0}, but this program knows {VERSION}; were the programs updated while running?"
+    )]
     Version(u8),
     /// The right version but damaged.
     #[error("damaged data: {0}")]
@@ -44,7 +46,8 @@ pub enum CodecError {
 pub(crate) fn encode<T: Serialize>(magic: &[u8; 4], value: &T) -> Result<Vec<u8>, CodecError> {
     let mut bytes = magic.to_vec();
     bytes.push(VERSION);
-    let bytes = postcard::to_extend(value, bytes).map_err(|e| CodecError::Damaged(e.to_string()))?;
+    let bytes =
+        postcard::to_extend(value, bytes).map_err(|e| CodecError::Damaged(e.to_string()))?;
     if bytes.len() > MAX_BYTES {
         return Err(CodecError::TooLarge(bytes.len()));
     }
@@ -63,7 +66,10 @@ pub(crate) fn decode<T: DeserializeOwned>(magic: &[u8; 4], bytes: &[u8]) -> Resu
     }
     match postcard::take_from_bytes(payload) {
         Ok((value, [])) => Ok(value),
-        Ok((_, rest)) => Err(CodecError::Damaged(format!("{} bytes too many", rest.len()))),
+        Ok((_, rest)) => Err(CodecError::Damaged(format!(
+            "{} bytes too many",
+            rest.len()
+        ))),
         Err(error) => Err(CodecError::Damaged(error.to_string())),
     }
 }
@@ -90,7 +96,10 @@ mod tests {
     fn sample() -> Graph {
         let mut b = Unit::target("b");
         b.requires.push("a".into());
-        Graph { units: vec![Unit::target("a"), b], ..Graph::default() }
+        Graph {
+            units: vec![Unit::target("a"), b],
+            ..Graph::default()
+        }
     }
 
     #[test]
@@ -124,6 +133,9 @@ mod tests {
         bytes[4] = 9;
         assert_eq!(decode_graph(&bytes), Err(CodecError::Version(9)));
         assert_eq!(decode_graph(b"hello"), Err(CodecError::NotOurs(5)));
-        assert_eq!(decode_graph(&vec![0; MAX_BYTES + 1]), Err(CodecError::TooLarge(MAX_BYTES + 1)));
+        assert_eq!(
+            decode_graph(&vec![0; MAX_BYTES + 1]),
+            Err(CodecError::TooLarge(MAX_BYTES + 1))
+        );
     }
 }

@@ -282,8 +282,16 @@ impl Unit {
 
     /// Units that settle before this one starts: `requires`, `after`, and for a target `wants`.
     pub fn before_me(&self) -> impl Iterator<Item = &str> {
-        let wants = if matches!(self.kind, Kind::Target) { self.wants.as_slice() } else { &[] };
-        self.requires.iter().chain(&self.after).chain(wants).map(String::as_str)
+        let wants = if matches!(self.kind, Kind::Target) {
+            self.wants.as_slice()
+        } else {
+            &[]
+        };
+        self.requires
+            .iter()
+            .chain(&self.after)
+            .chain(wants)
+            .map(String::as_str)
     }
 
     /// The instance of a template: its name, and `%i` replaced wherever it stands (`%%` is `%`).
@@ -292,7 +300,10 @@ impl Unit {
         unit.name.push_str(instance);
         let fill = |text: &mut String| {
             if text.contains('%') {
-                *text = text.replace("%%", "\0").replace("%i", instance).replace('\0', "%");
+                *text = text
+                    .replace("%%", "\0")
+                    .replace("%i", instance)
+                    .replace('\0', "%");
             }
         };
         fill(&mut unit.description);
@@ -319,13 +330,19 @@ impl Unit {
                 }
             }
             Kind::Mount(mount) => {
-                [&mut mount.what, &mut mount.path, &mut mount.options].into_iter().for_each(fill);
+                [&mut mount.what, &mut mount.path, &mut mount.options]
+                    .into_iter()
+                    .for_each(fill);
             }
             Kind::Socket(socket) => {
-                [&mut socket.listen, &mut socket.unit].into_iter().for_each(fill);
+                [&mut socket.listen, &mut socket.unit]
+                    .into_iter()
+                    .for_each(fill);
             }
             Kind::Timer(timer) => fill(&mut timer.unit),
-            Kind::Path(path) => [&mut path.exists, &mut path.unit].into_iter().for_each(fill),
+            Kind::Path(path) => [&mut path.exists, &mut path.unit]
+                .into_iter()
+                .for_each(fill),
         }
         unit
     }
@@ -375,7 +392,8 @@ impl Graph {
                 });
             }
         }
-        self.find_cycle(&index).map_or(Ok(()), |circle| Err(GraphError::Cycle(circle)))
+        self.find_cycle(&index)
+            .map_or(Ok(()), |circle| Err(GraphError::Cycle(circle)))
     }
 
     /// Depth-first search with an explicit stack over "starts after".
@@ -389,7 +407,11 @@ impl Graph {
         let edges: Vec<Vec<usize>> = self
             .units
             .iter()
-            .map(|unit| unit.before_me().filter_map(|name| index.get(name).copied()).collect())
+            .map(|unit| {
+                unit.before_me()
+                    .filter_map(|name| index.get(name).copied())
+                    .collect()
+            })
             .collect();
         let mut marks = vec![Mark::New; edges.len()];
         for root in 0..edges.len() {
@@ -436,7 +458,11 @@ mod tests {
     }
 
     fn check(units: Vec<Unit>) -> Result<(), GraphError> {
-        Graph { units, ..Graph::default() }.check()
+        Graph {
+            units,
+            ..Graph::default()
+        }
+        .check()
     }
 
     #[test]
@@ -456,7 +482,10 @@ mod tests {
     #[test]
     fn order_may_name_what_is_not_installed_but_needs_may_not() {
         assert_eq!(check(vec![unit("a", &[], &["nobody"])]), Ok(()));
-        let missing = GraphError::Missing { unit: "a".into(), missing: "nobody".into() };
+        let missing = GraphError::Missing {
+            unit: "a".into(),
+            missing: "nobody".into(),
+        };
         assert_eq!(check(vec![unit("a", &["nobody"], &[])]), Err(missing));
     }
 
@@ -481,7 +510,10 @@ mod tests {
         );
         template.description = "Person %i".into();
         let unit = template.instantiate("1000");
-        assert_eq!((unit.name.as_str(), unit.description.as_str()), ("user@1000", "Person 1000"));
+        assert_eq!(
+            (unit.name.as_str(), unit.description.as_str()),
+            ("user@1000", "Person 1000")
+        );
         let process = unit.process().unwrap();
         assert_eq!(process.exec, ["/x", "--uid=1000", "100%"]);
         assert_eq!(process.user.as_deref(), Some("1000"));

@@ -12,7 +12,9 @@ pub fn is_valid(name: &str) -> bool {
     let mut bytes = name.bytes();
     name.len() <= MAX_LEN
         && bytes.next().is_some_and(|b| b.is_ascii_alphanumeric())
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-:@".contains(&b))
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_.-:@".contains(&b))
         && name.bytes().filter(|b| *b == b'@').count() <= 1
 }
 
@@ -39,7 +41,9 @@ mod tests {
             assert!(is_valid(good), "{good}");
         }
         let long = "a".repeat(MAX_LEN + 1);
-        for bad in ["", ".", "..", "../x", "a/b", "a b", "@x", "a@b@c", "-a", "ä", "a\n", &long] {
+        for bad in [
+            "", ".", "..", "../x", "a/b", "a b", "@x", "a@b@c", "-a", "ä", "a\n", &long,
+        ] {
             assert!(!is_valid(bad), "{bad:?}");
         }
     }

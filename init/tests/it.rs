@@ -1,0 +1,374 @@
+//! `argos-init` as PID 1 of a namespace of its own, with real processes.
+//!
+//! Needs the right to make PID and mount namespaces: root, or unprivileged user namespaces.
+
+mod container;
+
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use argos_control::{Client, ErrorCode, Event, TransientUnit, UnitState};
+
+use container::Container;
+
+#[test]
+fn units_start_in_parallel_and_in_order_and_stop_in_reverse() {
+    // `a` and `b` end only if both run at once.
+    let meet = |me: &str, other: &str| {
+        format!(
+            "{{kind: oneshot, exec: [/bin/sh, -c, 'touch $T/{me}; until test -e $T/{other}; do sleep 0.01; done'], ready-timeout: 20s}}"
+        )
+    };
+    let long = |name: &str, needs: &str| {
+        format!(
+            "{{kind: service, requires: [{needs}], ready: {{fd: 3}}, restart: always, exec: [/bin/sh, -c, \
+             'trap \"echo stop {name} >> $T/order; exit 0\" TERM; echo start {name} >> $T/order; echo >&3; while :; do sleep 0.05; done']}}"
+        )
+    };
+    let mut container = Container::boot(&[
+        ("default.yaml", "{kind: target, wants: [top]}"),
+        ("a.yaml", &meet("a", "b")),
+        ("b.yaml", &meet("b", "a")),
+        ("low.yaml", &long("low", "a, b")),
+        ("mid.yaml", &long("mid", "low")),
+        ("top.yaml", &long("top", "mid")),
+    ]);
+    container.client().start("default").unwrap();
+    assert_eq!(container.read("order"), "start low\nstart mid\nstart top\n");
+    container.client().poweroff().unwrap();
+    assert_eq!(container.wait(), Some(0));
+    let order = container.read("order");
+    assert_eq!(
+        order.lines().skip(3).collect::<Vec<_>>(),
+        ["stop top", "stop mid", "stop low"]
+    );
+}
+
+#[test]
+fn a_crashing_service_is_tried_again_ever_more_slowly() {
+    let container = Container::boot(&[
+        ("default.yaml", "{kind: target, wants: [crash]}"),
+        (
+            "never.yaml",
+            "{kind: service, exec: [/bin/sh, -c, 'exit 4'], ready: {fd: 3}, restart: always}",
+        ),
+        (
+            "crash.yaml",
+            "{kind: service, exec: [/bin/sh, -c, 'date +%s%N >> $T/starts; exit 3'], restart: on-failure}",
+        ),
+    ]);
+    container.until("four starts", || {
+        container.read("starts").lines().count() >= 4
+    });
+    let status = container.client().unit("crash").unwrap();
+    assert!(status.restarts >= 3, "{status:?}");
+    assert_eq!(status.detail, "ended with status 3");
+    let starts: Vec<u64> = container
+        .read("starts")
+        .lines()
+        .map(|line| line.parse().unwrap())
+        .collect();
+    let pauses: Vec<u64> = starts
+        .windows(2)
+        .map(|pair| (pair[1] - pair[0]) / 1_000_000)
+        .collect();
+    for (pause, least) in pauses.iter().zip([100, 200, 400]) {
+        assert!(*pause >= least, "{pauses:?}");
+    }
+    // Asking for one that never gets ready tells the truth instead of waiting without end.
+    let error = container.client().start("never").unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::Failed));
+    let text = error.to_string();
+    assert!(
+        text.contains("ended with status 4 before it was ready"),
+        "{text}"
+    );
+}
+
+#[test]
+fn readiness_by_descriptor_and_by_socket_is_waited_for() {
+    let container = Container::boot(&[
+        (
+            "fd.yaml",
+            "{kind: service, ready: {fd: 5}, exec: [/bin/sh, -c, 'until test -e $T/go; do sleep 0.01; done; echo >&5; sleep 1000']}",
+        ),
+        (
+            "late.yaml",
+            "{kind: service, ready: {fd: 3}, ready-timeout: 300ms, exec: [/bin/sleep, '1000']}",
+        ),
+    ]);
+    let mut starting = container.client();
+    let waiter = std::thread::spawn(move || starting.start("fd"));
+    container.until("it runs", || container.state("fd") == UnitState::Starting);
+    container.write("go", "");
+    waiter.join().unwrap().unwrap();
+    assert_eq!(container.state("fd"), UnitState::Up);
+
+    let error = container.client().start("late").unwrap_err();
+    assert_eq!(error.to_string(), "late failed: was not ready after 300 ms");
+}
+
+#[test]
+fn a_persons_supervisor_runs_below_and_says_when_it_is_ready() {
+    let container = Container::boot(&[
+        (
+            "session.yaml",
+            "{kind: service, ready: notify, exec: [$INIT, --user], stop-timeout: 10s,
+            env: {HOME: $T/home, XDG_RUNTIME_DIR: $T/run, ARGOS_UNIT_PATH: $T/user-units, ARGOS_COMPILER: $BIN/argos-unit-compiler}}",
+        ),
+        (
+            "../user-units/desktop.yaml",
+            "{kind: target, wants: [shell]}",
+        ),
+        (
+            "../user-units/shell.yaml",
+            "{kind: service, exec: [/bin/sh, -c, 'env > $T/env; exec sleep 1000']}",
+        ),
+    ]);
+    container.client().start("session").unwrap();
+    let mut person = Client::connect(container.path("run/argos/control")).unwrap();
+    person.start("desktop").unwrap();
+    let pid = person.unit("shell").unwrap().pid;
+    assert!(pid > 1);
+    container.until("the environment", || {
+        container.read("env").contains("WAYLAND_DISPLAY=wayland-0")
+    });
+    let env = container.read("env");
+    let bus = format!(
+        "DBUS_SESSION_BUS_ADDRESS=unix:path={}/bus",
+        container.path("run").display()
+    );
+    assert!(env.contains(&bus), "{env}");
+    assert!(!env.contains("NOTIFY_SOCKET"), "{env}");
+    let error = person.reboot().unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::Invalid));
+
+    container.client().stop("session").unwrap();
+    assert_eq!(container.state("session"), UnitState::Down);
+    container.run(
+        "check",
+        "test ! -d /proc/$(cat $T/pid) && test ! -e /proc/$(cat $T/pid)/stat",
+        &[("pid", &pid.to_string())],
+    );
+}
+
+#[test]
+fn orphans_are_reaped_and_what_a_unit_leaves_is_ended_with_it() {
+    let container = Container::boot(&[
+        // One process leaves the session and becomes an orphan; the other stays in the group.
+        (
+            "messy.yaml",
+            "{kind: service, exec: [/bin/sh, -c, 'setsid sh -c \"sleep 0.2; echo gone > $T/orphan\" & sleep 1000 & echo $! > $T/left; wait']}",
+        ),
+    ]);
+    container.client().start("messy").unwrap();
+    container.until("the child runs", || container.read("left").ends_with('\n'));
+    container.client().stop("messy").unwrap();
+    container.until("the orphan ends", || container.read("orphan") == "gone\n");
+    container.run("left", "test ! -e /proc/$(cat $T/left)", &[]);
+    container.until("no zombies", || {
+        container.run(
+            "zombies",
+            "! grep -l '^State:.Z' /proc/[0-9]*/status > $T/zombies 2>/dev/null; true",
+            &[],
+        );
+        container.read("zombies").is_empty()
+    });
+}
+
+#[test]
+fn output_is_kept_and_written_to_files() {
+    let container = Container::boot(&[(
+        "talk.yaml",
+        "{kind: oneshot, exec: [/bin/sh, -c, 'for i in 1 2 3; do echo line $i; done; echo problem >&2; printf unfinished']}",
+    )]);
+    let mut client = container.client();
+    client.start("talk").unwrap();
+    container.until("the output", || {
+        container.client().log("talk", 10).unwrap().len() == 5
+    });
+    let lines = client.log("talk", 2).unwrap();
+    assert!(
+        lines[0].ends_with("Z problem") && lines[1].ends_with("Z unfinished"),
+        "{lines:?}"
+    );
+    container.until("the file", || {
+        container.read("log/talk.log").ends_with(" unfinished\n")
+    });
+    assert_eq!(
+        client.log("nobody", 1).unwrap_err().code(),
+        Some(ErrorCode::NotFound)
+    );
+}
+
+#[test]
+fn a_broken_unit_is_reported_and_mended_by_a_reload() {
+    let container = Container::boot(&[
+        ("default.yaml", "{kind: target, wants: [good, bad]}"),
+        ("good.yaml", "{kind: service, exec: [/bin/sleep, '1000']}"),
+        ("bad.yaml", "kind: service\nexce: [/bin/sleep]\n"),
+    ]);
+    let mut client = container.client();
+    container.until("the good one", || container.state("good") == UnitState::Up);
+    assert_eq!(
+        client.start("bad").unwrap_err().code(),
+        Some(ErrorCode::NotFound)
+    );
+    let problems = client.reload().unwrap();
+    assert_eq!(problems.len(), 1);
+    assert!(
+        problems[0].contains("bad.yaml:2:1: unknown key `exce`; did you mean `exec`?"),
+        "{problems:?}"
+    );
+    let pid = client.unit("good").unwrap().pid;
+
+    container.write(
+        "units/bad.yaml",
+        "{kind: service, exec: [/bin/sleep, '1000']}",
+    );
+    assert_eq!(client.reload().unwrap(), [] as [&str; 0]);
+    client.start("bad").unwrap();
+    assert_eq!(
+        client.unit("good").unwrap().pid,
+        pid,
+        "a reload leaves alone what runs"
+    );
+}
+
+#[test]
+fn a_transient_unit_gets_its_descriptors_and_vanishes() {
+    let container = Container::boot(&[]);
+    let mut client = container.client();
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    let unit = TransientUnit {
+        name: "agent-test".into(),
+        exec: [
+            "/bin/sh",
+            "-c",
+            "read word <&3; echo \"$GREETING $word\" >&3; read word <&3",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+        env: vec![("GREETING".into(), "hello".into())],
+        fds: vec![3],
+        ..TransientUnit::default()
+    };
+    let events = container.client().subscribe().unwrap();
+    client
+        .start_transient(unit.clone(), vec![OwnedFd::from(theirs)])
+        .unwrap();
+    let twice = client.start_transient(unit, vec![]).unwrap_err();
+    assert_eq!(twice.code(), Some(ErrorCode::Invalid));
+    ours.write_all(b"world\n").unwrap();
+    let mut answer = [0; 12];
+    ours.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"hello world\n");
+    drop(ours);
+    client.wait("agent-test").unwrap();
+    assert_eq!(
+        client.unit("agent-test").unwrap_err().code(),
+        Some(ErrorCode::NotFound)
+    );
+    let mut seen_up = false;
+    for event in events {
+        match event.unwrap() {
+            Event::Unit(status) if status.name == "agent-test" => {
+                seen_up |= status.state == UnitState::Up
+            }
+            Event::Removed(name) if name == "agent-test" => break,
+            _ => {}
+        }
+    }
+    assert!(seen_up);
+}
+
+#[test]
+fn a_socket_unit_starts_its_service_for_the_first_guest() {
+    let container = Container::boot(&[
+        (
+            "echo-socket.yaml",
+            "{kind: socket, listen: $T/echo.sock, unit: echo}",
+        ),
+        (
+            "echo.yaml",
+            "{kind: service, exec: [/bin/sh, -c, 'test $LISTEN_PID = $$ && echo $LISTEN_FDS > $T/fds; exec sleep 1000']}",
+        ),
+    ]);
+    container.client().start("echo-socket").unwrap();
+    assert_eq!(container.state("echo"), UnitState::Down);
+    let _guest = UnixStream::connect(container.path("echo.sock")).unwrap();
+    container.until("the service", || container.read("fds") == "1\n");
+}
+
+#[test]
+fn nonsense_on_the_control_socket_hurts_nobody() {
+    let container = Container::boot(&[("x.yaml", "{kind: service, exec: [/bin/sleep, '1000']}")]);
+    let mut state = 1u64;
+    let mut random = move || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        state >> 33
+    };
+    for round in 0..200 {
+        let mut stream = UnixStream::connect(container.path("sock/control")).unwrap();
+        let mut bytes: Vec<u8> = (0..random() % 64).map(|_| random() as u8).collect();
+        if round % 2 == 0 {
+            // A believable header, so that the payload is looked at.
+            let length = u32::try_from(bytes.len()).unwrap();
+            bytes.splice(0..0, [1].into_iter().chain(length.to_le_bytes()));
+        }
+        // The supervisor may hang up while we write: that is its right.
+        let _ = stream.write_all(&bytes);
+    }
+    container.client().start("x").unwrap();
+    assert_eq!(container.state("x"), UnitState::Up);
+}
+
+#[test]
+fn a_deaf_unit_does_not_hold_up_the_end_for_long() {
+    let mut container = Container::boot(&[
+        ("default.yaml", "{kind: target, wants: [deaf]}"),
+        (
+            "deaf.yaml",
+            "{kind: service, stop-timeout: 300ms, ready: {fd: 3}, exec: [/bin/sh, -c, 'trap \"\" TERM; echo >&3; while :; do sleep 1; done']}",
+        ),
+    ]);
+    container.client().start("default").unwrap();
+    let begin = Instant::now();
+    container.client().poweroff().unwrap();
+    assert_eq!(container.wait(), Some(0));
+    assert!(
+        begin.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        begin.elapsed()
+    );
+}
+
+#[test]
+fn a_unit_can_be_another_user() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not tested: only root can become another user");
+        return;
+    }
+    let container = Container::boot(&[(
+        "who.yaml",
+        "{kind: oneshot, user: nobody, state-directory: who, exec: [/bin/sh, -c, 'id -u; id -g; echo $USER; touch $T/state/who/mine; cat /proc/self/status | grep CapEff']}",
+    )]);
+    container.client().start("who").unwrap();
+    container.until("the output", || {
+        container.client().log("who", 10).unwrap().len() == 4
+    });
+    let lines: Vec<String> = container.client().log("who", 10).unwrap();
+    let words: Vec<&str> = lines
+        .iter()
+        .map(|line| line.split_once(' ').unwrap().1)
+        .collect();
+    assert_eq!(
+        words,
+        ["65534", "65534", "nobody", "CapEff:\t0000000000000000"]
+    );
+    assert!(container.path("state/who/mine").exists());
+}
