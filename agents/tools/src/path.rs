@@ -19,22 +19,12 @@ const MAX_LINKS: usize = 40;
 /// Trees that hold no files of a person, and where opening something can have effects.
 const NOT_FILES: [&str; 3] = ["/proc", "/sys", "/dev"];
 
-/// Whether a name that differs only in its case is taken for what was meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Names {
-    /// For reading: `~/downloads` finds `~/Downloads`.
-    Lenient,
-    /// For writing, where it would overwrite something else.
-    #[allow(dead_code, reason = "for the tools that write by path")]
-    Exact,
-}
-
-/// The canonical form of a path that an agent wrote.
+/// The canonical form of a path that an agent wrote and that is to be read. A name that is not there
+/// but for its case is taken for what was meant: `~/downloads` finds `~/Downloads`.
 pub(crate) fn canonical(
     tried: &str,
     written: &str,
     context: &Context,
-    names: Names,
 ) -> Result<String, ToolError> {
     let wrong = |why: String| ToolError::new(Code::InvalidArguments, tried, why);
     if written.len() > MAX_PATH {
@@ -49,7 +39,7 @@ pub(crate) fn canonical(
     }
     text::plain(tried, "path", written)?;
     let lexical = absolute(written, &context.home).map_err(wrong)?;
-    let path = follow(&lexical, names).map_err(wrong)?;
+    let path = follow(&lexical).map_err(wrong)?;
     let Some(path) = path.to_str() else {
         return Err(wrong("it leads to a name that is not UTF-8".to_owned()));
     };
@@ -101,7 +91,7 @@ fn absolute(written: &str, home: &Path) -> Result<PathBuf, String> {
 }
 
 /// Follows every symbolic link in an absolute path, as far as it exists.
-fn follow(path: &Path, names: Names) -> Result<PathBuf, String> {
+fn follow(path: &Path) -> Result<PathBuf, String> {
     let mut links = 0;
     let mut done = PathBuf::from("/");
     let mut left: Vec<std::ffi::OsString> = parts(path);
@@ -113,7 +103,6 @@ fn follow(path: &Path, names: Names) -> Result<PathBuf, String> {
         let mut next = done.join(&name);
         let mut kind = next.symlink_metadata().ok().map(|meta| meta.file_type());
         if kind.is_none()
-            && names == Names::Lenient
             && let Some(near) = same_but_case(&done, &name)
         {
             next = done.join(near);
@@ -184,7 +173,7 @@ mod tests {
     }
 
     fn at(home: &Path, written: &str) -> Result<String, ToolError> {
-        canonical("files.list", written, &context(home), Names::Lenient)
+        canonical("files.list", written, &context(home))
     }
 
     #[test]
@@ -249,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn case_is_forgiven_for_reading_only_and_only_if_clear() {
+    fn case_is_forgiven_if_it_is_clear_what_is_meant() {
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path().canonicalize().unwrap();
         std::fs::create_dir(home.join("Downloads")).unwrap();
@@ -257,8 +246,6 @@ mod tests {
             at(&home, "downloads").unwrap(),
             home.join("Downloads").to_str().unwrap()
         );
-        let exact = canonical("t", "downloads", &context(&home), Names::Exact).unwrap();
-        assert_eq!(exact, home.join("downloads").to_str().unwrap());
         std::fs::create_dir(home.join("DOWNLOADS")).unwrap();
         assert_eq!(
             at(&home, "downloads").unwrap(),

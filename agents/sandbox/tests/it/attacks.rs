@@ -71,7 +71,7 @@ pub(crate) const ALL: &[Attack] = &[
     ),
     attack(
         "truncate a file in a read-only bind",
-        || io_result(unsafe { libc::truncate(path(folder("readonly/file")).as_ptr(), 1) }),
+        truncate,
         Succeeds,
         Errno(&[libc::EROFS, libc::EACCES]),
     ),
@@ -97,7 +97,7 @@ pub(crate) const ALL: &[Attack] = &[
         "write /proc/1/mem",
         proc_1_mem,
         Cannot("a host may protect its pid 1 even from root"),
-        Errno(&[libc::EACCES, libc::EPERM]),
+        Errno(&[libc::EROFS, libc::EACCES, libc::EPERM]),
     ),
     attack(
         "read a kernel setting",
@@ -156,7 +156,7 @@ pub(crate) const ALL: &[Attack] = &[
     ),
     attack(
         "signal a process outside",
-        || io_result(unsafe { libc::kill(victim(), 0) }),
+        || call(libc::SYS_kill, [victim().into(), 0, 0, 0]),
         Succeeds,
         Errno(&[libc::ESRCH]),
     ),
@@ -165,7 +165,7 @@ pub(crate) const ALL: &[Attack] = &[
     attack("pidfd_getfd", pidfd_getfd, Succeeds, Killed),
     attack(
         "unshare a user namespace",
-        || io_result(unsafe { libc::unshare(libc::CLONE_NEWUSER) }),
+        || call(libc::SYS_unshare, [libc::CLONE_NEWUSER.into(), 0, 0, 0]),
         Succeeds,
         Killed,
     ),
@@ -203,7 +203,7 @@ pub(crate) const ALL: &[Attack] = &[
     ),
     attack(
         "chroot",
-        || io_result(unsafe { libc::chroot(c"/".as_ptr()) }),
+        || call(libc::SYS_chroot, [c"/".as_ptr() as i64, 0, 0, 0]),
         AsRoot,
         Killed,
     ),
@@ -215,7 +215,7 @@ pub(crate) const ALL: &[Attack] = &[
     ),
     attack(
         "become root",
-        || io_result(unsafe { libc::setresuid(0, 0, 0) }),
+        || call(libc::SYS_setresuid, [0; 4]),
         AsRoot,
         Errno(&[libc::EPERM]),
     ),
@@ -300,7 +300,7 @@ pub(crate) const ALL: &[Attack] = &[
     ),
     attack(
         "set the host name",
-        || io_result(unsafe { libc::sethostname(c"pwned".as_ptr(), 5) }),
+        || call(libc::SYS_sethostname, [c"pwned".as_ptr() as i64, 5, 0, 0]),
         Cannot("it would hurt the host"),
         Errno(&[libc::EPERM]),
     ),
@@ -434,7 +434,7 @@ fn io_result(result: i32) -> io::Result<()> {
 }
 
 fn call(number: i64, a: [i64; 4]) -> io::Result<()> {
-    // SAFETY: the arguments are numbers, null, or static strings.
+    // SAFETY: the arguments are numbers, null, or strings that live until it returns.
     let result = unsafe { libc::syscall(number, a[0], a[1], a[2], a[3], 0_i64) };
     if result == -1 {
         Err(io::Error::last_os_error())
@@ -449,6 +449,11 @@ fn read(path: impl Into<PathBuf>) -> io::Result<()> {
 
 fn create(path: PathBuf) -> io::Result<()> {
     File::create(path).map(|_| ())
+}
+
+fn truncate() -> io::Result<()> {
+    let file = path(folder("readonly/file"));
+    call(libc::SYS_truncate, [file.as_ptr() as i64, 1, 0, 0])
 }
 
 fn run_dropped() -> io::Result<()> {
@@ -481,7 +486,7 @@ fn connect_tcp() -> io::Result<()> {
 }
 
 fn socket(family: i32, kind: i32) -> io::Result<()> {
-    io_result(unsafe { libc::socket(family, kind, 0) })
+    call(libc::SYS_socket, [family.into(), kind.into(), 0, 0])
 }
 
 fn inherited() -> io::Result<()> {
@@ -569,41 +574,43 @@ fn clone3() -> io::Result<()> {
 
 fn setns() -> io::Result<()> {
     let own = File::open("/proc/self/ns/net")?;
-    io_result(unsafe { libc::setns(own.as_raw_fd(), 0) })
+    call(libc::SYS_setns, [own.as_raw_fd().into(), 0, 0, 0])
 }
 
 fn mount() -> io::Result<()> {
     // A namespace of its own, so that the positive control leaves nothing behind.
-    io_result(unsafe { libc::unshare(libc::CLONE_NEWNS) })?;
-    let private = libc::MS_REC | libc::MS_PRIVATE;
-    // SAFETY: static strings.
-    io_result(unsafe {
-        libc::mount(
-            std::ptr::null(),
-            c"/".as_ptr(),
-            std::ptr::null(),
-            private,
-            std::ptr::null(),
-        )
-    })?;
-    io_result(unsafe {
-        libc::mount(
-            c"x".as_ptr(),
-            c"/mnt".as_ptr(),
-            c"tmpfs".as_ptr(),
+    call(libc::SYS_unshare, [libc::CLONE_NEWNS.into(), 0, 0, 0])?;
+    let private = (libc::MS_REC | libc::MS_PRIVATE) as i64;
+    call(libc::SYS_mount, [0, c"/".as_ptr() as i64, 0, private])?;
+    call(
+        libc::SYS_mount,
+        [
+            c"x".as_ptr() as i64,
+            c"/mnt".as_ptr() as i64,
+            c"tmpfs".as_ptr() as i64,
             0,
-            std::ptr::null(),
-        )
-    })
+        ],
+    )
 }
 
 fn umount_proc() -> io::Result<()> {
-    io_result(unsafe { libc::umount2(c"/proc".as_ptr(), libc::MNT_DETACH) })
+    call(
+        libc::SYS_umount2,
+        [c"/proc".as_ptr() as i64, libc::MNT_DETACH.into(), 0, 0],
+    )
 }
 
 fn mknod_device() -> io::Result<()> {
     let node = path(folder("workspace/node"));
-    io_result(unsafe { libc::mknod(node.as_ptr(), libc::S_IFCHR | 0o666, libc::makedev(1, 3)) })
+    call(
+        libc::SYS_mknod,
+        [
+            node.as_ptr() as i64,
+            (libc::S_IFCHR | 0o666).into(),
+            libc::makedev(1, 3) as i64,
+            0,
+        ],
+    )
 }
 
 fn chown() -> io::Result<()> {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Definition, files};
 use crate::beneath::Want;
-use crate::path::{self, Names};
+use crate::path;
 use crate::tool::Resolved;
 use crate::{Action, Call, Code, Context, Env, ToolError, Verdict};
 
@@ -39,7 +39,7 @@ impl Definition for FilesList {
     type Arguments = Arguments;
 
     fn resolve(arguments: Arguments, context: &Context) -> Result<Resolved, ToolError> {
-        let path = path::canonical("files.list", &arguments.path, context, Names::Lenient)?;
+        let path = path::canonical("files.list", &arguments.path, context)?;
         let summary = format!("List the names, sizes and dates of what is in {path}.");
         Resolved::new(
             &Arguments { path: path.clone() },

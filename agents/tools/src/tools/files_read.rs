@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Definition, files};
 use crate::beneath::Want;
-use crate::path::{self, Names};
+use crate::path;
 use crate::tool::Resolved;
 use crate::{Action, Call, Code, Context, Env, ToolError, Verdict};
 
@@ -41,7 +41,7 @@ impl Definition for FilesRead {
     type Arguments = Arguments;
 
     fn resolve(arguments: Arguments, context: &Context) -> Result<Resolved, ToolError> {
-        let path = path::canonical("files.read", &arguments.path, context, Names::Lenient)?;
+        let path = path::canonical("files.read", &arguments.path, context)?;
         let summary = format!("Read the file {path}.");
         let arguments = Arguments {
             path: path.clone(),

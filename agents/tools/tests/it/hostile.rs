@@ -1,0 +1,172 @@
+//! Arguments made to do harm: each is refused with a code and words, none panics, none gets a tool
+//! to show a person something else than it does.
+
+use argos_tools::{Catalogue, Code, Context};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+fn deep(levels: usize) -> Value {
+    (0..levels).fold(json!(1), |inner, _| json!([inner]))
+}
+
+fn refused(tool: &str, arguments: Value) {
+    let catalogue = Catalogue::builtin();
+    let context = Context::new(Some("steward".to_owned()), "/home/nobody-here");
+    let shown: String = arguments.to_string().chars().take(80).collect();
+    match catalogue.find(tool).unwrap().check(arguments, &context) {
+        Err(error) => {
+            assert!(
+                matches!(
+                    error.code,
+                    Code::InvalidArguments | Code::LimitReached | Code::NotFound
+                ),
+                "{tool} {shown}: {error}"
+            );
+            let text = error.to_string();
+            assert!(
+                text.len() < 2000,
+                "{tool} {shown}: an error of {} bytes",
+                text.len()
+            );
+            assert!(
+                !text.contains(['\0', '\n', '\u{202e}', '\u{1b}']),
+                "{tool} {shown}: {text:?}"
+            );
+        }
+        Ok(call) => panic!("{tool} {shown}: became {call:?}"),
+    }
+}
+
+#[test]
+fn text_that_deceives() {
+    for bad in [
+        "a\0b",
+        "a\nb",
+        "a\u{202e}txt.exe",
+        "a\u{200b}b",
+        "\u{1b}[2Jx",
+        "a\u{2066}b",
+        "a\u{feff}",
+    ] {
+        refused("files.list", json!({"path": format!("~/{bad}")}));
+        refused("files.read", json!({"path": format!("~/{bad}")}));
+        refused("apps.launch", json!({"app": bad}));
+        refused("services.status", json!({"unit": bad}));
+        refused("theme.set", json!({"theme": bad}));
+        refused("notes.add", json!({"text": "x", "title": bad}));
+        refused("memory.remember", json!({"text": "x", "tags": [bad]}));
+    }
+    refused("notes.add", json!({"text": "a\u{202e}b"}));
+    refused("memory.remember", json!({"text": "a\0b"}));
+    refused("memory.recall", json!({"query": "a\u{1b}b"}));
+}
+
+#[test]
+fn too_much_of_everything() {
+    let megabyte = "x".repeat(1 << 20);
+    for (tool, name) in [
+        ("files.list", "path"),
+        ("files.read", "path"),
+        ("notes.add", "text"),
+        ("memory.remember", "text"),
+        ("memory.recall", "query"),
+        ("apps.launch", "app"),
+        ("services.status", "unit"),
+        ("theme.set", "theme"),
+        ("system.info", "topic"),
+    ] {
+        refused(tool, json!({name: megabyte}));
+        refused(tool, json!({name: deep(200)}));
+        refused(tool, json!({name: vec![0; 5000]}));
+        refused(tool, json!({name: ""}));
+    }
+    refused(
+        "memory.remember",
+        json!({"text": "x", "tags": vec!["t"; 17]}),
+    );
+    refused("memory.recall", json!({"query": "x", "limit": 1_000_000}));
+    refused("files.read", json!({"path": "~/x", "max_bytes": u64::MAX}));
+    refused("files.read", json!({"path": "~/x", "max_bytes": -1}));
+    refused("files.read", json!({"path": "~/x", "max_bytes": 1.5}));
+}
+
+#[test]
+fn unknown_members_and_wrong_shapes() {
+    for tool in Catalogue::builtin().iter() {
+        for arguments in [
+            json!({"unknown": 1}),
+            json!({"path": "~/x", "text": "x", "query": "x", "app": "x", "unit": "x", "theme": "x", "sudo": true}),
+            json!([]),
+            json!("text"),
+            json!(null),
+            json!(1e308),
+            json!({"path": {"$ref": "#"}, "text": 1, "query": null, "app": [], "unit": {}, "theme": false, "topic": 1, "x": 1}),
+            deep(100),
+        ] {
+            refused(tool.name(), arguments);
+        }
+    }
+}
+
+#[test]
+fn paths_to_what_is_no_file() {
+    for path in [
+        "/proc/self/environ",
+        "/proc/1/root/etc/shadow",
+        "/dev/mem",
+        "/sys/power/state",
+        "~root/.ssh/id",
+        "../../../../x/../../..",
+    ] {
+        refused("files.read", json!({"path": path}));
+    }
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        ".{0,40}".prop_map(Value::from),
+        "(~|/|\\.\\.|[a-z]){0,12}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 32, 6, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+            prop::collection::hash_map(
+                "path|text|query|app|unit|theme|topic|title|tags|limit|max_bytes|args|[a-z]{1,4}",
+                inner,
+                0..5
+            )
+            .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_argument_makes_a_tool_panic_or_show_tricks(arguments in any_json(), words in ".{0,60}") {
+        let catalogue = Catalogue::builtin();
+        let context = Context::new(Some("steward".to_owned()), "/home/nobody-here");
+        for tool in catalogue.iter().filter(|tool| tool.name() != "apps.launch") {
+            let mut tries = vec![arguments.clone()];
+            // Arguments of the right shape with any words in them get further.
+            if let Some(required) = tool.schema()["required"].as_array() {
+                tries.push(required.iter().filter_map(Value::as_str).map(|name| (name.to_owned(), Value::from(words.clone()))).collect());
+            }
+            for arguments in tries {
+                if let Ok(call) = tool.check(arguments, &context) {
+                    prop_assert!(!call.resource.chars().any(char::is_control));
+                    let tricks = call.summary.chars().any(|c| c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c));
+                    prop_assert!(!tricks);
+                    // Canonical arguments are their own canonical form.
+                    let again = tool.check(call.arguments.clone(), &context).unwrap();
+                    prop_assert_eq!((&again.arguments, &again.resource), (&call.arguments, &call.resource));
+                }
+            }
+        }
+    }
+}
