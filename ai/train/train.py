@@ -30,6 +30,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rate", type=float, default=1.2e-3, help="peak learning rate")
+    parser.add_argument("--start", type=Path, help="go on from this head instead of from random numbers")
     parser.add_argument("--calibrate", type=Path, help="only measure the thresholds of this head again")
     parser.add_argument("--thresholds", type=Path, help="take the calibration from this head (for --fold all)")
     parser.add_argument("--out", type=Path, default=HERE / "head.safetensors")
@@ -51,14 +52,11 @@ import head as head_model  # noqa: E402
 import tensors  # noqa: E402
 from evaluate import Example, Labeller, Model, correct, probabilities  # noqa: E402
 
-# Dropout draws millions of bits a step: the default generator would cost more than the matrices.
-jax.config.update("jax_default_prng_impl", "unsafe_rbg")
-
 TOOL_NAMES = list(dataset.TOOLS)
 
 
-WRONG_TOOL = 0.02
-WRONG_WORDS = 0.05
+WRONG_TOOL = 0.04
+WRONG_WORDS = 0.06
 """What acting may cost, see `calibrate`. What could do harm is confirmed by the person anyway."""
 
 
@@ -78,7 +76,7 @@ class Features:
         begin = 0
         while begin < len(order):
             length = len(examples[order[begin]].ids)
-            group = [n for n in order[begin : begin + 8] if len(examples[n].ids) == length]
+            group = [n for n in order[begin : begin + 16] if len(examples[n].ids) == length]
             begin += len(group)
             ids = np.array([examples[n].ids for n in group])
             feed = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
@@ -146,7 +144,7 @@ def train(params, examples: list[Example], epochs: float, batch: int, rate: floa
     rng, key = random.Random(seed), jax.random.PRNGKey(seed)
     buckets: dict[int, list[Example]] = {}
     for example in examples:
-        buckets.setdefault(-(-len(example.ids) // 8) * 8, []).append(example)
+        buckets.setdefault(-(-len(example.ids) // 4) * 4, []).append(example)
     queue: list[tuple[int, list[Example]]] = []
     average, began = None, time.time()
     for count in range(total):
@@ -158,9 +156,9 @@ def train(params, examples: list[Example], epochs: float, batch: int, rate: floa
         length, chosen = queue.pop()
         key, now = jax.random.split(key)
         params, moments, value = step(params, moments, count, collate(chosen, length), now)
-        if count % 50 == 0:
+        if count % 20 == 0:
             average = float(value) if average is None else 0.8 * average + 0.2 * float(value)
-        if count % 250 == 0:
+        if count % 100 == 0:
             print(f"  step {count} of {total}, loss {average:.3f}, {time.time() - began:.0f} s", flush=True)
     return {k: np.asarray(v) for k, v in params.items()}
 
@@ -213,13 +211,13 @@ def calibrate(examples: list[Example], results: list) -> dict:
 
 def agree(params, features: Features, examples: list[Example], results: list) -> None:
     """The graph must compute what was trained: compares its tool logits with the head in JAX."""
-    features.fill(examples)
     for example, (logits, *_) in zip(examples, results):
+        features.fill([example])  # alone: in 8 bits a batch rounds differently
         tokens, pooled, mask, *_ = collate([example], len(example.ids))
         trained = np.asarray(head_model.apply(params, tokens.astype(np.float32), pooled, mask)[0][0])
-        # Features are kept in half precision, and batches round differently in 8 bits.
-        if np.abs(trained - logits).max() > 0.5:
-            sys.exit(f"graph.py and head.py disagree on {example.request.text!r}: {trained} and {logits}")
+        worst = float(np.abs(trained - logits).max())
+        if worst > 0.1:  # features are kept in half precision
+            sys.exit(f"graph.py and head.py disagree by {worst:.2f} on {example.request.text!r}")
 
 
 def save(path: Path, params, calibration: dict) -> None:
@@ -253,13 +251,18 @@ def main() -> None:
     began = time.time()
     labeller = Labeller()
     if ARGS.calibrate:
-        set_thresholds(ARGS.out, tensors.load(ARGS.calibrate)[0], labeller)
+        params = {k: v.astype(np.float32) for k, v in tensors.load(ARGS.calibrate)[0].items()}
+        held, results = set_thresholds(ARGS.out, params, labeller)
+        agree(params, Features(ARGS.threads), held[:50], results[:50])
         return
     features = Features(ARGS.threads)
     examples = labeller.generate(ARGS.fold, {"seen": 0.65, "odd": 0.35}, ARGS.requests, ARGS.seed)
     features.fill(examples)
     print(f"{len(examples)} requests, features in {time.time() - began:.0f} s", flush=True)
-    params = head_model.init(ARGS.seed, len(TOOL_NAMES), len(dataset.SLOTS))
+    if ARGS.start:
+        params = {k: v.astype(np.float32) for k, v in tensors.load(ARGS.start)[0].items()}
+    else:
+        params = head_model.init(ARGS.seed, len(TOOL_NAMES), len(dataset.SLOTS))
     print(f"{sum(v.size for v in params.values()) / 1e6:.2f} million parameters", flush=True)
     params = train(params, examples, ARGS.epochs, ARGS.batch, ARGS.rate, ARGS.seed)
     del examples
