@@ -45,10 +45,14 @@ pub enum Action {
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum Error {
     /// No key of that name.
-    #[error("`{0}`: there is no key `{1}`; keys have xkb's names, as `Return`, `Print`, `space`, `q`")]
+    #[error(
+        "`{0}`: there is no key `{1}`; keys have xkb's names, as `Return`, `Print`, `space`, `q`"
+    )]
     Key(String, String),
     /// Two keys, or none, in one combination.
-    #[error("`{0}` needs exactly one key besides Super, Ctrl, Alt and Shift, as in `Super+Shift+q`")]
+    #[error(
+        "`{0}` needs exactly one key besides Super, Ctrl, Alt and Shift, as in `Super+Shift+q`"
+    )]
     Count(String),
     /// No such action.
     #[error(
@@ -67,10 +71,20 @@ impl FromStr for Action {
         let verb = words.next().ok_or_else(bad)?;
         let rest: Vec<_> = words.map(str::to_owned).collect();
         let number = || match rest.as_slice() {
-            [one] => one.parse().ok().filter(|n| (1..=9).contains(n)).ok_or_else(bad),
+            [one] => one
+                .parse()
+                .ok()
+                .filter(|n| (1..=9).contains(n))
+                .ok_or_else(bad),
             _ => Err(bad()),
         };
-        let plain = |action: Self| if rest.is_empty() { Ok(action) } else { Err(bad()) };
+        let plain = |action: Self| {
+            if rest.is_empty() {
+                Ok(action)
+            } else {
+                Err(bad())
+            }
+        };
         match verb {
             "none" => plain(Self::None),
             "shell" if rest.len() == 1 => Ok(Self::Shell(rest[0].clone())),
@@ -101,7 +115,12 @@ struct Modifiers {
 
 impl From<&ModifiersState> for Modifiers {
     fn from(state: &ModifiersState) -> Self {
-        Self { logo: state.logo, ctrl: state.ctrl, alt: state.alt, shift: state.shift }
+        Self {
+            logo: state.logo,
+            ctrl: state.ctrl,
+            alt: state.alt,
+            shift: state.shift,
+        }
     }
 }
 
@@ -126,7 +145,11 @@ impl FromStr for Trigger {
                 "alt" => modifiers.alt = true,
                 "shift" => modifiers.shift = true,
                 _ => {
-                    let name = if part.eq_ignore_ascii_case("space") { "space" } else { part };
+                    let name = if part.eq_ignore_ascii_case("space") {
+                        "space"
+                    } else {
+                        part
+                    };
                     let sym = xkb::keysym_from_name(name, xkb::KEYSYM_CASE_INSENSITIVE);
                     if sym == Keysym::NoSymbol {
                         return Err(Error::Key(text.to_owned(), part.to_owned()));
@@ -139,7 +162,12 @@ impl FromStr for Trigger {
         }
         match key {
             Some(key) => Ok(Self::Press(modifiers, key)),
-            None if modifiers == (Modifiers { logo: true, ..Modifiers::default() }) => {
+            None if modifiers
+                == (Modifiers {
+                    logo: true,
+                    ..Modifiers::default()
+                }) =>
+            {
                 Ok(Self::Tap(Keysym::Super_L))
             }
             None => Err(Error::Count(text.to_owned())),
@@ -191,13 +219,14 @@ impl Bindings {
         });
         let mut table: Vec<(Trigger, Action)> = Vec::new();
         let mut errors = Vec::new();
-        let mut set = |keys: &str, action: &str| match (keys.parse::<Trigger>(), action.parse::<Action>()) {
-            (Ok(trigger), Ok(action)) => {
-                table.retain(|(other, _)| *other != trigger);
-                table.push((trigger, action));
-            }
-            (Err(error), _) | (_, Err(error)) => errors.push(error),
-        };
+        let mut set =
+            |keys: &str, action: &str| match (keys.parse::<Trigger>(), action.parse::<Action>()) {
+                (Ok(trigger), Ok(action)) => {
+                    table.retain(|(other, _)| *other != trigger);
+                    table.push((trigger, action));
+                }
+                (Err(error), _) | (_, Err(error)) => errors.push(error),
+            };
         for (keys, action) in BUILT_IN {
             set(keys, action);
         }
@@ -218,11 +247,18 @@ impl Bindings {
 
     /// What tapping `key` alone does.
     pub fn tap(&self, key: Keysym) -> Option<&Action> {
-        self.find(Trigger::Tap(if key == Keysym::Super_R { Keysym::Super_L } else { key }))
+        self.find(Trigger::Tap(if key == Keysym::Super_R {
+            Keysym::Super_L
+        } else {
+            key
+        }))
     }
 
     fn find(&self, trigger: Trigger) -> Option<&Action> {
-        self.0.iter().find(|(other, _)| *other == trigger).map(|(_, action)| action)
+        self.0
+            .iter()
+            .find(|(other, _)| *other == trigger)
+            .map(|(_, action)| action)
     }
 }
 
@@ -231,7 +267,10 @@ mod tests {
     use super::*;
 
     fn logo() -> ModifiersState {
-        ModifiersState { logo: true, ..ModifiersState::default() }
+        ModifiersState {
+            logo: true,
+            ..ModifiersState::default()
+        }
     }
 
     #[test]
@@ -239,11 +278,18 @@ mod tests {
         let (bindings, errors) = Bindings::new([]);
         assert_eq!(errors, []);
         assert_eq!(bindings.press(&logo(), Keysym::q), Some(&Action::Close));
-        assert_eq!(bindings.press(&logo(), Keysym::_3), Some(&Action::Workspace(3)));
-        assert_eq!(bindings.tap(Keysym::Super_R), Some(&Action::Shell("launcher".into())));
+        assert_eq!(
+            bindings.press(&logo(), Keysym::_3),
+            Some(&Action::Workspace(3))
+        );
+        assert_eq!(
+            bindings.tap(Keysym::Super_R),
+            Some(&Action::Shell("launcher".into()))
+        );
         assert_eq!(bindings.press(&ModifiersState::default(), Keysym::q), None);
 
-        let (bindings, errors) = Bindings::new([("super+Q", "none"), ("Super", "spawn foot -e top")]);
+        let (bindings, errors) =
+            Bindings::new([("super+Q", "none"), ("Super", "spawn foot -e top")]);
         assert_eq!(errors, []);
         assert_eq!(bindings.press(&logo(), Keysym::Q), None);
         let spawn = Action::Spawn(vec!["foot".into(), "-e".into(), "top".into()]);

@@ -55,7 +55,13 @@ impl Link {
     /// A link that leads nowhere; what is asked of the shell can be read from the receiver.
     pub fn detached() -> (Self, mpsc::Receiver<String>) {
         let (shell, requests) = mpsc::channel(WAITING);
-        (Self { snapshot: watch::Sender::new(Snapshot::default()), shell }, requests)
+        (
+            Self {
+                snapshot: watch::Sender::new(Snapshot::default()),
+                shell,
+            },
+            requests,
+        )
     }
 
     /// Starts the thread. Requests from the bus come out of the channel.
@@ -66,12 +72,17 @@ impl Link {
         let (requests, channel) = calloop::channel();
         let (link, shell) = Self::detached();
         let snapshot = link.snapshot.subscribe();
-        std::thread::Builder::new().name("bus".into()).spawn(move || {
-            match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-                Ok(runtime) => runtime.block_on(serve(requests, snapshot, shell)),
-                Err(error) => tracing::error!("no D-Bus: the runtime could not start: {error}"),
-            }
-        })?;
+        std::thread::Builder::new()
+            .name("bus".into())
+            .spawn(move || {
+                match tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                {
+                    Ok(runtime) => runtime.block_on(serve(requests, snapshot, shell)),
+                    Err(error) => tracing::error!("no D-Bus: the runtime could not start: {error}"),
+                }
+            })?;
         Ok((link, channel))
     }
 
@@ -87,7 +98,9 @@ impl Link {
 
     pub(crate) fn shell_requested(&self, part: &str) {
         if self.shell.try_send(part.to_owned()).is_err() {
-            tracing::warn!("`{part}` was asked for, but nobody on the bus takes requests for the shell");
+            tracing::warn!(
+                "`{part}` was asked for, but nobody on the bus takes requests for the shell"
+            );
         }
     }
 }
@@ -125,11 +138,17 @@ impl Compositor {
         answered.await.map_err(|_| gone())
     }
 
-    async fn ask_window(&self, id: u64, request: impl FnOnce(oneshot::Sender<bool>) -> Request) -> Result<()> {
+    async fn ask_window(
+        &self,
+        id: u64,
+        request: impl FnOnce(oneshot::Sender<bool>) -> Request,
+    ) -> Result<()> {
         if self.ask(request).await? {
             Ok(())
         } else {
-            Err(Error::NotFound(format!("there is no window {id}; ListWindows names those that exist")))
+            Err(Error::NotFound(format!(
+                "there is no window {id}; ListWindows names those that exist"
+            )))
         }
     }
 }
@@ -141,19 +160,26 @@ impl Compositor {
     }
 
     async fn focus_window(&self, id: u64) -> Result<()> {
-        self.ask_window(id, |answer| Request::Focus(id, answer)).await
+        self.ask_window(id, |answer| Request::Focus(id, answer))
+            .await
     }
 
     async fn close_window(&self, id: u64) -> Result<()> {
-        self.ask_window(id, |answer| Request::Close(id, answer)).await
+        self.ask_window(id, |answer| Request::Close(id, answer))
+            .await
     }
 
     async fn activate_workspace(&self, number: u32) -> Result<()> {
-        if self.ask(|answer| Request::Workspace(number, answer)).await? {
+        if self
+            .ask(|answer| Request::Workspace(number, answer))
+            .await?
+        {
             return Ok(());
         }
         let count = self.snapshot.borrow().workspaces;
-        Err(Error::InvalidArguments(format!("there is no workspace {number}; there are 1 to {count}")))
+        Err(Error::InvalidArguments(format!(
+            "there is no workspace {number}; there are 1 to {count}"
+        )))
     }
 
     #[zbus(property)]
@@ -194,7 +220,9 @@ async fn serve(
             Ok(()) => return,
             Err(error) => {
                 if !warned {
-                    tracing::warn!("no {NAME} on the session bus yet: {error}; trying again every second");
+                    tracing::warn!(
+                        "no {NAME} on the session bus yet: {error}; trying again every second"
+                    );
                     warned = true;
                 }
             }
@@ -211,11 +239,20 @@ async fn connection(
     snapshot: &mut watch::Receiver<Snapshot>,
     shell: &mut mpsc::Receiver<String>,
 ) -> zbus::Result<()> {
-    let served = Compositor { requests: Arc::clone(requests), snapshot: snapshot.clone() };
-    let connection =
-        zbus::connection::Builder::session().serve_at(PATH, served).name(NAME).build().await?;
+    let served = Compositor {
+        requests: Arc::clone(requests),
+        snapshot: snapshot.clone(),
+    };
+    let connection = zbus::connection::Builder::session()
+        .serve_at(PATH, served)
+        .name(NAME)
+        .build()
+        .await?;
     tracing::info!("serving {NAME}");
-    let interface = connection.object_server().interface::<_, Compositor>(PATH).await?;
+    let interface = connection
+        .object_server()
+        .interface::<_, Compositor>(PATH)
+        .await?;
     let mut last = snapshot.borrow_and_update().clone();
     let mut alive = tokio::time::interval(Duration::from_secs(60));
     loop {

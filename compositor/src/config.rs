@@ -93,7 +93,11 @@ pub struct Pointer {
 
 impl Default for Pointer {
     fn default() -> Self {
-        Self { tap_to_click: true, natural_scroll: false, speed: 0.0 }
+        Self {
+            tap_to_click: true,
+            natural_scroll: false,
+            speed: 0.0,
+        }
     }
 }
 
@@ -109,7 +113,10 @@ pub struct Cursor {
 
 impl Default for Cursor {
     fn default() -> Self {
-        Self { theme: "default".into(), size: 24 }
+        Self {
+            theme: "default".into(),
+            size: 24,
+        }
     }
 }
 
@@ -162,7 +169,10 @@ pub struct Output {
 
 impl Default for Output {
     fn default() -> Self {
-        Self { scale: 1.0, mode: String::new() }
+        Self {
+            scale: 1.0,
+            mode: String::new(),
+        }
     }
 }
 
@@ -176,7 +186,10 @@ impl TryFrom<String> for Colour {
 
     fn try_from(text: String) -> Result<Self, String> {
         let bad = || format!("`{text}` is not a colour; write it as `#rrggbb`, as in `#2a2e40`");
-        let digits = text.strip_prefix('#').filter(|d| d.len() == 6 && d.is_ascii()).ok_or_else(bad)?;
+        let digits = text
+            .strip_prefix('#')
+            .filter(|d| d.len() == 6 && d.is_ascii())
+            .ok_or_else(bad)?;
         let part = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).map_err(|_| bad());
         Ok(Self([part(0)?, part(2)?, part(4)?]))
     }
@@ -201,7 +214,10 @@ impl Config {
                 .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".config")));
             home.map(|home| home.join("argos/compositor.yaml"))
                 .into_iter()
-                .chain(["/etc/argos/compositor.yaml".into(), "/usr/share/argos/compositor.yaml".into()])
+                .chain([
+                    "/etc/argos/compositor.yaml".into(),
+                    "/usr/share/argos/compositor.yaml".into(),
+                ])
                 .find(|path| path.exists())
         };
         let Some(path) = path.map(Path::to_owned).or_else(usual) else {
@@ -224,7 +240,10 @@ impl Config {
         }
         for (name, output) in &mut self.outputs {
             if !(0.5..=4.0).contains(&output.scale) {
-                tracing::warn!("outputs: {name}: scale {} is not 0.5 to 4; using 1", output.scale);
+                tracing::warn!(
+                    "outputs: {name}: scale {} is not 0.5 to 4; using 1",
+                    output.scale
+                );
                 output.scale = 1.0;
             }
         }
@@ -239,9 +258,17 @@ mod tests {
 
     #[test]
     fn colours_are_checked() {
-        assert_eq!(Colour::try_from("#ff8000".to_owned()), Ok(Colour([255, 128, 0])));
+        assert_eq!(
+            Colour::try_from("#ff8000".to_owned()),
+            Ok(Colour([255, 128, 0]))
+        );
         for wrong in ["ff8000", "#ff80", "#ff80zz", "#ääa", ""] {
-            assert!(Colour::try_from(wrong.to_owned()).unwrap_err().contains("#rrggbb"), "{wrong}");
+            assert!(
+                Colour::try_from(wrong.to_owned())
+                    .unwrap_err()
+                    .contains("#rrggbb"),
+                "{wrong}"
+            );
         }
     }
 }

@@ -65,7 +65,10 @@ impl Cursor {
         let theme = CursorTheme::load(&config.theme);
         // A theme that does not have the arrow is no theme.
         let theme = Some(theme).filter(|theme| {
-            theme.load_icon("default").or_else(|| theme.load_icon("left_ptr")).is_some()
+            theme
+                .load_icon("default")
+                .or_else(|| theme.load_icon("left_ptr"))
+                .is_some()
         });
         Self {
             theme,
@@ -93,7 +96,9 @@ impl Cursor {
         match self.own {
             Some(icon) => CursorImageStatus::Named(icon),
             None => match &self.status {
-                CursorImageStatus::Surface(surface) if !surface.alive() => CursorImageStatus::default_named(),
+                CursorImageStatus::Surface(surface) if !surface.alive() => {
+                    CursorImageStatus::default_named()
+                }
                 other => other.clone(),
             },
         }
@@ -113,15 +118,24 @@ impl Cursor {
     /// The clients' surfaces that are drawn with the cursor.
     pub(crate) fn surfaces(&self) -> impl Iterator<Item = &WlSurface> {
         let cursor = match &self.status {
-            CursorImageStatus::Surface(surface) if self.own.is_none() && surface.alive() => Some(surface),
+            CursorImageStatus::Surface(surface) if self.own.is_none() && surface.alive() => {
+                Some(surface)
+            }
             _ => None,
         };
-        cursor.into_iter().chain(self.drag_icon.as_ref().map(|icon| &icon.surface).filter(|s| s.alive()))
+        cursor.into_iter().chain(
+            self.drag_icon
+                .as_ref()
+                .map(|icon| &icon.surface)
+                .filter(|surface: &&WlSurface| IsAlive::alive(*surface)),
+        )
     }
 
     /// Loads the picture that is going to be drawn at this scale.
     pub(crate) fn prepare(&mut self, scale: f64) {
-        let CursorImageStatus::Named(icon) = self.status() else { return };
+        let CursorImageStatus::Named(icon) = self.status() else {
+            return;
+        };
         let size = pixels(self.size, scale);
         if !self.sprites.contains_key(&(icon, size)) {
             let sprite = self.load(icon, size).unwrap_or_else(|| drawn_arrow(size));
@@ -132,9 +146,13 @@ impl Cursor {
     fn load(&self, icon: CursorIcon, size: u32) -> Option<Sprite> {
         let theme = self.theme.as_ref()?;
         let names = std::iter::once(icon.name()).chain(icon.alt_names().iter().copied());
-        let path = names.chain(["left_ptr"]).find_map(|name| theme.load_icon(name))?;
+        let path = names
+            .chain(["left_ptr"])
+            .find_map(|name| theme.load_icon(name))?;
         let images = xcursor::parser::parse_xcursor(&std::fs::read(path).ok()?)?;
-        let image = images.into_iter().min_by_key(|image| image.size.abs_diff(size))?;
+        let image = images
+            .into_iter()
+            .min_by_key(|image| image.size.abs_diff(size))?;
         let dimensions = (image.width as i32, image.height as i32);
         Some(Sprite {
             // The file's order of bytes is that of a little-endian ARGB word.
@@ -178,7 +196,11 @@ impl Cursor {
             CursorImageStatus::Hidden => {}
             CursorImageStatus::Surface(surface) => {
                 let hotspot = Self::hotspot(&surface);
-                list.extend(tree(renderer, &surface, Point::from((-hotspot.x, -hotspot.y))));
+                list.extend(tree(
+                    renderer,
+                    &surface,
+                    Point::from((-hotspot.x, -hotspot.y)),
+                ));
             }
             CursorImageStatus::Named(icon) => {
                 if let Some(sprite) = self.sprites.get(&(icon, pixels(self.size, scale.x))) {
@@ -206,8 +228,15 @@ impl Cursor {
 }
 
 /// The outline of an arrow whose tip is at the origin, in 24ths of the cursor's size.
-const ARROW: &[(f32, f32)] =
-    &[(1.0, 1.0), (1.0, 18.6), (5.2, 14.7), (8.0, 21.2), (11.0, 19.9), (8.2, 13.6), (13.8, 13.1)];
+const ARROW: &[(f32, f32)] = &[
+    (1.0, 1.0),
+    (1.0, 18.6),
+    (5.2, 14.7),
+    (8.0, 21.2),
+    (11.0, 19.9),
+    (8.2, 13.6),
+    (13.8, 13.1),
+];
 
 /// An arrow for systems without a cursor theme: dark with a light rim, seen on any ground.
 fn drawn_arrow(size: u32) -> Sprite {

@@ -66,8 +66,16 @@ pub(crate) enum Part {
 }
 
 /// The part of a decorated frame under a point of the global space, if it is not the content.
-pub(crate) fn part_under(frame: Rect, bar: i32, point: Point<f64, Logical>, resizable: bool) -> Option<Part> {
-    let (x, y) = (point.x - f64::from(frame.loc.x), point.y - f64::from(frame.loc.y));
+pub(crate) fn part_under(
+    frame: Rect,
+    bar: i32,
+    point: Point<f64, Logical>,
+    resizable: bool,
+) -> Option<Part> {
+    let (x, y) = (
+        point.x - f64::from(frame.loc.x),
+        point.y - f64::from(frame.loc.y),
+    );
     let (w, h) = (f64::from(frame.size.w), f64::from(frame.size.h));
     let grip = if resizable { f64::from(GRIP) } else { 0.0 };
     if x < -grip || y < -grip || x >= w + grip || y >= h + grip {
@@ -87,7 +95,12 @@ pub(crate) fn part_under(frame: Rect, bar: i32, point: Point<f64, Logical>, resi
         });
     }
     let corner = f64::from(CORNER_GRIP);
-    let mut edges = Edges { left: x < 0.0, right: x >= w, top: y < 0.0, bottom: y >= h };
+    let mut edges = Edges {
+        left: x < 0.0,
+        right: x >= w,
+        top: y < 0.0,
+        bottom: y >= h,
+    };
     if edges.left || edges.right {
         edges.top |= y < corner;
         edges.bottom |= y >= h - corner && !edges.top;
@@ -151,7 +164,10 @@ pub(crate) struct Painter {
 
 impl Painter {
     pub(crate) fn new(look: &Look) -> Self {
-        Self { look: look.clone(), font: OnceCell::new() }
+        Self {
+            look: look.clone(),
+            font: OnceCell::new(),
+        }
     }
 
     /// Draws `bar` anew if it is not what is wanted. Returns whether it was drawn.
@@ -183,14 +199,19 @@ impl Painter {
     fn font(&self) -> Option<&FontVec> {
         self.font
             .get_or_init(|| {
-                let named = Some(self.look.font.clone()).filter(|path| !path.as_os_str().is_empty());
+                let named =
+                    Some(self.look.font.clone()).filter(|path| !path.as_os_str().is_empty());
                 for path in named.into_iter().chain(FONTS.iter().map(PathBuf::from)) {
-                    let font = std::fs::read(&path).ok().and_then(|bytes| FontVec::try_from_vec(bytes).ok());
+                    let font = std::fs::read(&path)
+                        .ok()
+                        .and_then(|bytes| FontVec::try_from_vec(bytes).ok());
                     if font.is_some() {
                         return font;
                     }
                 }
-                tracing::warn!("no font for window titles was found; install fonts-inter or fonts-dejavu-core");
+                tracing::warn!(
+                    "no font for window titles was found; install fonts-inter or fonts-dejavu-core"
+                );
                 None
             })
             .as_ref()
@@ -209,7 +230,14 @@ impl Painter {
             (self.look.title_bar_inactive, self.look.title_inactive)
         };
 
-        let (width, radius) = (canvas.width as f32, if wanted.maximised { 0.0 } else { CORNER * scale });
+        let (width, radius) = (
+            canvas.width as f32,
+            if wanted.maximised {
+                0.0
+            } else {
+                CORNER * scale
+            },
+        );
         canvas.fill(ground, |x, y| {
             let dx = (radius - x).max(x - (width - radius)).max(0.0);
             let dy = (radius - y).max(0.0);
@@ -223,7 +251,10 @@ impl Painter {
             inside.min(scale.max(1.0) - y)
         });
 
-        for (index, button) in [Button::Close, Button::Maximise, Button::Minimise].into_iter().enumerate() {
+        for (index, button) in [Button::Close, Button::Maximise, Button::Minimise]
+            .into_iter()
+            .enumerate()
+        {
             let centre = (
                 (logical.0 - BUTTON as f32 * (index as f32 + 0.5)) * scale,
                 logical.1 / 2.0 * scale,
@@ -236,9 +267,15 @@ impl Painter {
             };
             let hovered = wanted.hovered == Some(button);
             if hovered {
-                let disc = if button == Button::Close { self.look.accent } else { self.look.border };
+                let disc = if button == Button::Close {
+                    self.look.accent
+                } else {
+                    self.look.border
+                };
                 let radius = 10.5 * scale;
-                paint(disc, &|x, y| radius - (x - centre.0).hypot(y - centre.1) + 0.5);
+                paint(disc, &|x, y| {
+                    radius - (x - centre.0).hypot(y - centre.1) + 0.5
+                });
             }
             let ink = if hovered { self.look.title } else { ink };
             let (arm, half) = (4.25 * scale, 0.65 * scale);
@@ -295,7 +332,11 @@ struct Canvas {
 
 impl Canvas {
     fn new(width: i32, height: i32) -> Self {
-        Self { width, height, pixels: vec![[0.0; 4]; width as usize * height as usize] }
+        Self {
+            width,
+            height,
+            pixels: vec![[0.0; 4]; width as usize * height as usize],
+        }
     }
 
     fn blend(&mut self, x: i32, y: i32, colour: Colour, cover: f32) {
@@ -331,10 +372,22 @@ impl Canvas {
     }
 
     /// Writes one line, centred in height, cut with an ellipsis where it does not fit.
-    fn text(&mut self, font: &FontVec, text: &str, size: f32, left: f32, right: f32, colour: Colour) {
+    fn text(
+        &mut self,
+        font: &FontVec,
+        text: &str,
+        size: f32,
+        left: f32,
+        right: f32,
+        colour: Colour,
+    ) {
         let scaled = font.as_scaled(PxScale::from(size));
         let baseline = (self.height as f32 + scaled.ascent() + scaled.descent()) / 2.0;
-        let width = |text: &str| -> f32 { text.chars().map(|c| scaled.h_advance(font.glyph_id(c))).sum() };
+        let width = |text: &str| -> f32 {
+            text.chars()
+                .map(|c| scaled.h_advance(font.glyph_id(c)))
+                .sum()
+        };
         let mut shown = text.trim().replace(['\n', '\t'], " ");
         if left + width(&shown) > right {
             while !shown.is_empty() && left + width(&shown) + width("…") > right {
@@ -355,7 +408,9 @@ impl Canvas {
             if let Some(outline) = font.outline_glyph(glyph) {
                 let bounds = outline.px_bounds();
                 let (dx, dy) = (bounds.min.x as i32, bounds.min.y as i32);
-                outline.draw(|px, py, cover| self.blend(px as i32 + dx, py as i32 + dy, colour, cover));
+                outline.draw(|px, py, cover| {
+                    self.blend(px as i32 + dx, py as i32 + dy, colour, cover)
+                });
             }
             x += scaled.h_advance(id);
             last = Some(id);
@@ -363,7 +418,11 @@ impl Canvas {
     }
 
     fn bytes(&self) -> Vec<u8> {
-        self.pixels.iter().flatten().map(|part| (part * 255.0).round() as u8).collect()
+        self.pixels
+            .iter()
+            .flatten()
+            .map(|part| (part * 255.0).round() as u8)
+            .collect()
     }
 }
 
@@ -383,7 +442,10 @@ impl Borders {
     }
 
     /// The sides and where they are drawn.
-    pub(crate) fn parts(&self, frame: Rect) -> impl Iterator<Item = (&SolidColorBuffer, Point<i32, Logical>)> {
+    pub(crate) fn parts(
+        &self,
+        frame: Rect,
+    ) -> impl Iterator<Item = (&SolidColorBuffer, Point<i32, Logical>)> {
         let (x, y) = (frame.loc.x, frame.loc.y);
         let places = [
             (x - 1, y + TITLE_BAR),
@@ -406,11 +468,24 @@ mod tests {
         assert_eq!(part(495.0, 110.0), Some(Part::Button(Button::Close)));
         assert_eq!(part(450.0, 110.0), Some(Part::Button(Button::Maximise)));
         assert_eq!(part(300.0, 250.0), None, "the content is the client's");
-        assert_eq!(part(300.0, 403.0), Some(Part::Edge(Edges { bottom: true, ..Edges::default() })));
-        let corner = Edges { bottom: true, right: true, ..Edges::default() };
+        assert_eq!(
+            part(300.0, 403.0),
+            Some(Part::Edge(Edges {
+                bottom: true,
+                ..Edges::default()
+            }))
+        );
+        let corner = Edges {
+            bottom: true,
+            right: true,
+            ..Edges::default()
+        };
         assert_eq!(part(503.0, 395.0), Some(Part::Edge(corner)));
         assert_eq!(part(520.0, 250.0), None);
-        assert_eq!(part_under(frame, TITLE_BAR, (503.0, 250.0).into(), false), None);
+        assert_eq!(
+            part_under(frame, TITLE_BAR, (503.0, 250.0).into(), false),
+            None
+        );
     }
 
     #[test]
@@ -428,16 +503,27 @@ mod tests {
         let canvas = painter.paint(&wanted);
         assert_eq!((canvas.width, canvas.height), (300, 48));
         let bytes = canvas.bytes();
-        let pixel = |x: usize, y: usize| -> [u8; 4] { bytes[(y * 300 + x) * 4..][..4].try_into().unwrap() };
+        let pixel =
+            |x: usize, y: usize| -> [u8; 4] { bytes[(y * 300 + x) * 4..][..4].try_into().unwrap() };
         assert_eq!(pixel(0, 0), [0, 0, 0, 0], "the corner is round");
         let [r, g, b] = look.title_bar.0;
         assert_eq!(pixel(8, 40), [b, g, r, 255]);
         let [r, g, b] = look.accent.0;
-        assert_eq!(pixel(274, 36), [b, g, r, 255], "the hovered button has its disc");
+        assert_eq!(
+            pixel(274, 36),
+            [b, g, r, 255],
+            "the hovered button has its disc"
+        );
 
         let mut bar = None;
         assert!(painter.title_bar(&mut bar, &wanted));
         assert!(!painter.title_bar(&mut bar, &wanted));
-        assert!(painter.title_bar(&mut bar, &Wanted { active: false, ..wanted }));
+        assert!(painter.title_bar(
+            &mut bar,
+            &Wanted {
+                active: false,
+                ..wanted
+            }
+        ));
     }
 }

@@ -39,7 +39,9 @@ pub enum Error {
     #[error("no seat: {0}; is seatd running, and is this user in the group seat (or video)?")]
     Seat(String),
     /// No display that works.
-    #[error("no graphics device on this seat could be used: {0}; `ls /dev/dri` shows what the kernel found")]
+    #[error(
+        "no graphics device on this seat could be used: {0}; `ls /dev/dri` shows what the kernel found"
+    )]
     NoDevice(String),
     /// A step with a device.
     #[error("{what} {device}: {source}")]

@@ -3,9 +3,9 @@
 use smithay::{
     input::pointer::{
         AxisFrame, ButtonEvent, CursorIcon, Focus, GestureHoldBeginEvent, GestureHoldEndEvent,
-        GesturePinchBeginEvent, GesturePinchEndEvent, GesturePinchUpdateEvent, GestureSwipeBeginEvent,
-        GestureSwipeEndEvent, GestureSwipeUpdateEvent, GrabStartData, MotionEvent, PointerGrab,
-        PointerInnerHandle, RelativeMotionEvent,
+        GesturePinchBeginEvent, GesturePinchEndEvent, GesturePinchUpdateEvent,
+        GestureSwipeBeginEvent, GestureSwipeEndEvent, GestureSwipeUpdateEvent, GrabStartData,
+        MotionEvent, PointerGrab, PointerInnerHandle, RelativeMotionEvent,
     },
     reexports::wayland_server::protocol::wl_surface::WlSurface,
     utils::{Logical, Point, Serial},
@@ -38,11 +38,19 @@ pub(crate) struct Drag {
 
 impl Drag {
     pub(crate) fn moving(state: &State, id: WindowId) -> Self {
-        Self { id, kind: Kind::Move, start: state.windows.layout.frame(id).unwrap_or_default() }
+        Self {
+            id,
+            kind: Kind::Move,
+            start: state.windows.layout.frame(id).unwrap_or_default(),
+        }
     }
 
     pub(crate) fn resizing(state: &State, id: WindowId, edges: Edges) -> Self {
-        Self { id, kind: Kind::Resize(edges), start: state.windows.layout.frame(id).unwrap_or_default() }
+        Self {
+            id,
+            kind: Kind::Resize(edges),
+            start: state.windows.layout.frame(id).unwrap_or_default(),
+        }
     }
 }
 
@@ -68,7 +76,15 @@ impl State {
     /// A press on the compositor's own parts becomes a drag.
     pub(crate) fn begin_drag(&mut self, drag: Drag, button: u32, serial: Serial) {
         let location = self.pointer_at;
-        self.grab(drag, GrabStartData { focus: None, button, location }, serial);
+        self.grab(
+            drag,
+            GrabStartData {
+                focus: None,
+                button,
+                location,
+            },
+            serial,
+        );
     }
 
     fn grab(&mut self, drag: Drag, start: GrabStartData<Self>, serial: Serial) {
@@ -103,9 +119,14 @@ impl DragGrab {
                         return;
                     }
                     // The window becomes small again under the pointer, which stays on its bar.
-                    let share = (self.start.location.x - f64::from(start.loc.x)) / f64::from(start.size.w.max(1));
+                    let share = (self.start.location.x - f64::from(start.loc.x))
+                        / f64::from(start.size.w.max(1));
                     data.change_layout(|layout| layout.set_maximised(id, false));
-                    let width = data.windows.layout.client(id).map_or(0, |client| client.size.w);
+                    let width = data
+                        .windows
+                        .layout
+                        .client(id)
+                        .map_or(0, |client| client.size.w);
                     let x = self.start.location.x - share * f64::from(width);
                     self.drag.start.loc.x = x.round() as i32;
                 }
@@ -115,8 +136,20 @@ impl DragGrab {
             Kind::Resize(edges) => {
                 let by = moved.to_i32_round::<i32>();
                 let mut size = start.size;
-                size.w += if edges.right { by.x } else if edges.left { -by.x } else { 0 };
-                size.h += if edges.bottom { by.y } else if edges.top { -by.y } else { 0 };
+                size.w += if edges.right {
+                    by.x
+                } else if edges.left {
+                    -by.x
+                } else {
+                    0
+                };
+                size.h += if edges.bottom {
+                    by.y
+                } else if edges.top {
+                    -by.y
+                } else {
+                    0
+                };
                 data.change_layout(|layout| layout.resize(id, start, edges, size));
             }
         }
@@ -136,7 +169,13 @@ impl PointerGrab<State> for DragGrab {
         }
     }
 
-    fn relative_motion(&mut self, data: &mut State, handle: &mut Inner<'_>, _: At, event: &RelativeMotionEvent) {
+    fn relative_motion(
+        &mut self,
+        data: &mut State,
+        handle: &mut Inner<'_>,
+        _: At,
+        event: &RelativeMotionEvent,
+    ) {
         handle.relative_motion(data, None, event);
     }
 
@@ -155,35 +194,75 @@ impl PointerGrab<State> for DragGrab {
         handle.frame(data);
     }
 
-    fn gesture_swipe_begin(&mut self, data: &mut State, handle: &mut Inner<'_>, event: &GestureSwipeBeginEvent) {
+    fn gesture_swipe_begin(
+        &mut self,
+        data: &mut State,
+        handle: &mut Inner<'_>,
+        event: &GestureSwipeBeginEvent,
+    ) {
         handle.gesture_swipe_begin(data, event);
     }
 
-    fn gesture_swipe_update(&mut self, data: &mut State, handle: &mut Inner<'_>, event: &GestureSwipeUpdateEvent) {
+    fn gesture_swipe_update(
+        &mut self,
+        data: &mut State,
+        handle: &mut Inner<'_>,
+        event: &GestureSwipeUpdateEvent,
+    ) {
         handle.gesture_swipe_update(data, event);
     }
 
-    fn gesture_swipe_end(&mut self, data: &mut State, handle: &mut Inner<'_>, event: &GestureSwipeEndEvent) {
+    fn gesture_swipe_end(
+        &mut self,
+        data: &mut State,
+        handle: &mut Inner<'_>,
+        event: &GestureSwipeEndEvent,
+    ) {
         handle.gesture_swipe_end(data, event);
     }
 
-    fn gesture_pinch_begin(&mut self, data: &mut State, handle: &mut Inner<'_>, event: &GesturePinchBeginEvent) {
+    fn gesture_pinch_begin(
+        &mut self,
+        data: &mut State,
+        handle: &mut Inner<'_>,
+        event: &GesturePinchBeginEvent,
+    ) {
         handle.gesture_pinch_begin(data, event);
     }
 
-    fn gesture_pinch_update(&mut self, data: &mut State, handle: &mut Inner<'_>, event: &GesturePinchUpdateEvent) {
+    fn gesture_pinch_update(
+        &mut self,
+        data: &mut State,
+        handle: &mut Inner<'_>,
+        event: &GesturePinchUpdateEvent,
+    ) {
         handle.gesture_pinch_update(data, event);
     }
 
-    fn gesture_pinch_end(&mut self, data: &mut State, handle: &mut Inner<'_>, event: &GesturePinchEndEvent) {
+    fn gesture_pinch_end(
+        &mut self,
+        data: &mut State,
+        handle: &mut Inner<'_>,
+        event: &GesturePinchEndEvent,
+    ) {
         handle.gesture_pinch_end(data, event);
     }
 
-    fn gesture_hold_begin(&mut self, data: &mut State, handle: &mut Inner<'_>, event: &GestureHoldBeginEvent) {
+    fn gesture_hold_begin(
+        &mut self,
+        data: &mut State,
+        handle: &mut Inner<'_>,
+        event: &GestureHoldBeginEvent,
+    ) {
         handle.gesture_hold_begin(data, event);
     }
 
-    fn gesture_hold_end(&mut self, data: &mut State, handle: &mut Inner<'_>, event: &GestureHoldEndEvent) {
+    fn gesture_hold_end(
+        &mut self,
+        data: &mut State,
+        handle: &mut Inner<'_>,
+        event: &GestureHoldEndEvent,
+    ) {
         handle.gesture_hold_end(data, event);
     }
 

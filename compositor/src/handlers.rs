@@ -3,10 +3,7 @@
 use std::os::unix::io::OwnedFd;
 
 use smithay::{
-    backend::{
-        allocator::dmabuf::Dmabuf,
-        renderer::utils::on_commit_buffer_handler,
-    },
+    backend::{allocator::dmabuf::Dmabuf, renderer::utils::on_commit_buffer_handler},
     delegate_compositor, delegate_cursor_shape, delegate_data_device, delegate_dmabuf,
     delegate_fractional_scale, delegate_output, delegate_presentation, delegate_primary_selection,
     delegate_seat, delegate_shm, delegate_single_pixel_buffer, delegate_viewporter,
@@ -29,8 +26,8 @@ use smithay::{
         wayland_server::{
             Client, Resource,
             protocol::{
-                wl_buffer::WlBuffer, wl_data_source::WlDataSource, wl_output::WlOutput, wl_seat::WlSeat,
-                wl_surface::WlSurface,
+                wl_buffer::WlBuffer, wl_data_source::WlDataSource, wl_output::WlOutput,
+                wl_seat::WlSeat, wl_surface::WlSurface,
             },
         },
     },
@@ -51,7 +48,9 @@ use smithay::{
                 ClientDndGrabHandler, DataDeviceHandler, DataDeviceState, ServerDndGrabHandler,
                 set_data_device_focus,
             },
-            primary_selection::{PrimarySelectionHandler, PrimarySelectionState, set_primary_focus},
+            primary_selection::{
+                PrimarySelectionHandler, PrimarySelectionState, set_primary_focus,
+            },
         },
         shell::xdg::{
             PopupSurface, PositionerState, ToplevelSurface, XdgShellHandler, XdgShellState,
@@ -85,23 +84,36 @@ impl CompositorHandler for State {
     }
 
     fn client_compositor_state<'a>(&self, client: &'a Client) -> &'a CompositorClientState {
-        &client.get_data::<ClientState>().expect("every client is inserted with a ClientState").compositor
+        &client
+            .get_data::<ClientState>()
+            .expect("every client is inserted with a ClientState")
+            .compositor
     }
 
     fn new_surface(&mut self, surface: &WlSurface) {
         // A buffer on the GPU is shown only once the client's drawing is done.
         add_pre_commit_hook::<Self, _>(surface, |state, _, surface| {
             let dmabuf = with_states(surface, |states| {
-                match states.cached_state.get::<SurfaceAttributes>().pending().buffer.as_ref() {
+                match states
+                    .cached_state
+                    .get::<SurfaceAttributes>()
+                    .pending()
+                    .buffer
+                    .as_ref()
+                {
                     Some(BufferAssignment::NewBuffer(buffer)) => get_dmabuf(buffer).cloned().ok(),
                     _ => None,
                 }
             });
-            let (Some(dmabuf), Some(client)) = (dmabuf, surface.client()) else { return };
+            let (Some(dmabuf), Some(client)) = (dmabuf, surface.client()) else {
+                return;
+            };
             if let Ok((blocker, source)) = dmabuf.generate_blocker(Interest::READ) {
                 let cleared = state.handle.insert_source(source, move |(), _, state| {
                     let dh = state.display.clone();
-                    state.client_compositor_state(&client).blocker_cleared(state, &dh);
+                    state
+                        .client_compositor_state(&client)
+                        .blocker_cleared(state, &dh);
                     Ok(())
                 });
                 if cleared.is_ok() {
@@ -162,7 +174,12 @@ impl CompositorHandler for State {
 
         let delta = |surface: &WlSurface| {
             with_states(surface, |states| {
-                states.cached_state.get::<SurfaceAttributes>().current().buffer_delta.take()
+                states
+                    .cached_state
+                    .get::<SurfaceAttributes>()
+                    .current()
+                    .buffer_delta
+                    .take()
             })
         };
         if let CursorImageStatus::Surface(cursor) = self.cursor.status()
@@ -170,8 +187,9 @@ impl CompositorHandler for State {
         {
             if let Some(delta) = delta(&cursor) {
                 with_states(&cursor, |states| {
-                    if let Some(data) =
-                        states.data_map.get::<smithay::input::pointer::CursorImageSurfaceData>()
+                    if let Some(data) = states
+                        .data_map
+                        .get::<smithay::input::pointer::CursorImageSurfaceData>()
                         && let Ok(mut data) = data.lock()
                     {
                         data.hotspot -= delta;
@@ -308,7 +326,10 @@ impl XdgActivationHandler for State {
         // Only who is being used may hand the focus on.
         data.serial.is_some_and(|(serial, seat)| {
             Seat::<Self>::from_resource(&seat) == Some(self.seat.clone())
-                && self.keyboard.last_enter().is_some_and(|enter| serial.is_no_older_than(&enter))
+                && self
+                    .keyboard
+                    .last_enter()
+                    .is_some_and(|enter| serial.is_no_older_than(&enter))
         })
     }
 
@@ -355,7 +376,12 @@ impl XdgShellHandler for State {
         self.outputs.queue_all();
     }
 
-    fn reposition_request(&mut self, surface: PopupSurface, positioner: PositionerState, token: u32) {
+    fn reposition_request(
+        &mut self,
+        surface: PopupSurface,
+        positioner: PositionerState,
+        token: u32,
+    ) {
         surface.with_pending_state(|pending| {
             pending.geometry = positioner.get_geometry();
             pending.positioner = positioner;
@@ -365,18 +391,27 @@ impl XdgShellHandler for State {
     }
 
     fn grab(&mut self, surface: PopupSurface, seat: WlSeat, serial: Serial) {
-        let Some(seat) = Seat::<Self>::from_resource(&seat) else { return };
+        let Some(seat) = Seat::<Self>::from_resource(&seat) else {
+            return;
+        };
         let popup = PopupKind::Xdg(surface);
-        let Ok(root) = find_popup_root_surface(&popup) else { return };
+        let Ok(root) = find_popup_root_surface(&popup) else {
+            return;
+        };
         if self.windows.by_surface(&root).is_none() && self.layer_of(&root).is_none() {
             return;
         }
-        if self.exclusive_layer().is_some_and(|layer| *layer.wl_surface() != root) {
+        if self
+            .exclusive_layer()
+            .is_some_and(|layer| *layer.wl_surface() != root)
+        {
             // Whoever has the keyboard exclusively does not lose it to somebody's menu.
             let _ = smithay::desktop::PopupManager::dismiss_popup(&root, &popup);
             return;
         }
-        let Ok(mut grab) = self.popups.grab_popup(root, popup, &seat, serial) else { return };
+        let Ok(mut grab) = self.popups.grab_popup(root, popup, &seat, serial) else {
+            return;
+        };
         let (keyboard, pointer) = (self.keyboard.clone(), self.pointer.clone());
         let previous = grab.previous_serial().unwrap_or(serial);
         if (keyboard.is_grabbed() && !keyboard.has_grab(serial) && !keyboard.has_grab(previous))
@@ -392,7 +427,10 @@ impl XdgShellHandler for State {
 
     fn move_request(&mut self, surface: ToplevelSurface, _: WlSeat, serial: Serial) {
         if let Some(start) = self.drag_start(surface.wl_surface(), serial)
-            && let Some(id) = self.windows.by_surface(surface.wl_surface()).map(|managed| managed.id)
+            && let Some(id) = self
+                .windows
+                .by_surface(surface.wl_surface())
+                .map(|managed| managed.id)
         {
             self.begin_move(id, start, serial);
         }
@@ -413,38 +451,61 @@ impl XdgShellHandler for State {
             bottom: matches!(edges, E::Bottom | E::BottomLeft | E::BottomRight),
         };
         if let Some(start) = self.drag_start(surface.wl_surface(), serial)
-            && let Some(id) = self.windows.by_surface(surface.wl_surface()).map(|managed| managed.id)
+            && let Some(id) = self
+                .windows
+                .by_surface(surface.wl_surface())
+                .map(|managed| managed.id)
         {
             self.begin_resize(id, start, edges, serial);
         }
     }
 
     fn maximize_request(&mut self, surface: ToplevelSurface) {
-        self.want(&surface, |managed| managed.wants_maximised = true, |layout, id| {
-            layout.set_maximised(id, true);
-        });
+        self.want(
+            &surface,
+            |managed| managed.wants_maximised = true,
+            |layout, id| {
+                layout.set_maximised(id, true);
+            },
+        );
     }
 
     fn unmaximize_request(&mut self, surface: ToplevelSurface) {
-        self.want(&surface, |managed| managed.wants_maximised = false, |layout, id| {
-            layout.set_maximised(id, false);
-        });
+        self.want(
+            &surface,
+            |managed| managed.wants_maximised = false,
+            |layout, id| {
+                layout.set_maximised(id, false);
+            },
+        );
     }
 
     fn fullscreen_request(&mut self, surface: ToplevelSurface, _: Option<WlOutput>) {
-        self.want(&surface, |managed| managed.wants_fullscreen = true, |layout, id| {
-            layout.set_fullscreen(id, true);
-        });
+        self.want(
+            &surface,
+            |managed| managed.wants_fullscreen = true,
+            |layout, id| {
+                layout.set_fullscreen(id, true);
+            },
+        );
     }
 
     fn unfullscreen_request(&mut self, surface: ToplevelSurface) {
-        self.want(&surface, |managed| managed.wants_fullscreen = false, |layout, id| {
-            layout.set_fullscreen(id, false);
-        });
+        self.want(
+            &surface,
+            |managed| managed.wants_fullscreen = false,
+            |layout, id| {
+                layout.set_fullscreen(id, false);
+            },
+        );
     }
 
     fn minimize_request(&mut self, surface: ToplevelSurface) {
-        if let Some(id) = self.windows.by_surface(surface.wl_surface()).map(|managed| managed.id) {
+        if let Some(id) = self
+            .windows
+            .by_surface(surface.wl_surface())
+            .map(|managed| managed.id)
+        {
             self.change_layout(|layout| layout.set_minimised(id, true));
         }
     }
@@ -464,8 +525,14 @@ impl XdgShellHandler for State {
     }
 
     fn parent_changed(&mut self, surface: ToplevelSurface) {
-        let parent = surface.parent().and_then(|parent| Some(self.windows.by_surface(&parent)?.id));
-        if let Some(id) = self.windows.by_surface(surface.wl_surface()).map(|managed| managed.id) {
+        let parent = surface
+            .parent()
+            .and_then(|parent| Some(self.windows.by_surface(&parent)?.id));
+        if let Some(id) = self
+            .windows
+            .by_surface(surface.wl_surface())
+            .map(|managed| managed.id)
+        {
             self.windows.layout.set_parent(id, parent);
         }
     }
@@ -478,9 +545,16 @@ fn attribute(
 ) -> String {
     const LONGEST: usize = 512;
     let text = with_states(surface.wl_surface(), |states| {
-        states.data_map.get::<XdgToplevelSurfaceData>().and_then(|data| read(&*data.lock().ok()?))
+        states
+            .data_map
+            .get::<XdgToplevelSurfaceData>()
+            .and_then(|data| read(&*data.lock().ok()?))
     });
-    text.unwrap_or_default().chars().filter(|c| !c.is_control()).take(LONGEST).collect()
+    text.unwrap_or_default()
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(LONGEST)
+        .collect()
 }
 
 impl State {
@@ -491,7 +565,9 @@ impl State {
         remember: impl FnOnce(&mut crate::windows::Managed),
         change: impl FnOnce(&mut crate::layout::Layout, crate::layout::WindowId),
     ) {
-        let Some(managed) = self.windows.by_surface_mut(surface.wl_surface()) else { return };
+        let Some(managed) = self.windows.by_surface_mut(surface.wl_surface()) else {
+            return;
+        };
         remember(managed);
         let (id, mapped) = (managed.id, managed.mapped);
         if mapped {
@@ -509,18 +585,26 @@ impl State {
     /// Keeps a popup on the output of its parent.
     pub(crate) fn unconstrain_popup(&self, popup: &PopupSurface) {
         let kind = PopupKind::Xdg(popup.clone());
-        let Ok(root) = find_popup_root_surface(&kind) else { return };
+        let Ok(root) = find_popup_root_surface(&kind) else {
+            return;
+        };
         let offset = get_popup_toplevel_coords(&kind);
         let target = if let Some(managed) = self.windows.by_surface(&root) {
             let layout = &self.windows.layout;
-            let output = layout.output_of(managed.id).and_then(|index| self.outputs.get(index));
-            let Some((client, output)) = layout.client(managed.id).zip(output) else { return };
+            let output = layout
+                .output_of(managed.id)
+                .and_then(|index| self.outputs.get(index));
+            let Some((client, output)) = layout.client(managed.id).zip(output) else {
+                return;
+            };
             let mut area = geometry(output);
             area.loc -= client.loc;
             area
         } else {
             let Some(output) = self.outputs.iter().find(|output| {
-                layer_map_for_output(output).layer_for_surface(&root, WindowSurfaceType::TOPLEVEL).is_some()
+                layer_map_for_output(output)
+                    .layer_for_surface(&root, WindowSurfaceType::TOPLEVEL)
+                    .is_some()
             }) else {
                 return;
             };

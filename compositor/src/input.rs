@@ -5,12 +5,15 @@
 
 use smithay::{
     backend::input::{
-        AbsolutePositionEvent, Axis, AxisSource, ButtonState, Event, InputBackend, InputEvent, KeyState,
-        KeyboardKeyEvent, PointerAxisEvent, PointerButtonEvent, PointerMotionEvent, TouchEvent,
+        AbsolutePositionEvent, Axis, AxisSource, ButtonState, Event, InputBackend, InputEvent,
+        KeyState, KeyboardKeyEvent, PointerAxisEvent, PointerButtonEvent, PointerMotionEvent,
+        TouchEvent,
     },
     input::{
         keyboard::{FilterResult, Keycode, Keysym, ModifiersState},
-        pointer::{AxisFrame, ButtonEvent, CursorIcon, GrabStartData, MotionEvent, RelativeMotionEvent},
+        pointer::{
+            AxisFrame, ButtonEvent, CursorIcon, GrabStartData, MotionEvent, RelativeMotionEvent,
+        },
         touch::{DownEvent, MotionEvent as TouchMotion, UpEvent},
     },
     reexports::wayland_server::protocol::wl_surface::WlSurface,
@@ -62,18 +65,25 @@ enum KeyAction {
 impl State {
     /// What a click at `point` would hit.
     pub(crate) fn under(&self, point: Point<f64, Logical>) -> Under {
-        let Some(output) = self.outputs.at(point) else { return Under::Nothing };
+        let Some(output) = self.outputs.at(point) else {
+            return Under::Nothing;
+        };
         let from_layer = |wanted: &dyn Fn(&smithay::desktop::LayerSurface) -> bool| {
             self.layer_under(output, point, wanted)
-                .map(|(layer, surface, origin)| Under::Surface(surface, origin, Owner::Layer(layer)))
+                .map(|(layer, surface, origin)| {
+                    Under::Surface(surface, origin, Owner::Layer(layer))
+                })
         };
         let on = |which: Layer| {
             from_layer(&move |layer: &smithay::desktop::LayerSurface| {
                 layer.layer() == which && !layers::is_prompt(layer)
             })
         };
-        let covered =
-            self.outputs.index_of(output).and_then(|index| self.windows.layout.fullscreen_on(index)).is_some();
+        let covered = self
+            .outputs
+            .index_of(output)
+            .and_then(|index| self.windows.layout.fullscreen_on(index))
+            .is_some();
         from_layer(&layers::is_prompt)
             .or_else(|| on(Layer::Overlay))
             .or_else(|| if covered { None } else { on(Layer::Top) })
@@ -111,8 +121,12 @@ impl State {
             .map(|output| {
                 let area = geometry(output).to_f64();
                 Point::from((
-                    point.x.clamp(area.loc.x, area.loc.x + (area.size.w - 1.0).max(0.0)),
-                    point.y.clamp(area.loc.y, area.loc.y + (area.size.h - 1.0).max(0.0)),
+                    point
+                        .x
+                        .clamp(area.loc.x, area.loc.x + (area.size.w - 1.0).max(0.0)),
+                    point
+                        .y
+                        .clamp(area.loc.y, area.loc.y + (area.size.h - 1.0).max(0.0)),
                 ))
             })
             .min_by(|a, b| distance(*a).total_cmp(&distance(*b)))
@@ -123,14 +137,19 @@ impl State {
         // The picture of the cursor reaches past its tip.
         let at = self.pointer_at.to_i32_round();
         let reach = self.config.cursor.size as i32 * 2;
-        let around = crate::layout::Rect::new(at - Point::from((reach, reach)), (2 * reach, 2 * reach).into());
+        let around = crate::layout::Rect::new(
+            at - Point::from((reach, reach)),
+            (2 * reach, 2 * reach).into(),
+        );
         self.outputs.queue_rect(around);
     }
 
     /// Takes an event of any back end.
     pub fn process_input<B: InputBackend>(&mut self, event: InputEvent<B>) {
         match event {
-            InputEvent::Keyboard { event } => self.key(event.key_code(), event.state(), event.time_msec()),
+            InputEvent::Keyboard { event } => {
+                self.key(event.key_code(), event.state(), event.time_msec())
+            }
             InputEvent::PointerMotion { event } => {
                 let relative = RelativeMotionEvent {
                     delta: event.delta(),
@@ -142,7 +161,9 @@ impl State {
             }
             InputEvent::PointerMotionAbsolute { event } => {
                 // A tablet of a virtual machine covers the first output.
-                let Some(area) = self.outputs.first().map(geometry) else { return };
+                let Some(area) = self.outputs.first().map(geometry) else {
+                    return;
+                };
                 let to = event.position_transformed(area.size) + area.loc.to_f64();
                 self.pointer_to(to, event.time_msec());
             }
@@ -151,21 +172,36 @@ impl State {
             }
             InputEvent::PointerAxis { event } => self.axis::<B>(&event),
             InputEvent::TouchDown { event } => {
-                let Some(at) = self.touch_point::<B>(&event) else { return };
+                let Some(at) = self.touch_point::<B>(&event) else {
+                    return;
+                };
                 self.touch_down(event.slot(), at, event.time_msec());
             }
             InputEvent::TouchMotion { event } => {
-                let (Some(at), Some(touch)) = (self.touch_point::<B>(&event), self.seat.get_touch()) else {
+                let (Some(at), Some(touch)) =
+                    (self.touch_point::<B>(&event), self.seat.get_touch())
+                else {
                     return;
                 };
                 let focus = self.focus_at(at);
-                let motion = TouchMotion { slot: event.slot(), location: at, time: event.time_msec() };
+                let motion = TouchMotion {
+                    slot: event.slot(),
+                    location: at,
+                    time: event.time_msec(),
+                };
                 touch.motion(self, focus, &motion);
             }
             InputEvent::TouchUp { event } => {
                 if let Some(touch) = self.seat.get_touch() {
                     let serial = SERIAL_COUNTER.next_serial();
-                    touch.up(self, &UpEvent { slot: event.slot(), serial, time: event.time_msec() });
+                    touch.up(
+                        self,
+                        &UpEvent {
+                            slot: event.slot(),
+                            serial,
+                            time: event.time_msec(),
+                        },
+                    );
                 }
             }
             InputEvent::TouchFrame { .. } => {
@@ -180,7 +216,8 @@ impl State {
             }
             InputEvent::DeviceAdded { device } => {
                 use smithay::backend::input::{Device, DeviceCapability};
-                if device.has_capability(DeviceCapability::Touch) && self.seat.get_touch().is_none() {
+                if device.has_capability(DeviceCapability::Touch) && self.seat.get_touch().is_none()
+                {
                     self.seat.add_touch();
                 }
             }
@@ -192,11 +229,18 @@ impl State {
     pub fn key(&mut self, code: Keycode, state: KeyState, time: u32) {
         let serial = SERIAL_COUNTER.next_serial();
         let keyboard = self.keyboard.clone();
-        let action = keyboard.input(self, code, state, serial, time, |data, modifiers, handle| {
-            let typed = handle.modified_sym();
-            let key = handle.raw_latin_sym_or_raw_current_sym().unwrap_or(typed);
-            data.filter_key(code, state, modifiers, key, typed)
-        });
+        let action = keyboard.input(
+            self,
+            code,
+            state,
+            serial,
+            time,
+            |data, modifiers, handle| {
+                let typed = handle.modified_sym();
+                let key = handle.raw_latin_sym_or_raw_current_sym().unwrap_or(typed);
+                data.filter_key(code, state, modifiers, key, typed)
+            },
+        );
         match action {
             Some(KeyAction::Bound(action)) => self.act(&action),
             Some(KeyAction::ChangeVt(vt)) => self.backend.change_vt(vt),
@@ -329,7 +373,12 @@ impl State {
         }
     }
 
-    fn move_pointer(&mut self, to: Point<f64, Logical>, relative: Option<RelativeMotionEvent>, time: u32) {
+    fn move_pointer(
+        &mut self,
+        to: Point<f64, Logical>,
+        relative: Option<RelativeMotionEvent>,
+        time: u32,
+    ) {
         self.queue_pointer_output();
         let pointer = self.pointer.clone();
         self.pointer_at = to;
@@ -345,7 +394,15 @@ impl State {
             pointer.relative_motion(self, focus.clone(), &event);
         }
         let serial = SERIAL_COUNTER.next_serial();
-        pointer.motion(self, focus, &MotionEvent { location: to, serial, time });
+        pointer.motion(
+            self,
+            focus,
+            &MotionEvent {
+                location: to,
+                serial,
+                time,
+            },
+        );
         pointer.frame(self);
         self.queue_pointer_output();
     }
@@ -354,7 +411,9 @@ impl State {
     fn hover(&mut self, under: &Under) {
         let (own, over) = match under {
             Under::Surface(..) => (None, None),
-            Under::Frame(id, Part::Button(button)) => (Some(CursorIcon::Default), Some((*id, *button))),
+            Under::Frame(id, Part::Button(button)) => {
+                (Some(CursorIcon::Default), Some((*id, *button)))
+            }
             Under::Frame(_, Part::Edge(edges)) => (Some(resize_icon(*edges)), None),
             Under::Frame(..) | Under::Nothing => (Some(CursorIcon::Default), None),
         };
@@ -379,7 +438,15 @@ impl State {
         if self.pointer.current_focus() != focus.as_ref().map(|(surface, _)| surface.clone()) {
             let pointer = self.pointer.clone();
             let (serial, time) = (SERIAL_COUNTER.next_serial(), self.now().as_millis() as u32);
-            pointer.motion(self, focus, &MotionEvent { location, serial, time });
+            pointer.motion(
+                self,
+                focus,
+                &MotionEvent {
+                    location,
+                    serial,
+                    time,
+                },
+            );
             pointer.frame(self);
         }
     }
@@ -393,7 +460,12 @@ impl State {
         if state == ButtonState::Pressed && !pointer.is_grabbed() {
             handled = self.pressed(button, serial, time);
         }
-        let event = ButtonEvent { button, state, serial, time };
+        let event = ButtonEvent {
+            button,
+            state,
+            serial,
+            time,
+        };
         if !handled || pointer.is_grabbed() {
             pointer.button(self, &event);
         }
@@ -427,9 +499,11 @@ impl State {
                 }
                 match button {
                     LEFT => self.pending_drag = Some(crate::grabs::Drag::moving(self, id)),
-                    RIGHT => self.pending_drag = self.nearest_corner(id).map(|edges| {
-                        crate::grabs::Drag::resizing(self, id, edges)
-                    }),
+                    RIGHT => {
+                        self.pending_drag = self
+                            .nearest_corner(id)
+                            .map(|edges| crate::grabs::Drag::resizing(self, id, edges))
+                    }
                     _ => return false,
                 }
                 true
@@ -466,7 +540,9 @@ impl State {
                 self.close_window(id);
             }
             Part::Button(Button::Maximise) => self.toggle_maximised(id),
-            Part::Button(Button::Minimise) => self.change_layout(|layout| layout.set_minimised(id, true)),
+            Part::Button(Button::Minimise) => {
+                self.change_layout(|layout| layout.set_minimised(id, true))
+            }
             Part::Edge(edges) => {
                 self.pending_drag = Some(crate::grabs::Drag::resizing(self, id, edges));
             }
@@ -478,7 +554,12 @@ impl State {
         let frame = self.windows.layout.frame(id)?.to_f64();
         let at = self.pointer_at - frame.loc;
         let (left, top) = (at.x < frame.size.w / 2.0, at.y < frame.size.h / 2.0);
-        Some(Edges { left, right: !left, top, bottom: !top })
+        Some(Edges {
+            left,
+            right: !left,
+            top,
+            bottom: !top,
+        })
     }
 
     fn axis<B: InputBackend>(&mut self, event: &B::PointerAxisEvent) {
@@ -486,9 +567,14 @@ impl State {
         for axis in [Axis::Horizontal, Axis::Vertical] {
             let steps = event.amount_v120(axis);
             // A wheel's step of 120 scrolls about three lines.
-            let amount = event.amount(axis).or(steps.map(|steps| steps / 120.0 * 15.0)).unwrap_or(0.0);
+            let amount = event
+                .amount(axis)
+                .or(steps.map(|steps| steps / 120.0 * 15.0))
+                .unwrap_or(0.0);
             if amount != 0.0 {
-                frame = frame.relative_direction(axis, event.relative_direction(axis)).value(axis, amount);
+                frame = frame
+                    .relative_direction(axis, event.relative_direction(axis))
+                    .value(axis, amount);
                 if let Some(steps) = steps {
                     frame = frame.v120(axis, steps as i32);
                 }
@@ -515,7 +601,9 @@ impl State {
         at: Point<f64, Logical>,
         time: u32,
     ) {
-        let Some(touch) = self.seat.get_touch() else { return };
+        let Some(touch) = self.seat.get_touch() else {
+            return;
+        };
         let serial = SERIAL_COUNTER.next_serial();
         let under = self.under(at);
         let prompting = self.is_prompting();
@@ -523,7 +611,8 @@ impl State {
             Under::Surface(_, _, Owner::Layer(layer)) if layer.can_receive_keyboard_focus() => {
                 self.focused_layer = Some(layer.clone());
             }
-            Under::Surface(_, _, Owner::Window(id)) | Under::Frame(id, Part::Bar | Part::Edge(_))
+            Under::Surface(_, _, Owner::Window(id))
+            | Under::Frame(id, Part::Bar | Part::Edge(_))
                 if !prompting =>
             {
                 self.focus_window(*id);
@@ -539,15 +628,30 @@ impl State {
             {
                 Some((surface, origin))
             }
-            Under::Surface(surface, origin, Owner::Window(_)) if !prompting => Some((surface, origin)),
+            Under::Surface(surface, origin, Owner::Window(_)) if !prompting => {
+                Some((surface, origin))
+            }
             _ => None,
         };
-        touch.down(self, focus, &DownEvent { slot, location: at, serial, time });
+        touch.down(
+            self,
+            focus,
+            &DownEvent {
+                slot,
+                location: at,
+                serial,
+                time,
+            },
+        );
     }
 
     /// The press that a client's request to move or resize refers to, if it is held and was on one
     /// of that client's surfaces.
-    pub(crate) fn drag_start(&self, surface: &WlSurface, serial: Serial) -> Option<GrabStartData<Self>> {
+    pub(crate) fn drag_start(
+        &self,
+        surface: &WlSurface,
+        serial: Serial,
+    ) -> Option<GrabStartData<Self>> {
         use smithay::reexports::wayland_server::Resource;
         if !self.pointer.has_grab(serial) {
             return None;
@@ -559,8 +663,13 @@ impl State {
 }
 
 fn virtual_terminal(key: Keysym) -> Option<i32> {
-    let (first, last) = (Keysym::XF86_Switch_VT_1.raw(), Keysym::XF86_Switch_VT_12.raw());
-    (first..=last).contains(&key.raw()).then(|| (key.raw() - first + 1) as i32)
+    let (first, last) = (
+        Keysym::XF86_Switch_VT_1.raw(),
+        Keysym::XF86_Switch_VT_12.raw(),
+    );
+    (first..=last)
+        .contains(&key.raw())
+        .then(|| (key.raw() - first + 1) as i32)
 }
 
 pub(crate) fn resize_icon(edges: Edges) -> CursorIcon {

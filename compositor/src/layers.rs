@@ -17,7 +17,8 @@ use smithay::{
         shell::{
             wlr_layer::{
                 ExclusiveZone, KeyboardInteractivity, Layer, LayerSurface as WlrLayerSurface,
-                LayerSurfaceCachedState, LayerSurfaceData, WlrLayerShellHandler, WlrLayerShellState,
+                LayerSurfaceCachedState, LayerSurfaceData, WlrLayerShellHandler,
+                WlrLayerShellState,
             },
             xdg::PopupSurface,
         },
@@ -69,7 +70,8 @@ impl State {
 
     /// Whether a prompt is on the screen.
     pub(crate) fn is_prompting(&self) -> bool {
-        self.exclusive_layer().is_some_and(|layer| is_prompt(&layer))
+        self.exclusive_layer()
+            .is_some_and(|layer| is_prompt(&layer))
     }
 
     /// The layer surface that a surface, its subsurface or its popup belongs to, and its output.
@@ -90,16 +92,22 @@ impl State {
     ) -> Option<(LayerSurface, WlSurface, Point<f64, Logical>)> {
         let origin = geometry(output).loc;
         let map = layer_map_for_output(output);
-        map.layers().rev().filter(|layer| wanted(layer)).find_map(|layer| {
-            let place = map.layer_geometry(layer)?.loc + origin;
-            let (surface, loc) = layer.surface_under(point - place.to_f64(), WindowSurfaceType::ALL)?;
-            Some((layer.clone(), surface, (loc + place).to_f64()))
-        })
+        map.layers()
+            .rev()
+            .filter(|layer| wanted(layer))
+            .find_map(|layer| {
+                let place = map.layer_geometry(layer)?.loc + origin;
+                let (surface, loc) =
+                    layer.surface_under(point - place.to_f64(), WindowSurfaceType::ALL)?;
+                Some((layer.clone(), surface, (loc + place).to_f64()))
+            })
     }
 
     /// A layer surface, or something that belongs to one, was committed. Returns whether it was.
     pub(crate) fn layer_committed(&mut self, surface: &WlSurface) -> bool {
-        let Some((layer, output)) = self.layer_of(surface) else { return false };
+        let Some((layer, output)) = self.layer_of(surface) else {
+            return false;
+        };
         if layer.wl_surface() == surface {
             let mut map = layer_map_for_output(&output);
             // The client's wishes (anchors, zone, size) count before its first configure.
@@ -131,7 +139,12 @@ fn keep_within_reason(surface: &WlSurface) {
             *zone = (*zone).min(MOST as u32);
         }
         let margin = &mut pending.margin;
-        for side in [&mut margin.top, &mut margin.right, &mut margin.bottom, &mut margin.left] {
+        for side in [
+            &mut margin.top,
+            &mut margin.right,
+            &mut margin.bottom,
+            &mut margin.left,
+        ] {
             *side = (*side).clamp(-MOST, MOST);
         }
     });
@@ -160,7 +173,9 @@ impl WlrLayerShellHandler for State {
             return;
         };
         self.announce_scale(surface.wl_surface());
-        add_pre_commit_hook::<Self, _>(surface.wl_surface(), |_, _, surface| keep_within_reason(surface));
+        add_pre_commit_hook::<Self, _>(surface.wl_surface(), |_, _, surface| {
+            keep_within_reason(surface)
+        });
         let layer = LayerSurface::new(surface, namespace);
         if let Err(error) = layer_map_for_output(&output).map_layer(&layer) {
             tracing::warn!("layer surface `{}`: {error}", layer.namespace());
@@ -177,7 +192,10 @@ impl WlrLayerShellHandler for State {
     fn layer_destroyed(&mut self, surface: WlrLayerSurface) {
         let found = self.outputs.iter().find_map(|output| {
             let map = layer_map_for_output(output);
-            let layer = map.layers().find(|layer| *layer.layer_surface() == surface).cloned();
+            let layer = map
+                .layers()
+                .find(|layer| *layer.layer_surface() == surface)
+                .cloned();
             layer.map(|layer| (output.clone(), layer))
         });
         if let Some((output, layer)) = found {

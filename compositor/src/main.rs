@@ -50,7 +50,9 @@ enum Place {
 }
 
 fn size(text: &str) -> Result<(i32, i32), String> {
-    let parsed = text.split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
+    let parsed = text
+        .split_once('x')
+        .and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
     parsed
         .filter(|(w, h)| (1..=16384).contains(w) && (1..=16384).contains(h))
         .ok_or_else(|| format!("`{text}` is not a size; write it as 1280x800"))
@@ -60,7 +62,11 @@ fn main() -> anyhow::Result<()> {
     // Smithay warns of things that are as they should be, as that a seat owns the device.
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| "info,smithay=error".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .without_time()
+        .init();
     let options = Options::parse();
     run(&options)
 }
@@ -70,8 +76,10 @@ fn run(options: &Options) -> anyhow::Result<()> {
         "XDG_RUNTIME_DIR is not set; the session sets it, or try XDG_RUNTIME_DIR=/run/user/$(id -u)",
     )?;
     let config = Config::load(options.config.as_deref());
-    let mut event_loop: EventLoop<'static, State> = EventLoop::try_new().context("no event loop")?;
-    let (link, requests) = bus::Link::start().context("the thread for D-Bus could not be started")?;
+    let mut event_loop: EventLoop<'static, State> =
+        EventLoop::try_new().context("no event loop")?;
+    let (link, requests) =
+        bus::Link::start().context("the thread for D-Bus could not be started")?;
 
     let mut state = match options.backend.unwrap_or_else(|| guess(&options.socket)) {
         Place::Drm => {
@@ -130,7 +138,8 @@ fn run(options: &Options) -> anyhow::Result<()> {
 /// A desktop around us means a window; our own name there means that it is the unit's environment,
 /// which names the socket that we are going to make.
 fn guess(socket: &str) -> Place {
-    let other = std::env::var("WAYLAND_DISPLAY").is_ok_and(|name| !name.is_empty() && name != socket);
+    let other =
+        std::env::var("WAYLAND_DISPLAY").is_ok_and(|name| !name.is_empty() && name != socket);
     if other || std::env::var("DISPLAY").is_ok_and(|name| !name.is_empty()) {
         Place::Nested
     } else {

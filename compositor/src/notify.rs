@@ -13,7 +13,9 @@ use std::{
 
 /// Sends `READY=1` to `$NOTIFY_SOCKET`, if there is one.
 pub fn ready() {
-    let Some(name) = env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else { return };
+    let Some(name) = env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else {
+        return;
+    };
     let send = || -> io::Result<()> {
         let address = match name.as_bytes() {
             [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,
@@ -23,6 +25,9 @@ pub fn ready() {
         Ok(())
     };
     if let Err(error) = send() {
-        tracing::warn!("the supervisor at {} was not told of readiness: {error}", name.display());
+        tracing::warn!(
+            "the supervisor at {} was not told of readiness: {error}",
+            name.display()
+        );
     }
 }

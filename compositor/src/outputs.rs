@@ -15,6 +15,7 @@
 
 use std::time::{Duration, Instant};
 
+use smithay::reexports::wayland_server::protocol::wl_surface::WlSurface;
 use smithay::{
     backend::renderer::element::{RenderElementStates, default_primary_scanout_output_compare},
     desktop::{
@@ -33,7 +34,6 @@ use smithay::{
     wayland::compositor::{SurfaceData, send_surface_state, with_states},
     wayland::fractional_scale::with_fractional_scale,
 };
-use smithay::reexports::wayland_server::protocol::wl_surface::WlSurface;
 
 use crate::{backend::Outcome, layout::Rect, render::Scene, state::State};
 
@@ -81,7 +81,10 @@ pub(crate) fn geometry(output: &Output) -> Rect {
 
 /// Time between two frames of an output.
 pub(crate) fn interval(output: &Output) -> Duration {
-    let refresh = output.current_mode().map_or(60_000, |mode| mode.refresh).clamp(1_000, 1_000_000);
+    let refresh = output
+        .current_mode()
+        .map_or(60_000, |mode| mode.refresh)
+        .clamp(1_000, 1_000_000);
     Duration::from_nanos(1_000_000_000_000 / refresh as u64)
 }
 
@@ -104,8 +107,12 @@ impl Outputs {
     }
 
     /// The output that holds a point of the global space.
-    pub(crate) fn at(&self, point: smithay::utils::Point<f64, smithay::utils::Logical>) -> Option<&Output> {
-        self.iter().find(|output| geometry(output).to_f64().contains(point))
+    pub(crate) fn at(
+        &self,
+        point: smithay::utils::Point<f64, smithay::utils::Logical>,
+    ) -> Option<&Output> {
+        self.iter()
+            .find(|output| geometry(output).to_f64().contains(point))
     }
 
     pub(crate) fn frames(&self) -> u64 {
@@ -114,7 +121,11 @@ impl Outputs {
 
     /// Something on this output changed.
     pub(crate) fn queue(&mut self, output: &Output) {
-        if let Some(screen) = self.screens.iter_mut().find(|screen| screen.output == *output) {
+        if let Some(screen) = self
+            .screens
+            .iter_mut()
+            .find(|screen| screen.output == *output)
+        {
             screen.queue();
         }
     }
@@ -142,7 +153,10 @@ impl Outputs {
 
     /// The back end showed the frame of this output.
     pub(crate) fn flipped(&mut self, output: &Output) {
-        if let Some(screen) = self.screens.iter_mut().find(|screen| screen.output == *output)
+        if let Some(screen) = self
+            .screens
+            .iter_mut()
+            .find(|screen| screen.output == *output)
             && let Redraw::Flipping { again } = screen.redraw
         {
             screen.redraw = if again { Redraw::Queued } else { Redraw::Idle };
@@ -163,8 +177,18 @@ impl Screen {
 impl State {
     /// Takes a new output in, right of the others, with the scale that the settings give it.
     pub(crate) fn add_output(&mut self, output: Output, mode: Mode) {
-        let scale = self.config.outputs.get(&output.name()).map_or(1.0, |settings| settings.scale);
-        let x = self.outputs.iter().map(|o| geometry(o)).map(|g| g.loc.x + g.size.w).max().unwrap_or(0);
+        let scale = self
+            .config
+            .outputs
+            .get(&output.name())
+            .map_or(1.0, |settings| settings.scale);
+        let x = self
+            .outputs
+            .iter()
+            .map(geometry)
+            .map(|g| g.loc.x + g.size.w)
+            .max()
+            .unwrap_or(0);
         output.set_preferred(mode);
         output.change_current_state(
             Some(mode),
@@ -190,7 +214,11 @@ impl State {
         });
         if first {
             let middle = geometry(&output);
-            self.pointer_at = (f64::from(middle.size.w) / 2.0, f64::from(middle.size.h) / 2.0).into();
+            self.pointer_at = (
+                f64::from(middle.size.w) / 2.0,
+                f64::from(middle.size.h) / 2.0,
+            )
+                .into();
             self.pointer.set_location(self.pointer_at);
         }
     }
@@ -200,7 +228,12 @@ impl State {
         if output.current_mode() == Some(mode) {
             return;
         }
-        tracing::info!("output {}: now {}x{}", output.name(), mode.size.w, mode.size.h);
+        tracing::info!(
+            "output {}: now {}x{}",
+            output.name(),
+            mode.size.w,
+            mode.size.h
+        );
         output.set_preferred(mode);
         output.change_current_state(Some(mode), None, None, None);
         self.arrange_outputs();
@@ -208,7 +241,9 @@ impl State {
 
     /// An output is gone. Its layer surfaces are closed, its windows come within reach elsewhere.
     pub(crate) fn remove_output(&mut self, output: &Output) {
-        let Some(index) = self.outputs.index_of(output) else { return };
+        let Some(index) = self.outputs.index_of(output) else {
+            return;
+        };
         tracing::info!("output {} is gone", output.name());
         let screen = self.outputs.screens.remove(index);
         for layer in layer_map_for_output(output).layers() {
@@ -244,18 +279,23 @@ impl State {
             }
             let output = screen.output.clone();
             let wait = screen.last.map_or(Duration::ZERO, |last| {
-                interval(&output).saturating_sub(SLACK).saturating_sub(last.elapsed())
+                interval(&output)
+                    .saturating_sub(SLACK)
+                    .saturating_sub(last.elapsed())
             });
             if wait > Duration::ZERO && self.backend.needs_pacing() {
                 let name = output.clone();
-                let timer = self.handle.insert_source(Timer::from_duration(wait), move |_, (), state| {
-                    if let Some(screen) = state.outputs.screens.iter_mut().find(|s| s.output == name)
-                        && screen.redraw == Redraw::Delayed
-                    {
-                        screen.redraw = Redraw::Queued;
-                    }
-                    TimeoutAction::Drop
-                });
+                let timer =
+                    self.handle
+                        .insert_source(Timer::from_duration(wait), move |_, (), state| {
+                            if let Some(screen) =
+                                state.outputs.screens.iter_mut().find(|s| s.output == name)
+                                && screen.redraw == Redraw::Delayed
+                            {
+                                screen.redraw = Redraw::Queued;
+                            }
+                            TimeoutAction::Drop
+                        });
                 if timer.is_ok() {
                     self.outputs.screens[index].redraw = Redraw::Delayed;
                     continue;
@@ -267,7 +307,8 @@ impl State {
 
     fn draw(&mut self, index: usize, output: &Output) {
         let started = Instant::now();
-        self.cursor.prepare(output.current_scale().fractional_scale());
+        self.cursor
+            .prepare(output.current_scale().fractional_scale());
         let scene = Scene {
             windows: &self.windows,
             cursor: &self.cursor,
@@ -318,7 +359,9 @@ impl State {
                 states,
                 default_primary_scanout_output_compare,
             );
-            with_fractional_scale(data, |fractional| fractional.set_preferred_scale(scale.fractional_scale()));
+            with_fractional_scale(data, |fractional| {
+                fractional.set_preferred_scale(scale.fractional_scale())
+            });
             send_surface_state(surface, data, scale.integer_scale(), Transform::Normal);
         };
         let mut feedback = OutputPresentationFeedback::new(output);
@@ -371,7 +414,9 @@ impl State {
         };
         let scale = output.current_scale();
         with_states(surface, |data| {
-            with_fractional_scale(data, |fractional| fractional.set_preferred_scale(scale.fractional_scale()));
+            with_fractional_scale(data, |fractional| {
+                fractional.set_preferred_scale(scale.fractional_scale())
+            });
             send_surface_state(surface, data, scale.integer_scale(), Transform::Normal);
         });
     }

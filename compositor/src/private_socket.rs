@@ -19,7 +19,10 @@ use std::{
 /// else could open it.
 pub(crate) fn bind(path: &Path) -> io::Result<UnixListener> {
     if let Some(folder) = path.parent() {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)?;
     }
     let mut fresh = path.as_os_str().to_owned();
     fresh.push(".new");
@@ -47,8 +50,14 @@ mod tests {
         let path = folder.path().join("argos/prompt");
         drop(bind(&path).unwrap());
         let listener = bind(&path).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        let mode = fs::metadata(path.parent().unwrap()).unwrap().permissions().mode();
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        let mode = fs::metadata(path.parent().unwrap())
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o700);
         let _client = UnixStream::connect(&path).unwrap();
         listener.accept().unwrap();

@@ -87,16 +87,28 @@ impl Scene<'_> {
             }
         };
         let all_on = |renderer: &mut R, which: Layer, list: &mut Vec<Element<R>>| {
-            for surface in map.layers_on(which).rev().filter(|surface| !layers::is_prompt(surface)) {
+            for surface in map
+                .layers_on(which)
+                .rev()
+                .filter(|surface| !layers::is_prompt(surface))
+            {
                 layer(renderer, surface, list);
             }
         };
 
-        for prompt in map.layers().rev().filter(|surface| layers::is_prompt(surface)) {
+        for prompt in map
+            .layers()
+            .rev()
+            .filter(|surface| layers::is_prompt(surface))
+        {
             layer(renderer, prompt, &mut list);
         }
         all_on(renderer, Layer::Overlay, &mut list);
-        let covered = self.windows.layout.fullscreen_on(self.output_index).is_some();
+        let covered = self
+            .windows
+            .layout
+            .fullscreen_on(self.output_index)
+            .is_some();
         if !covered {
             all_on(renderer, Layer::Top, &mut list);
         }
@@ -122,12 +134,14 @@ where
     R: Renderer + ImportAll + ImportMem,
     R::TextureId: Clone + 'static,
 {
-    let Some(toplevel) = window.toplevel() else { return (Vec::new(), Vec::new()) };
+    let Some(toplevel) = window.toplevel() else {
+        return (Vec::new(), Vec::new());
+    };
     let surface = toplevel.wl_surface();
     let mut popups = Vec::new();
     for (popup, offset) in PopupManager::popups_for_surface(surface) {
-        let offset: Point<i32, Physical> =
-            (window.geometry().loc + offset - popup.geometry().loc).to_physical_precise_round(scale);
+        let offset: Point<i32, Physical> = (window.geometry().loc + offset - popup.geometry().loc)
+            .to_physical_precise_round(scale);
         let at = location + offset;
         popups.extend(render_elements_from_surface_tree::<R, Element<R>>(
             renderer,
@@ -138,8 +152,14 @@ where
             Kind::Unspecified,
         ));
     }
-    let content =
-        render_elements_from_surface_tree(renderer, surface, location, scale, 1.0, Kind::Unspecified);
+    let content = render_elements_from_surface_tree(
+        renderer,
+        surface,
+        location,
+        scale,
+        1.0,
+        Kind::Unspecified,
+    );
     (popups, content)
 }
 
@@ -160,7 +180,12 @@ impl Picture {
     /// # Panics
     /// Outside the picture.
     pub fn pixel(&self, x: u32, y: u32) -> [u8; 3] {
-        assert!(x < self.width && y < self.height, "({x}, {y}) is not in {}x{}", self.width, self.height);
+        assert!(
+            x < self.width && y < self.height,
+            "({x}, {y}) is not in {}x{}",
+            self.width,
+            self.height
+        );
         let at = (y as usize * self.width as usize + x as usize) * 4;
         [self.rgba[at], self.rgba[at + 1], self.rgba[at + 2]]
     }
@@ -177,13 +202,21 @@ where
     R: Renderer + ImportAll + ImportMem + ExportMem + Offscreen<T> + Bind<T>,
     R::TextureId: Clone + Send + 'static,
 {
-    let failed = |reason: String| Error::Render { renderer: name, reason };
-    let mode = output.current_mode().ok_or_else(|| failed("the output has no mode".into()))?;
+    let failed = |reason: String| Error::Render {
+        renderer: name,
+        reason,
+    };
+    let mode = output
+        .current_mode()
+        .ok_or_else(|| failed("the output has no mode".into()))?;
     let size: Size<i32, Buffer> = (mode.size.w, mode.size.h).into();
     let elements = scene.elements(renderer, output);
-    let mut target =
-        renderer.create_buffer(Fourcc::Abgr8888, size).map_err(|error| failed(error.to_string()))?;
-    let mut frame = renderer.bind(&mut target).map_err(|error| failed(error.to_string()))?;
+    let mut target = renderer
+        .create_buffer(Fourcc::Abgr8888, size)
+        .map_err(|error| failed(error.to_string()))?;
+    let mut frame = renderer
+        .bind(&mut target)
+        .map_err(|error| failed(error.to_string()))?;
     let scale = output.current_scale().fractional_scale();
     OutputDamageTracker::new(mode.size, scale, Transform::Normal)
         .render_output(renderer, &mut frame, 0, &elements, scene.background)
@@ -191,6 +224,13 @@ where
     let mapping = renderer
         .copy_framebuffer(&frame, Rectangle::from_size(size), Fourcc::Abgr8888)
         .map_err(|error| failed(error.to_string()))?;
-    let rgba = renderer.map_texture(&mapping).map_err(|error| failed(error.to_string()))?.to_vec();
-    Ok(Picture { width: size.w as u32, height: size.h as u32, rgba })
+    let rgba = renderer
+        .map_texture(&mapping)
+        .map_err(|error| failed(error.to_string()))?
+        .to_vec();
+    Ok(Picture {
+        width: size.w as u32,
+        height: size.h as u32,
+        rgba,
+    })
 }

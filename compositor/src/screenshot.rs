@@ -20,7 +20,8 @@ impl State {
     /// # Errors
     /// When drawing fails.
     pub fn screenshot(&mut self, output: &Output) -> Result<Picture, Error> {
-        self.cursor.prepare(output.current_scale().fractional_scale());
+        self.cursor
+            .prepare(output.current_scale().fractional_scale());
         let scene = Scene {
             windows: &self.windows,
             cursor: &self.cursor,
@@ -34,18 +35,23 @@ impl State {
     /// Saves a picture of the output under the pointer in the person's pictures folder.
     pub(crate) fn save_screenshot(&mut self) {
         let at = self.pointer_at;
-        let Some(output) = self.outputs.at(at).or(self.outputs.first()).cloned() else { return };
+        let Some(output) = self.outputs.at(at).or(self.outputs.first()).cloned() else {
+            return;
+        };
         let picture = match self.screenshot(&output) {
             Ok(picture) => picture,
             Err(error) => return tracing::error!("screenshot: {error}"),
         };
         // Compressing takes longer than a frame may.
-        let saving = std::thread::Builder::new().name("screenshot".into()).spawn(move || {
-            match save(&picture, &folder()) {
-                Ok(path) => tracing::info!("screenshot saved as {}", path.display()),
-                Err(error) => tracing::warn!("screenshot not saved in {}: {error}", folder().display()),
-            }
-        });
+        let saving =
+            std::thread::Builder::new()
+                .name("screenshot".into())
+                .spawn(move || match save(&picture, &folder()) {
+                    Ok(path) => tracing::info!("screenshot saved as {}", path.display()),
+                    Err(error) => {
+                        tracing::warn!("screenshot not saved in {}: {error}", folder().display())
+                    }
+                });
         if let Err(error) = saving {
             tracing::warn!("screenshot not saved: {error}");
         }
@@ -62,7 +68,11 @@ fn save(picture: &Picture, folder: &Path) -> io::Result<PathBuf> {
     fs::create_dir_all(folder)?;
     let now = jiff::Zoned::now().strftime("%Y-%m-%d %H-%M-%S").to_string();
     for number in 0..1000 {
-        let suffix = if number == 0 { String::new() } else { format!(" ({number})") };
+        let suffix = if number == 0 {
+            String::new()
+        } else {
+            format!(" ({number})")
+        };
         let path = folder.join(format!("Screenshot {now}{suffix}.png"));
         match fs::File::create_new(&path) {
             Ok(file) => {
@@ -92,11 +102,17 @@ mod tests {
     #[test]
     fn two_pictures_in_a_second_are_two_files_that_can_be_read() {
         let folder = tempfile::tempdir().unwrap();
-        let picture = Picture { width: 2, height: 1, rgba: vec![1, 2, 3, 255, 4, 5, 6, 255] };
+        let picture = Picture {
+            width: 2,
+            height: 1,
+            rgba: vec![1, 2, 3, 255, 4, 5, 6, 255],
+        };
         let first = save(&picture, folder.path()).unwrap();
         let second = save(&picture, folder.path()).unwrap();
         assert_ne!(first, second);
-        let mut reader = png::Decoder::new(io::BufReader::new(fs::File::open(second).unwrap())).read_info().unwrap();
+        let mut reader = png::Decoder::new(io::BufReader::new(fs::File::open(second).unwrap()))
+            .read_info()
+            .unwrap();
         let mut bytes = vec![0; 8];
         reader.next_frame(&mut bytes).unwrap();
         assert_eq!(bytes, picture.rgba);

@@ -18,15 +18,19 @@ use crate::state::State;
 impl State {
     /// Starts a program as a client of this compositor, without waiting for it.
     pub(crate) fn spawn(&self, command: &[String]) {
-        let Some(program) = command.first().cloned() else { return };
+        let Some(program) = command.first().cloned() else {
+            return;
+        };
         let (command, socket) = (command.to_vec(), self.socket.clone());
         // The supervisor answers once the program runs, and a child has to be waited for; neither
         // may hold up a frame.
-        let started = std::thread::Builder::new().name("spawn".into()).spawn(move || {
-            if let Err(error) = start(&command, socket.as_deref()) {
-                tracing::warn!("cannot start {}: {error}", command[0]);
-            }
-        });
+        let started = std::thread::Builder::new()
+            .name("spawn".into())
+            .spawn(move || {
+                if let Err(error) = start(&command, socket.as_deref()) {
+                    tracing::warn!("cannot start {}: {error}", command[0]);
+                }
+            });
         if let Err(error) = started {
             tracing::warn!("cannot start {program}: no thread: {error}");
         }
@@ -54,7 +58,11 @@ fn start(command: &[String], socket: Option<&str>) -> Result<(), Box<dyn std::er
         Err(error) => {
             tracing::debug!("no supervisor ({error}); starting {} directly", command[0]);
             let mut child = Command::new(&command[0]);
-            child.args(&command[1..]).stdin(Stdio::null()).process_group(0).env_remove("NOTIFY_SOCKET");
+            child
+                .args(&command[1..])
+                .stdin(Stdio::null())
+                .process_group(0)
+                .env_remove("NOTIFY_SOCKET");
             if let Some(socket) = socket {
                 child.env("WAYLAND_DISPLAY", socket);
             }
@@ -73,7 +81,10 @@ fn unit(command: &[String], socket: Option<&str>) -> TransientUnit {
         name: format!("app-{program}-{}-{number}", std::process::id()),
         description: format!("{program}, started by a key"),
         exec: command.to_vec(),
-        env: socket.map(|name| ("WAYLAND_DISPLAY".into(), name.into())).into_iter().collect(),
+        env: socket
+            .map(|name| ("WAYLAND_DISPLAY".into(), name.into()))
+            .into_iter()
+            .collect(),
         working_directory: std::env::var("HOME").ok(),
         ..TransientUnit::default()
     }

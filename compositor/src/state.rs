@@ -50,15 +50,8 @@ use smithay::{
 };
 
 use crate::{
-    backend::Backend,
-    bindings::Bindings,
-    bus,
-    config::Config,
-    cursor::Cursor,
-    decoration::Painter,
-    error::Error,
-    outputs::Outputs,
-    windows::Windows,
+    backend::Backend, bindings::Bindings, bus, config::Config, cursor::Cursor, decoration::Painter,
+    error::Error, outputs::Outputs, windows::Windows,
 };
 
 /// What the compositor keeps about each client.
@@ -105,7 +98,11 @@ impl Protocols {
             compositor: CompositorState::new::<State>(dh),
             xdg_shell: XdgShellState::new_with_capabilities::<State>(
                 dh,
-                [WmCapabilities::Maximize, WmCapabilities::Fullscreen, WmCapabilities::Minimize],
+                [
+                    WmCapabilities::Maximize,
+                    WmCapabilities::Fullscreen,
+                    WmCapabilities::Minimize,
+                ],
             ),
             layer_shell: WlrLayerShellState::new::<State>(dh),
             shm: ShmState::new::<State>(dh, vec![]),
@@ -183,12 +180,19 @@ impl State {
         let mut protocols = Protocols::new(&dh, &clock);
 
         // The display's own descriptor stays in the closure with it; the source polls a duplicate.
-        let poll = display.backend().poll_fd().try_clone_to_owned().map_err(Error::event_loop)?;
+        let poll = display
+            .backend()
+            .poll_fd()
+            .try_clone_to_owned()
+            .map_err(Error::event_loop)?;
         handle
-            .insert_source(Generic::new(poll, Interest::READ, Mode::Level), move |_, _, state| {
-                display.dispatch_clients(state)?;
-                Ok(PostAction::Continue)
-            })
+            .insert_source(
+                Generic::new(poll, Interest::READ, Mode::Level),
+                move |_, _, state| {
+                    display.dispatch_clients(state)?;
+                    Ok(PostAction::Continue)
+                },
+            )
             .map_err(|error| Error::event_loop(error.error))?;
 
         let mut seat = protocols.seat.new_wl_seat(&dh, backend.seat_name());
@@ -201,20 +205,25 @@ impl State {
                 variant: &k.variant,
                 options: (!k.options.is_empty()).then(|| k.options.clone()),
             };
-            seat.add_keyboard(xkb, k.repeat_delay, k.repeat_rate).or_else(|error| {
-                tracing::warn!(
-                    "keyboard layout `{}` `{}`: {error}; using the system's default layout",
-                    k.layout,
-                    k.variant
-                );
-                seat.add_keyboard(XkbConfig::default(), k.repeat_delay, k.repeat_rate)
-            })
+            seat.add_keyboard(xkb, k.repeat_delay, k.repeat_rate)
+                .or_else(|error| {
+                    tracing::warn!(
+                        "keyboard layout `{}` `{}`: {error}; using the system's default layout",
+                        k.layout,
+                        k.variant
+                    );
+                    seat.add_keyboard(XkbConfig::default(), k.repeat_delay, k.repeat_rate)
+                })
         }
         .map_err(Error::keyboard)?;
         let pointer = seat.add_pointer();
 
-        let (bindings, errors) =
-            Bindings::new(config.bindings.iter().map(|(keys, action)| (keys.as_str(), action.as_str())));
+        let (bindings, errors) = Bindings::new(
+            config
+                .bindings
+                .iter()
+                .map(|(keys, action)| (keys.as_str(), action.as_str())),
+        );
         for error in errors {
             tracing::warn!("bindings: {error}");
         }
@@ -253,8 +262,10 @@ impl State {
     /// # Errors
     /// When another compositor has the name, or the folder cannot be written.
     pub fn listen(&mut self, name: &str) -> Result<(), Error> {
-        let source = ListeningSocketSource::with_name(name)
-            .map_err(|source| Error::Socket { name: name.to_owned(), source })?;
+        let source = ListeningSocketSource::with_name(name).map_err(|source| Error::Socket {
+            name: name.to_owned(),
+            source,
+        })?;
         self.handle
             .insert_source(source, |stream, (), state| {
                 if let Err(error) = state.insert_client(stream, false) {
@@ -272,21 +283,27 @@ impl State {
     /// # Errors
     /// When the folder cannot be made or the socket cannot be bound.
     pub fn listen_private(&mut self, path: PathBuf) -> Result<(), Error> {
-        let listener = crate::private_socket::bind(&path)
-            .map_err(|source| Error::PrivateSocket { path: path.clone(), source })?;
+        let listener =
+            crate::private_socket::bind(&path).map_err(|source| Error::PrivateSocket {
+                path: path.clone(),
+                source,
+            })?;
         self.handle
-            .insert_source(Generic::new(listener, Interest::READ, Mode::Level), |_, listener, state| {
-                match listener.accept() {
-                    Ok((stream, _)) => {
-                        if let Err(error) = state.insert_client(stream, true) {
-                            tracing::warn!("a trusted client could not be taken in: {error}");
+            .insert_source(
+                Generic::new(listener, Interest::READ, Mode::Level),
+                |_, listener, state| {
+                    match listener.accept() {
+                        Ok((stream, _)) => {
+                            if let Err(error) = state.insert_client(stream, true) {
+                                tracing::warn!("a trusted client could not be taken in: {error}");
+                            }
                         }
+                        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                        Err(error) => tracing::warn!("private socket: {error}"),
                     }
-                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                    Err(error) => tracing::warn!("private socket: {error}"),
-                }
-                Ok(PostAction::Continue)
-            })
+                    Ok(PostAction::Continue)
+                },
+            )
             .map_err(|error| Error::event_loop(error.error))?;
         tracing::info!("listening for trusted clients on {}", path.display());
         Ok(())
@@ -297,7 +314,10 @@ impl State {
     /// # Errors
     /// When the socket is broken.
     pub fn insert_client(&mut self, stream: UnixStream, trusted: bool) -> std::io::Result<Client> {
-        let data = ClientState { trusted, ..ClientState::default() };
+        let data = ClientState {
+            trusted,
+            ..ClientState::default()
+        };
         self.display.insert_client(stream, Arc::new(data))
     }
 
@@ -364,13 +384,19 @@ impl State {
     }
 
     fn update_keyboard_focus(&mut self) {
-        if self.focused_layer.as_ref().is_some_and(|layer| !layer.alive()) {
+        if self
+            .focused_layer
+            .as_ref()
+            .is_some_and(|layer| !layer.alive())
+        {
             self.focused_layer = None;
         }
         let wanted = self.wanted_focus();
         if self.keyboard.is_grabbed() {
             // A menu has it. Only what takes the keyboard exclusively may end that.
-            let Some(layer) = self.exclusive_layer() else { return };
+            let Some(layer) = self.exclusive_layer() else {
+                return;
+            };
             let surface = layer.wl_surface();
             let inside = self.keyboard.current_focus().is_some_and(|focus| {
                 self.popups
@@ -437,5 +463,7 @@ impl State {
 /// When the loop itself fails.
 pub fn run(event_loop: &mut EventLoop<'static, State>, state: &mut State) -> Result<(), Error> {
     state.settle();
-    event_loop.run(None, state, State::settle).map_err(|error: calloop::Error| Error::EventLoop(error.into()))
+    event_loop
+        .run(None, state, State::settle)
+        .map_err(|error: calloop::Error| Error::EventLoop(error.into()))
 }

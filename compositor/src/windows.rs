@@ -72,7 +72,11 @@ pub(crate) struct Windows {
 
 impl Windows {
     pub(crate) fn new(workspaces: usize) -> Self {
-        Self { layout: Layout::new(workspaces), list: Vec::new(), next: 1 }
+        Self {
+            layout: Layout::new(workspaces),
+            list: Vec::new(),
+            next: 1,
+        }
     }
 
     pub(crate) fn get(&self, id: WindowId) -> Option<&Managed> {
@@ -85,11 +89,19 @@ impl Windows {
 
     /// The window whose toplevel has this surface.
     pub(crate) fn by_surface(&self, surface: &WlSurface) -> Option<&Managed> {
-        self.list.iter().find(|managed| managed.toplevel().is_some_and(|t| t.wl_surface() == surface))
+        self.list.iter().find(|managed| {
+            managed
+                .toplevel()
+                .is_some_and(|t| t.wl_surface() == surface)
+        })
     }
 
     pub(crate) fn by_surface_mut(&mut self, surface: &WlSurface) -> Option<&mut Managed> {
-        self.list.iter_mut().find(|managed| managed.toplevel().is_some_and(|t| t.wl_surface() == surface))
+        self.list.iter_mut().find(|managed| {
+            managed
+                .toplevel()
+                .is_some_and(|t| t.wl_surface() == surface)
+        })
     }
 
     pub(crate) fn surface(&self, id: WindowId) -> Option<WlSurface> {
@@ -128,7 +140,9 @@ impl Windows {
     /// The pointer is over this button, or over none.
     pub(crate) fn set_hovered(&mut self, over: Option<(WindowId, Button)>) {
         for managed in &mut self.list {
-            managed.hovered = over.filter(|(id, _)| *id == managed.id).map(|(_, button)| button);
+            managed.hovered = over
+                .filter(|(id, _)| *id == managed.id)
+                .map(|(_, button)| button);
         }
     }
 
@@ -169,8 +183,10 @@ impl Windows {
         point: Point<f64, Logical>,
     ) -> Option<(WlSurface, Point<f64, Logical>)> {
         let origin = self.origin(id)?;
-        let (surface, loc) =
-            self.get(id)?.window.surface_under(point - origin.to_f64(), WindowSurfaceType::ALL)?;
+        let (surface, loc) = self
+            .get(id)?
+            .window
+            .surface_under(point - origin.to_f64(), WindowSurfaceType::ALL)?;
         Some((surface, (loc + origin).to_f64()))
     }
 
@@ -186,9 +202,12 @@ impl Windows {
         R::TextureId: Clone + Send + 'static,
     {
         for id in self.layout.visible() {
-            let (Some(managed), Some(frame), Some(origin), Some(extent)) =
-                (self.get(id), self.layout.frame(id), self.origin(id), self.extent(id))
-            else {
+            let (Some(managed), Some(frame), Some(origin), Some(extent)) = (
+                self.get(id),
+                self.layout.frame(id),
+                self.origin(id),
+                self.extent(id),
+            ) else {
                 continue;
             };
             if !extent.overlaps(area) {
@@ -197,7 +216,8 @@ impl Windows {
             let to_output = |point: Point<i32, Logical>| -> Point<i32, Physical> {
                 (point - area.loc).to_physical_precise_round(scale)
             };
-            let (popups, content) = window_tree(renderer, &managed.window, to_output(origin), scale);
+            let (popups, content) =
+                window_tree(renderer, &managed.window, to_output(origin), scale);
             list.extend(popups);
             if let Some(bar) = &managed.title_bar
                 && self.layout.title_bar(id) > 0
@@ -263,7 +283,11 @@ fn settled(surface: &WlSurface) -> bool {
         states
             .data_map
             .get::<XdgToplevelSurfaceData>()
-            .and_then(|data| data.lock().ok().map(|data| data.pending_configures().is_empty()))
+            .and_then(|data| {
+                data.lock()
+                    .ok()
+                    .map(|data| data.pending_configures().is_empty())
+            })
             .unwrap_or(true)
     })
 }
@@ -272,16 +296,23 @@ fn limits(surface: &WlSurface) -> Limits {
     with_states(surface, |states| {
         let mut cached = states.cached_state.get::<SurfaceCachedState>();
         let current = cached.current();
-        Limits { min: current.min_size, max: current.max_size }
+        Limits {
+            min: current.min_size,
+            max: current.max_size,
+        }
     })
 }
 
 impl State {
     /// A toplevel's surface was committed.
     pub(crate) fn toplevel_committed(&mut self, surface: &WlSurface) {
-        let Some(managed) = self.windows.by_surface(surface) else { return };
+        let Some(managed) = self.windows.by_surface(surface) else {
+            return;
+        };
         let (id, mapped, window) = (managed.id, managed.mapped, managed.window.clone());
-        let Some(toplevel) = window.toplevel().cloned() else { return };
+        let Some(toplevel) = window.toplevel().cloned() else {
+            return;
+        };
         if !toplevel.is_initial_configure_sent() {
             self.configure_first(id, &toplevel);
             return;
@@ -302,7 +333,9 @@ impl State {
         } else if mapped {
             let before = self.windows.layout.frame(id);
             self.windows.layout.set_limits(id, limits(surface));
-            self.windows.layout.drawn(id, window.geometry().size, settled(surface));
+            self.windows
+                .layout
+                .drawn(id, window.geometry().size, settled(surface));
             if before != self.windows.layout.frame(id)
                 && let Some(before) = before
             {
@@ -315,7 +348,9 @@ impl State {
     fn configure_first(&mut self, id: WindowId, toplevel: &ToplevelSurface) {
         let at = self.pointer_at;
         let area = self.outputs.at(at).or(self.outputs.first()).cloned();
-        let Some(managed) = self.windows.get(id) else { return };
+        let Some(managed) = self.windows.get(id) else {
+            return;
+        };
         let (maximised, fullscreen) = (managed.wants_maximised, managed.wants_fullscreen);
         let bar = if managed.decorated { TITLE_BAR } else { 0 };
         toplevel.with_pending_state(|pending| {
@@ -343,7 +378,9 @@ impl State {
     /// A toplevel has content for the first time (again): it gets a place, and the focus.
     fn map(&mut self, id: WindowId) {
         let at = self.pointer_at.to_i32_round();
-        let Some(managed) = self.windows.get(id) else { return };
+        let Some(managed) = self.windows.get(id) else {
+            return;
+        };
         let size = managed.window.geometry().size;
         let bar = if managed.decorated { TITLE_BAR } else { 0 };
         let (maximised, fullscreen) = (managed.wants_maximised, managed.wants_fullscreen);
@@ -360,7 +397,9 @@ impl State {
             .toplevel()
             .and_then(ToplevelSurface::parent)
             .and_then(|parent| Some(self.windows.by_surface(&parent)?.id));
-        let surface = managed.toplevel().map(|toplevel| toplevel.wl_surface().clone());
+        let surface = managed
+            .toplevel()
+            .map(|toplevel| toplevel.wl_surface().clone());
         let layout = &mut self.windows.layout;
         layout.insert(id, size, bar, parent, at);
         if let Some(surface) = surface {
@@ -371,7 +410,12 @@ impl State {
         self.focused_layer = None;
         if let Some(managed) = self.windows.get_mut(id) {
             managed.mapped = true;
-            tracing::debug!("window {} mapped: {} `{}`", id.0, managed.app_id, managed.title);
+            tracing::debug!(
+                "window {} mapped: {} `{}`",
+                id.0,
+                managed.app_id,
+                managed.title
+            );
         }
         self.outputs.queue_all();
     }
@@ -407,7 +451,10 @@ impl State {
                     };
                     set(xdg_toplevel::State::Activated, active);
                     set(xdg_toplevel::State::Maximized, mode == Mode::Maximised);
-                    set(xdg_toplevel::State::Fullscreen, matches!(mode, Mode::Fullscreen { .. }));
+                    set(
+                        xdg_toplevel::State::Fullscreen,
+                        matches!(mode, Mode::Fullscreen { .. }),
+                    );
                     set(xdg_toplevel::State::Resizing, layout.is_resizing(id));
                 });
                 toplevel.send_pending_configure();
@@ -476,11 +523,19 @@ impl State {
     }
 
     /// The client and the compositor agree who draws the title bar.
-    pub(crate) fn set_decoration(&mut self, toplevel: &ToplevelSurface, wanted: Option<DecorationMode>) {
+    pub(crate) fn set_decoration(
+        &mut self,
+        toplevel: &ToplevelSurface,
+        wanted: Option<DecorationMode>,
+    ) {
         // Client-side unless the client prefers otherwise: most draw their own bar better than
         // anybody else can, and those that cannot say so.
         let server = wanted == Some(DecorationMode::ServerSide);
-        let mode = if server { DecorationMode::ServerSide } else { DecorationMode::ClientSide };
+        let mode = if server {
+            DecorationMode::ServerSide
+        } else {
+            DecorationMode::ClientSide
+        };
         toplevel.with_pending_state(|pending| pending.decoration_mode = Some(mode));
         if toplevel.is_initial_configure_sent() {
             toplevel.send_pending_configure();
@@ -488,7 +543,9 @@ impl State {
         if let Some(managed) = self.windows.by_surface_mut(toplevel.wl_surface()) {
             managed.decorated = server;
             let id = managed.id;
-            self.change_layout(|layout| layout.set_title_bar(id, if server { TITLE_BAR } else { 0 }));
+            self.change_layout(|layout| {
+                layout.set_title_bar(id, if server { TITLE_BAR } else { 0 })
+            });
         }
     }
 }

@@ -1,9 +1,9 @@
 //! The screen itself: DRM/KMS through a seat, libinput for the devices.
 //!
 //! One graphics device drives all outputs: the seat's primary one. Its driver decides the renderer
-//! ([`super::renderer`]); from then on the two paths differ only in who allocates buffers (dumb
-//! buffers for pixman, GBM for GLES), since smithay's `DrmCompositor` does swapchain, buffer age,
-//! damage and atomic commits for both.
+//! ([`super::renderer`]) and how pictures get to the screen: smithay's `DrmCompositor` does
+//! swapchain, buffer age, damage and atomic commits on GBM buffers for GLES and on dumb buffers for
+//! pixman; devices that only show a copy have one buffer ([`super::single`]).
 //!
 //! Frames are paced by [`crate::outputs`]; this module reports each finished flip.
 
@@ -19,7 +19,9 @@ use smithay::{
         },
         drm::{
             DrmDevice, DrmDeviceFd, DrmError, DrmEvent, DrmNode, DrmSurface,
-            compositor::{DrmCompositor, FrameError, FrameFlags, PrimaryPlaneElement, RenderFrameError},
+            compositor::{
+                DrmCompositor, FrameError, FrameFlags, PrimaryPlaneElement, RenderFrameError,
+            },
             exporter::gbm::GbmFramebufferExporter,
         },
         egl::{EGLContext, EGLDisplay},
@@ -49,7 +51,10 @@ use smithay::{
     wayland::dmabuf::DmabufFeedbackBuilder,
 };
 
-use super::{Backend, Outcome, RendererKind};
+use super::{
+    Backend, Outcome, RendererKind,
+    single::{self, Single},
+};
 use crate::{
     error::Error,
     render::{self, Picture, Scene},
@@ -63,13 +68,21 @@ type GlesCompositor =
 /// How frames of the device are drawn.
 #[derive(Debug)]
 enum Graphics {
-    Pixman(PixmanRenderer),
-    Gles { renderer: Box<GlesRenderer>, gbm: GbmDevice<DrmDeviceFd> },
+    /// `single`: the device shows a copy, so one buffer is enough.
+    Pixman {
+        renderer: PixmanRenderer,
+        single: bool,
+    },
+    Gles {
+        renderer: Box<GlesRenderer>,
+        gbm: GbmDevice<DrmDeviceFd>,
+    },
 }
 
 /// The swapchain of one output.
 #[derive(Debug)]
 enum Swapchain {
+    Single(Box<Single>),
     Pixman(Box<PixmanCompositor>),
     Gles(Box<GlesCompositor>),
 }
@@ -78,6 +91,7 @@ enum Swapchain {
 macro_rules! each {
     ($swapchain:expr, $name:ident => $what:expr) => {
         match $swapchain {
+            Swapchain::Single($name) => $what,
             Swapchain::Pixman($name) => $what,
             Swapchain::Gles($name) => $what,
         }
@@ -110,11 +124,18 @@ pub struct Drm {
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 fn device_error(what: &'static str, device: &Path, source: impl Into<Cause>) -> Error {
-    Error::Device { what, device: device.to_owned(), source: source.into() }
+    Error::Device {
+        what,
+        device: device.to_owned(),
+        source: source.into(),
+    }
 }
 
 fn failed(kind: RendererKind, error: impl std::fmt::Display) -> Error {
-    Error::Render { renderer: kind.name(), reason: error.to_string() }
+    Error::Render {
+        renderer: kind.name(),
+        reason: error.to_string(),
+    }
 }
 
 /// Event sources that belong to the loop once there is a state.
@@ -132,11 +153,13 @@ impl Drm {
     /// # Errors
     /// When there is no seat, or no device works in that time.
     pub fn open(patience: Duration) -> Result<(Self, Sources), Error> {
-        let (mut session, notifier) = LibSeatSession::new().map_err(|error| Error::Seat(error.to_string()))?;
+        let (mut session, notifier) =
+            LibSeatSession::new().map_err(|error| Error::Seat(error.to_string()))?;
         let seat = session.seat();
         let deadline = std::time::Instant::now() + patience;
         loop {
-            let udev = UdevBackend::new(&seat).map_err(|error| Error::Seat(format!("udev: {error}")))?;
+            let udev =
+                UdevBackend::new(&seat).map_err(|error| Error::Seat(format!("udev: {error}")))?;
             // Boot VGA first; a card that renders for others and has no outputs fails below.
             let mut paths: Vec<_> = primary_gpu(&seat).ok().flatten().into_iter().collect();
             paths.extend(all_gpus(&seat).unwrap_or_default());
@@ -155,7 +178,14 @@ impl Drm {
                             modes: HashMap::new(),
                             active: true,
                         };
-                        return Ok((backend, Sources { notifier, drm, udev }));
+                        return Ok((
+                            backend,
+                            Sources {
+                                notifier,
+                                drm,
+                                udev,
+                            },
+                        ));
                     }
                     Err(error) => reason = error.to_string(),
                 }
@@ -171,16 +201,31 @@ impl Drm {
     fn open_device(
         session: &mut LibSeatSession,
         path: &Path,
-    ) -> Result<(DrmDevice, smithay::backend::drm::DrmDeviceNotifier, DrmNode, Graphics), Error> {
+    ) -> Result<
+        (
+            DrmDevice,
+            smithay::backend::drm::DrmDeviceNotifier,
+            DrmNode,
+            Graphics,
+        ),
+        Error,
+    > {
         let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
-        let fd = session.open(path, flags).map_err(|e| device_error("cannot open", path, e))?;
+        let fd = session
+            .open(path, flags)
+            .map_err(|e| device_error("cannot open", path, e))?;
         let fd = DrmDeviceFd::new(DeviceFd::from(fd));
-        let node = DrmNode::from_file(&fd).map_err(|e| device_error("not a DRM device:", path, e))?;
+        let node =
+            DrmNode::from_file(&fd).map_err(|e| device_error("not a DRM device:", path, e))?;
         let kind = RendererKind::forced().unwrap_or_else(|| RendererKind::for_device(&fd));
-        let (device, notifier) =
-            DrmDevice::new(fd.clone(), true).map_err(|e| device_error("no modesetting on", path, e))?;
+        let (device, notifier) = DrmDevice::new(fd.clone(), true)
+            .map_err(|e| device_error("no modesetting on", path, e))?;
         let pixman = || {
-            PixmanRenderer::new().map(Graphics::Pixman).map_err(|error| failed(RendererKind::Pixman, error))
+            let driver = smithay::reexports::drm::Device::get_driver(&fd);
+            let single = driver.is_ok_and(|driver| single::suits(&driver.name().to_string_lossy()));
+            PixmanRenderer::new()
+                .map(|renderer| Graphics::Pixman { renderer, single })
+                .map_err(|error| failed(RendererKind::Pixman, error))
         };
         let graphics = match kind {
             RendererKind::Pixman => pixman()?,
@@ -197,7 +242,7 @@ impl Drm {
 
     fn kind(&self) -> RendererKind {
         match self.graphics {
-            Graphics::Pixman(_) => RendererKind::Pixman,
+            Graphics::Pixman { .. } => RendererKind::Pixman,
             Graphics::Gles { .. } => RendererKind::Gles,
         }
     }
@@ -220,12 +265,16 @@ impl Drm {
     fn swapchain(&mut self, output: &Output, surface: DrmSurface) -> Result<Swapchain, Error> {
         let cursor = self.device.cursor_size();
         match &self.graphics {
-            Graphics::Pixman(renderer) => {
+            Graphics::Pixman { single: true, .. } => Single::new(surface, output)
+                .map(|single| Swapchain::Single(Box::new(single)))
+                .map_err(|error| failed(RendererKind::Pixman, error)),
+            Graphics::Pixman { .. } => {
                 let fd = self.device.device_fd().clone();
                 // Dumb buffers are linear and pixman draws into all of these.
-                let formats = [Fourcc::Xrgb8888, Fourcc::Argb8888]
-                    .map(|code| Format { code, modifier: Modifier::Linear });
-                let _ = renderer;
+                let formats = [Fourcc::Xrgb8888, Fourcc::Argb8888].map(|code| Format {
+                    code,
+                    modifier: Modifier::Linear,
+                });
                 DrmCompositor::new(
                     output,
                     surface,
@@ -267,12 +316,18 @@ impl Drm {
             let size = (w.trim().parse().ok()?, h.trim().parse().ok()?);
             let found = modes.iter().find(|mode| mode.size() == size);
             if found.is_none() {
-                tracing::warn!("outputs: {name}: the display has no mode {text}; using the one it prefers");
+                tracing::warn!(
+                    "outputs: {name}: the display has no mode {text}; using the one it prefers"
+                );
             }
             found
         });
         wanted
-            .or_else(|| modes.iter().find(|mode| mode.mode_type().contains(ModeTypeFlags::PREFERRED)))
+            .or_else(|| {
+                modes
+                    .iter()
+                    .find(|mode| mode.mode_type().contains(ModeTypeFlags::PREFERRED))
+            })
             .or_else(|| modes.first())
             .copied()
     }
@@ -282,7 +337,10 @@ fn gles(fd: &DrmDeviceFd) -> Result<Graphics, Error> {
     let wrong = |error: &dyn std::fmt::Display| failed(RendererKind::Gles, error);
     let gbm = GbmDevice::new(fd.clone()).map_err(|error| wrong(&error))?;
     let renderer = new_gles(&gbm).map_err(|error| wrong(&error))?;
-    Ok(Graphics::Gles { renderer: Box::new(renderer), gbm })
+    Ok(Graphics::Gles {
+        renderer: Box::new(renderer),
+        gbm,
+    })
 }
 
 #[allow(unsafe_code)]
@@ -319,28 +377,37 @@ pub fn start(
         .collect();
     drm.borrow_mut().modes = names;
 
-    let mut context = Libinput::new_with_udev::<LibinputSessionInterface<LibSeatSession>>(session.into());
+    let mut context =
+        Libinput::new_with_udev::<LibinputSessionInterface<LibSeatSession>>(session.into());
     if context.udev_assign_seat(&seat).is_err() {
-        return Err(Error::Seat(format!("libinput cannot use the devices of {seat}")));
+        return Err(Error::Seat(format!(
+            "libinput cannot use the devices of {seat}"
+        )));
     }
     let devices = drm.clone();
     handle
-        .insert_source(LibinputInputBackend::new(context.clone()), move |mut event, (), state| {
-            match &mut event {
-                InputEvent::DeviceAdded { device } => {
-                    configure_device(device, &state.config.pointer);
-                    if device.has_capability(DeviceCapability::Keyboard) {
-                        device.led_update(state.keyboard.led_state().into());
-                        devices.borrow_mut().keyboards.push(device.clone());
+        .insert_source(
+            LibinputInputBackend::new(context.clone()),
+            move |mut event, (), state| {
+                match &mut event {
+                    InputEvent::DeviceAdded { device } => {
+                        configure_device(device, &state.config.pointer);
+                        if device.has_capability(DeviceCapability::Keyboard) {
+                            device.led_update(state.keyboard.led_state().into());
+                            devices.borrow_mut().keyboards.push(device.clone());
+                        }
                     }
+                    InputEvent::DeviceRemoved { device } => {
+                        devices
+                            .borrow_mut()
+                            .keyboards
+                            .retain(|other| other != device);
+                    }
+                    _ => {}
                 }
-                InputEvent::DeviceRemoved { device } => {
-                    devices.borrow_mut().keyboards.retain(|other| other != device);
-                }
-                _ => {}
-            }
-            state.process_input(event);
-        })
+                state.process_input(event);
+            },
+        )
         .map_err(|error| Error::event_loop(error.error))?;
 
     let switched = drm.clone();
@@ -439,16 +506,19 @@ fn configure_device(device: &mut libinput::Device, settings: &crate::config::Poi
 fn offer_formats(state: &mut State, drm: &DrmHandle) {
     let drm = drm.borrow();
     match &drm.graphics {
-        Graphics::Pixman(renderer) => state.protocols.shm.update_formats(renderer.shm_formats()),
+        Graphics::Pixman { renderer, .. } => {
+            state.protocols.shm.update_formats(renderer.shm_formats())
+        }
         Graphics::Gles { renderer, .. } => {
             state.protocols.shm.update_formats(renderer.shm_formats());
             let formats = renderer.dmabuf_formats();
             let feedback = DmabufFeedbackBuilder::new(drm.node.dev_id(), formats.clone()).build();
             let dh = state.display.clone();
             let global = match feedback {
-                Ok(feedback) => {
-                    state.protocols.dmabuf.create_global_with_default_feedback::<State>(&dh, &feedback)
-                }
+                Ok(feedback) => state
+                    .protocols
+                    .dmabuf
+                    .create_global_with_default_feedback::<State>(&dh, &feedback),
                 Err(_) => state.protocols.dmabuf.create_global::<State>(&dh, formats),
             };
             state.protocols.dmabuf_global = Some(global);
@@ -472,30 +542,51 @@ fn scan(state: &mut State, handle: &DrmHandle) {
         let gone: Vec<_> = drm
             .heads
             .iter()
-            .filter(|head| connectors.iter().all(|info| info.handle() != head.connector))
+            .filter(|head| {
+                connectors
+                    .iter()
+                    .all(|info| info.handle() != head.connector)
+            })
             .map(|head| head.output.clone())
             .collect();
         (gone, connectors)
     };
     for output in gone {
-        handle.borrow_mut().heads.retain(|head| head.output != output);
+        handle
+            .borrow_mut()
+            .heads
+            .retain(|head| head.output != output);
         state.remove_output(&output);
     }
     for info in present {
         let name = format!("{}-{}", info.interface().as_str(), info.interface_id());
-        let known = handle.borrow().heads.iter().any(|head| head.connector == info.handle());
-        let result =
-            if known { change_mode(state, handle, &name, &info) } else { connect(state, handle, name, &info) };
+        let known = handle
+            .borrow()
+            .heads
+            .iter()
+            .any(|head| head.connector == info.handle());
+        let result = if known {
+            change_mode(state, handle, &name, &info)
+        } else {
+            connect(state, handle, name, &info)
+        };
         if let Err(error) = result {
             tracing::error!("{error}");
         }
     }
 }
 
-fn connect(state: &mut State, handle: &DrmHandle, name: String, info: &connector::Info) -> Result<(), Error> {
+fn connect(
+    state: &mut State,
+    handle: &DrmHandle,
+    name: String,
+    info: &connector::Info,
+) -> Result<(), Error> {
     let mut drm = handle.borrow_mut();
     let at = std::path::PathBuf::from(&name);
-    let Some(mode) = drm.pick_mode(&name, info) else { return Ok(()) };
+    let Some(mode) = drm.pick_mode(&name, info) else {
+        return Ok(());
+    };
     let Some(crtc) = drm.free_crtc(info) else {
         tracing::warn!("output {name}: the graphics device cannot drive one more display");
         return Ok(());
@@ -518,7 +609,13 @@ fn connect(state: &mut State, handle: &DrmHandle, name: String, info: &connector
     // The swapchain follows the output's mode, so the output has one first.
     output.change_current_state(Some(output_mode), None, None, None);
     let swapchain = drm.swapchain(&output, surface)?;
-    drm.heads.push(Head { output: output.clone(), connector: info.handle(), crtc, swapchain, feedback: None });
+    drm.heads.push(Head {
+        output: output.clone(),
+        connector: info.handle(),
+        crtc,
+        swapchain,
+        feedback: None,
+    });
     drop(drm);
     state.add_output(output, output_mode);
     Ok(())
@@ -532,16 +629,21 @@ fn change_mode(
     info: &connector::Info,
 ) -> Result<(), Error> {
     let mut drm = handle.borrow_mut();
-    let Some(mode) = drm.pick_mode(name, info) else { return Ok(()) };
+    let Some(mode) = drm.pick_mode(name, info) else {
+        return Ok(());
+    };
     let kind = drm.kind();
-    let Some(head) = drm.heads.iter_mut().find(|head| head.connector == info.handle()) else { return Ok(()) };
+    let Some(head) = drm
+        .heads
+        .iter_mut()
+        .find(|head| head.connector == info.handle())
+    else {
+        return Ok(());
+    };
     if each!(&head.swapchain, chain => chain.pending_mode()) == mode {
         return Ok(());
     }
-    match &mut head.swapchain {
-        Swapchain::Pixman(chain) => chain.use_mode(mode).map_err(|error| failed(kind, error))?,
-        Swapchain::Gles(chain) => chain.use_mode(mode).map_err(|error| failed(kind, error))?,
-    }
+    each!(&mut head.swapchain, chain => chain.use_mode(mode).map_err(|error| failed(kind, error)))?;
     let output = head.output.clone();
     drop(drm);
     state.output_resized(&output, OutputMode::from(mode));
@@ -552,8 +654,20 @@ fn change_mode(
 fn flipped(state: &mut State, handle: &DrmHandle, crtc: crtc::Handle) {
     let output = {
         let mut drm = handle.borrow_mut();
-        let Some(head) = drm.heads.iter_mut().find(|head| head.crtc == crtc) else { return };
-        let submitted = each!(&mut head.swapchain, chain => chain.frame_submitted().map(drop).map_err(|error| error.to_string()));
+        let Some(head) = drm.heads.iter_mut().find(|head| head.crtc == crtc) else {
+            return;
+        };
+        let submitted = match &mut head.swapchain {
+            Swapchain::Single(_) => Ok(()),
+            Swapchain::Pixman(chain) => chain
+                .frame_submitted()
+                .map(drop)
+                .map_err(|error| error.to_string()),
+            Swapchain::Gles(chain) => chain
+                .frame_submitted()
+                .map(drop)
+                .map_err(|error| error.to_string()),
+        };
         if let Err(error) = submitted {
             tracing::warn!("output {}: {error}", head.output.name());
         }
@@ -568,9 +682,12 @@ macro_rules! draw {
     ($renderer:expr, $chain:expr, $scene:expr, $output:expr, $kind:expr) => {{
         let elements = $scene.elements($renderer, $output);
         let frame =
-            match $chain.render_frame($renderer, &elements, $scene.background, FrameFlags::DEFAULT) {
+            match $chain.render_frame($renderer, &elements, $scene.background, FrameFlags::DEFAULT)
+            {
                 Ok(frame) => frame,
-                Err(RenderFrameError::PrepareFrame(FrameError::DrmError(error))) if is_away(&error) => {
+                Err(RenderFrameError::PrepareFrame(FrameError::DrmError(error)))
+                    if is_away(&error) =>
+                {
                     return Ok(Outcome::Away);
                 }
                 Err(error) => {
@@ -602,7 +719,7 @@ macro_rules! draw {
 }
 
 /// Whether the device is not ours at the moment: then the seat will say when it is again.
-fn is_away(error: &DrmError) -> bool {
+pub(super) fn is_away(error: &DrmError) -> bool {
     match error {
         DrmError::DeviceInactive => true,
         DrmError::Access(access) => access.source.kind() == std::io::ErrorKind::PermissionDenied,
@@ -625,12 +742,17 @@ impl Backend for DrmHandle {
             return Ok(Outcome::Away);
         }
         let kind = drm.kind();
-        let Drm { graphics, heads, .. } = &mut *drm;
+        let Drm {
+            graphics, heads, ..
+        } = &mut *drm;
         let Some(head) = heads.iter_mut().find(|head| head.output == *output) else {
             return Ok(Outcome::Away);
         };
         match (graphics, &mut head.swapchain) {
-            (Graphics::Pixman(renderer), Swapchain::Pixman(chain)) => {
+            (Graphics::Pixman { renderer, .. }, Swapchain::Single(chain)) => chain
+                .draw(renderer, scene, output)
+                .map_err(|error| failed(kind, error)),
+            (Graphics::Pixman { renderer, .. }, Swapchain::Pixman(chain)) => {
                 draw!(renderer, chain, scene, output, kind)
             }
             (Graphics::Gles { renderer, .. }, Swapchain::Gles(chain)) => {
@@ -642,7 +764,7 @@ impl Backend for DrmHandle {
 
     fn capture(&mut self, scene: &Scene<'_>, output: &Output) -> Result<Picture, Error> {
         match &mut self.borrow_mut().graphics {
-            Graphics::Pixman(renderer) => {
+            Graphics::Pixman { renderer, .. } => {
                 render::capture::<_, Image<'static, 'static>>(renderer, scene, output, "pixman")
             }
             Graphics::Gles { renderer, .. } => {
@@ -661,7 +783,7 @@ impl Backend for DrmHandle {
 
     fn import_dmabuf(&mut self, dmabuf: &Dmabuf) -> bool {
         match &mut self.borrow_mut().graphics {
-            Graphics::Pixman(_) => false,
+            Graphics::Pixman { .. } => false,
             Graphics::Gles { renderer, .. } => renderer.import_dmabuf(dmabuf, None).is_ok(),
         }
     }

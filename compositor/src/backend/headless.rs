@@ -39,7 +39,10 @@ pub struct Headless {
 }
 
 fn failed(error: impl std::fmt::Display) -> Error {
-    Error::Render { renderer: "pixman", reason: error.to_string() }
+    Error::Render {
+        renderer: "pixman",
+        reason: error.to_string(),
+    }
 }
 
 impl Headless {
@@ -48,7 +51,10 @@ impl Headless {
     /// # Errors
     /// When pixman cannot start.
     pub fn new() -> Result<Self, Error> {
-        Ok(Self { renderer: PixmanRenderer::new().map_err(failed)?, targets: HashMap::new() })
+        Ok(Self {
+            renderer: PixmanRenderer::new().map_err(failed)?,
+            targets: HashMap::new(),
+        })
     }
 }
 
@@ -63,13 +69,25 @@ pub fn add_output(state: &mut State, name: &str, width: i32, height: i32) -> Out
             model: "headless".into(),
         },
     );
-    state.add_output(output.clone(), Mode { size: (width, height).into(), refresh: 60_000 });
+    state.add_output(
+        output.clone(),
+        Mode {
+            size: (width, height).into(),
+            refresh: 60_000,
+        },
+    );
     output
 }
 
 /// Changes the size of an output.
 pub fn resize_output(state: &mut State, output: &Output, width: i32, height: i32) {
-    state.output_resized(output, Mode { size: (width, height).into(), refresh: 60_000 });
+    state.output_resized(
+        output,
+        Mode {
+            size: (width, height).into(),
+            refresh: 60_000,
+        },
+    );
 }
 
 /// Takes an output away.
@@ -88,17 +106,28 @@ impl Backend for Headless {
     }
 
     fn render(&mut self, scene: &Scene<'_>, output: &Output) -> Result<Outcome, Error> {
-        let mode = output.current_mode().ok_or_else(|| failed("the output has no mode"))?;
+        let mode = output
+            .current_mode()
+            .ok_or_else(|| failed("the output has no mode"))?;
         let size = (mode.size.w, mode.size.h);
         let target = match self.targets.entry(output.name()) {
             std::collections::hash_map::Entry::Occupied(entry) if entry.get().size == size => {
                 entry.into_mut()
             }
             entry => {
-                let image = self.renderer.create_buffer(Fourcc::Xrgb8888, size.into()).map_err(failed)?;
+                let image = self
+                    .renderer
+                    .create_buffer(Fourcc::Xrgb8888, size.into())
+                    .map_err(failed)?;
                 let tracker = OutputDamageTracker::from_output(output);
                 entry
-                    .insert_entry(Target { image, size, tracker, feedback: None, drawn: false })
+                    .insert_entry(Target {
+                        image,
+                        size,
+                        tracker,
+                        feedback: None,
+                        drawn: false,
+                    })
                     .into_mut()
             }
         };
@@ -107,7 +136,13 @@ impl Backend for Headless {
         let age = usize::from(target.drawn);
         let result = target
             .tracker
-            .render_output(&mut self.renderer, &mut frame, age, &elements, scene.background)
+            .render_output(
+                &mut self.renderer,
+                &mut frame,
+                age,
+                &elements,
+                scene.background,
+            )
             .map_err(failed)?;
         target.drawn = true;
         Ok(if result.damage.is_some() {

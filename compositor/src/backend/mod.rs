@@ -9,6 +9,7 @@ pub mod drm;
 pub mod headless;
 pub mod nested;
 pub mod renderer;
+mod single;
 
 use std::fmt::Debug;
 

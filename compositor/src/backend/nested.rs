@@ -42,7 +42,10 @@ pub struct Nested {
 }
 
 fn failed(error: impl std::fmt::Display) -> Error {
-    Error::Render { renderer: "gles", reason: error.to_string() }
+    Error::Render {
+        renderer: "gles",
+        reason: error.to_string(),
+    }
 }
 
 impl Nested {
@@ -56,11 +59,21 @@ impl Nested {
             .with_title("ArgOS");
         let (window, events) = winit::init_from_attributes::<GlesRenderer>(attributes)
             .map_err(|error| Error::Nested(error.to_string()))?;
-        Ok((Self { window, tracker: None, feedback: None }, events))
+        Ok((
+            Self {
+                window,
+                tracker: None,
+                feedback: None,
+            },
+            events,
+        ))
     }
 
     fn mode(&self) -> Mode {
-        Mode { size: self.window.window_size(), refresh: 60_000 }
+        Mode {
+            size: self.window.window_size(),
+            refresh: 60_000,
+        }
     }
 }
 
@@ -90,7 +103,13 @@ pub fn start(
         .insert_source(Timer::immediate(), move |_, (), state| {
             let status = events.dispatch_new_events(|event| match event {
                 WinitEvent::Resized { size, .. } => {
-                    state.output_resized(&output, Mode { size, refresh: 60_000 });
+                    state.output_resized(
+                        &output,
+                        Mode {
+                            size,
+                            refresh: 60_000,
+                        },
+                    );
                 }
                 WinitEvent::Input(event) => state.process_input(event),
                 WinitEvent::Redraw => state.outputs.queue(&output),
@@ -107,7 +126,10 @@ pub fn start(
 }
 
 /// Tells clients which buffers can be drawn.
-pub fn offer_formats(state: &mut State, shm: Vec<smithay::reexports::wayland_server::protocol::wl_shm::Format>) {
+pub fn offer_formats(
+    state: &mut State,
+    shm: Vec<smithay::reexports::wayland_server::protocol::wl_shm::Format>,
+) {
     state.protocols.shm.update_formats(shm);
 }
 
@@ -115,7 +137,10 @@ impl Nested {
     /// Shared-memory formats that can be drawn, and the window's mode.
     pub fn abilities(
         &mut self,
-    ) -> (Vec<smithay::reexports::wayland_server::protocol::wl_shm::Format>, Mode) {
+    ) -> (
+        Vec<smithay::reexports::wayland_server::protocol::wl_shm::Format>,
+        Mode,
+    ) {
         (self.window.renderer().shm_formats().collect(), self.mode())
     }
 }
@@ -126,7 +151,10 @@ impl Backend for Nested {
     }
 
     fn render(&mut self, scene: &Scene<'_>, output: &Output) -> Result<Outcome, Error> {
-        let (size, scale) = (self.window.window_size(), output.current_scale().fractional_scale());
+        let (size, scale) = (
+            self.window.window_size(),
+            output.current_scale().fractional_scale(),
+        );
         let tracker = match &mut self.tracker {
             Some((known, at, tracker)) if *known == size && *at == scale => tracker,
             // The window's rows run from the bottom, which is nobody's business but ours.

@@ -34,7 +34,9 @@ impl RendererKind {
             "gles" => Some(Self::Gles),
             "" => None,
             other => {
-                tracing::warn!("ARGOS_RENDERER={other}: there are `pixman` and `gles`; choosing by device");
+                tracing::warn!(
+                    "ARGOS_RENDERER={other}: there are `pixman` and `gles`; choosing by device"
+                );
                 None
             }
         }
@@ -42,9 +44,16 @@ impl RendererKind {
 
     /// What suits the device.
     pub fn for_device<D: Device + AsFd>(device: &D) -> Self {
-        let driver = device.get_driver().ok().map(|d| d.name().to_string_lossy().into_owned());
+        let driver = device
+            .get_driver()
+            .ok()
+            .map(|d| d.name().to_string_lossy().into_owned());
         let kind = Self::for_driver(driver.as_deref().unwrap_or(""), || virtio_has_3d(device));
-        tracing::info!("driver {}: drawing with {}", driver.as_deref().unwrap_or("?"), kind.name());
+        tracing::info!(
+            "driver {}: drawing with {}",
+            driver.as_deref().unwrap_or("?"),
+            kind.name()
+        );
         kind
     }
 
@@ -53,9 +62,9 @@ impl RendererKind {
         match driver {
             "virtio_gpu" if virtio_3d() => Self::Gles,
             // Drivers that show pictures and cannot draw them.
-            "virtio_gpu" | "bochs" | "bochs-drm" | "cirrus" | "qxl" | "simpledrm" | "ast" | "mgag200"
-            | "hyperv_drm" | "vboxvideo" | "vkms" | "udl" | "gud" | "efidrm" | "vesadrm" | "ofdrm"
-            | "hibmc" | "" => Self::Pixman,
+            "virtio_gpu" | "bochs" | "bochs-drm" | "cirrus" | "qxl" | "simpledrm" | "ast"
+            | "mgag200" | "hyperv_drm" | "vboxvideo" | "vkms" | "udl" | "gud" | "efidrm"
+            | "vesadrm" | "ofdrm" | "hibmc" | "" => Self::Pixman,
             _ => Self::Gles,
         }
     }
@@ -70,13 +79,18 @@ struct GetParam {
 
 const VIRTGPU_PARAM_3D_FEATURES: u64 = 1;
 /// `DRM_IOWR(DRM_COMMAND_BASE + DRM_VIRTGPU_GETPARAM, struct drm_virtgpu_getparam)`.
-const GETPARAM: libc::c_ulong =
-    (3 << 30) | ((size_of::<GetParam>() as libc::c_ulong) << 16) | ((b'd' as libc::c_ulong) << 8) | 0x43;
+const GETPARAM: libc::c_ulong = (3 << 30)
+    | ((size_of::<GetParam>() as libc::c_ulong) << 16)
+    | ((b'd' as libc::c_ulong) << 8)
+    | 0x43;
 
 /// Whether the host gives a virtio-gpu device 3D (virgl or Venus).
 fn virtio_has_3d(device: &impl AsFd) -> bool {
     let mut value: u32 = 0;
-    let mut request = GetParam { param: VIRTGPU_PARAM_3D_FEATURES, value: (&raw mut value) as u64 };
+    let mut request = GetParam {
+        param: VIRTGPU_PARAM_3D_FEATURES,
+        value: (&raw mut value) as u64,
+    };
     // SAFETY: the ioctl reads `request` and writes one 32-bit integer to the address in
     // `request.value`; both outlive the call. The caller knows the driver is virtio-gpu.
     let result = unsafe { libc::ioctl(device.as_fd().as_raw_fd(), GETPARAM, &raw mut request) };
@@ -89,10 +103,22 @@ mod tests {
 
     #[test]
     fn a_gpu_is_used_where_there_is_one() {
-        assert_eq!(RendererKind::for_driver("virtio_gpu", || false), RendererKind::Pixman);
-        assert_eq!(RendererKind::for_driver("virtio_gpu", || true), RendererKind::Gles);
-        assert_eq!(RendererKind::for_driver("simpledrm", || unreachable!()), RendererKind::Pixman);
-        assert_eq!(RendererKind::for_driver("i915", || unreachable!()), RendererKind::Gles);
+        assert_eq!(
+            RendererKind::for_driver("virtio_gpu", || false),
+            RendererKind::Pixman
+        );
+        assert_eq!(
+            RendererKind::for_driver("virtio_gpu", || true),
+            RendererKind::Gles
+        );
+        assert_eq!(
+            RendererKind::for_driver("simpledrm", || unreachable!()),
+            RendererKind::Pixman
+        );
+        assert_eq!(
+            RendererKind::for_driver("i915", || unreachable!()),
+            RendererKind::Gles
+        );
     }
 
     #[test]

@@ -171,8 +171,14 @@ impl Layout {
     /// where it can.
     fn keep_reachable(&mut self, id: WindowId) {
         let area = self.area_of(id);
-        let Some(entry) = self.windows.get_mut(&id) else { return };
-        if self.areas.iter().all(|area| reachable(entry.frame, *area) != entry.frame.loc) {
+        let Some(entry) = self.windows.get_mut(&id) else {
+            return;
+        };
+        if self
+            .areas
+            .iter()
+            .all(|area| reachable(entry.frame, *area) != entry.frame.loc)
+        {
             entry.frame.loc = reachable(entry.frame, area);
         }
     }
@@ -248,8 +254,14 @@ impl Layout {
     /// The client drew this size. `settled` says that it has answered everything it was asked, so
     /// that what it drew is what it wants.
     pub fn drawn(&mut self, id: WindowId, client: Size<i32, Logical>, settled: bool) {
-        let Some(entry) = self.windows.get_mut(&id) else { return };
-        let bar = if matches!(entry.mode, Mode::Fullscreen { .. }) { 0 } else { entry.title_bar };
+        let Some(entry) = self.windows.get_mut(&id) else {
+            return;
+        };
+        let bar = if matches!(entry.mode, Mode::Fullscreen { .. }) {
+            0
+        } else {
+            entry.title_bar
+        };
         entry.drawn = Size::from((client.w.max(1), client.h.max(1) + bar));
         if settled && entry.mode == Mode::Floating {
             entry.frame = anchored(entry);
@@ -291,7 +303,9 @@ impl Layout {
     /// Moves a floating window. A maximised window first becomes floating again.
     pub fn move_to(&mut self, id: WindowId, loc: Point<i32, Logical>) {
         self.set_maximised(id, false);
-        let Some(entry) = self.windows.get_mut(&id) else { return };
+        let Some(entry) = self.windows.get_mut(&id) else {
+            return;
+        };
         if entry.mode != Mode::Floating {
             return;
         }
@@ -303,7 +317,9 @@ impl Layout {
     /// Asks for a new frame size, as a resize drag does: `edges` are the sides that move and
     /// `start` is the frame when the drag began.
     pub fn resize(&mut self, id: WindowId, start: Rect, edges: Edges, size: Size<i32, Logical>) {
-        let Some(entry) = self.windows.get_mut(&id) else { return };
+        let Some(entry) = self.windows.get_mut(&id) else {
+            return;
+        };
         if entry.mode != Mode::Floating {
             return;
         }
@@ -341,7 +357,9 @@ impl Layout {
 
     /// Maximises or restores a window.
     pub fn set_maximised(&mut self, id: WindowId, on: bool) {
-        let Some(entry) = self.windows.get_mut(&id) else { return };
+        let Some(entry) = self.windows.get_mut(&id) else {
+            return;
+        };
         let mode = match (entry.mode, on) {
             (Mode::Floating, true) => Mode::Maximised,
             (Mode::Maximised, false) => Mode::Floating,
@@ -353,7 +371,9 @@ impl Layout {
 
     /// Makes a window cover its output, or brings it back to what it was.
     pub fn set_fullscreen(&mut self, id: WindowId, on: bool) {
-        let Some(entry) = self.windows.get_mut(&id) else { return };
+        let Some(entry) = self.windows.get_mut(&id) else {
+            return;
+        };
         let mode = match (entry.mode, on) {
             (Mode::Floating, true) => Mode::Fullscreen { maximised: false },
             (Mode::Maximised, true) => Mode::Fullscreen { maximised: true },
@@ -388,7 +408,9 @@ impl Layout {
     ///
     /// Returns whether there is such a window.
     pub fn focus(&mut self, id: WindowId) -> bool {
-        let Some(entry) = self.windows.get_mut(&id) else { return false };
+        let Some(entry) = self.windows.get_mut(&id) else {
+            return false;
+        };
         entry.minimised = false;
         self.active = entry.workspace;
         self.cycle = None;
@@ -511,7 +533,11 @@ impl Layout {
 
     /// The visible windows, topmost first.
     pub fn visible(&self) -> impl Iterator<Item = WindowId> {
-        self.stack.iter().rev().copied().filter(|id| self.is_visible(*id))
+        self.stack
+            .iter()
+            .rev()
+            .copied()
+            .filter(|id| self.is_visible(*id))
     }
 
     /// Every window, most recently used first.
@@ -546,9 +572,13 @@ impl Layout {
 
     /// Height of the title bar that the compositor has to draw for a window now, 0 for none.
     pub fn title_bar(&self, id: WindowId) -> i32 {
-        self.windows
-            .get(&id)
-            .map_or(0, |e| if matches!(e.mode, Mode::Fullscreen { .. }) { 0 } else { e.title_bar })
+        self.windows.get(&id).map_or(0, |e| {
+            if matches!(e.mode, Mode::Fullscreen { .. }) {
+                0
+            } else {
+                e.title_bar
+            }
+        })
     }
 
     /// How a window fills the screen.
@@ -570,7 +600,10 @@ impl Layout {
     pub fn fullscreen_on(&self, output: usize) -> Option<WindowId> {
         let area = self.areas.get(output)?;
         self.visible()
-            .find(|id| self.frame(*id).is_some_and(|frame| frame.overlaps(area.full)))
+            .find(|id| {
+                self.frame(*id)
+                    .is_some_and(|frame| frame.overlaps(area.full))
+            })
             .filter(|id| matches!(self.windows[id].mode, Mode::Fullscreen { .. }))
     }
 
@@ -585,7 +618,8 @@ impl Layout {
     }
 
     fn area_of(&self, id: WindowId) -> Area {
-        self.output_of(id).map_or_else(no_output, |index| self.areas[index])
+        self.output_of(id)
+            .map_or_else(no_output, |index| self.areas[index])
     }
 
     fn area_at(&self, at: Point<i32, Logical>) -> Area {
@@ -598,7 +632,12 @@ impl Layout {
     }
 
     /// The middle of `area`, moved on while another window of the workspace begins right there.
-    fn cascade(&self, size: Size<i32, Logical>, area: Rect, workspace: usize) -> Point<i32, Logical> {
+    fn cascade(
+        &self,
+        size: Size<i32, Logical>,
+        area: Rect,
+        workspace: usize,
+    ) -> Point<i32, Logical> {
         let mut loc = centred(size, area);
         let taken: Vec<_> = self
             .windows
@@ -612,7 +651,9 @@ impl Layout {
                 break;
             }
             loc += Point::from((CASCADE, CASCADE));
-            if loc.x + size.w > area.loc.x + area.size.w || loc.y + size.h > area.loc.y + area.size.h {
+            if loc.x + size.w > area.loc.x + area.size.w
+                || loc.y + size.h > area.loc.y + area.size.h
+            {
                 loc = area.loc + Point::from((CASCADE, 0));
             }
         }
@@ -626,7 +667,8 @@ fn no_output() -> Area {
 }
 
 fn overlap(a: Rect, b: Rect) -> i64 {
-    a.intersection(b).map_or(0, |part| i64::from(part.size.w) * i64::from(part.size.h))
+    a.intersection(b)
+        .map_or(0, |part| i64::from(part.size.w) * i64::from(part.size.h))
 }
 
 fn centred(size: Size<i32, Logical>, area: Rect) -> Point<i32, Logical> {
@@ -658,7 +700,10 @@ fn reachable(frame: Rect, area: Area) -> Point<i32, Logical> {
     let right = (usable.loc.x + usable.size.w - keep).max(left);
     let top = usable.loc.y;
     let bottom = (usable.loc.y + usable.size.h - REACHABLE_TOP).max(top);
-    Point::from((frame.loc.x.clamp(left, right), frame.loc.y.clamp(top, bottom)))
+    Point::from((
+        frame.loc.x.clamp(left, right),
+        frame.loc.y.clamp(top, bottom),
+    ))
 }
 
 /// A frame size that the client accepts.

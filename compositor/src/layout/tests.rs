@@ -7,14 +7,38 @@ use super::*;
 #[derive(Debug, Clone)]
 enum Op {
     Areas(Vec<(i32, i32, i32)>),
-    Insert { id: u64, w: i32, h: i32, bar: bool, parent: Option<u64> },
+    Insert {
+        id: u64,
+        w: i32,
+        h: i32,
+        bar: bool,
+        parent: Option<u64>,
+    },
     Remove(u64),
-    Drawn { id: u64, w: i32, h: i32, settled: bool },
-    Limits { id: u64, min: i32, max: i32 },
+    Drawn {
+        id: u64,
+        w: i32,
+        h: i32,
+        settled: bool,
+    },
+    Limits {
+        id: u64,
+        min: i32,
+        max: i32,
+    },
     TitleBar(u64, bool),
     Parent(u64, Option<u64>),
-    Move { id: u64, x: i32, y: i32 },
-    Resize { id: u64, edges: u8, w: i32, h: i32 },
+    Move {
+        id: u64,
+        x: i32,
+        y: i32,
+    },
+    Resize {
+        id: u64,
+        edges: u8,
+        w: i32,
+        h: i32,
+    },
     ResizeEnd(u64),
     Maximise(u64, bool),
     Fullscreen(u64, bool),
@@ -32,18 +56,51 @@ fn op() -> impl Strategy<Value = Op> {
     let length = || prop_oneof![0..4000i32, 1..800i32];
     prop_oneof![
         prop::collection::vec((600..3000i32, 400..2000i32, 0..60i32), 0..3).prop_map(Op::Areas),
-        (id(), length(), length(), any::<bool>(), prop::option::of(id()))
-            .prop_map(|(id, w, h, bar, parent)| Op::Insert { id, w, h, bar, parent }),
-        (id(), length(), length(), any::<bool>(), prop::option::of(id()))
-            .prop_map(|(id, w, h, bar, parent)| Op::Insert { id, w, h, bar, parent }),
+        (
+            id(),
+            length(),
+            length(),
+            any::<bool>(),
+            prop::option::of(id())
+        )
+            .prop_map(|(id, w, h, bar, parent)| Op::Insert {
+                id,
+                w,
+                h,
+                bar,
+                parent
+            }),
+        (
+            id(),
+            length(),
+            length(),
+            any::<bool>(),
+            prop::option::of(id())
+        )
+            .prop_map(|(id, w, h, bar, parent)| Op::Insert {
+                id,
+                w,
+                h,
+                bar,
+                parent
+            }),
         id().prop_map(Op::Remove),
-        (id(), length(), length(), any::<bool>())
-            .prop_map(|(id, w, h, settled)| Op::Drawn { id, w, h, settled }),
+        (id(), length(), length(), any::<bool>()).prop_map(|(id, w, h, settled)| Op::Drawn {
+            id,
+            w,
+            h,
+            settled
+        }),
         (id(), 0..500i32, 0..900i32).prop_map(|(id, min, max)| Op::Limits { id, min, max }),
         (id(), any::<bool>()).prop_map(|(id, on)| Op::TitleBar(id, on)),
         (id(), prop::option::of(id())).prop_map(|(id, parent)| Op::Parent(id, parent)),
         (id(), place(), place()).prop_map(|(id, x, y)| Op::Move { id, x, y }),
-        (id(), 0..16u8, length(), length()).prop_map(|(id, edges, w, h)| Op::Resize { id, edges, w, h }),
+        (id(), 0..16u8, length(), length()).prop_map(|(id, edges, w, h)| Op::Resize {
+            id,
+            edges,
+            w,
+            h
+        }),
         id().prop_map(Op::ResizeEnd),
         (id(), any::<bool>()).prop_map(|(id, on)| Op::Maximise(id, on)),
         (id(), any::<bool>()).prop_map(|(id, on)| Op::Fullscreen(id, on)),
@@ -75,20 +132,45 @@ fn apply(layout: &mut Layout, op: &Op) {
         Op::Areas(outputs) => {
             layout.set_areas(areas(outputs));
         }
-        Op::Insert { id, w: width, h, bar, parent } => {
+        Op::Insert {
+            id,
+            w: width,
+            h,
+            bar,
+            parent,
+        } => {
             let bar = if *bar { 32 } else { 0 };
-            layout.insert(w(*id), (*width, *h).into(), bar, parent.map(w), (10, 10).into());
+            layout.insert(
+                w(*id),
+                (*width, *h).into(),
+                bar,
+                parent.map(w),
+                (10, 10).into(),
+            );
         }
         Op::Remove(id) => layout.remove(w(*id)),
-        Op::Drawn { id, w: width, h, settled } => layout.drawn(w(*id), (*width, *h).into(), *settled),
+        Op::Drawn {
+            id,
+            w: width,
+            h,
+            settled,
+        } => layout.drawn(w(*id), (*width, *h).into(), *settled),
         Op::Limits { id, min, max } => {
-            let limits = Limits { min: (*min, *min).into(), max: (*max, *max).into() };
+            let limits = Limits {
+                min: (*min, *min).into(),
+                max: (*max, *max).into(),
+            };
             layout.set_limits(w(*id), limits);
         }
         Op::TitleBar(id, on) => layout.set_title_bar(w(*id), if *on { 32 } else { 0 }),
         Op::Parent(id, parent) => layout.set_parent(w(*id), parent.map(w)),
         Op::Move { id, x, y } => layout.move_to(w(*id), (*x, *y).into()),
-        Op::Resize { id, edges, w: width, h } => {
+        Op::Resize {
+            id,
+            edges,
+            w: width,
+            h,
+        } => {
             let edges = Edges {
                 left: edges & 1 != 0,
                 right: edges & 2 != 0 && edges & 1 == 0,
@@ -135,20 +217,36 @@ fn verify_invariants(layout: &Layout) {
 
     match layout.focused() {
         Some(id) => assert!(layout.is_visible(id), "what has the focus can be seen"),
-        None => assert_eq!(layout.visible().count(), 0, "something visible has the focus"),
+        None => assert_eq!(
+            layout.visible().count(),
+            0,
+            "something visible has the focus"
+        ),
     }
     if let Some(cycle) = &layout.cycle {
         assert!(cycle.at < cycle.order.len());
-        assert!(cycle.order.iter().all(|id| layout.workspace(*id) == Some(layout.active)));
+        assert!(
+            cycle
+                .order
+                .iter()
+                .all(|id| layout.workspace(*id) == Some(layout.active))
+        );
     }
 
     for (id, entry) in &layout.windows {
         let (frame, client) = (layout.frame(*id).unwrap(), layout.client(*id).unwrap());
         let area = layout.area_of(*id);
         assert!(entry.workspace < layout.workspaces);
-        assert!(client.size.w >= 1 && client.size.h >= 1, "a client is never asked for nothing: {client:?}");
+        assert!(
+            client.size.w >= 1 && client.size.h >= 1,
+            "a client is never asked for nothing: {client:?}"
+        );
         assert_ne!(entry.parent, Some(*id));
-        assert!(entry.parent.is_none_or(|parent| layout.windows.contains_key(&parent)));
+        assert!(
+            entry
+                .parent
+                .is_none_or(|parent| layout.windows.contains_key(&parent))
+        );
         match entry.mode {
             Mode::Maximised => assert_eq!(frame, area.usable),
             Mode::Fullscreen { .. } => {
@@ -161,7 +259,9 @@ fn verify_invariants(layout: &Layout) {
                     areas.push(area);
                 }
                 assert!(
-                    areas.iter().any(|area| reachable(entry.frame, *area) == entry.frame.loc),
+                    areas
+                        .iter()
+                        .any(|area| reachable(entry.frame, *area) == entry.frame.loc),
                     "some of the window can be seen and grabbed: {entry:?}"
                 );
             }
@@ -198,7 +298,13 @@ fn windows_are_centred_below_the_panel_and_then_cascade() {
     let mut layout = screen();
     assert_eq!(open(&mut layout, 1).loc, (440, 270).into());
     assert_eq!(open(&mut layout, 2).loc, (472, 302).into());
-    let dialog = layout.insert(WindowId(3), (100, 100).into(), 0, Some(WindowId(1)), (0, 0).into());
+    let dialog = layout.insert(
+        WindowId(3),
+        (100, 100).into(),
+        0,
+        Some(WindowId(1)),
+        (0, 0).into(),
+    );
     assert_eq!(dialog.loc, (590, 370).into());
 }
 
@@ -212,7 +318,11 @@ fn alt_tab_goes_through_the_order_of_use_and_counts_once_let_go() {
     assert_eq!(layout.focused(), Some(WindowId(2)));
     layout.cycle(false);
     assert_eq!(layout.focused(), Some(WindowId(1)));
-    assert_eq!(layout.recent(), [WindowId(3), WindowId(2), WindowId(1)], "not used yet");
+    assert_eq!(
+        layout.recent(),
+        [WindowId(3), WindowId(2), WindowId(1)],
+        "not used yet"
+    );
     layout.cycle_end();
     assert_eq!(layout.recent(), [WindowId(1), WindowId(3), WindowId(2)]);
     assert_eq!(layout.visible().next(), Some(WindowId(1)));
@@ -223,7 +333,10 @@ fn maximising_respects_panels_and_comes_back() {
     let mut layout = screen();
     let frame = open(&mut layout, 1);
     layout.set_maximised(WindowId(1), true);
-    assert_eq!(layout.frame(WindowId(1)), Some(Rect::new((0, 40).into(), (1280, 760).into())));
+    assert_eq!(
+        layout.frame(WindowId(1)),
+        Some(Rect::new((0, 40).into(), (1280, 760).into()))
+    );
     layout.set_fullscreen(WindowId(1), true);
     assert_eq!(layout.fullscreen_on(0), Some(WindowId(1)));
     layout.set_fullscreen(WindowId(1), false);
@@ -237,7 +350,10 @@ fn resizing_from_the_left_keeps_the_right_side_where_it_is() {
     let mut layout = screen();
     let start = open(&mut layout, 1);
     let right = start.loc.x + start.size.w;
-    let edges = Edges { left: true, ..Edges::default() };
+    let edges = Edges {
+        left: true,
+        ..Edges::default()
+    };
     layout.resize(WindowId(1), start, edges, (500, 300).into());
     let frame = layout.frame(WindowId(1)).unwrap();
     assert_eq!(frame, start, "the client has not drawn yet");
@@ -248,7 +364,11 @@ fn resizing_from_the_left_keeps_the_right_side_where_it_is() {
     assert_eq!((frame.loc.x + frame.size.w, frame.size.w), (right, 490));
     let revision = layout.revision(WindowId(1));
     layout.drawn(WindowId(1), (490, 300).into(), true);
-    assert_eq!(layout.revision(WindowId(1)), revision, "nobody argues about the size");
+    assert_eq!(
+        layout.revision(WindowId(1)),
+        revision,
+        "nobody argues about the size"
+    );
 }
 
 #[test]

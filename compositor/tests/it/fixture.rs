@@ -8,24 +8,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-use argos_compositor::{
-    State,
-    backend::headless::{self, Headless},
-    bus,
-    config::Config,
-};
 use argos_compositor::smithay::{
     backend::input::{ButtonState, KeyState},
     input::keyboard::Keycode,
     output::Output,
     reexports::calloop::EventLoop,
 };
+use argos_compositor::{
+    State,
+    backend::headless::{self, Headless},
+    bus,
+    config::Config,
+};
 use wayland_client::{
     Connection, Dispatch, EventQueue, Proxy, QueueHandle, WEnum, delegate_noop,
     globals::{GlobalListContents, registry_queue_init},
     protocol::{
-        wl_buffer, wl_callback, wl_compositor, wl_keyboard, wl_pointer, wl_registry, wl_seat, wl_shm,
-        wl_shm_pool, wl_surface,
+        wl_buffer, wl_callback, wl_compositor, wl_keyboard, wl_pointer, wl_registry, wl_seat,
+        wl_shm, wl_shm_pool, wl_surface,
     },
 };
 use wayland_protocols::xdg::{
@@ -58,14 +58,22 @@ impl Fixture {
         let backend = Box::new(Headless::new().unwrap());
         let mut state = State::new(&event_loop, config, backend, link).unwrap();
         let output = headless::add_output(&mut state, "one", 1280, 800);
-        let mut fixture = Self { event_loop, state, output, shell, time: 1000 };
+        let mut fixture = Self {
+            event_loop,
+            state,
+            output,
+            shell,
+            time: 1000,
+        };
         fixture.turn();
         fixture
     }
 
     /// One turn of the compositor's loop.
     pub(crate) fn turn(&mut self) {
-        self.event_loop.dispatch(Some(Duration::ZERO), &mut self.state).unwrap();
+        self.event_loop
+            .dispatch(Some(Duration::ZERO), &mut self.state)
+            .unwrap();
         self.state.settle();
     }
 
@@ -129,7 +137,13 @@ impl Fixture {
     }
 
     /// A toplevel with content of that size and colour.
-    pub(crate) fn window(&mut self, client: &mut Client, title: &str, size: (i32, i32), colour: u32) -> Toplevel {
+    pub(crate) fn window(
+        &mut self,
+        client: &mut Client,
+        title: &str,
+        size: (i32, i32),
+        colour: u32,
+    ) -> Toplevel {
         let toplevel = client.toplevel(title);
         self.roundtrip(client);
         client.draw(&toplevel, size, colour);
@@ -138,7 +152,10 @@ impl Fixture {
     }
 
     pub(crate) fn pixel(&mut self, x: u32, y: u32) -> [u8; 3] {
-        self.state.screenshot(&self.output.clone()).unwrap().pixel(x, y)
+        self.state
+            .screenshot(&self.output.clone())
+            .unwrap()
+            .pixel(x, y)
     }
 
     fn tick(&mut self) -> u32 {
@@ -149,7 +166,11 @@ impl Fixture {
     /// A key by Linux's code.
     pub(crate) fn key(&mut self, code: u32, down: bool) {
         let time = self.tick();
-        let state = if down { KeyState::Pressed } else { KeyState::Released };
+        let state = if down {
+            KeyState::Pressed
+        } else {
+            KeyState::Released
+        };
         self.state.key(Keycode::new(code + 8), state, time);
         self.turn();
     }
@@ -172,7 +193,11 @@ impl Fixture {
 
     pub(crate) fn button(&mut self, button: u32, down: bool) {
         let time = self.tick();
-        let state = if down { ButtonState::Pressed } else { ButtonState::Released };
+        let state = if down {
+            ButtonState::Pressed
+        } else {
+            ButtonState::Released
+        };
         self.state.button(button, state, time);
         self.turn();
     }
@@ -191,7 +216,14 @@ impl Fixture {
             .state
             .window_list()
             .into_iter()
-            .map(|window| format!("{}{}@{}", window.title, if window.focused { "*" } else { "" }, window.workspace))
+            .map(|window| {
+                format!(
+                    "{}{}@{}",
+                    window.title,
+                    if window.focused { "*" } else { "" },
+                    window.workspace
+                )
+            })
             .collect();
         titles.sort_by_key(|title| !title.contains('*'));
         titles.join(" ")
@@ -228,7 +260,11 @@ pub(crate) struct Layer {
 pub(crate) struct Events {
     syncs: u32,
     /// Surface, size, states of each toplevel's last configure.
-    pub(crate) toplevels: Vec<(xdg_toplevel::XdgToplevel, (i32, i32), Vec<xdg_toplevel::State>)>,
+    pub(crate) toplevels: Vec<(
+        xdg_toplevel::XdgToplevel,
+        (i32, i32),
+        Vec<xdg_toplevel::State>,
+    )>,
     pub(crate) configures: u32,
     pub(crate) layers: Vec<(zwlr_layer_surface_v1::ZwlrLayerSurfaceV1, (u32, u32))>,
     pub(crate) closed: Vec<xdg_toplevel::XdgToplevel>,
@@ -259,11 +295,17 @@ impl Client {
         toplevel.set_title(title.into());
         toplevel.set_app_id(format!("test.{title}"));
         surface.commit();
-        Toplevel { surface, xdg, toplevel }
+        Toplevel {
+            surface,
+            xdg,
+            toplevel,
+        }
     }
 
     pub(crate) fn ask_for_title_bar(&mut self, toplevel: &Toplevel) {
-        let decoration = self.decoration.get_toplevel_decoration(&toplevel.toplevel, &self.qh, ());
+        let decoration = self
+            .decoration
+            .get_toplevel_decoration(&toplevel.toplevel, &self.qh, ());
         decoration.set_mode(zxdg_toplevel_decoration_v1::Mode::ServerSide);
     }
 
@@ -272,7 +314,12 @@ impl Client {
         self.fill(&toplevel.surface, size, colour);
     }
 
-    pub(crate) fn fill(&mut self, surface: &wl_surface::WlSurface, (w, h): (i32, i32), colour: u32) {
+    pub(crate) fn fill(
+        &mut self,
+        surface: &wl_surface::WlSurface,
+        (w, h): (i32, i32),
+        colour: u32,
+    ) {
         use std::io::Write;
         let mut file = tempfile::tempfile().unwrap();
         let row = (0xff00_0000 | colour).to_le_bytes().repeat(w as usize);
@@ -299,8 +346,14 @@ impl Client {
         set: impl FnOnce(&zwlr_layer_surface_v1::ZwlrLayerSurfaceV1),
     ) -> Layer {
         let surface = self.compositor.create_surface(&self.qh, ());
-        let layer =
-            self.layer_shell.get_layer_surface(&surface, None, layer, namespace.into(), &self.qh, ());
+        let layer = self.layer_shell.get_layer_surface(
+            &surface,
+            None,
+            layer,
+            namespace.into(),
+            &self.qh,
+            (),
+        );
         set(&layer);
         surface.commit();
         Layer { surface, layer }
@@ -317,7 +370,12 @@ impl Client {
     }
 
     pub(crate) fn layer_size(&self, layer: &Layer) -> (u32, u32) {
-        self.events.layers.iter().find(|(other, _)| *other == layer.layer).expect("configured").1
+        self.events
+            .layers
+            .iter()
+            .find(|(other, _)| *other == layer.layer)
+            .expect("configured")
+            .1
     }
 }
 
@@ -383,37 +441,60 @@ on!(xdg_surface::XdgSurface, |state, surface, event| {
 });
 on!(xdg_toplevel::XdgToplevel, |state, toplevel, event| {
     match event {
-        xdg_toplevel::Event::Configure { width, height, states } => {
+        xdg_toplevel::Event::Configure {
+            width,
+            height,
+            states,
+        } => {
             let states = states
                 .chunks_exact(4)
-                .filter_map(|bytes| u32::from_ne_bytes(bytes.try_into().unwrap()).try_into().ok())
+                .filter_map(|bytes| {
+                    u32::from_ne_bytes(bytes.try_into().unwrap())
+                        .try_into()
+                        .ok()
+                })
                 .collect();
             state.toplevels.retain(|(other, ..)| other != toplevel);
-            state.toplevels.push((toplevel.clone(), (width, height), states));
+            state
+                .toplevels
+                .push((toplevel.clone(), (width, height), states));
         }
         xdg_toplevel::Event::Close => state.closed.push(toplevel.clone()),
         _ => {}
     }
 });
-on!(zwlr_layer_surface_v1::ZwlrLayerSurfaceV1, |state, layer, event| {
-    match event {
-        zwlr_layer_surface_v1::Event::Configure { serial, width, height } => {
-            layer.ack_configure(serial);
-            state.layers.retain(|(other, _)| other != layer);
-            state.layers.push((layer.clone(), (width, height)));
+on!(
+    zwlr_layer_surface_v1::ZwlrLayerSurfaceV1,
+    |state, layer, event| {
+        match event {
+            zwlr_layer_surface_v1::Event::Configure {
+                serial,
+                width,
+                height,
+            } => {
+                layer.ack_configure(serial);
+                state.layers.retain(|(other, _)| other != layer);
+                state.layers.push((layer.clone(), (width, height)));
+            }
+            zwlr_layer_surface_v1::Event::Closed => state.layers_closed += 1,
+            _ => {}
         }
-        zwlr_layer_surface_v1::Event::Closed => state.layers_closed += 1,
-        _ => {}
     }
-});
+);
 on!(wl_keyboard::WlKeyboard, |state, _keyboard, event| {
     match event {
         wl_keyboard::Event::Enter { surface, .. } => state.keyboard = Some(surface),
         wl_keyboard::Event::Leave { surface, .. } if state.keyboard.as_ref() == Some(&surface) => {
             state.keyboard = None;
         }
-        wl_keyboard::Event::Key { key, state: WEnum::Value(pressed), .. } => {
-            state.keys.push((key, pressed == wl_keyboard::KeyState::Pressed));
+        wl_keyboard::Event::Key {
+            key,
+            state: WEnum::Value(pressed),
+            ..
+        } => {
+            state
+                .keys
+                .push((key, pressed == wl_keyboard::KeyState::Pressed));
         }
         _ => {}
     }
@@ -424,17 +505,26 @@ on!(wl_pointer::WlPointer, |state, _pointer, event| {
         wl_pointer::Event::Leave { surface, .. } if state.pointer.as_ref() == Some(&surface) => {
             state.pointer = None;
         }
-        wl_pointer::Event::Button { state: WEnum::Value(wl_pointer::ButtonState::Pressed), .. } => {
+        wl_pointer::Event::Button {
+            state: WEnum::Value(wl_pointer::ButtonState::Pressed),
+            ..
+        } => {
             state.clicks += 1;
         }
         _ => {}
     }
 });
-on!(zxdg_toplevel_decoration_v1::ZxdgToplevelDecorationV1, |state, _decoration, event| {
-    if let zxdg_toplevel_decoration_v1::Event::Configure { mode: WEnum::Value(mode) } = event {
-        state.server_side = Some(mode == zxdg_toplevel_decoration_v1::Mode::ServerSide);
+on!(
+    zxdg_toplevel_decoration_v1::ZxdgToplevelDecorationV1,
+    |state, _decoration, event| {
+        if let zxdg_toplevel_decoration_v1::Event::Configure {
+            mode: WEnum::Value(mode),
+        } = event
+        {
+            state.server_side = Some(mode == zxdg_toplevel_decoration_v1::Mode::ServerSide);
+        }
     }
-});
+);
 
 impl Dispatch<wl_registry::WlRegistry, GlobalListContents> for Events {
     fn event(

@@ -20,7 +20,10 @@ fn typed_keys_reach_the_focused_client_and_bound_ones_do_not() {
     f.chord(&[SUPER, C]);
     f.roundtrip(&mut client);
     let keys = &client.events.keys;
-    assert!(keys.contains(&(A, true)) && keys.contains(&(A, false)), "{keys:?}");
+    assert!(
+        keys.contains(&(A, true)) && keys.contains(&(A, false)),
+        "{keys:?}"
+    );
     assert!(!keys.iter().any(|(key, _)| *key == C), "{keys:?}");
     assert_eq!(f.shell.try_recv().unwrap(), "chat");
 }
@@ -68,7 +71,9 @@ fn alt_tab_goes_back_and_forth_between_the_last_two() {
 #[test]
 fn bindings_come_from_the_settings() {
     let mut config = Config::default();
-    config.bindings.insert("Super+a".into(), "shell notes".into());
+    config
+        .bindings
+        .insert("Super+a".into(), "shell notes".into());
     config.bindings.insert("Super".into(), "none".into());
     let mut f = Fixture::with(config);
     f.chord(&[SUPER, A]);

@@ -73,7 +73,11 @@ fn an_exclusive_surface_has_the_keyboard_as_long_as_it_is_there() {
         layer.set_keyboard_interactivity(KeyboardInteractivity::Exclusive);
     });
     f.roundtrip(&mut client);
-    assert_eq!(client.events.keyboard.as_ref(), Some(&toplevel.surface), "not before it has content");
+    assert_eq!(
+        client.events.keyboard.as_ref(),
+        Some(&toplevel.surface),
+        "not before it has content"
+    );
     client.fill(&launcher.surface, (300, 200), GREEN);
     f.roundtrip(&mut client);
     assert_eq!(client.events.keyboard.as_ref(), Some(&launcher.surface));
@@ -113,7 +117,9 @@ fn a_trusted_prompt_is_above_everything_and_nobody_else_can_be_one() {
     assert_eq!(f.pixel(360, 400), rgb(RED));
 
     // What comes later does not cover it either, and clicks beside it are nobody's.
-    let late = agent.layer("argos-prompt", Layer::Overlay, |layer| layer.set_size(1280, 800));
+    let late = agent.layer("argos-prompt", Layer::Overlay, |layer| {
+        layer.set_size(1280, 800)
+    });
     f.roundtrip(&mut agent);
     agent.fill(&late.surface, (1280, 800), GREEN);
     f.roundtrip(&mut agent);
@@ -127,5 +133,8 @@ fn a_trusted_prompt_is_above_everything_and_nobody_else_can_be_one() {
     // Nor can bindings steer what is behind it.
     f.chord(&[125, 16]);
     f.roundtrip(&mut shell);
-    assert!(shell.events.keys.contains(&(16, true)), "the prompt gets the key instead");
+    assert!(
+        shell.events.keys.contains(&(16, true)),
+        "the prompt gets the key instead"
+    );
 }

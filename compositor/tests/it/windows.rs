@@ -20,7 +20,11 @@ fn a_window_is_configured_mapped_drawn_focused_and_closed() {
 
     let toplevel = client.toplevel("first");
     f.roundtrip(&mut client);
-    assert_eq!(client.configured(&toplevel).0, (0, 0), "the client chooses its size");
+    assert_eq!(
+        client.configured(&toplevel).0,
+        (0, 0),
+        "the client chooses its size"
+    );
     assert_eq!(f.titles(), "", "without content there is no window");
 
     client.draw(&toplevel, (400, 300), RED);
@@ -28,12 +32,19 @@ fn a_window_is_configured_mapped_drawn_focused_and_closed() {
     assert_eq!(f.titles(), "first*@1");
     assert_eq!(client.events.keyboard.as_ref(), Some(&toplevel.surface));
     assert!(client.configured(&toplevel).1.contains(&Is::Activated));
-    assert_eq!(f.pixel(445, 260), rgb(RED), "it is in the middle of the screen");
+    assert_eq!(
+        f.pixel(445, 260),
+        rgb(RED),
+        "it is in the middle of the screen"
+    );
     assert_eq!(f.pixel(430, 260), background);
 
     f.chord(&[125, 16]); // Super+Q
     f.roundtrip(&mut client);
-    assert_eq!(client.events.closed, std::slice::from_ref(&toplevel.toplevel));
+    assert_eq!(
+        client.events.closed,
+        std::slice::from_ref(&toplevel.toplevel)
+    );
 
     toplevel.toplevel.destroy();
     toplevel.xdg.destroy();
@@ -143,7 +154,10 @@ fn workspaces_hide_windows_and_hidden_windows_draw_nothing() {
     client.frame_callback(&toplevel.surface);
     client.draw(&toplevel, (400, 300), BLUE);
     f.roundtrip(&mut client);
-    assert_eq!(client.events.frames, frames, "a hidden window is not asked for frames");
+    assert_eq!(
+        client.events.frames, frames,
+        "a hidden window is not asked for frames"
+    );
 
     f.chord(&[125, 2]); // Super+1
     f.roundtrip(&mut client);
