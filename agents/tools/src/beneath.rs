@@ -86,7 +86,8 @@ fn locate(granted: &Path, path: &Path) -> io::Result<OwnedFd> {
             ),
         ));
     }
-    let look = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    // Without NOFOLLOW, with which a link at the very end would be opened itself instead of refused.
+    let look = OFlags::PATH | OFlags::CLOEXEC;
     let root = resolve(CWD, granted.as_os_str(), look, STRICT)?;
     if path.as_os_str().is_empty() {
         return Ok(root);

@@ -80,7 +80,9 @@ fn too_long(length: usize) -> io::Error {
 pub(crate) fn send(socket: impl AsFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<usize> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
     let mut control = SendAncillaryBuffer::new(&mut space);
-    if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
+    let fits = fds.len() <= MAX_FDS
+        && (fds.is_empty() || control.push(SendAncillaryMessage::ScmRights(fds)));
+    if !fits {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
             format!(

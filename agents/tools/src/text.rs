@@ -57,9 +57,9 @@ pub(crate) fn sized(tried: &str, what: &str, text: &str, most: usize) -> Result<
     Ok(())
 }
 
-/// Makes text from files of the system fit for one line of a prompt.
-pub(crate) fn shown(text: &str) -> String {
-    text.chars().filter(|c| !deceptive(*c)).take(80).collect()
+/// Makes text of whatever origin fit for one line of at most `most` characters.
+pub(crate) fn shown(text: &str, most: usize) -> String {
+    text.chars().filter(|c| !deceptive(*c)).take(most).collect()
 }
 
 fn deceptive(c: char) -> bool {

@@ -57,7 +57,7 @@ impl Definition for AppsLaunch {
 }
 
 fn resolve(arguments: Arguments, apps: &[App]) -> Result<Resolved, ToolError> {
-    let tried = format!("apps.launch {:?}", text::shown(&arguments.app));
+    let tried = format!("apps.launch {:?}", text::shown(&arguments.app, 80));
     text::sized(&tried, "name of the application", &arguments.app, 200)?;
     text::plain(&tried, "name of the application", &arguments.app)?;
     if arguments
@@ -79,7 +79,7 @@ fn resolve(arguments: Arguments, apps: &[App]) -> Result<Resolved, ToolError> {
         return Err(not_found(&tried, &wanted, apps));
     };
     text::plain(&tried, "application's id", &app.id)?;
-    let name = text::shown(&app.name);
+    let name = text::shown(&app.name, 80);
     let summary = format!("Start the application {name}.");
     let arguments = Arguments {
         app: app.id.clone(),
@@ -132,7 +132,7 @@ fn not_found(tried: &str, wanted: &str, apps: &[App]) -> ToolError {
     let near: Vec<String> = near
         .into_iter()
         .take(3)
-        .map(|(_, name)| text::shown(name))
+        .map(|(_, name)| text::shown(name, 80))
         .collect();
     if near.is_empty() {
         error.hint("apps.list lists what is installed")

@@ -21,7 +21,10 @@ use crate::tool::Resolved;
 use crate::{Action, Call, Code, Context, Env, ToolError, Verdict, text};
 
 const MOST_TEXT: usize = 64 << 10;
-const MOST_TITLE: usize = 120;
+/// In bytes; the schema says 120 characters.
+const MOST_TITLE: usize = 480;
+/// Characters of a title that is made from the text.
+const MOST_WORDS: usize = 60;
 
 pub(crate) struct NotesAdd;
 
@@ -52,14 +55,14 @@ impl Definition for NotesAdd {
             text::sized(Self::NAME, "title", title, MOST_TITLE)?;
             text::plain(Self::NAME, "title", title)?;
         }
-        let title = arguments
-            .title
-            .as_deref()
-            .map_or_else(|| beginning(&arguments.text), str::trim);
-        let title = title.to_owned();
+        let title = match &arguments.title {
+            Some(title) => title.trim().to_owned(),
+            None => beginning(&arguments.text),
+        };
+        let title = Some(title).filter(|title| !title.is_empty());
         let arguments = Arguments {
             text: arguments.text,
-            title: Some(title),
+            title,
         };
         Resolved::new(
             &arguments,
@@ -92,23 +95,22 @@ impl Definition for NotesAdd {
     }
 }
 
-/// The first words of the first line.
-fn beginning(text: &str) -> &str {
-    let line = text
-        .trim_start()
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .trim_start_matches(['#', ' ', '-', '*']);
-    let end = line.char_indices().nth(60).map_or(line.len(), |(at, _)| at);
-    if end == line.len() {
-        return line.trim();
-    }
+/// The first words of the first line, fit for a title; empty where there are none.
+fn beginning(text: &str) -> String {
+    let line = text.trim_start().lines().next().unwrap_or_default();
+    let line = line
+        .trim_start_matches(['#', ' ', '-', '*'])
+        .replace('\t', " ");
+    let title = text::shown(&line, MOST_WORDS + 1);
+    let Some((end, _)) = title.char_indices().nth(MOST_WORDS) else {
+        return title.trim().to_owned();
+    };
     // Not in the middle of a word, if there is more than one.
-    line[..end]
-        .rsplit_once(' ')
-        .map_or(&line[..end], |(words, _)| words)
+    let cut = &title[..end];
+    cut.rsplit_once(' ')
+        .map_or(cut, |(words, _)| words)
         .trim()
+        .to_owned()
 }
 
 /// A file in the folder of notes that has no name for people yet. Removed unless published.
@@ -233,6 +235,8 @@ mod tests {
         let long = "word ".repeat(30);
         assert!(beginning(&long).len() <= 60 && beginning(&long).ends_with("word"));
         assert_eq!(beginning(&"x".repeat(100)).len(), 60);
+        assert_eq!(beginning("a\tb\u{200d}c"), "a bc");
+        assert_eq!(beginning("###\nx"), "");
     }
 
     #[test]
