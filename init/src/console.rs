@@ -47,11 +47,25 @@ pub fn say(sink: Sink, level: Level, text: &str) {
             if let Ok(mut log) = log {
                 let _ = log.write_all(format!("<{}>argos-init: {text}\n", level as u8).as_bytes());
             }
+            if level != Level::Warning && console_is_quiet(level) {
+                tell(&format!("argos-init: {text}\n"));
+            }
         }
         Sink::Stderr => {
             let _ = io::stderr().write_all(format!("argos-init: {text}\n").as_bytes());
         }
     }
+}
+
+/// Whether the kernel keeps lines of this level from the console (`quiet`, `loglevel=`). Landmarks
+/// and errors are few, and show a person in front of a dark screen how far it came.
+fn console_is_quiet(level: Level) -> bool {
+    let levels = std::fs::read_to_string("/proc/sys/kernel/printk").unwrap_or_default();
+    let shown = levels
+        .split_whitespace()
+        .next()
+        .and_then(|word| word.parse::<u8>().ok());
+    shown.is_none_or(|shown| level as u8 >= shown)
 }
 
 /// Lets everything through that PID 1 writes to the kernel's log; by default it is rationed.

@@ -104,6 +104,7 @@ impl Connection {
         let received = match received {
             Ok(received) => received,
             Err(Errno::AGAIN | Errno::INTR) => return Ok(false),
+            Err(Errno::CONNRESET) => return Err(Closed::Peer),
             Err(error) => return Err(Closed::Io(error.into())),
         };
         for message in control.drain() {
