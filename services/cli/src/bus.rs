@@ -56,31 +56,35 @@ pub(crate) async fn system() -> Result<Connection> {
         })
 }
 
-/// A lock as login1 lists it: what, who, why, mode, uid, pid.
-type Lock = (String, String, String, String, u32, u32);
-
-/// Who blocks shutting down, and why. Empty as well where nobody can be asked.
-pub(crate) async fn shutdown_blockers() -> Vec<String> {
+/// Asks login1 to shut down, which lets programs block or delay that. `method` is `PowerOff` or
+/// `Reboot`. `Ok(false)`: nobody is there to ask. Errors: a program blocks it, or the caller may not.
+pub(crate) async fn ask_login(method: &str) -> Result<bool> {
     let Ok(bus) = system().await else {
-        return Vec::new();
+        return Ok(false);
     };
     let asked = bus
         .call_method(
             Some("org.freedesktop.login1"),
             "/org/freedesktop/login1",
             Some("org.freedesktop.login1.Manager"),
-            "ListInhibitors",
-            &(),
+            method,
+            &false,
         )
         .await;
-    let locks = asked.and_then(|reply| reply.body().deserialize::<Vec<Lock>>());
-    let blocks = |(what, who, why, mode, _, pid): Lock| {
-        let shutdown = mode == "block" && what.split(':').any(|kind| kind == "shutdown");
-        shutdown.then(|| format!("{who} (pid {pid}): {why}"))
-    };
-    locks
-        .unwrap_or_default()
-        .into_iter()
-        .filter_map(blocks)
-        .collect()
+    match asked {
+        Ok(_) => Ok(true),
+        Err(zbus::Error::MethodError(name, text, _)) => {
+            let text = text.unwrap_or_else(|| name.to_string());
+            let failure = Failure::new(Status::Denied, text);
+            Err(match name.as_str().rsplit('.').next() {
+                Some("BlockedByInhibitorLock") => {
+                    failure.hint("end what blocks it, or use --force")
+                }
+                Some("OperationInProgress") => failure.hint("it happens already"),
+                _ => failure.hint("do it from the desktop or with sudo"),
+            })
+        }
+        // Login is down or does not answer: that must not keep anybody from switching off.
+        Err(_) => Ok(false),
+    }
 }

@@ -20,6 +20,7 @@ mod output;
 mod tools;
 mod units;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use argos_control::Client;
@@ -104,8 +105,10 @@ async fn run(cli: Cli) -> Result {
         Command::Desktop { command } => desktop::run(out, command).await,
         Command::Doctor => doctor::run(out).await,
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "argos", &mut std::io::stdout());
-            Ok(())
+            // The generator panics where it cannot write.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "argos", &mut script);
+            Ok(std::io::stdout().write_all(&script)?)
         }
     }
 }

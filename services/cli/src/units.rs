@@ -195,26 +195,25 @@ pub(crate) fn reload(out: Output, scope: &ScopeArgs) -> Result {
 
 /// Shuts down, unless a program blocks that.
 pub(crate) async fn power(out: Output, args: &PowerArgs, how: Power) -> Result {
-    if !args.force {
-        // The bus may be down, and that must not keep anybody from switching off.
-        let blocked = tokio::time::timeout(Duration::from_secs(3), bus::shutdown_blockers()).await;
-        if let Some(blockers) = blocked.ok().filter(|blockers| !blockers.is_empty()) {
-            return Err(Failure::new(
-                Status::Denied,
-                format!("blocked by {}", blockers.join("; ")),
-            )
-            .hint("end what blocks it, or use --force"));
+    /// Longer than programs may delay a shutdown.
+    const PATIENCE: Duration = Duration::from_secs(10);
+    let (method, told) = match how {
+        Power::Off => ("PowerOff", "switching off"),
+        Power::Reboot => ("Reboot", "restarting"),
+    };
+    let asked = !args.force
+        && match tokio::time::timeout(PATIENCE, bus::ask_login(method)).await {
+            Ok(asked) => asked?,
+            Err(_) => false,
+        };
+    if !asked {
+        let mut client = Client::system()?;
+        match how {
+            Power::Off => client.poweroff()?,
+            Power::Reboot => client.reboot()?,
         }
     }
-    let mut client = Client::system()?;
-    match how {
-        Power::Off => client.poweroff()?,
-        Power::Reboot => client.reboot()?,
-    }
-    out.done(match how {
-        Power::Off => "switching off",
-        Power::Reboot => "restarting",
-    })
+    out.done(told)
 }
 
 fn to_json(unit: &UnitStatus) -> Value {

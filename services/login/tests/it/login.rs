@@ -24,8 +24,8 @@ impl World {
             r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
               "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
             <busconfig><type>system</type><listen>{}</listen><auth>EXTERNAL</auth>
-            <policy context="default"><allow send_destination="*"/><allow own="*"/>
-            <allow receive_type="signal"/><allow send_type="signal"/></policy></busconfig>"#,
+            <policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/>
+            </policy></busconfig>"#,
             address(folder.path()),
         );
         std::fs::write(&config, text).unwrap();

@@ -1,0 +1,190 @@
+//! `argos` as a program, against a supervisor that speaks the real control protocol and has two
+//! units.
+
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use argos_control::server::Connection;
+use argos_control::{ErrorCode, Reply, Request, UnitState, UnitStatus};
+
+fn unit(name: &str, state: UnitState, wanted: bool) -> UnitStatus {
+    UnitStatus {
+        name: name.to_owned(),
+        description: format!("The {name}"),
+        kind: "service".to_owned(),
+        wanted,
+        state,
+        detail: if state == UnitState::Failed {
+            "ended with status 7".to_owned()
+        } else {
+            String::new()
+        },
+        pid: if state == UnitState::Up { 42 } else { 0 },
+        restarts: 0,
+        since_ms: 0,
+    }
+}
+
+fn answer(request: &Request) -> Reply {
+    let units = vec![
+        unit("greetd", UnitState::Failed, true),
+        unit("seatd", UnitState::Up, true),
+        unit("unwanted", UnitState::Down, false),
+    ];
+    match request {
+        Request::Status => Reply::Units(units),
+        Request::Unit { name } => match units.into_iter().find(|unit| unit.name == *name) {
+            Some(unit) => Reply::Units(vec![unit]),
+            None => Reply::Error {
+                code: ErrorCode::NotFound,
+                message: format!("there is no unit `{name}`"),
+            },
+        },
+        Request::Log { .. } => Reply::Lines(vec!["one".to_owned(), "two\x1b[2J".to_owned()]),
+        Request::Start { name } if name == "greetd" => Reply::Error {
+            code: ErrorCode::Failed,
+            message: "greetd is down: ended with status 7".to_owned(),
+        },
+        _ => Reply::Done,
+    }
+}
+
+fn supervisor(socket: &Path) {
+    let listener = UnixListener::bind(socket).unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || serve(stream));
+        }
+    });
+}
+
+fn serve(stream: UnixStream) {
+    let mut peer = Connection::new(stream).unwrap();
+    loop {
+        let mut fds = [rustix::event::PollFd::new(
+            &peer,
+            rustix::event::PollFlags::IN,
+        )];
+        rustix::event::poll(&mut fds, None).unwrap();
+        if peer.receive().is_err() {
+            return;
+        }
+        while let Ok(Some((request, _))) = peer.next() {
+            peer.send(&answer(&request)).unwrap();
+        }
+    }
+}
+
+/// Runs `argos` with a supervisor of its own.
+fn argos(arguments: &[&str]) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("control");
+    supervisor(&socket);
+    Command::new(env!("CARGO_BIN_EXE_argos"))
+        .args(arguments)
+        .arg("--control")
+        .arg(&socket)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn status_is_aligned_and_shows_what_is_not_well() {
+    let output = argos(&["status"]);
+    assert_eq!(output.status.code(), Some(0));
+    let table = text(&output.stdout);
+    let lines: Vec<_> = table.lines().collect();
+    let column = lines[0].find("STATE").unwrap();
+    assert_eq!(lines[1].find("failed"), Some(column), "{table}");
+    assert_eq!(lines[2].find("up"), Some(column), "{table}");
+    assert!(lines[1].contains("ended with status 7"), "{table}");
+    assert!(!table.contains("unwanted"), "{table}");
+    assert!(table.contains("argos log greetd"), "{table}");
+    assert!(text(&argos(&["status", "--all"]).stdout).contains("unwanted"));
+}
+
+#[test]
+fn json_is_one_document_with_every_unit() {
+    let output = argos(&["status", "--json"]);
+    let units: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(units.as_array().unwrap().len(), 3);
+    assert_eq!(units[1]["name"], "seatd");
+    assert_eq!(units[1]["state"], "up");
+    assert!(units[1]["for_ms"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn exit_statuses_tell_scripts_what_is_the_matter() {
+    let up = argos(&["status", "seatd"]);
+    assert_eq!(up.status.code(), Some(0));
+    // What units print cannot drive the terminal.
+    assert!(text(&up.stdout).contains("two [2J"), "{}", text(&up.stdout));
+    assert_eq!(argos(&["status", "greetd"]).status.code(), Some(3));
+    let missing = argos(&["status", "nope"]);
+    assert_eq!(missing.status.code(), Some(4));
+    assert!(
+        text(&missing.stderr).contains("hint: "),
+        "{}",
+        text(&missing.stderr)
+    );
+    assert_eq!(argos(&["start"]).status.code(), Some(2));
+}
+
+#[test]
+fn one_unit_that_fails_does_not_keep_the_others_from_starting() {
+    let output = argos(&["start", "greetd", "seatd"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(text(&output.stdout), "seatd: up\n");
+    let told = text(&output.stderr);
+    assert!(
+        told.contains("status 7") && told.contains("argos status greetd"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_supervisor_that_is_not_there_is_said_with_a_hint() {
+    let output = Command::new(env!("CARGO_BIN_EXE_argos"))
+        .args(["status", "--control", "/nonexistent/control"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let told = text(&output.stderr);
+    assert!(
+        told.contains("/nonexistent/control") && told.contains("doctor"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = Command::new(env!("CARGO_BIN_EXE_argos"))
+        .args(["completions", "bash"])
+        .stdout(writer)
+        .output()
+        .unwrap();
+    assert_eq!(text(&output.stderr), "");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn without_a_desktop_the_bus_commands_say_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_argos"))
+        .args(["tools", "list"])
+        .env_remove("DBUS_SESSION_BUS_ADDRESS")
+        .env("XDG_RUNTIME_DIR", folder.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let told = text(&output.stderr);
+    assert!(told.contains("argos status --user bus"), "{told}");
+}
