@@ -382,12 +382,14 @@ impl Program for Shell {
             }),
         }
         if !self.notifications.is_empty() {
+            // Beside an open chat rather than over it.
+            let beside = if self.chat_open { chat::WIDTH as i32 - 2 * shadow + 8 } else { 0 };
             surfaces.push(Spec {
                 part: Part::Notifications,
                 anchor: Anchor::TOP | Anchor::RIGHT,
                 width: notifications::WIDTH,
                 height: Height::Fit(notifications::HIGHEST),
-                margin: [10 - shadow, 10 - shadow, 0, 0],
+                margin: [10 - shadow, 10 + beside - shadow, 0, 0],
                 shadow: SHADOW as u32,
                 namespace: "argos-notifications",
                 ..overlay

@@ -30,6 +30,14 @@ pub fn line<'a, M: 'a>(content: impl text::IntoFragment<'a>, size: f32, color: C
         .into()
 }
 
+/// `text`, cut with an ellipsis where it has more than `longest` characters.
+pub fn shortened(text: &str, longest: usize) -> String {
+    match text.char_indices().nth(longest) {
+        Some((end, _)) => format!("{}…", text[..end].trim_end()),
+        None => text.to_owned(),
+    }
+}
+
 /// An icon of the shell.
 pub fn icon<'a>(icon: Icon, size: f32, color: Color) -> Svg<'a> {
     svg(icon.handle())

@@ -327,13 +327,13 @@ impl Chat {
             widgets::label("How can I help?", TEXT + 4.0, palette.text).font(fonts::UI_STRONG),
             container(
                 widgets::label(
-                    "Everything stays on this machine. Before anything private is read or changed, you are asked.",
+                    "Everything stays on this machine. You are asked before anything private is read or changed.",
                     TEXT_SMALL + 0.5,
                     palette.text_dim,
                 )
                 .align_x(Alignment::Center),
             )
-            .max_width(290),
+            .max_width(300),
             space().height(WIDE),
             suggestions,
         ]

@@ -25,6 +25,8 @@ pub const INPUT: &str = "launcher-input";
 pub const LIST: &str = "launcher-list";
 
 const ROW: f32 = 52.0;
+/// About as many characters of [`TEXT_SMALL`] fit into a row.
+const ABOUT_CHARACTERS: usize = 88;
 const ROWS_HEIGHT: f32 = 7.0 * ROW;
 
 /// What the launcher holds.
@@ -216,6 +218,7 @@ impl Launcher {
         let about = if app.comment.is_empty() { &app.generic_name } else { &app.comment };
         let mut words = column![widgets::line(&app.name, TEXT, palette.text, fonts::UI_MEDIUM)].spacing(2);
         if !about.is_empty() {
+            let about = widgets::shortened(about, ABOUT_CHARACTERS);
             words = words.push(widgets::line(about, TEXT_SMALL, palette.text_dim, fonts::UI));
         }
         self.row(row_index, self.app_icon(app, palette), words.into(), palette)
@@ -224,7 +227,7 @@ impl Launcher {
     fn ask_row<'a>(&'a self, agent: &'a str, palette: &Palette) -> Element<'a, Message> {
         let mark = container(widgets::icon(Icon::Spark, 20.0, palette.accent)).center(32);
         let words = column![
-            widgets::line(format!("Ask {agent}: “{}”", self.query.trim()), TEXT, palette.text, fonts::UI_MEDIUM),
+            widgets::line(format!("Ask {agent}: “{}”", widgets::shortened(self.query.trim(), 60)), TEXT, palette.text, fonts::UI_MEDIUM),
             widgets::line("Opens the chat and sends it", TEXT_SMALL, palette.text_dim, fonts::UI),
         ]
         .spacing(2);

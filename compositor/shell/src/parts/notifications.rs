@@ -103,8 +103,8 @@ impl Notifications {
 
     /// Shows one; one of the same number is replaced in its place.
     pub fn show(&mut self, mut notification: Notification, now: Instant) {
-        notification.summary = shorten(&plain(&notification.summary));
-        notification.body = shorten(&plain(&notification.body));
+        notification.summary = widgets::shortened(plain(&notification.summary).trim(), LONGEST);
+        notification.body = widgets::shortened(plain(&notification.body).trim(), LONGEST);
         let entry = Entry { notification, until: None };
         match self.queue.iter_mut().find(|e| e.notification.id == entry.notification.id) {
             Some(old) => *old = entry,
@@ -252,14 +252,6 @@ fn plain(text: &str) -> String {
     plain
 }
 
-fn shorten(text: &str) -> String {
-    let text = text.trim();
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -327,6 +319,6 @@ mod tests {
     fn markup_is_taken_out_and_the_rest_kept() {
         assert_eq!(plain("<b>Done</b>: 3 &lt; 4 &amp; a <3 b<br/>"), "Done: 3 < 4 & a <3 b");
         assert_eq!(plain("<a href=\"x\">öffnen</a> & mehr <"), "öffnen & mehr <");
-        assert_eq!(shorten(&"ä".repeat(LONGEST + 1)).chars().count(), LONGEST + 1);
+        assert_eq!(widgets::shortened(&"ä".repeat(LONGEST + 1), LONGEST).chars().count(), LONGEST + 1);
     }
 }

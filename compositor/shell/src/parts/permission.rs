@@ -326,21 +326,18 @@ impl Permission {
             [span(before), span(letter).underline(true), span(after)];
         let label = rich_text(spans).size(TEXT).font(fonts::UI_MEDIUM);
         let palette = *palette;
-        let ring = if chosen { palette.text } else { iced_core::Color::TRANSPARENT };
-        let pressed = button(label)
+        button(label)
             .padding(Padding::from([9.0, WIDE]))
             .style(move |_, status| {
                 let status = if armed { status } else { button::Status::Disabled };
-                widgets::button_style(kind, status, &palette, ROUND)
+                let mut style = widgets::button_style(kind, status, &palette, ROUND);
+                if chosen {
+                    style.border.width = 2.0;
+                    style.border.color = palette.text;
+                }
+                style
             })
-            .on_press_maybe(armed.then_some(Message::Decide(decision)));
-        // The ring stands around the button, so that choosing moves nothing.
-        container(pressed)
-            .padding(3)
-            .style(move |_| container::Style {
-                border: Border { color: ring, width: 2.0, radius: (ROUND + 3.0).into() },
-                ..container::Style::default()
-            })
+            .on_press_maybe(armed.then_some(Message::Decide(decision)))
             .into()
     }
 
@@ -413,11 +410,7 @@ fn resource<'a>(request: &Request, palette: &Palette) -> Element<'a, Message> {
 }
 
 fn short(text: &str) -> String {
-    let text = visible(text);
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
+    widgets::shortened(&visible(text), LONGEST)
 }
 
 fn duration(seconds: u64) -> String {

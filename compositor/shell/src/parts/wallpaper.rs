@@ -123,8 +123,8 @@ fn fine(color: Color) -> Fine {
 }
 
 fn between(a: Fine, b: Fine, part: f32) -> Fine {
-    let part = (part.clamp(0.0, 1.0) * 256.0) as i32;
-    std::array::from_fn(|i| a[i] + (b[i] - a[i]) * part / 256)
+    let part = part.clamp(0.0, 1.0);
+    std::array::from_fn(|i| a[i] + ((b[i] - a[i]) as f32 * part) as i32)
 }
 
 /// The ordered dither pattern, 0 to 255.
@@ -218,7 +218,7 @@ impl Sea {
 impl Glow {
     fn fill(&self, row: &mut [u8], ground: Fine, width: usize, height: usize, y: usize) {
         let light = fine(self.color.0);
-        let alpha = self.color.0.a * 256.0;
+        let alpha = self.color.0.a * 4096.0;
         let radius = self.radius * height as f32;
         let dy = y as f32 - self.y * height as f32;
         let reach = (radius * radius - dy * dy).max(0.0).sqrt();
@@ -231,7 +231,7 @@ impl Glow {
             let dx = x as f32 - middle;
             let near = 1.0 - (dx * dx + dy * dy) * scale;
             let part = (near * near * alpha) as i32;
-            let color: Fine = std::array::from_fn(|i| ground[i] + (light[i] - ground[i]) * part / 256);
+            let color: Fine = std::array::from_fn(|i| ground[i] + (light[i] - ground[i]) * part / 4096);
             pixel.copy_from_slice(&dithered(color, x, y));
         }
         fill(row, ground, to, width, y);
