@@ -39,7 +39,7 @@ fn bus(folder: &Path) -> (Process, String) {
         &config,
         format!(
             "<busconfig><type>session</type><listen>unix:path={}</listen><policy context=\"default\">\
-             <allow send_destination=\"*\" eavesdrop=\"true\"/><allow own=\"*\"/></policy></busconfig>",
+             <allow send_destination=\"*\" eavesdrop=\"true\"/><allow eavesdrop=\"true\"/><allow own=\"*\"/></policy></busconfig>",
             socket.display()
         ),
     )
@@ -326,14 +326,14 @@ async fn default_model_plans_and_embeds_and_may_come_late() {
         Err(Error::InvalidArguments(_))
     ));
 
-    // More callers than the queue holds: some are told so, none is lost.
-    let calls = (0..200).map(|_| ai.plan("list /etc", "[]", "{}"));
+    // More callers than the queue holds (and fewer than the bus itself lets one client have open).
+    let calls = (0..120).map(|_| ai.plan("list /etc", "[]", "{}"));
     let results = futures_util::future::join_all(calls).await;
     let answered = results.iter().filter(|r| r.is_ok()).count();
     let refused = results
         .iter()
         .filter(|r| matches!(r, Err(Error::LimitReached(_))))
         .count();
-    assert_eq!(answered + refused, 200);
+    assert_eq!(answered + refused, 120, "{results:?}");
     assert!(answered >= 64, "{answered}");
 }

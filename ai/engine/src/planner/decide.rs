@@ -10,14 +10,15 @@
 //!
 //! Pure, like [`super::decode`].
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use jiff::civil::DateTime;
 use serde_json::{Map, Value};
 
 use super::config::{Config, NONE};
-use super::decode::{Heads, Ranked, rank, spans};
-use super::values::{Problem, normalise};
+use super::decode::{Heads, Ranked, Span, rank, spans};
+use super::values::{Kind, Problem, normalise, tail};
 use super::{Call, Plan, wording};
 
 /// How many things a reply offers.
@@ -51,7 +52,7 @@ pub(super) fn decide(
     };
     let tool = name(top);
     if tool == NONE || top.probability < config.ask_threshold {
-        return Plan::reply(format!("I cannot do that.{}", offer()));
+        return Plan::reply(format!("I have no tool for that.{}", offer()));
     }
     if !may(tool) {
         let what = wording::phrase(tool);
@@ -68,7 +69,7 @@ pub(super) fn decide(
             let Some(span) = found.get(argument_name) else {
                 continue;
             };
-            let words = request.get(span.range.clone()).unwrap_or_default();
+            let words = words(request, &span.range, argument.kind, &found);
             if words.is_empty() {
                 if argument.required {
                     return Plan::question(wording::missing(tool, argument_name, argument));
@@ -99,6 +100,29 @@ pub(super) fn decide(
             confidence: f64::from((top.probability * certainty).clamp(0.0, 1.0)),
         }],
         ..Plan::default()
+    }
+}
+
+/// The words of an argument, with what follows them if it says more about the value and belongs to no
+/// other argument.
+fn words<'a>(
+    request: &'a str,
+    range: &Range<usize>,
+    kind: Kind,
+    all: &BTreeMap<String, Span>,
+) -> &'a str {
+    let words = request.get(range.clone()).unwrap_or_default();
+    if words.is_empty() {
+        return words;
+    }
+    let end = range.end + tail(kind, &request[range.end..]);
+    let free = all
+        .values()
+        .all(|s| s.range.start < range.end || s.range.start >= end);
+    if free {
+        &request[range.start..end]
+    } else {
+        words
     }
 }
 
@@ -155,6 +179,23 @@ mod tests {
             &[],
         );
         assert_eq!(p.calls[0].arguments, json!({"duration": "PT30M"}));
+    }
+
+    #[test]
+    fn words_that_follow_a_path_say_where_it_is() {
+        let request = "move a.txt from downloads to my documents folder";
+        let marks = [("path", "a.txt"), ("destination", "documents")];
+        let p = plan(request, "files.move", SURE, &marks, &[]);
+        let expected = json!({"from": "~/Downloads/a.txt", "to": "~/Documents"});
+        assert_eq!(p.calls[0].arguments, expected);
+        // Unless they are another argument's.
+        let request = "find notes.txt in documents";
+        let marks = [("path", "documents"), ("query", "notes.txt")];
+        let p = plan(request, "files.search", SURE, &marks, &[]);
+        assert_eq!(
+            p.calls[0].arguments,
+            json!({"path": "~/Documents", "query": "notes.txt"})
+        );
     }
 
     #[test]
@@ -227,7 +268,7 @@ mod tests {
             assert!(p.calls.is_empty() && p.question.is_none());
             let reply = p.reply.unwrap();
             assert!(
-                reply.starts_with("I cannot do that. I can, for example, "),
+                reply.starts_with("I have no tool for that. I can, for example, "),
                 "{reply}"
             );
         }

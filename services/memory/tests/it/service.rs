@@ -25,7 +25,7 @@ fn bus(folder: &Path) -> (Process, String) {
         &config,
         format!(
             "<busconfig><type>session</type><listen>unix:path={}</listen><policy context=\"default\">\
-             <allow send_destination=\"*\" eavesdrop=\"true\"/><allow own=\"*\"/></policy></busconfig>",
+             <allow send_destination=\"*\" eavesdrop=\"true\"/><allow eavesdrop=\"true\"/><allow own=\"*\"/></policy></busconfig>",
             folder.join("bus").display()
         ),
     )

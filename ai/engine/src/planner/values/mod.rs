@@ -129,6 +129,15 @@ pub fn normalise(kind: Kind, words: &str, now: DateTime) -> Result<Value, Proble
     }
 }
 
+/// How many bytes of `rest`, the request after a value of `kind`, say more about that value.
+pub(super) fn tail(kind: Kind, rest: &str) -> usize {
+    if kind == Kind::Path {
+        path::tail(rest)
+    } else {
+        0
+    }
+}
+
 /// Without surrounding white space and one pair of quotes.
 fn unquote(text: &str) -> &str {
     const PAIRS: [(char, char); 8] = [

@@ -29,8 +29,9 @@ const NOUNS: [&str; 5] = ["folder", "directory", "dir", "file", "path"];
 
 /// The path that is meant, absolute or beginning with `~`. A bare name is one in the home folder.
 pub(super) fn parse(text: &str) -> Option<String> {
-    // A stop ends the sentence, but `..` and a leading dot belong to the path.
-    let spoken = if text.ends_with("..") {
+    // A stop ends the sentence, but `.` and `..` are folders.
+    let folder = matches!(text.trim().rsplit('/').next(), Some("." | ".."));
+    let spoken = if folder {
         text.trim()
     } else {
         without_stop(text.trim())
@@ -75,6 +76,31 @@ pub(super) fn parse(text: &str) -> Option<String> {
         return Some(format!("{}/{}", folder.trim_end_matches('/'), clean(rest)));
     }
     Some(format!("~/{}", clean(name)))
+}
+
+/// How much more of the request belongs to the path that ends where `rest` begins, in bytes: the words
+/// after `report.txt` in `report.txt in my documents` say where it is. Only a place that has a name of
+/// its own counts, so that `the taxes in german` stays what it is.
+pub(super) fn tail(rest: &str) -> usize {
+    let Some(place) = [" in ", " inside ", " within ", " from "]
+        .iter()
+        .find_map(|j| rest.strip_prefix(j))
+    else {
+        return 0;
+    };
+    let mut found = 0;
+    let ends = place
+        .char_indices()
+        .filter(|(_, c)| c.is_whitespace())
+        .map(|(i, _)| i);
+    // "my documents folder" has three words; no named place has more than four.
+    for end in ends.chain([place.len()]).take(5) {
+        let words = without_stop(&place[..end]);
+        if named(words).is_some() || rooted(words).is_some_and(|p| !p.contains(' ')) {
+            found = rest.len() - place.len() + words.len();
+        }
+    }
+    found
 }
 
 /// An absolute path or one in a home, if the words are one.
@@ -138,7 +164,23 @@ fn clean(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{parse, tail};
+
+    #[test]
+    fn place_that_follows_belongs_to_the_path() {
+        for (rest, expected) in [
+            (" in my documents folder please", " in my documents folder"),
+            (" in documents.", " in documents"),
+            (" from /var/log", " from /var/log"),
+            (" in my home directory", " in my home directory"),
+            (" in german", ""),
+            (" to my documents", ""),
+            (" in", ""),
+            ("", ""),
+        ] {
+            assert_eq!(&rest[..tail(rest)], expected, "{rest}");
+        }
+    }
 
     #[test]
     fn paths_as_people_say_them() {
@@ -171,7 +213,6 @@ mod tests {
             assert_eq!(parse(text).as_deref(), Some(path), "{text}");
         }
         assert_eq!(parse("..."), None);
-        assert_eq!(parse("the "), None);
         assert_eq!(parse("a\0b"), None);
     }
 }
