@@ -282,3 +282,68 @@ async fn connection(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use argos_bus::compositor::Compositor1Proxy;
+    use zbus::connection::Builder;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn calls_reach_the_compositor_and_what_does_not_exist_is_said() {
+        let (requests, channel) = calloop::channel();
+        let window = Window {
+            id: 7,
+            app_id: "foot".into(),
+            title: "a title".into(),
+            workspace: 2,
+            focused: true,
+        };
+        let shown = Snapshot {
+            windows: vec![window],
+            active: 2,
+            workspaces: 4,
+            renderer: "pixman",
+        };
+        let snapshot = watch::Sender::new(shown.clone());
+        let served = Compositor {
+            requests: Arc::new(requests),
+            snapshot: snapshot.subscribe(),
+        };
+        // The loop's side: knows window 7 and workspaces 1 to 4.
+        std::thread::spawn(move || {
+            while let Ok(request) = channel.recv() {
+                let (answer, found) = match request {
+                    Request::Focus(id, answer) | Request::Close(id, answer) => (answer, id == 7),
+                    Request::Workspace(number, answer) => (answer, (1..=4).contains(&number)),
+                };
+                answer.send(found).unwrap();
+            }
+        });
+
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let guid = zbus::Guid::generate();
+        let server = Builder::unix_stream(ours)
+            .server(guid)
+            .p2p()
+            .serve_at(PATH, served);
+        let (_server, client) =
+            tokio::try_join!(server.build(), Builder::unix_stream(theirs).p2p().build()).unwrap();
+        let proxy = Compositor1Proxy::new(&client).await.unwrap();
+
+        assert_eq!(proxy.list_windows().await.unwrap(), shown.windows);
+        assert_eq!(proxy.active_workspace().await.unwrap(), 2);
+        assert_eq!(proxy.renderer().await.unwrap(), "pixman");
+        proxy.focus_window(7).await.unwrap();
+        proxy.activate_workspace(4).await.unwrap();
+        assert!(matches!(
+            proxy.close_window(8).await,
+            Err(Error::NotFound(_))
+        ));
+        assert!(matches!(
+            proxy.activate_workspace(5).await,
+            Err(Error::InvalidArguments(_))
+        ));
+    }
+}

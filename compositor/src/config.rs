@@ -105,7 +105,7 @@ impl Default for Pointer {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Cursor {
-    /// XCursor theme; where it is missing the compositor draws its own arrow.
+    /// XCursor theme; where it is missing `default` is tried, then the compositor draws an arrow.
     pub theme: String,
     /// Nominal size in logical pixels.
     pub size: u32,
@@ -114,7 +114,7 @@ pub struct Cursor {
 impl Default for Cursor {
     fn default() -> Self {
         Self {
-            theme: "default".into(),
+            theme: "Adwaita".into(),
             size: 24,
         }
     }
@@ -270,5 +270,28 @@ mod tests {
                 "{wrong}"
             );
         }
+    }
+
+    #[test]
+    fn the_shipped_file_is_complete_and_says_the_defaults() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../rootfs/usr/share/argos/compositor.yaml"
+        );
+        let shipped: Config = argos_config::load(Path::new(path)).unwrap();
+        assert_eq!(shipped, Config::default());
+    }
+
+    #[test]
+    fn a_wrong_file_costs_only_the_settings() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("compositor.yaml");
+        for wrong in ["workspacess: 3", "look: {border: red}", "workspaces: [", ""] {
+            std::fs::write(&path, wrong).unwrap();
+            assert_eq!(Config::load(Some(&path)), Config::default(), "{wrong}");
+        }
+        std::fs::write(&path, "workspaces: 40\noutputs: {eDP-1: {scale: 9}}").unwrap();
+        let config = Config::load(Some(&path));
+        assert_eq!((config.workspaces, config.outputs["eDP-1"].scale), (4, 1.0));
     }
 }

@@ -62,14 +62,16 @@ fn pixels(size: u32, scale: f64) -> u32 {
 
 impl Cursor {
     pub(crate) fn new(config: &config::Cursor) -> Self {
-        let theme = CursorTheme::load(&config.theme);
         // A theme that does not have the arrow is no theme.
-        let theme = Some(theme).filter(|theme| {
-            theme
-                .load_icon("default")
-                .or_else(|| theme.load_icon("left_ptr"))
-                .is_some()
-        });
+        let theme = [config.theme.as_str(), "default"]
+            .into_iter()
+            .map(CursorTheme::load)
+            .find(|theme| {
+                theme
+                    .load_icon("default")
+                    .or_else(|| theme.load_icon("left_ptr"))
+                    .is_some()
+            });
         Self {
             theme,
             size: config.size,

@@ -50,8 +50,15 @@ use smithay::{
 };
 
 use crate::{
-    backend::Backend, bindings::Bindings, bus, config::Config, cursor::Cursor, decoration::Painter,
-    error::Error, outputs::Outputs, windows::Windows,
+    backend::Backend,
+    bindings::Bindings,
+    bus,
+    config::Config,
+    cursor::Cursor,
+    decoration::Painter,
+    error::Error,
+    outputs::Outputs,
+    windows::{Windows, has_content},
 };
 
 /// What the compositor keeps about each client.
@@ -377,6 +384,7 @@ impl State {
         if let Some(layer) = &self.focused_layer
             && layer.alive()
             && layer.can_receive_keyboard_focus()
+            && has_content(layer.wl_surface())
         {
             return Some(layer.wl_surface().clone());
         }
@@ -390,6 +398,11 @@ impl State {
             .is_some_and(|layer| !layer.alive())
         {
             self.focused_layer = None;
+        }
+        // Who had the keyboard exclusively and now wants it on demand keeps it until the person
+        // turns to something else.
+        if let Some(layer) = self.exclusive_layer() {
+            self.focused_layer = Some(layer);
         }
         let wanted = self.wanted_focus();
         if self.keyboard.is_grabbed() {

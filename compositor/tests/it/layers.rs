@@ -138,3 +138,29 @@ fn a_trusted_prompt_is_above_everything_and_nobody_else_can_be_one() {
         "the prompt gets the key instead"
     );
 }
+
+#[test]
+fn who_lets_go_of_the_keyboard_keeps_it_until_something_else_is_used() {
+    let mut f = Fixture::new();
+    let mut client = f.client();
+    let toplevel = f.window(&mut client, "below", (400, 300), RED);
+    let chat = client.layer("chat", Layer::Top, |layer| {
+        layer.set_size(200, 100);
+        layer.set_anchor(Anchor::Right);
+        layer.set_keyboard_interactivity(KeyboardInteractivity::Exclusive);
+    });
+    f.roundtrip(&mut client);
+    client.fill(&chat.surface, (200, 100), GREEN);
+    f.roundtrip(&mut client);
+    chat.layer
+        .set_keyboard_interactivity(KeyboardInteractivity::OnDemand);
+    chat.surface.commit();
+    f.roundtrip(&mut client);
+    assert_eq!(client.events.keyboard.as_ref(), Some(&chat.surface));
+    f.click(450.0, 300.0);
+    f.roundtrip(&mut client);
+    assert_eq!(client.events.keyboard.as_ref(), Some(&toplevel.surface));
+    f.click(1200.0, 400.0);
+    f.roundtrip(&mut client);
+    assert_eq!(client.events.keyboard.as_ref(), Some(&chat.surface));
+}
