@@ -62,11 +62,11 @@ if command -v fc-cache >/dev/null; then fc-cache --system-only --force; fi
 # Other init systems' units (udevd itself and its .link files stay), the package manager's leftovers,
 # sources of compiled databases, manuals and translations. Licences (copyright files) stay.
 rm -rf /usr/lib/systemd/system /usr/lib/systemd/user /etc/systemd /usr/lib/udev/hwdb.d \
-    /etc/init.d /etc/rc?.d /etc/cron.* /etc/logrotate.d /etc/apt /etc/needrestart /etc/update-motd.d \
+    /etc/init.d /etc/rc?.d /etc/cron.* /etc/logrotate.d /etc/needrestart /etc/update-motd.d \
     /etc/kernel /etc/tiny-initramfs /usr/share/tiny-initramfs /usr/share/initramfs-tools \
     /usr/share/man /usr/share/info /usr/share/lintian /usr/share/bug /usr/share/doc-base \
     /usr/share/bash-completion /usr/share/zsh /usr/share/fish /usr/share/gtk-doc
-rm -rf /var/lib/apt /var/cache/apt /var/cache/debconf /var/cache/ldconfig /var/lib/dpkg/*-old \
+rm -rf /var/cache/debconf /var/cache/ldconfig /var/lib/dpkg/*-old \
     /var/log /var/tmp /var/backups /var/mail /var/local /var/opt
 mkdir -p /var/log /var/tmp /var/cache
 chmod 1777 /var/tmp

@@ -148,7 +148,7 @@ fn pack_in(context: &Context, outputs: &Outputs, stage: &Path, root: &Path) -> R
                     "-Efragments,dedupe",
                     "-T0",
                     "-Uclear",
-                    "--exclude-regex=^(boot/.+|var/lib/apt/.*|var/cache/.*|tmp/.*)$",
+                    "--exclude-regex=^(boot/.+|etc/apt/.*|var/lib/apt/.*|var/cache/.*|tmp/.*)$",
                 ])
                 .arg(&partial)
                 .arg(root);

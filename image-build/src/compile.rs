@@ -62,7 +62,8 @@ pub(crate) fn programs(context: &Context, tree: &Tree) -> Result<Vec<PathBuf>> {
                     TARGET,
                 ]);
             for program in &c.static_programs {
-                command.args(["--bin", program]);
+                // The package of that name alone: PID 1 gets no feature that another program asked for.
+            command.args(["-p", program]);
             }
             context.steps.run_shown(&mut command)
         },

@@ -31,7 +31,7 @@ pub(crate) struct Config {
     pub overlays: Vec<Overlay>,
     /// Programs of the workspace that go to /usr/bin.
     pub programs: Vec<String>,
-    /// Programs of the workspace that are linked statically.
+    /// Programs of the workspace, each a package of its own, that are linked statically.
     pub static_programs: Vec<String>,
     /// Script that makes the default model.
     #[serde(default)]

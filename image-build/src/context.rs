@@ -19,6 +19,8 @@ pub(crate) struct Context {
     pub output: PathBuf,
     /// The pinned Rust toolchain.
     pub sysroot: PathBuf,
+    /// cargo's downloads.
+    pub cargo_home: PathBuf,
     pub config: Config,
     pub profiles: Vec<String>,
     /// 0: keep what is there; 1: pack anew; 2: trees anew.
@@ -52,6 +54,7 @@ impl Context {
         let steps = Steps::new(output.join("log"));
         Ok(Self {
             sysroot: from_script("ARGOS_SYSROOT")?,
+            cargo_home: from_script("ARGOS_CARGO_HOME")?,
             profiles: global.profile.clone(),
             force: global.force,
             debug_shell: global.debug_shell,

@@ -52,6 +52,10 @@ impl Tree {
         if !context.output.starts_with(&context.top) {
             bind(&context.output, &self.inside(&context.output), false)?;
         }
+        std::fs::create_dir_all(&context.cargo_home)?;
+        if !context.cargo_home.starts_with(&context.cache) {
+            bind(&context.cargo_home, &self.inside(&context.cargo_home), false)?;
+        }
         if !context.sysroot.starts_with(&context.cache) {
             bind(&context.sysroot, &self.inside(&context.sysroot), false)?;
         }
@@ -105,7 +109,7 @@ impl Tree {
             "{}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             context.sysroot.display()
         );
-        let cargo = context.cache.join("cargo").display().to_string();
+        let cargo = context.cargo_home.display().to_string();
         let mut variables: Vec<(String, String)> = [
             ("HOME", "/root".to_owned()),
             ("LANG", "C.UTF-8".to_owned()),

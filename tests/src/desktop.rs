@@ -174,7 +174,7 @@ pub(crate) fn agent_allowed(stage: &mut Stage) -> Result<()> {
     let audit = machine.person("tail -n 1 ~/.local/state/argos/audit.jsonl")?;
     let row: serde_json::Value = serde_json::from_str(&audit).context("the audit row")?;
     ensure!(
-        row["tool"] == "files.list" && row["decision"] == "once",
+        row["tool"] == "files.list" && row["decision"] == "allow" && row["by"] == "person (once)",
         "the audit row is {audit}"
     );
     Ok(())
@@ -210,17 +210,31 @@ pub(crate) fn confined(stage: &mut Stage) -> Result<()> {
     // What is forbidden inside works outside: otherwise the probe would prove nothing.
     machine.person("test -r ~/Documents/Welcome.md && test -S /run/user/1000/bus && test -S /run/dbus/system_bus_socket")?;
     let probe = machine.person_json("argos-broker probe-sandbox steward")?;
-    let attempts = probe.as_array().cloned().unwrap_or_default();
-    for what in ["shadow", "home", "inet", "session-bus", "system-bus"] {
-        let attempt = attempts
-            .iter()
-            .find(|a| a["name"] == what)
-            .with_context(|| format!("the probe did not try `{what}`: {probe}"))?;
+    for what in [
+        "read_shadow",
+        "list_home",
+        "list_person_home",
+        "inet_socket",
+        "connect_loopback",
+        "session_bus",
+        "system_bus",
+        "wayland",
+        "supervisor",
+        "init",
+        "mount",
+    ] {
+        let attempt = &probe[what];
         ensure!(
-            attempt["blocked"] == true,
-            "`{what}` was not blocked: {attempt}"
+            attempt["ok"] == false && attempt["untried"] != true,
+            "`{what}` was not refused: {attempt}"
         );
     }
+    // A sandbox in which nothing works would refuse all of that too.
+    ensure!(
+        probe["workspace"]["ok"] == true,
+        "the agent cannot use its own workspace: {}",
+        probe["workspace"]
+    );
     Ok(())
 }
 

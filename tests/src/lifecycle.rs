@@ -13,8 +13,7 @@ const END: Duration = Duration::from_secs(60);
 pub(crate) fn memory_survives(stage: &mut Stage) -> Result<()> {
     let (mut machine, _) = stage.boot("memory-first-boot", "memory.qcow2")?;
     ready_for_chat(&mut machine)?;
-    let answer =
-        machine.person("argos chat --allow steward 'remember that my cat is called Mia'")?;
+    let answer = machine.person("argos chat steward 'remember that my cat is called Mia'")?;
     ensure!(!answer.is_empty(), "no answer");
     machine.root("argos poweroff")?;
     machine.wait_for_end(END)?;
@@ -22,7 +21,7 @@ pub(crate) fn memory_survives(stage: &mut Stage) -> Result<()> {
 
     let (mut machine, _) = stage.boot("memory-second-boot", "memory.qcow2")?;
     ready_for_chat(&mut machine)?;
-    let answer = machine.person("argos chat --allow steward 'what is my cat called?'")?;
+    let answer = machine.person("argos chat steward 'what is my cat called?'")?;
     ensure!(
         answer.contains("Mia"),
         "after the reboot the answer is: {answer}"
@@ -34,7 +33,7 @@ pub(crate) fn broken_input(stage: &mut Stage) -> Result<()> {
     let (mut machine, _) = stage.boot("broken-first-boot", "broken.qcow2")?;
     ready_for_chat(&mut machine)?;
     machine.root("mkdir -p /etc/argos/units && printf 'kind: service\\nexcc: [/bin/true]\\n' > /etc/argos/units/broken.yaml")?;
-    machine.person("mkdir -p ~/.local/state/argos/memory; argos --user stop memory; for f in ~/.local/state/argos/memory/*.mdb; do head -c 65536 /dev/urandom > $f; done")?;
+    machine.person("mkdir -p ~/.local/state/argos/memory; argos stop --user memory; for f in ~/.local/state/argos/memory/*.mdb; do head -c 65536 /dev/urandom > $f; done")?;
     machine.root(
         "mkdir -p /var/lib/argos/models/half && echo '{}' > /var/lib/argos/models/half/config.json",
     )?;
@@ -52,7 +51,7 @@ pub(crate) fn broken_input(stage: &mut Stage) -> Result<()> {
     machine.until("the memory service", SOON, |m| {
         Ok((unit(m, true, "memory")?.0 == "up").then_some(()))
     })?;
-    let log = machine.person("argos --user log memory")?;
+    let log = machine.person("argos log --user memory")?;
     ensure!(
         log.contains("corrupt"),
         "the corrupt memory is not explained:\n{log}"
@@ -65,8 +64,8 @@ pub(crate) fn broken_input(stage: &mut Stage) -> Result<()> {
 
     // A full disk: what cannot be kept is said, and the desktop stays.
     machine.try_root("fallocate -l 100G /var/fill 2>/dev/null || dd if=/dev/zero of=/var/fill bs=1M 2>/dev/null; sync; true")?;
-    let said = machine
-        .try_root("as-person \"argos chat --allow steward 'remember that the disk is full'\"")?;
+    let said =
+        machine.try_root("as-person \"argos chat steward 'remember that the disk is full'\"")?;
     eprintln!(
         "    on a full disk: {}",
         said.text.lines().last().unwrap_or_default()

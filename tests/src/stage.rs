@@ -81,7 +81,7 @@ impl Stage {
             return;
         };
         let _ = machine.keep_screen(&format!("failed-{scenario}"));
-        let words = machine.root("argos status; for u in $(ls /var/log/argos 2>/dev/null); do echo \"== $u\"; tail -n 15 /var/log/argos/$u; done; as-person 'argos --user status; tail -n 25 ~/.local/state/argos/log/*.log; tail -n 5 ~/.local/state/argos/audit.jsonl'");
+        let words = machine.root("argos status; for u in $(ls /var/log/argos 2>/dev/null); do echo \"== $u\"; tail -n 15 /var/log/argos/$u; done; as-person 'argos status --user --all; tail -n 25 ~/.local/state/argos/log/*.log; tail -n 5 ~/.local/state/argos/audit.jsonl'");
         let text = words.unwrap_or_else(|e| format!("{e:#}"));
         let file = machine.folder().join(format!("failed-{scenario}.log"));
         if std::fs::write(&file, text).is_ok() {
@@ -127,7 +127,7 @@ pub(crate) fn has_panel(machine: &mut Machine) -> Result<bool> {
 /// The units of PID 1 or of the person's supervisor, as `argos status --json` prints them.
 pub(crate) fn units(machine: &mut Machine, user: bool) -> Result<Vec<Value>> {
     let text = if user {
-        machine.person("argos --user status --json")?
+        machine.person("argos status --user --json")?
     } else {
         machine.root("argos status --json")?
     };
@@ -162,7 +162,7 @@ pub(crate) fn answer_after(machine: &mut Machine, count: usize) -> Result<Option
 
 /// The conversation with the steward.
 pub(crate) fn history(machine: &mut Machine) -> Result<Vec<Value>> {
-    let value = machine.person_json("argos chat --history --json steward")?;
+    let value = machine.person_json("argos agents history steward -n 200 --json")?;
     Ok(value.as_array().cloned().unwrap_or_default())
 }
 
