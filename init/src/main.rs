@@ -68,7 +68,6 @@ fn machine() -> ! {
             }
             Err(error) => {
                 console::say(Sink::Kernel, Level::Error, &error);
-                console::tell(&format!("\nargos-init: {error}\n"));
             }
         }
         std::thread::sleep(std::time::Duration::from_secs(10));

@@ -370,9 +370,13 @@ impl Host {
             delegate: process.delegate && changes && matches!(self.groups, Groups::Cgroup(_)),
             open_files: process.limits.open_files,
             sandbox: process.sandbox.clone(),
+            variables: Vec::new(),
             fds: Vec::new(),
         };
         if !spec.is_empty() {
+            let own = ["NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID"].map(str::to_owned);
+            let set = process.env.iter().map(|(name, _)| name.clone());
+            spec.variables = set.chain(own).collect();
             spec.working_directory = process.working_directory.clone();
             spec.fds = fds
                 .iter()

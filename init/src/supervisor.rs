@@ -367,14 +367,14 @@ impl Supervisor {
         self.say(Level::Error, why);
         match self.settings.role {
             Role::System if system::may_open_shell() => {
-                console::tell(&format!(
-                    "\n{why}\nA root shell follows. `exit` starts another one; Ctrl-Alt-Del restarts.\n"
-                ));
+                console::tell(
+                    "\nA root shell follows. `exit` starts another one; Ctrl-Alt-Del restarts.\n",
+                );
                 self.shell = Respawn::At(0);
             }
-            Role::System => console::tell(&format!(
-                "\n{why}\nStart with `argos.debug-shell` on the kernel's command line for a root shell here. Ctrl-Alt-Del restarts.\n"
-            )),
+            Role::System => console::tell(
+                "\nStart with `argos.debug-shell` on the kernel's command line for a root shell here. Ctrl-Alt-Del restarts.\n",
+            ),
             Role::Container | Role::User => {}
         }
     }
@@ -391,7 +391,7 @@ impl Supervisor {
             }
             // Ctrl-Alt-Del arrives as SIGINT.
             Signal::SIGINT if self.settings.role == Role::System => {
-                self.begin_shutdown(Goal::Reboot)
+                self.begin_shutdown(Goal::Reboot);
             }
             _ => self.begin_shutdown(Goal::PowerOff),
         }

@@ -64,7 +64,9 @@ fn a_crashing_service_is_tried_again_ever_more_slowly() {
     });
     let status = container.client().unit("crash").unwrap();
     assert!(status.restarts >= 3, "{status:?}");
-    assert_eq!(status.detail, "ended with status 3");
+    container.until("it says why", || {
+        container.client().unit("crash").unwrap().detail == "ended with status 3"
+    });
     let starts: Vec<u64> = container
         .read("starts")
         .lines()
@@ -88,11 +90,20 @@ fn a_crashing_service_is_tried_again_ever_more_slowly() {
 }
 
 #[test]
-fn readiness_by_descriptor_and_by_socket_is_waited_for() {
+fn readiness_by_descriptor_bus_name_and_socket_is_waited_for() {
     let container = Container::boot(&[
         (
             "fd.yaml",
             "{kind: service, ready: {fd: 5}, exec: [/bin/sh, -c, 'until test -e $T/go; do sleep 0.01; done; echo >&5; sleep 1000']}",
+        ),
+        (
+            "named.yaml",
+            "{kind: service, ready: {dbus: org.example.Named}, exec: [/bin/sleep, '1000']}",
+        ),
+        (
+            "listens.yaml",
+            "{kind: service, ready: {socket: $T/run/argos/control}, exec: [$INIT, --user],
+            env: {HOME: $T/home, XDG_RUNTIME_DIR: $T/run, ARGOS_COMPILER: $BIN/argos-unit-compiler}}",
         ),
         (
             "late.yaml",
@@ -108,6 +119,22 @@ fn readiness_by_descriptor_and_by_socket_is_waited_for() {
 
     let error = container.client().start("late").unwrap_err();
     assert_eq!(error.to_string(), "late failed: was not ready after 300 ms");
+
+    // The bridge reports names; here the test is the bridge.
+    let mut starting = container.client();
+    let waiter = std::thread::spawn(move || starting.start("named"));
+    container.until("it runs", || {
+        container.state("named") == UnitState::Starting
+    });
+    let mut bridge = container.client();
+    bridge.bus_name("org.example.Other", true).unwrap();
+    assert_eq!(container.state("named"), UnitState::Starting);
+    bridge.bus_name("org.example.Named", true).unwrap();
+    waiter.join().unwrap().unwrap();
+
+    // A supervisor's control socket is as good a socket as any.
+    container.client().start("listens").unwrap();
+    assert!(container.path("run/argos/control").exists());
 }
 
 #[test]
@@ -275,7 +302,7 @@ fn a_transient_unit_gets_its_descriptors_and_vanishes() {
     for event in events {
         match event.unwrap() {
             Event::Unit(status) if status.name == "agent-test" => {
-                seen_up |= status.state == UnitState::Up
+                seen_up |= status.state == UnitState::Up;
             }
             Event::Removed(name) if name == "agent-test" => break,
             _ => {}

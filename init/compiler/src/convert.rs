@@ -134,6 +134,9 @@ fn started(name: &str, file: &mut UnitFile) -> Result<String, String> {
     }
 }
 
+/// A key and whether the file has it.
+type Key = (&'static str, bool);
+
 /// Keys of another kind are refused: they would silently do nothing.
 fn refuse_foreign_keys(kind: KindWord, file: &UnitFile) -> Result<(), String> {
     let process = [
@@ -174,7 +177,7 @@ fn refuse_foreign_keys(kind: KindWord, file: &UnitFile) -> Result<(), String> {
 
     let is_process = matches!(kind, KindWord::Service | KindWord::Oneshot);
     let activates = matches!(kind, KindWord::Socket | KindWord::Timer | KindWord::Path);
-    let groups: [(&[(&str, bool)], bool, &str); 6] = [
+    let groups: [(&[Key], bool, &str); 6] = [
         (&process, is_process, "services and oneshots"),
         (&mount, kind == KindWord::Mount, "mounts"),
         (&socket, kind == KindWord::Socket, "sockets"),

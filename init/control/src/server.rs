@@ -128,6 +128,7 @@ impl Connection {
     }
 
     /// The next whole request, with the descriptors that came with it. Errors: [`Closed::Frame`].
+    #[allow(clippy::should_implement_trait)] // It fails, and can be asked again after it had nothing.
     pub fn next(&mut self) -> Result<Option<(Request, Vec<OwnedFd>)>, Closed> {
         let Some(request) = frame::take(&mut self.inbox, MAX_REQUEST)? else {
             return Ok(None);

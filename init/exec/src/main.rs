@@ -100,6 +100,12 @@ fn set_up_and_become() -> Result<Never, Failure> {
                 sandbox.keep_fds.push(*fd);
             }
         }
+        for name in &spec.variables {
+            let known = sandbox.environment.contains_key(name);
+            if !known && !sandbox.pass_environment.contains(name) {
+                sandbox.pass_environment.push(name.clone());
+            }
+        }
         argos_sandbox::run(&sandbox, &argv)
     }
     std::env::set_current_dir(folder)

@@ -11,7 +11,7 @@ use rustix::mount::MountFlags;
 
 use super::block::{self, Device};
 use super::{SYSROOT, say};
-use crate::console::{self, Level};
+use crate::console::Level;
 use crate::{mounts, system};
 
 /// Name of the partition, and label of the volume.
@@ -53,7 +53,6 @@ pub fn mount() -> Option<PathBuf> {
                 "the data disk {source} cannot be used: {error}; this boot keeps its changes in memory only"
             );
             say(Level::Error, &text);
-            console::tell(&format!("\nargos-init: {text}\n"));
             None
         }
     }
@@ -64,10 +63,8 @@ fn find(devices: &[Device]) -> Option<PathBuf> {
         .iter()
         .find(|device| device.partition_name.as_deref() == Some(NAME));
     let labelled = || {
-        let disks = devices.iter().filter(|device| !device.is_partition);
-        disks
-            .filter(|disk| block::ext4_label(&disk.path).as_deref() == Some(NAME))
-            .last()
+        let mut disks = devices.iter().filter(|device| !device.is_partition);
+        disks.find(|disk| block::ext4_label(&disk.path).as_deref() == Some(NAME))
     };
     named.or_else(labelled).map(|device| device.path.clone())
 }

@@ -90,7 +90,6 @@ fn bring_up(words: &[String]) -> Result<std::io::Error, String> {
 /// Says why it does not go on, and offers a shell if the initramfs has one.
 fn fail(message: &str) -> ! {
     say(Level::Error, message);
-    console::tell(&format!("\nargos-init: {message}\n"));
     // In the real root a shell has to be asked for; here its presence in the initramfs, which the
     // owner of the machine built or signed, is what allows it.
     let mut told = false;

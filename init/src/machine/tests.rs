@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use argos_units::{Graph, Kind, Process, Readiness, Restart, Timer, Unit, UnitState};
 use proptest::prelude::*;
 
+use super::state::State;
 use super::*;
 
 /// Processes that exist only here.

@@ -26,6 +26,9 @@ pub struct ExecSpec {
     pub open_files: Option<u64>,
     /// `argos_sandbox::Spec` as JSON.
     pub sandbox: Option<String>,
+    /// Names of the variables that are meant for the program; a sandbox passes them besides its own
+    /// list.
+    pub variables: Vec<String>,
     /// Descriptors above 2 that the program gets; a sandbox keeps them besides its own list.
     pub fds: Vec<i32>,
 }
