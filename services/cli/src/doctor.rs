@@ -84,10 +84,17 @@ pub(crate) async fn run(out: Output) -> Result {
     let user = bus::runtime_dir()
         .and_then(|dir| Ok(Client::connect(dir.join(argos_control::USER_SOCKET))?));
     checks.push(supervisor("desktop", user));
-    checks.push(ask("models", models()).await);
-    checks.push(ask("compositor", renderer()).await);
-    checks.push(ask("broker", tools()).await);
-    checks.push(ask("memory", memories()).await);
+    checks.push(ask("models", "see: argos status ai", models()).await);
+    checks.push(
+        ask(
+            "compositor",
+            "see: argos status --user compositor",
+            renderer(),
+        )
+        .await,
+    );
+    checks.push(ask("broker", "see: argos status --user broker", tools()).await);
+    checks.push(ask("memory", "see: argos status --user memory", memories()).await);
 
     if out.json {
         let values = checks.iter().map(|check| {
@@ -237,13 +244,17 @@ fn supervisor(name: &'static str, client: Result<Client>) -> Check {
     }
 }
 
-async fn ask(name: &'static str, question: impl Future<Output = Result<Check>>) -> Check {
+async fn ask(
+    name: &'static str,
+    hint: &'static str,
+    question: impl Future<Output = Result<Check>>,
+) -> Check {
     match tokio::time::timeout(PATIENCE, question).await {
         Ok(Ok(check)) => check,
-        Ok(Err(failure)) => Check::new(name, false, failure.message, "see: argos status --user"),
+        Ok(Err(failure)) => Check::new(name, false, failure.message, hint),
         Err(_) => {
             let detail = format!("no answer within {} s", PATIENCE.as_secs());
-            Check::new(name, false, detail, "see: argos status --user")
+            Check::new(name, false, detail, hint)
         }
     }
 }

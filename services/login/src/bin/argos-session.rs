@@ -1,8 +1,9 @@
 //! `argos-session`: what a graphical login runs.
 //!
 //! The login daemon has authenticated a person and set up their terminal; the desktop itself is
-//! units. So this program only asks: PID 1 for the person's supervisor (`user@UID`), that for its
-//! target `desktop`; and then it stands for the session until one of these happens.
+//! units. So this program only asks: PID 1 for the person's supervisor (`user@UID`), and, when PID
+//! 1's target `seat` has settled (screens and input devices are there), that for its target
+//! `desktop`. Then it stands for the session until one of these happens.
 //!
 //! | what happens | what it does |
 //! |---|---|
@@ -18,13 +19,17 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use argos_control::{Client, UnitState, UnitStatus};
+use argos_control::{Client, ErrorCode, Event, UnitState, UnitStatus};
 use clap::Parser;
 use rustix::process::{Pid, getppid, getuid};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The target of the person's supervisor that makes up the desktop.
 const DESKTOP: &str = "desktop";
+/// The target of PID 1 that stands for screen, input devices and the seat manager.
+const SEAT: &str = "seat";
+/// How long the desktop waits for that before it is tried all the same.
+const SEAT_LIMIT: Duration = Duration::from_secs(30);
 /// How long an orderly stop may take before the login daemon loses patience.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
 /// Pause after a failure where nobody can be given a shell, so that a login daemon that starts
@@ -106,6 +111,15 @@ impl Session {
             )
         })? {
             return self.end(ending).await;
+        }
+        let seat = tokio::time::timeout(SEAT_LIMIT, seat_settled(self.system.clone()));
+        match signals.until(seat).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(error))) => eprintln!("PID 1 does not tell about screens: {error:#}"),
+            Ok(Err(_)) => {
+                eprintln!("Screens and input devices take long (see: argos status {SEAT}).")
+            }
+            Err(ending) => return self.end(ending).await,
         }
         let desktop = request(self.user.clone(), |client| {
             client.start(DESKTOP)?;
@@ -195,6 +209,31 @@ async fn request<T: Send + 'static>(
     ask: impl FnOnce(&mut Client) -> argos_control::client::Result<T> + Send + 'static,
 ) -> Result<T> {
     tokio::task::spawn_blocking(move || Ok(ask(&mut Client::connect(socket)?)?)).await?
+}
+
+/// Returns when PID 1's devices are there, or cannot be expected any more.
+async fn seat_settled(socket: PathBuf) -> Result<()> {
+    let pending =
+        |unit: &UnitStatus| matches!(unit.state, UnitState::Waiting | UnitState::Starting);
+    let settled = tokio::task::spawn_blocking(move || {
+        let mut client = Client::connect(socket)?;
+        match client.unit(SEAT) {
+            Ok(unit) if pending(&unit) => {}
+            Err(error) if error.code() != Some(ErrorCode::NotFound) => return Err(error.into()),
+            _ => return Ok(()),
+        }
+        // The stream begins with every unit as it stands, so that no change is missed.
+        for event in client.subscribe()? {
+            if let Event::Unit(unit) = event?
+                && unit.name == SEAT
+                && !pending(&unit)
+            {
+                break;
+            }
+        }
+        Ok(())
+    });
+    settled.await?
 }
 
 /// The desktop's parts that did not come up, on the terminal beneath the desktop: where the

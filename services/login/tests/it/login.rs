@@ -37,13 +37,13 @@ impl World {
             .expect("dbus-daemon is needed (Debian: dbus-daemon)");
         let person = format!("user@{}", rustix::process::getuid().as_raw());
         let system = Supervisor::new(&folder.path().join("control"), move |request| {
-            Some(match request {
+            vec![match request {
                 Request::Status => Reply::Units(vec![
                     unit("seatd", UnitState::Up),
                     unit(&person, UnitState::Up),
                 ]),
                 _ => Reply::Done,
-            })
+            }]
         });
         let end = std::time::Instant::now() + PATIENCE;
         while std::os::unix::net::UnixStream::connect(folder.path().join("bus")).is_err() {

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use argos_control::{ErrorCode, Reply, Request, UnitState};
+use argos_control::{ErrorCode, Event, Reply, Request, UnitState};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::supervisor::{PATIENCE, Supervisor, unit};
@@ -14,23 +15,39 @@ struct World {
     system: Supervisor,
     user: Supervisor,
     desktop_is_down: Arc<Mutex<bool>>,
+    /// Whether the devices are there.
+    seat_settled: Arc<Mutex<bool>>,
 }
 
 impl World {
     /// `up`: whether the person's supervisor can be started.
     fn new(up: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let system = Supervisor::new(&folder.path().join("control"), move |request| {
-            let refused = matches!(request, Request::Start { .. }) && !up;
-            Some(if refused {
-                Reply::Error {
+        let seat_settled = Arc::new(Mutex::new(true));
+        let settled = Arc::clone(&seat_settled);
+        let system = Supervisor::new(
+            &folder.path().join("control"),
+            move |request| match request {
+                Request::Start { .. } if !up => vec![Reply::Error {
                     code: ErrorCode::Failed,
                     message: "it ended with status 9".to_owned(),
+                }],
+                Request::Unit { .. } => vec![Reply::Units(vec![unit("seat", UnitState::Waiting)])],
+                Request::Subscribe => {
+                    while !*settled.lock().unwrap() {
+                        std::thread::sleep(Duration::from_millis(5));
+                    }
+                    let changes = [
+                        unit("seat", UnitState::Waiting),
+                        unit("seatd", UnitState::Up),
+                        unit("seat", UnitState::Up),
+                    ];
+                    let events = changes.map(|unit| Reply::Event(Event::Unit(unit)));
+                    [Reply::Done].into_iter().chain(events).collect()
                 }
-            } else {
-                Reply::Done
-            })
-        });
+                _ => vec![Reply::Done],
+            },
+        );
         let desktop_is_down = Arc::new(Mutex::new(false));
         let down = Arc::clone(&desktop_is_down);
         let uid = rustix::process::getuid().as_raw();
@@ -39,18 +56,19 @@ impl World {
             .join(uid.to_string())
             .join(argos_control::USER_SOCKET);
         let user = Supervisor::new(&socket, move |request| match request {
-            Request::Status => Some(Reply::Units(vec![
+            Request::Status => vec![Reply::Units(vec![
                 unit("compositor", UnitState::BackingOff),
                 unit("bus", UnitState::Up),
-            ])),
-            Request::Wait { .. } => down.lock().unwrap().then_some(Reply::Done),
-            _ => Some(Reply::Done),
+            ])],
+            Request::Wait { .. } if !*down.lock().unwrap() => vec![],
+            _ => vec![Reply::Done],
         });
         Self {
             folder,
             system,
             user,
             desktop_is_down,
+            seat_settled,
         }
     }
 
@@ -163,7 +181,7 @@ fn a_dead_login_daemon_leaves_the_desktop_running() {
     let end = std::time::Instant::now() + PATIENCE;
     while rustix::process::test_kill_process(pid).is_ok() {
         assert!(std::time::Instant::now() < end, "the session does not end");
-        std::thread::sleep(std::time::Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(10));
     }
     assert!(world.user.is_left_alone());
     assert!(world.system.is_left_alone());
@@ -179,4 +197,23 @@ fn a_desktop_that_cannot_start_is_said_on_the_terminal() {
         told.contains("status 9") && told.contains("argos log"),
         "{told}"
     );
+}
+
+#[test]
+fn the_desktop_waits_for_the_devices() {
+    let world = World::new(true);
+    *world.seat_settled.lock().unwrap() = false;
+    *world.desktop_is_down.lock().unwrap() = true;
+    let child = world.command().spawn().unwrap();
+    assert_eq!(world.system.next(), Request::Start { name: own_unit() });
+    assert!(world.user.is_left_alone());
+    *world.seat_settled.lock().unwrap() = true;
+    assert_eq!(
+        world.user.next(),
+        Request::Start {
+            name: "desktop".to_owned()
+        }
+    );
+    let (good, told) = finish(child);
+    assert!(good, "{told}");
 }

@@ -11,8 +11,8 @@ use argos_control::{Reply, Request, UnitState, UnitStatus};
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What a test answers; `None` leaves the request open.
-pub(crate) type Answer = dyn Fn(&Request) -> Option<Reply> + Send + Sync;
+/// What a test answers, one reply after the other; none leaves the request open.
+pub(crate) type Answer = dyn Fn(&Request) -> Vec<Reply> + Send + Sync;
 
 /// Every request, in the order in which they came.
 pub(crate) struct Supervisor {
@@ -23,7 +23,7 @@ impl Supervisor {
     /// Listens at `socket`.
     pub(crate) fn new(
         socket: &Path,
-        answer: impl Fn(&Request) -> Option<Reply> + Send + Sync + 'static,
+        answer: impl Fn(&Request) -> Vec<Reply> + Send + Sync + 'static,
     ) -> Self {
         std::fs::create_dir_all(socket.parent().unwrap()).unwrap();
         let listener = UnixListener::bind(socket).unwrap();
@@ -45,10 +45,7 @@ impl Supervisor {
                 .requests
                 .recv_timeout(PATIENCE)
                 .expect("the supervisor is asked");
-            if !matches!(
-                request,
-                Request::Status | Request::Subscribe | Request::Unit { .. }
-            ) {
+            if !is_look(&request) {
                 return request;
             }
         }
@@ -58,8 +55,16 @@ impl Supervisor {
     pub(crate) fn is_left_alone(&self) -> bool {
         let mut rest =
             std::iter::from_fn(|| self.requests.recv_timeout(Duration::from_millis(300)).ok());
-        rest.all(|request| matches!(request, Request::Status | Request::Subscribe))
+        rest.all(|request| is_look(&request))
     }
+}
+
+/// Whether a request changes nothing.
+fn is_look(request: &Request) -> bool {
+    matches!(
+        request,
+        Request::Status | Request::Subscribe | Request::Unit { .. }
+    )
 }
 
 fn serve(stream: UnixStream, report: &mpsc::Sender<Request>, answer: &Answer) {
@@ -74,10 +79,12 @@ fn serve(stream: UnixStream, report: &mpsc::Sender<Request>, answer: &Answer) {
             return;
         }
         while let Ok(Some((request, _))) = peer.next() {
-            let reply = answer(&request);
-            let _ = report.send(request);
-            if reply.is_some_and(|reply| peer.send(&reply).is_err()) {
-                return;
+            // Reported first: an answer may wait for something that the test does then.
+            let _ = report.send(request.clone());
+            for reply in answer(&request) {
+                if peer.send(&reply).is_err() {
+                    return;
+                }
             }
         }
     }
