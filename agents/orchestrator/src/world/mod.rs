@@ -523,7 +523,9 @@ impl World {
             return;
         }
         if arrived {
-            if let Some(c) = self.world.write_storage::<Conversation>().get_mut(entity) {
+            if let Some(c) = self.world.write_storage::<Conversation>().get_mut(entity)
+                && c.expected.iter().all(|e| e.id != id)
+            {
                 c.expected.push(Expected {
                     id,
                     deadline_ms: now + ANSWER_MS,
