@@ -81,7 +81,7 @@ pub fn tell(text: &str) {
         .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC | libc::O_NOCTTY)
         .open("/dev/console");
     if let Ok(mut console) = console {
-        let _ = console.write_all(text.replace('\n', "\r\n").as_bytes());
+        let _ = console.write_all(text.as_bytes());
     }
 }
 

@@ -106,7 +106,9 @@ impl Init {
             );
             match tokio::time::timeout(LOGIN_PATIENCE, asked).await {
                 Ok(Ok(_)) => return Ok(()),
-                Ok(Err(zbus::Error::MethodError(name, text, _))) if REFUSALS.contains(&name.as_str()) => {
+                Ok(Err(zbus::Error::MethodError(name, text, _)))
+                    if REFUSALS.contains(&name.as_str()) =>
+                {
                     return Err(Error::Denied(text.unwrap_or_else(|| name.to_string())));
                 }
                 Ok(Err(error)) => warn!("login1 cannot be asked to shut down: {error}"),
