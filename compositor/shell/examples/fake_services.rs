@@ -22,7 +22,9 @@ struct State {
 }
 
 fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64)
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_millis() as u64)
 }
 
 impl World {
@@ -87,7 +89,12 @@ impl World {
             return Permissions::requested(&emitter, request).await;
         }
         self.enter(&connection, "idle").await?;
-        self.say(&connection, "agent", &format!("You said: **{text}**\n\n- one\n- `two`")).await?;
+        self.say(
+            &connection,
+            "agent",
+            &format!("You said: **{text}**\n\n- one\n- `two`"),
+        )
+        .await?;
         Ok(())
     }
 }
@@ -100,9 +107,16 @@ impl Agents {
         vec![self.0.agent()]
     }
 
-    async fn send(&self, #[zbus(connection)] connection: &Connection, agent: String, text: String) -> argos_bus::Result<u64> {
+    async fn send(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        agent: String,
+        text: String,
+    ) -> argos_bus::Result<u64> {
         if agent != "steward" {
-            return Err(argos_bus::Error::NotFound(format!("there is no agent `{agent}`")));
+            return Err(argos_bus::Error::NotFound(format!(
+                "there is no agent `{agent}`"
+            )));
         }
         let id = self.0.say(connection, "person", &text).await?;
         tokio::spawn(self.0.clone().answer(connection.clone(), text));
@@ -127,13 +141,29 @@ impl Permissions {
         self.0.0.lock().expect("lock").requests.clone()
     }
 
-    async fn answer(&self, #[zbus(connection)] connection: &Connection, id: u64, decision: String) -> argos_bus::Result<()> {
+    async fn answer(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        id: u64,
+        decision: String,
+    ) -> argos_bus::Result<()> {
         println!("answer {decision}");
-        self.0.0.lock().expect("lock").requests.retain(|request| request.id != id);
+        self.0
+            .0
+            .lock()
+            .expect("lock")
+            .requests
+            .retain(|request| request.id != id);
         let emitter = SignalEmitter::new(connection, "/org/argos/Permissions1")?;
         Permissions::resolved(&emitter, id, decision.clone()).await?;
         self.0.enter(connection, "idle").await?;
-        self.0.say(connection, "agent", &format!("The answer was `{decision}`.")).await?;
+        self.0
+            .say(
+                connection,
+                "agent",
+                &format!("The answer was `{decision}`."),
+            )
+            .await?;
         Ok(())
     }
 
@@ -147,7 +177,11 @@ struct Compositor(World);
 
 #[interface(name = "org.argos.Compositor1")]
 impl Compositor {
-    async fn activate_workspace(&self, #[zbus(signal_emitter)] emitter: SignalEmitter<'_>, number: u32) -> zbus::fdo::Result<()> {
+    async fn activate_workspace(
+        &self,
+        #[zbus(signal_emitter)] emitter: SignalEmitter<'_>,
+        number: u32,
+    ) -> zbus::fdo::Result<()> {
         println!("workspace {number}");
         self.0.0.lock().expect("lock").workspace = number;
         self.active_workspace_changed(&emitter).await?;

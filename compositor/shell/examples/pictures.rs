@@ -19,7 +19,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         for scene in scenes::all(Instant::now()) {
             let ground = Color::from_rgb8(70, 110, 120);
             let drawn = scene.draw(&theme, 1.0, ground);
-            save(&folder.join(format!("{}-{name}.png", scene.name)), drawn.size, &drawn.rgba)?;
+            save(
+                &folder.join(format!("{}-{name}.png", scene.name)),
+                drawn.size,
+                &drawn.rgba,
+            )?;
         }
         let (width, height) = (1280, 800);
         let mut pixels = vec![0; width * height * 4];

@@ -13,13 +13,25 @@ use iced_core::Font;
 use iced_core::font::{Family, Weight};
 
 /// Text.
-pub const UI: Font = Font { family: Family::SansSerif, ..Font::DEFAULT };
+pub const UI: Font = Font {
+    family: Family::SansSerif,
+    ..Font::DEFAULT
+};
 /// Text that stands out a little.
-pub const UI_MEDIUM: Font = Font { weight: Weight::Medium, ..UI };
+pub const UI_MEDIUM: Font = Font {
+    weight: Weight::Medium,
+    ..UI
+};
 /// Headings.
-pub const UI_STRONG: Font = Font { weight: Weight::Semibold, ..UI };
+pub const UI_STRONG: Font = Font {
+    weight: Weight::Semibold,
+    ..UI
+};
 /// What must be read exactly: paths, code.
-pub const MONO: Font = Font { family: Family::Monospace, ..Font::DEFAULT };
+pub const MONO: Font = Font {
+    family: Family::Monospace,
+    ..Font::DEFAULT
+};
 
 const SANS: (&str, &[&str]) = (
     "Inter",
@@ -29,12 +41,19 @@ const SANS: (&str, &[&str]) = (
         "/usr/share/fonts/opentype/inter/Inter-SemiBold.otf",
     ],
 );
-const FIXED: (&str, &[&str]) =
-    ("JetBrains Mono", &["/usr/share/fonts/truetype/jetbrains-mono/JetBrainsMono-Regular.ttf"]);
+const FIXED: (&str, &[&str]) = (
+    "JetBrains Mono",
+    &["/usr/share/fonts/truetype/jetbrains-mono/JetBrainsMono-Regular.ttf"],
+);
 /// For letters that the others lack, and for everything where they are not installed.
-const SANS_FALLBACK: (&str, &str) = ("DejaVu Sans", "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf");
-const FIXED_FALLBACK: (&str, &str) =
-    ("DejaVu Sans Mono", "/usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf");
+const SANS_FALLBACK: (&str, &str) = (
+    "DejaVu Sans",
+    "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
+);
+const FIXED_FALLBACK: (&str, &str) = (
+    "DejaVu Sans Mono",
+    "/usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf",
+);
 
 /// Makes the font libraries of this process see an empty font folder.
 ///
@@ -66,8 +85,16 @@ pub fn load() -> (Option<&'static str>, Option<&'static str>) {
     };
     let db = system.raw().db_mut();
     let mut add = |path: &str| Path::new(path).exists() && db.load_font_file(path).is_ok();
-    let sans = SANS.1.iter().map(|path| add(path)).fold(true, |all, one| all && one);
-    let fixed = FIXED.1.iter().map(|path| add(path)).fold(true, |all, one| all && one);
+    let sans = SANS
+        .1
+        .iter()
+        .map(|path| add(path))
+        .fold(true, |all, one| all && one);
+    let fixed = FIXED
+        .1
+        .iter()
+        .map(|path| add(path))
+        .fold(true, |all, one| all && one);
     let sans_fallback = add(SANS_FALLBACK.1);
     let fixed_fallback = !fixed && add(FIXED_FALLBACK.1);
     let sans = match (sans, sans_fallback) {
@@ -87,7 +114,11 @@ pub fn load() -> (Option<&'static str>, Option<&'static str>) {
         db.set_monospace_family(family);
     }
     if sans.is_none() || fixed.is_none() {
-        tracing::warn!("neither {} nor {} is installed: text may be missing", SANS.0, SANS_FALLBACK.0);
+        tracing::warn!(
+            "neither {} nor {} is installed: text may be missing",
+            SANS.0,
+            SANS_FALLBACK.0
+        );
     }
     (sans, fixed)
 }

@@ -49,7 +49,10 @@ impl Icon {
     /// The drawing. The same handle each time, so that renderers can keep what they made of it.
     pub fn handle(self) -> svg::Handle {
         static HANDLES: LazyLock<Vec<(Icon, svg::Handle)>> = LazyLock::new(|| {
-            DRAWINGS.iter().map(|(icon, bytes)| (*icon, svg::Handle::from_memory(*bytes))).collect()
+            DRAWINGS
+                .iter()
+                .map(|(icon, bytes)| (*icon, svg::Handle::from_memory(*bytes)))
+                .collect()
         });
         HANDLES
             .iter()
@@ -87,8 +90,15 @@ pub fn load_app_icon(name: &str, size: u32) -> Option<Pixels> {
 
 fn icon_folders() -> Vec<PathBuf> {
     let system = std::env::var("XDG_DATA_DIRS").unwrap_or_default();
-    let system = if system.is_empty() { "/usr/local/share:/usr/share".to_owned() } else { system };
-    crate::settings::data_home().into_iter().chain(std::env::split_paths(&system)).collect()
+    let system = if system.is_empty() {
+        "/usr/local/share:/usr/share".to_owned()
+    } else {
+        system
+    };
+    crate::settings::data_home()
+        .into_iter()
+        .chain(std::env::split_paths(&system))
+        .collect()
 }
 
 /// Where the icon lies: drawings first, then the size above the wanted one that is nearest, then
@@ -102,7 +112,10 @@ fn find(name: &str, size: u32, folders: &[PathBuf]) -> Option<PathBuf> {
         return None;
     }
     // Entries sometimes say the file's ending.
-    let name = name.strip_suffix(".png").or_else(|| name.strip_suffix(".svg")).unwrap_or(name);
+    let name = name
+        .strip_suffix(".png")
+        .or_else(|| name.strip_suffix(".svg"))
+        .unwrap_or(name);
     const SIZES: [u32; 9] = [16, 22, 24, 32, 48, 64, 128, 256, 512];
     let larger = SIZES.into_iter().filter(|s| *s >= size);
     let smaller = SIZES.into_iter().rev().filter(|s| *s < size);
@@ -110,9 +123,17 @@ fn find(name: &str, size: u32, folders: &[PathBuf]) -> Option<PathBuf> {
     for folder in folders {
         let hicolor = folder.join("icons/hicolor");
         let drawing = hicolor.join(format!("scalable/apps/{name}.svg"));
-        let pictures = sized.iter().map(|s| hicolor.join(format!("{s}x{s}/apps/{name}.png")));
-        let old = ["svg", "png"].into_iter().map(|ending| folder.join(format!("pixmaps/{name}.{ending}")));
-        if let Some(found) = std::iter::once(drawing).chain(pictures).chain(old).find(|p| p.is_file()) {
+        let pictures = sized
+            .iter()
+            .map(|s| hicolor.join(format!("{s}x{s}/apps/{name}.png")));
+        let old = ["svg", "png"]
+            .into_iter()
+            .map(|ending| folder.join(format!("pixmaps/{name}.{ending}")));
+        if let Some(found) = std::iter::once(drawing)
+            .chain(pictures)
+            .chain(old)
+            .find(|p| p.is_file())
+        {
             return Some(found);
         }
     }
@@ -129,7 +150,10 @@ fn decode_svg(bytes: &[u8], size: u32) -> Option<Pixels> {
         (size as f32 - natural.height() * scale) / 2.0,
     );
     resvg::render(&tree, transform, &mut pixmap.as_mut());
-    Some(Pixels { size, rgba: straight(&pixmap) })
+    Some(Pixels {
+        size,
+        rgba: straight(&pixmap),
+    })
 }
 
 fn decode_png(bytes: &[u8], size: u32) -> Option<Pixels> {
@@ -149,7 +173,10 @@ fn decode_png(bytes: &[u8], size: u32) -> Option<Pixels> {
         (size as f32 - height as f32 * scale) / 2.0,
     );
     pixmap.draw_pixmap(0, 0, source.as_ref(), &paint, transform, None);
-    Some(Pixels { size, rgba: straight(&pixmap) })
+    Some(Pixels {
+        size,
+        rgba: straight(&pixmap),
+    })
 }
 
 fn straight(pixmap: &tiny_skia::Pixmap) -> Vec<u8> {
@@ -173,11 +200,15 @@ pub(crate) fn read_png(bytes: &[u8]) -> Option<(u32, u32, Vec<u8>)> {
     data.truncate(info.buffer_size());
     let rgba = match info.color_type {
         png::ColorType::Rgba => data,
-        png::ColorType::Rgb => data.chunks_exact(3).flat_map(|p| [p[0], p[1], p[2], 255]).collect(),
+        png::ColorType::Rgb => data
+            .chunks_exact(3)
+            .flat_map(|p| [p[0], p[1], p[2], 255])
+            .collect(),
         png::ColorType::Grayscale => data.iter().flat_map(|g| [*g, *g, *g, 255]).collect(),
-        png::ColorType::GrayscaleAlpha => {
-            data.chunks_exact(2).flat_map(|p| [p[0], p[0], p[0], p[1]]).collect()
-        }
+        png::ColorType::GrayscaleAlpha => data
+            .chunks_exact(2)
+            .flat_map(|p| [p[0], p[0], p[0], p[1]])
+            .collect(),
         png::ColorType::Indexed => return None,
     };
     Some((info.width, info.height, rgba))
@@ -192,7 +223,10 @@ mod tests {
         for (icon, bytes) in DRAWINGS {
             let pixels = decode_svg(bytes, 24).unwrap_or_else(|| panic!("{icon:?} is no SVG"));
             let ink = pixels.rgba.chunks_exact(4).filter(|p| p[3] > 128).count();
-            assert!((20..450).contains(&ink), "{icon:?}: {ink} dark pixels of 576");
+            assert!(
+                (20..450).contains(&ink),
+                "{icon:?}: {ink} dark pixels of 576"
+            );
             let _ = icon.handle();
         }
     }
@@ -210,12 +244,19 @@ mod tests {
         put("128x128/apps/foot.png");
         put("48x48/apps/foot.png");
         let found = |name: &str, size| {
-            find(name, size, &[root.path().to_owned()])
-                .map(|p| p.strip_prefix(&icons).unwrap().to_string_lossy().into_owned())
+            find(name, size, &[root.path().to_owned()]).map(|p| {
+                p.strip_prefix(&icons)
+                    .unwrap()
+                    .to_string_lossy()
+                    .into_owned()
+            })
         };
         assert_eq!(found("foot", 40).as_deref(), Some("48x48/apps/foot.png"));
         assert_eq!(found("foot", 300).as_deref(), Some("128x128/apps/foot.png"));
-        assert_eq!(found("foot.png", 10).as_deref(), Some("16x16/apps/foot.png"));
+        assert_eq!(
+            found("foot.png", 10).as_deref(),
+            Some("16x16/apps/foot.png")
+        );
         put("scalable/apps/foot.svg");
         assert_eq!(found("foot", 40).as_deref(), Some("scalable/apps/foot.svg"));
         assert_eq!(found("../../../etc/passwd", 40), None);

@@ -6,11 +6,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use argos_shell::bus::{self, Notices};
+use argos_shell::fonts;
 use argos_shell::host::{self, Connection, probe};
 use argos_shell::prompt::{self, Prompt};
 use argos_shell::settings::Settings;
 use argos_shell::shell::{Message, Shell};
-use argos_shell::fonts;
 use clap::{Parser, Subcommand};
 
 /// The desktop shell.
@@ -31,9 +31,14 @@ fn main() -> ExitCode {
     // SAFETY: the first thing this process does; there is no other thread yet.
     unsafe { fonts::only_ours() };
     let arguments = Arguments::parse();
-    let level = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,wgpu=warn,naga=warn,zbus=warn"));
-    tracing_subscriber::fmt().with_env_filter(level).with_writer(std::io::stderr).without_time().init();
+    let level = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| {
+        tracing_subscriber::EnvFilter::new("info,wgpu=warn,naga=warn,zbus=warn")
+    });
+    tracing_subscriber::fmt()
+        .with_env_filter(level)
+        .with_writer(std::io::stderr)
+        .without_time()
+        .init();
     let ended = match arguments.role {
         None => shell(),
         Some(Role::Prompt) => permission_prompt(),
@@ -54,11 +59,15 @@ fn choice() -> probe::Choice {
 }
 
 fn shell() -> Result<(), host::Error> {
-    let connection = Connection::connect_to_env().map_err(|e| host::Error::Connect(e.to_string()))?;
+    let connection =
+        Connection::connect_to_env().map_err(|e| host::Error::Connect(e.to_string()))?;
     fonts::load();
     let settings = Settings::load();
     let (inbox, messages) = calloop::channel::channel();
-    let commands = bus::shell::start(Notices::new(inbox.clone(), Message::Bus), settings.theme.clone());
+    let commands = bus::shell::start(
+        Notices::new(inbox.clone(), Message::Bus),
+        settings.theme.clone(),
+    );
     let program = Shell::new(&settings, commands, inbox);
     host::run(program, connection, choice(), messages)
 }

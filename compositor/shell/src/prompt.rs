@@ -48,6 +48,8 @@ pub struct Prompt {
     permission: Permission,
     theme: Theme,
     commands: UnboundedSender<Command>,
+    /// When what is shown changes by itself next.
+    wake: Option<Instant>,
 }
 
 /// What can happen.
@@ -67,7 +69,15 @@ impl Prompt {
     /// A prompt that gives the person's answers to `commands`.
     pub fn new(commands: UnboundedSender<Command>) -> Self {
         let theme = theme::load_or_default(&Settings::load().theme);
-        Self { permission: Permission::default(), theme, commands }
+        Self {
+            permission: Permission::default(),
+            theme,
+            commands,
+        }
+    }
+
+    fn set_alarm(&mut self) {
+        self.wake = self.permission.deadline(Instant::now(), wall_clock_ms());
     }
 
     fn heard(&mut self, notice: Notice) {
@@ -115,7 +125,9 @@ impl Program for Prompt {
     }
 
     fn view(&self, _: Overlay, _: Size) -> Element<'_, Message> {
-        self.permission.view(Instant::now(), &self.theme.colors).map(Message::Permission)
+        self.permission
+            .view(Instant::now(), &self.theme.colors)
+            .map(Message::Permission)
     }
 
     fn update(&mut self, message: Message, _: &mut Tasks<Overlay>) {
@@ -128,6 +140,7 @@ impl Program for Prompt {
             }
             Message::Bus(notice) => self.heard(notice),
         }
+        self.set_alarm();
     }
 
     fn intercept(&self, _: Overlay, event: &Event) -> Option<Message> {
@@ -135,15 +148,17 @@ impl Program for Prompt {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.permission.deadline(Instant::now(), wall_clock_ms())
+        self.wake
     }
 
     fn tick(&mut self, now: Instant, _: &mut Tasks<Overlay>) {
         self.permission.expire(now, wall_clock_ms());
+        self.set_alarm();
     }
 
     fn shown(&mut self, _: Overlay) {
         self.permission.on_screen(Instant::now());
+        self.set_alarm();
     }
 
     fn text_color(&self) -> Color {
@@ -152,5 +167,45 @@ impl Program for Prompt {
 }
 
 fn wall_clock_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parts::permission::GUARD;
+    use argos_bus::permissions::Request;
+
+    #[test]
+    fn the_prompt_wakes_to_take_answers_and_to_count_down() {
+        let (commands, _receiver) = tokio::sync::mpsc::unbounded_channel();
+        let mut prompt = Prompt::new(commands);
+        let mut tasks = Tasks::default();
+        assert_eq!(prompt.deadline(), None, "nothing asked, nothing to wake for");
+        let request = Request {
+            id: 1,
+            agent: "steward".into(),
+            title: "Steward".into(),
+            tool: "files.list".into(),
+            action: "read".into(),
+            resource: "/tmp".into(),
+            summary: String::new(),
+            grantable: true,
+            asked_ms: wall_clock_ms(),
+            expires_ms: wall_clock_ms() + 30_500,
+        };
+        prompt.update(Message::Bus(Notice::Requested(vec![request])), &mut tasks);
+        prompt.shown(Overlay);
+        let first = prompt.deadline().expect("it counts down");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        assert_eq!(prompt.deadline(), Some(first), "an alarm that moves with the clock never rings");
+        assert!(first <= Instant::now() + GUARD);
+        prompt.tick(first, &mut tasks);
+        assert_ne!(prompt.deadline(), Some(first));
+        assert_eq!(prompt.surfaces().len(), 1);
+        prompt.update(Message::Bus(Notice::Resolved(1)), &mut tasks);
+        assert!(prompt.surfaces().is_empty() && prompt.deadline().is_none());
+    }
 }

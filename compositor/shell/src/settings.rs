@@ -14,7 +14,9 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { theme: crate::theme::DEFAULT.to_owned() }
+        Self {
+            theme: crate::theme::DEFAULT.to_owned(),
+        }
     }
 }
 
@@ -50,6 +52,8 @@ pub fn data_home() -> Option<PathBuf> {
 }
 
 fn home(variable: &str, below: &str) -> Option<PathBuf> {
-    let set = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    let set = std::env::var_os(variable)
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute());
     set.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(below)))
 }

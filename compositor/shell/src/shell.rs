@@ -13,8 +13,8 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::bus::{Command, Notice};
 use crate::host::{
-    Anchor, Content, Element, Height, KeyboardInteractivity, Layer, Outputs, Picture, Program, Spec,
-    Tasks,
+    Anchor, Content, Element, Height, KeyboardInteractivity, Layer, Outputs, Picture, Program,
+    Spec, Tasks,
 };
 use crate::icons;
 use crate::parts::notifications::{Notification, Notifications, Reason, Urgency};
@@ -104,7 +104,11 @@ pub struct Shell {
 impl Shell {
     /// A shell that obeys `settings`, gives `commands` to the services, and hears from its own
     /// threads through `inbox`.
-    pub fn new(settings: &Settings, commands: UnboundedSender<Command>, inbox: Sender<Message>) -> Self {
+    pub fn new(
+        settings: &Settings,
+        commands: UnboundedSender<Command>,
+        inbox: Sender<Message>,
+    ) -> Self {
         let theme = theme::load_or_default(&settings.theme);
         let mut shell = Self {
             theme_name: settings.theme.clone(),
@@ -151,12 +155,16 @@ impl Shell {
             names.sort();
             names.dedup();
             for name in names {
-                if let Some(icons::Pixels { size, rgba }) = icons::load_app_icon(&name, ICON_PIXELS) {
+                if let Some(icons::Pixels { size, rgba }) = icons::load_app_icon(&name, ICON_PIXELS)
+                {
                     let _ = inbox.send(Message::Icon(name, Handle::from_rgba(size, size, rgba)));
                 }
             }
         };
-        if let Err(error) = std::thread::Builder::new().name("apps".to_owned()).spawn(search) {
+        if let Err(error) = std::thread::Builder::new()
+            .name("apps".to_owned())
+            .spawn(search)
+        {
             tracing::warn!("the installed applications cannot be read: {error}");
         }
     }
@@ -198,7 +206,10 @@ impl Shell {
                 }
                 self.theme = theme;
                 self.theme_name = name.to_owned();
-                Settings { theme: name.to_owned() }.save();
+                Settings {
+                    theme: name.to_owned(),
+                }
+                .save();
                 self.command(Command::Theme(name.to_owned()));
             }
             Err(error) => self.tell("The theme was not changed", &error.to_string()),
@@ -261,7 +272,10 @@ impl Shell {
             }
             Notice::Problem(text) => self.tell("That did not work", &text),
             // The prompt's, which is a process of its own.
-            Notice::Requested(_) | Notice::Resolved(_) | Notice::NotAnswered(_) | Notice::BrokerLost => {}
+            Notice::Requested(_)
+            | Notice::Resolved(_)
+            | Notice::NotAnswered(_)
+            | Notice::BrokerLost => {}
         }
     }
 
@@ -383,7 +397,11 @@ impl Program for Shell {
         }
         if !self.notifications.is_empty() {
             // Beside an open chat rather than over it.
-            let beside = if self.chat_open { chat::WIDTH as i32 - 2 * shadow + 8 } else { 0 };
+            let beside = if self.chat_open {
+                chat::WIDTH as i32 - 2 * shadow + 8
+            } else {
+                0
+            };
             surfaces.push(Spec {
                 part: Part::Notifications,
                 anchor: Anchor::TOP | Anchor::RIGHT,
@@ -402,11 +420,15 @@ impl Program for Shell {
         let palette = self.palette();
         match part {
             Part::Panel => self.panel.view(palette).map(Message::Panel),
-            Part::Launcher => {
-                self.launcher.view(self.chat.agent_title(), palette).map(Message::Launcher)
-            }
+            Part::Launcher => self
+                .launcher
+                .view(self.chat.agent_title(), palette)
+                .map(Message::Launcher),
             Part::Chat => self.chat.view(palette).map(Message::Chat),
-            Part::Power => self.power.view(self.theme.appearance, palette).map(Message::Power),
+            Part::Power => self
+                .power
+                .view(self.theme.appearance, palette)
+                .map(Message::Power),
             Part::Notifications => self.notifications.view(palette).map(Message::Notifications),
             Part::Wallpaper | Part::Outside => space().into(),
         }
@@ -423,7 +445,9 @@ impl Program for Shell {
                 self.command(Command::Workspace(number));
             }
             Message::Panel(panel::Message::Agent(agent)) => {
-                if let chat::Outcome::History(agent) = self.chat.update(chat::Message::Choose(agent)) {
+                if let chat::Outcome::History(agent) =
+                    self.chat.update(chat::Message::Choose(agent))
+                {
                     self.command(Command::History(agent));
                 }
                 self.open_chat(tasks);

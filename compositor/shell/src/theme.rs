@@ -37,8 +37,14 @@ pub const ROUND_CARD: f32 = 14.0;
 const FOLDERS: [&str; 2] = ["/usr/share/argos/themes", "/etc/argos/themes"];
 /// The theme there is when no file can be read, so that the shell always has one.
 const BUILT_IN: [(&str, &str); 2] = [
-    ("dark", include_str!("../../../rootfs/usr/share/argos/themes/dark.yaml")),
-    ("light", include_str!("../../../rootfs/usr/share/argos/themes/light.yaml")),
+    (
+        "dark",
+        include_str!("../../../rootfs/usr/share/argos/themes/dark.yaml"),
+    ),
+    (
+        "light",
+        include_str!("../../../rootfs/usr/share/argos/themes/light.yaml"),
+    ),
 ];
 /// The theme of a fresh account.
 pub const DEFAULT: &str = "dark";
@@ -128,8 +134,16 @@ impl Palette {
     /// Text colours and the grounds they stand on, by name.
     pub fn text_pairs(&self) -> Vec<(String, Color, Color)> {
         let mut pairs = vec![
-            ("accent-text on accent".to_owned(), self.accent_text, self.accent),
-            ("person-text on person".to_owned(), self.person_text, self.person),
+            (
+                "accent-text on accent".to_owned(),
+                self.accent_text,
+                self.accent,
+            ),
+            (
+                "person-text on person".to_owned(),
+                self.person_text,
+                self.person,
+            ),
             ("bad-text on bad".to_owned(), self.bad_text, self.bad),
             ("text on panel".to_owned(), self.text, self.panel),
             ("text-dim on panel".to_owned(), self.text_dim, self.panel),
@@ -168,14 +182,21 @@ pub fn parse_color(text: &str) -> Option<Color> {
         return None;
     }
     let part = |at: usize| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok();
-    let alpha = if digits.len() == 8 { f32::from(part(6)?) / 255.0 } else { 1.0 };
+    let alpha = if digits.len() == 8 {
+        f32::from(part(6)?) / 255.0
+    } else {
+        1.0
+    };
     Some(Color::from_rgba8(part(0)?, part(2)?, part(4)?, alpha))
 }
 
 pub(crate) fn color<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Color, D::Error> {
     let text = String::deserialize(from)?;
-    parse_color(&text)
-        .ok_or_else(|| D::Error::custom(format!("`{text}` is no colour: write \"#RRGGBB\" or \"#RRGGBBAA\"")))
+    parse_color(&text).ok_or_else(|| {
+        D::Error::custom(format!(
+            "`{text}` is no colour: write \"#RRGGBB\" or \"#RRGGBBAA\""
+        ))
+    })
 }
 
 /// Why a theme cannot be used.
@@ -197,8 +218,10 @@ pub enum Error {
 /// Every theme's name and file; `None` for the ones built in. A person's own are in
 /// `~/.local/share/argos/themes`.
 fn files() -> BTreeMap<String, Option<PathBuf>> {
-    let mut files: BTreeMap<String, Option<PathBuf>> =
-        BUILT_IN.iter().map(|(name, _)| ((*name).to_owned(), None)).collect();
+    let mut files: BTreeMap<String, Option<PathBuf>> = BUILT_IN
+        .iter()
+        .map(|(name, _)| ((*name).to_owned(), None))
+        .collect();
     let own = crate::settings::data_home().map(|home| home.join("argos/themes"));
     for folder in FOLDERS.iter().map(PathBuf::from).chain(own) {
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -224,7 +247,10 @@ pub fn load(name: &str) -> Result<Theme, Error> {
     match files.get(name) {
         Some(Some(path)) => Ok(argos_config::load(path)?),
         Some(None) => Ok(built_in(name)),
-        None => Err(Error::Unknown { name: name.to_owned(), known: files.into_keys().collect() }),
+        None => Err(Error::Unknown {
+            name: name.to_owned(),
+            known: files.into_keys().collect(),
+        }),
     }
 }
 
@@ -238,7 +264,10 @@ pub fn load_or_default(name: &str) -> Theme {
 
 /// A theme that is part of the program.
 pub fn built_in(name: &str) -> Theme {
-    let (_, text) = BUILT_IN.iter().find(|(n, _)| *n == name).unwrap_or(&BUILT_IN[0]);
+    let (_, text) = BUILT_IN
+        .iter()
+        .find(|(n, _)| *n == name)
+        .unwrap_or(&BUILT_IN[0]);
     argos_config::parse(name, text).expect("the built-in themes are parsed by a test")
 }
 
@@ -247,7 +276,9 @@ pub fn wallpaper_path(wallpaper: &str) -> PathBuf {
     if Path::new(wallpaper).is_absolute() {
         return PathBuf::from(wallpaper);
     }
-    Path::new("/usr/share/argos/wallpapers").join(wallpaper).with_extension("yaml")
+    Path::new("/usr/share/argos/wallpapers")
+        .join(wallpaper)
+        .with_extension("yaml")
 }
 
 #[cfg(test)]
@@ -274,7 +305,10 @@ mod tests {
     #[test]
     fn colours_are_hex() {
         assert_eq!(parse_color("#ff8000"), Some(Color::from_rgb8(255, 128, 0)));
-        assert_eq!(parse_color("#00000080").map(|c| (c.a * 255.0).round()), Some(128.0));
+        assert_eq!(
+            parse_color("#00000080").map(|c| (c.a * 255.0).round()),
+            Some(128.0)
+        );
         for wrong in ["ff8000", "#ff80", "#gg0000", "#ff80000", "red", "#äöü"] {
             assert_eq!(parse_color(wrong), None, "{wrong}");
         }
@@ -282,9 +316,16 @@ mod tests {
 
     #[test]
     fn a_wrong_theme_says_where() {
-        let text = BUILT_IN[0].1.replace("accent: \"#57d0c3\"", "accent: \"teal\"");
-        let error = argos_config::parse::<Theme>("mine.yaml", &text).unwrap_err().to_string();
-        assert!(error.contains("mine.yaml") && error.contains("teal"), "{error}");
+        let text = BUILT_IN[0]
+            .1
+            .replace("accent: \"#57d0c3\"", "accent: \"teal\"");
+        let error = argos_config::parse::<Theme>("mine.yaml", &text)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("mine.yaml") && error.contains("teal"),
+            "{error}"
+        );
         let error = load("no-such-theme").unwrap_err().to_string();
         assert!(error.contains("dark") && error.contains("light"), "{error}");
     }

@@ -50,7 +50,10 @@ pub fn in_order(text: &str) -> String {
         return text.to_owned();
     }
     // A left-to-right mark first, each part isolated.
-    let parts: Vec<String> = text.split('/').map(|part| format!("\u{2068}{part}\u{2069}")).collect();
+    let parts: Vec<String> = text
+        .split('/')
+        .map(|part| format!("\u{2068}{part}\u{2069}"))
+        .collect();
     format!("\u{200e}{}", parts.join("/"))
 }
 
@@ -68,14 +71,26 @@ mod tests {
         assert_eq!(in_order("/home/argos"), "/home/argos");
         let path = in_order("/א/b/ג");
         assert!(path.starts_with('\u{200e}'), "{path:?}");
-        assert_eq!(path.matches('\u{2068}').count(), 4, "each part is isolated: {path:?}");
-        let plain: String = path.chars().filter(|c| !matches!(*c, '\u{200e}' | '\u{2068}' | '\u{2069}')).collect();
+        assert_eq!(
+            path.matches('\u{2068}').count(),
+            4,
+            "each part is isolated: {path:?}"
+        );
+        let plain: String = path
+            .chars()
+            .filter(|c| !matches!(*c, '\u{200e}' | '\u{2068}' | '\u{2069}'))
+            .collect();
         assert_eq!(plain, "/א/b/ג");
     }
 
     #[test]
     fn ordinary_paths_stay_as_they_are() {
-        for path in ["/home/argos/Documents", "/tmp/grün/日本語/файл.txt", "/a b/c-d_e.f", "example.org"] {
+        for path in [
+            "/home/argos/Documents",
+            "/tmp/grün/日本語/файл.txt",
+            "/a b/c-d_e.f",
+            "example.org",
+        ] {
             assert_eq!(visible(path), path);
         }
     }
@@ -84,7 +99,10 @@ mod tests {
     fn what_hides_is_shown_by_its_number() {
         assert_eq!(visible("/a\nb"), "/a⟨U+000A⟩b");
         assert_eq!(visible("/home/\u{202e}txt.exe"), "/home/⟨U+202E⟩txt.exe");
-        assert_eq!(visible("a\u{200b}b\u{2066}c\u{feff}"), "a⟨U+200B⟩b⟨U+2066⟩c⟨U+FEFF⟩");
+        assert_eq!(
+            visible("a\u{200b}b\u{2066}c\u{feff}"),
+            "a⟨U+200B⟩b⟨U+2066⟩c⟨U+FEFF⟩"
+        );
         assert_eq!(visible("\u{1b}[31mred\u{7f}"), "⟨U+001B⟩[31mred⟨U+007F⟩");
         assert_eq!(visible("a\u{a0}b\u{3164}c"), "a⟨U+00A0⟩b⟨U+3164⟩c");
         assert_eq!(visible("e\u{301}"), "e⟨U+0301⟩");

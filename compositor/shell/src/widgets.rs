@@ -6,13 +6,17 @@
 use iced_core::border::Radius;
 use iced_core::text::Wrapping;
 use iced_core::{Alignment, Background, Border, Color, Font, Length, Padding, Shadow};
-use iced_widget::{Button, Container, Row, Svg, Text, TextInput, button, column, container, row, svg};
+use iced_widget::{
+    Button, Container, Row, Svg, Text, TextInput, button, column, container, row, svg,
+};
 use iced_widget::{scrollable, space, text, text_input};
 
 use crate::fonts;
 use crate::host::Element;
 use crate::icons::Icon;
-use crate::theme::{GAP, Palette, ROUND, ROUND_CARD, SMALL, TEXT, TEXT_LARGE, TEXT_SMALL, TIGHT, WIDE};
+use crate::theme::{
+    GAP, Palette, ROUND, ROUND_CARD, SMALL, TEXT, TEXT_LARGE, TEXT_SMALL, TIGHT, WIDE,
+};
 
 /// Room around a card for its shadow, in logical pixels.
 pub const SHADOW: f32 = 18.0;
@@ -23,11 +27,22 @@ pub fn label<'a>(content: impl text::IntoFragment<'a>, size: f32, color: Color) 
 }
 
 /// One line that is cut where it does not fit. Put it into something of limited width.
-pub fn line<'a, M: 'a>(content: impl text::IntoFragment<'a>, size: f32, color: Color, font: Font) -> Element<'a, M> {
-    container(text(content).size(size).color(color).font(font).wrapping(Wrapping::None))
-        .width(Length::Fill)
-        .clip(true)
-        .into()
+pub fn line<'a, M: 'a>(
+    content: impl text::IntoFragment<'a>,
+    size: f32,
+    color: Color,
+    font: Font,
+) -> Element<'a, M> {
+    container(
+        text(content)
+            .size(size)
+            .color(color)
+            .font(font)
+            .wrapping(Wrapping::None),
+    )
+    .width(Length::Fill)
+    .clip(true)
+    .into()
 }
 
 /// `text`, cut with an ellipsis where it has more than `longest` characters.
@@ -85,14 +100,35 @@ pub fn press<'a, M: Clone + 'a>(
 }
 
 /// How a button of `kind` looks.
-pub fn button_style(kind: Kind, status: button::Status, palette: &Palette, round: f32) -> button::Style {
+pub fn button_style(
+    kind: Kind,
+    status: button::Status,
+    palette: &Palette,
+    round: f32,
+) -> button::Style {
     let over = matches!(status, button::Status::Hovered | button::Status::Pressed);
     let faint = matches!(status, button::Status::Disabled);
     let (ground, ink, edge) = match kind {
         Kind::Plain => (over.then_some(palette.hover), palette.text, None),
-        Kind::Raised => (Some(if over { palette.hover } else { palette.raised }), palette.text, Some(palette.line)),
-        Kind::Primary => (Some(mix(palette.accent, palette.text, if over { 0.18 } else { 0.0 })), palette.accent_text, None),
-        Kind::Danger => (Some(if over { palette.hover } else { palette.raised }), palette.bad, Some(palette.line)),
+        Kind::Raised => (
+            Some(if over { palette.hover } else { palette.raised }),
+            palette.text,
+            Some(palette.line),
+        ),
+        Kind::Primary => (
+            Some(mix(
+                palette.accent,
+                palette.text,
+                if over { 0.18 } else { 0.0 },
+            )),
+            palette.accent_text,
+            None,
+        ),
+        Kind::Danger => (
+            Some(if over { palette.hover } else { palette.raised }),
+            palette.bad,
+            Some(palette.line),
+        ),
         Kind::Chosen => (Some(palette.hover), palette.text, None),
     };
     let fade = |c: Color| if faint { c.scale_alpha(0.45) } else { c };
@@ -124,14 +160,23 @@ pub fn icon_button<'a, M: Clone + 'a>(
 /// iced's own shadows are not used: its CPU renderer draws them whole into every damaged region,
 /// so that they darken with each partial redraw, and pixel by pixel. A few translucent rounded
 /// rectangles look the same and are clipped like everything else.
-pub fn card<'a, M: 'a>(content: impl Into<Element<'a, M>>, palette: &Palette) -> Container<'a, M, iced_core::Theme, crate::host::Renderer> {
+pub fn card<'a, M: 'a>(
+    content: impl Into<Element<'a, M>>,
+    palette: &Palette,
+) -> Container<'a, M, iced_core::Theme, crate::host::Renderer> {
     let palette = *palette;
-    let card = container(content).width(Length::Fill).style(move |_| container::Style {
-        background: Some(Background::Color(palette.card)),
-        text_color: Some(palette.text),
-        border: Border { color: palette.line, width: 1.0, radius: Radius::new(ROUND_CARD) },
-        ..container::Style::default()
-    });
+    let card = container(content)
+        .width(Length::Fill)
+        .style(move |_| container::Style {
+            background: Some(Background::Color(palette.card)),
+            text_color: Some(palette.text),
+            border: Border {
+                color: palette.line,
+                width: 1.0,
+                radius: Radius::new(ROUND_CARD),
+            },
+            ..container::Style::default()
+        });
     shadowed(card, &palette)
 }
 
@@ -144,13 +189,17 @@ fn shadowed<'a, M: 'a>(
     let mut around = content;
     for i in 0..STEPS {
         // Nested from inside to outside; each adds a little, so that the sum falls off softly.
-        let color = palette.shadow.scale_alpha(0.34 * (1.0 - f32::from(i) / f32::from(STEPS)));
+        let color = palette
+            .shadow
+            .scale_alpha(0.34 * (1.0 - f32::from(i) / f32::from(STEPS)));
         let round = ROUND_CARD + step * f32::from(i + 1);
-        around = container(around).padding(step).style(move |_| container::Style {
-            background: Some(Background::Color(color)),
-            border: rounded(round),
-            ..container::Style::default()
-        });
+        around = container(around)
+            .padding(step)
+            .style(move |_| container::Style {
+                background: Some(Background::Color(color)),
+                border: rounded(round),
+                ..container::Style::default()
+            });
     }
     around
 }
@@ -185,17 +234,28 @@ pub fn key_cap<'a, M: 'a>(name: &'a str, palette: &Palette) -> Element<'a, M> {
         .padding(Padding::from([1.0, 6.0]))
         .style(move |_| container::Style {
             background: Some(Background::Color(palette.raised)),
-            border: Border { color: palette.line, width: 1.0, radius: Radius::new(5.0) },
+            border: Border {
+                color: palette.line,
+                width: 1.0,
+                radius: Radius::new(5.0),
+            },
             ..container::Style::default()
         })
         .into()
 }
 
 /// A key and what it does.
-pub fn hint<'a, M: 'a>(key: &'a str, does: &'a str, palette: &Palette) -> Row<'a, M, iced_core::Theme, crate::host::Renderer> {
-    row![key_cap(key, palette), label(does, TEXT_SMALL, palette.text_dim)]
-        .spacing(TIGHT + 2.0)
-        .align_y(Alignment::Center)
+pub fn hint<'a, M: 'a>(
+    key: &'a str,
+    does: &'a str,
+    palette: &Palette,
+) -> Row<'a, M, iced_core::Theme, crate::host::Renderer> {
+    row![
+        key_cap(key, palette),
+        label(does, TEXT_SMALL, palette.text_dim)
+    ]
+    .spacing(TIGHT + 2.0)
+    .align_y(Alignment::Center)
 }
 
 /// A text field without an edge of its own.
@@ -206,22 +266,32 @@ pub fn field<'a, M: Clone + 'a>(
     palette: &Palette,
 ) -> TextInput<'a, M, iced_core::Theme, crate::host::Renderer> {
     let palette = *palette;
-    text_input(placeholder, value).size(size).font(fonts::UI).padding(0).style(move |_, _| text_input::Style {
-        background: Background::Color(Color::TRANSPARENT),
-        border: Border::default(),
-        icon: palette.text_dim,
-        placeholder: palette.text_dim,
-        value: palette.text,
-        selection: palette.accent.scale_alpha(0.35),
-    })
+    text_input(placeholder, value)
+        .size(size)
+        .font(fonts::UI)
+        .padding(0)
+        .style(move |_, _| text_input::Style {
+            background: Background::Color(Color::TRANSPARENT),
+            border: Border::default(),
+            icon: palette.text_dim,
+            placeholder: palette.text_dim,
+            value: palette.text,
+            selection: palette.accent.scale_alpha(0.35),
+        })
 }
 
 /// A scroll bar that stays out of the way.
-pub fn scroll_style(palette: &Palette) -> impl Fn(&iced_core::Theme, scrollable::Status) -> scrollable::Style + use<> {
+pub fn scroll_style(
+    palette: &Palette,
+) -> impl Fn(&iced_core::Theme, scrollable::Status) -> scrollable::Style + use<> {
     let palette = *palette;
     move |_, status| {
         let active = !matches!(status, scrollable::Status::Active { .. });
-        let scroller = if active { palette.text_dim.scale_alpha(0.7) } else { palette.line };
+        let scroller = if active {
+            palette.text_dim.scale_alpha(0.7)
+        } else {
+            palette.line
+        };
         let rail = scrollable::Rail {
             background: None,
             border: Border::default(),
@@ -254,9 +324,15 @@ pub fn menu_row<'a, M: Clone + 'a>(
     palette: &Palette,
 ) -> Element<'a, M> {
     let kind = if chosen { Kind::Chosen } else { Kind::Plain };
-    let ink = if chosen { palette.text } else { palette.text_dim };
+    let ink = if chosen {
+        palette.text
+    } else {
+        palette.text_dim
+    };
     press(
-        row![icon(shown, 18.0, ink), label(title, TEXT, palette.text)].spacing(GAP).align_y(Alignment::Center),
+        row![icon(shown, 18.0, ink), label(title, TEXT, palette.text)]
+            .spacing(GAP)
+            .align_y(Alignment::Center),
         kind,
         palette,
     )
@@ -278,15 +354,27 @@ pub fn heading<'a, M: 'a>(title: String, below: String, palette: &Palette) -> El
 
 /// A border with round corners and no line.
 pub fn rounded(radius: f32) -> Border {
-    Border { radius: Radius::new(radius), ..Border::default() }
+    Border {
+        radius: Radius::new(radius),
+        ..Border::default()
+    }
 }
 
 /// `a` with a part of `b`.
 pub fn mix(a: Color, b: Color, part: f32) -> Color {
     let between = |a: f32, b: f32| a + (b - a) * part;
-    Color { r: between(a.r, b.r), g: between(a.g, b.g), b: between(a.b, b.b), a: a.a }
+    Color {
+        r: between(a.r, b.r),
+        g: between(a.g, b.g),
+        b: between(a.b, b.b),
+        a: a.a,
+    }
 }
 
 /// The inner padding of cards.
-pub const CARD_PADDING: Padding =
-    Padding { top: WIDE, right: WIDE, bottom: WIDE, left: WIDE };
+pub const CARD_PADDING: Padding = Padding {
+    top: WIDE,
+    right: WIDE,
+    bottom: WIDE,
+    left: WIDE,
+};

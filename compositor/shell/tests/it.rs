@@ -11,7 +11,10 @@ mod scenes;
 
 /// The colours in a picture, coarsely: antialiasing alone makes many.
 fn colours(rgba: &[u8]) -> usize {
-    rgba.chunks_exact(4).map(|p| [p[0] >> 3, p[1] >> 3, p[2] >> 3]).collect::<HashSet<_>>().len()
+    rgba.chunks_exact(4)
+        .map(|p| [p[0] >> 3, p[1] >> 3, p[2] >> 3])
+        .collect::<HashSet<_>>()
+        .len()
 }
 
 #[test]
@@ -22,7 +25,11 @@ fn every_part_draws_something_in_both_themes() {
         for scene in scenes::all(Instant::now()) {
             let drawn = scene.draw(&theme, 1.0, Color::TRANSPARENT);
             let seen = colours(&drawn.rgba);
-            assert!(seen > 12, "{} in {name} shows only {seen} colours", scene.name);
+            assert!(
+                seen > 12,
+                "{} in {name} shows only {seen} colours",
+                scene.name
+            );
         }
     }
 }
@@ -32,7 +39,10 @@ fn the_themes_differ_on_every_part() {
     fonts::load();
     let (dark, light) = (theme::built_in("dark"), theme::built_in("light"));
     for scene in scenes::all(Instant::now()) {
-        let (a, b) = (scene.draw(&dark, 1.0, Color::BLACK), scene.draw(&light, 1.0, Color::BLACK));
+        let (a, b) = (
+            scene.draw(&dark, 1.0, Color::BLACK),
+            scene.draw(&light, 1.0, Color::BLACK),
+        );
         assert_ne!(a.rgba, b.rgba, "{}", scene.name);
     }
 }
@@ -48,10 +58,15 @@ fn all_text_lies_within_its_surface() {
             let inside = bounds.x >= 0.0
                 && bounds.x + bounds.width <= scene.size.width as f32 + 0.5
                 && bounds.width > 0.0;
-            assert!(inside || text.is_empty(), "{}: {text:?} at {bounds:?}", scene.name);
+            assert!(
+                inside || text.is_empty(),
+                "{}: {text:?} at {bounds:?}",
+                scene.name
+            );
             // What scrolls may lie above or below.
             let scrolls = scene.name.starts_with("chat") || scene.name.starts_with("launcher");
-            let down = bounds.y >= 0.0 && bounds.y + bounds.height <= scene.size.height as f32 + 0.5;
+            let down =
+                bounds.y >= 0.0 && bounds.y + bounds.height <= scene.size.height as f32 + 0.5;
             assert!(down || scrolls, "{}: {text:?} at {bounds:?}", scene.name);
         }
     }
@@ -72,10 +87,20 @@ fn surfaces_are_see_through_where_nothing_is_drawn() {
     fonts::load();
     let theme = theme::built_in("dark");
     let scenes = scenes::all(Instant::now());
-    let launcher = scenes.iter().find(|scene| scene.name == "launcher").expect("there is one");
+    let launcher = scenes
+        .iter()
+        .find(|scene| scene.name == "launcher")
+        .expect("there is one");
     let drawn = launcher.draw(&theme, 1.0, Color::TRANSPARENT);
     let alpha = |x: u32, y: u32| drawn.rgba[((y * drawn.size.width + x) * 4 + 3) as usize];
     assert_eq!(alpha(0, 0), 0, "the corner beside the shadow");
-    assert!((1..200).contains(&alpha(drawn.size.width / 2, 12)), "the shadow");
-    assert_eq!(alpha(drawn.size.width / 2, drawn.size.height / 2), 255, "the card");
+    assert!(
+        (1..200).contains(&alpha(drawn.size.width / 2, 12)),
+        "the shadow"
+    );
+    assert_eq!(
+        alpha(drawn.size.width / 2, drawn.size.height / 2),
+        255,
+        "the card"
+    );
 }

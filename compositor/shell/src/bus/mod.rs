@@ -109,7 +109,10 @@ pub struct Notices(std::sync::Arc<dyn Fn(Notice) + Send + Sync>);
 
 impl Notices {
     /// Notices go to `inbox`, wrapped by `wrap`.
-    pub fn new<M: Send + 'static>(inbox: calloop::channel::Sender<M>, wrap: fn(Notice) -> M) -> Self {
+    pub fn new<M: Send + 'static>(
+        inbox: calloop::channel::Sender<M>,
+        wrap: fn(Notice) -> M,
+    ) -> Self {
         Self(std::sync::Arc::new(move |notice| {
             // The receiver is gone only when the program ends.
             let _ = inbox.send(wrap(notice));
@@ -150,11 +153,12 @@ fn on_own_thread<F>(name: &str, task: F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let run = move || {
-        match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => runtime.block_on(task),
-            Err(error) => tracing::error!("no D-Bus: cannot start its runtime: {error}"),
-        }
+    let run = move || match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime.block_on(task),
+        Err(error) => tracing::error!("no D-Bus: cannot start its runtime: {error}"),
     };
     if let Err(error) = std::thread::Builder::new().name(name.to_owned()).spawn(run) {
         tracing::error!("no D-Bus: cannot start its thread: {error}");

@@ -41,13 +41,23 @@ impl Notifications {
         hints: HashMap<String, OwnedVariant>,
         expire_timeout: i32,
     ) -> u32 {
-        let id = if replaces_id == 0 { next(&self.last_id) } else { replaces_id };
-        let urgency = match hints.get("urgency").and_then(|hint| u8::try_from(hint).ok()) {
+        let id = if replaces_id == 0 {
+            next(&self.last_id)
+        } else {
+            replaces_id
+        };
+        let urgency = match hints
+            .get("urgency")
+            .and_then(|hint| u8::try_from(hint).ok())
+        {
             Some(0) => Urgency::Low,
             Some(2) => Urgency::Critical,
             _ => Urgency::Normal,
         };
-        let actions = actions.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
+        let actions = actions
+            .chunks_exact(2)
+            .map(|pair| (pair[0].clone(), pair[1].clone()))
+            .collect();
         let notification = Notification {
             id,
             app: app_name,
@@ -92,7 +102,9 @@ impl Notifications {
 /// The next number that is not 0. The upper half is left to the shell's own notifications.
 fn next(last: &AtomicU32) -> u32 {
     let step = |last: u32| if last >= u32::MAX / 2 { 1 } else { last + 1 };
-    let old = last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(step(last)));
+    let old = last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| {
+        Some(step(last))
+    });
     step(old.unwrap_or_default())
 }
 

@@ -73,8 +73,14 @@ enum Ended {
 }
 
 async fn connect(notices: &Notices, theme: &Arc<Mutex<String>>) -> zbus::Result<Connection> {
-    let shell = Shell { notices: notices.clone(), theme: theme.clone() };
-    let popups = Notifications { notices: notices.clone(), last_id: AtomicU32::new(0) };
+    let shell = Shell {
+        notices: notices.clone(),
+        theme: theme.clone(),
+    };
+    let popups = Notifications {
+        notices: notices.clone(),
+        last_id: AtomicU32::new(0),
+    };
     let connection = zbus::connection::Builder::session()
         .serve_at(PATH, shell)
         .serve_at(notify::PATH, popups)
@@ -96,8 +102,10 @@ async fn serve(
 ) -> Ended {
     let watching = async {
         // Each of them ends only with the connection.
-        let (agents, compositor) =
-            tokio::join!(watch_agents(&connection, notices), watch_compositor(&connection, notices));
+        let (agents, compositor) = tokio::join!(
+            watch_agents(&connection, notices),
+            watch_compositor(&connection, notices)
+        );
         for error in [agents.err(), compositor.err()].into_iter().flatten() {
             tracing::debug!("the session bus: {error}");
         }
@@ -170,7 +178,10 @@ async fn catch_up(agents: &Agents1Proxy<'_>, notices: &Notices) {
 async fn history(agents: &Agents1Proxy<'_>, agent: &str, notices: &Notices) {
     match agents.history(agent, KEPT as u32).await {
         Ok(messages) => {
-            notices.send(Notice::History { agent: agent.to_owned(), messages });
+            notices.send(Notice::History {
+                agent: agent.to_owned(),
+                messages,
+            });
         }
         Err(error) => tracing::warn!("the conversation with {agent} cannot be read: {error}"),
     }
@@ -207,9 +218,10 @@ async fn watch_compositor(connection: &Connection, notices: &Notices) -> zbus::R
 }
 
 async fn workspaces(compositor: &Compositor1Proxy<'_>, notices: &Notices) {
-    if let (Ok(active), Ok(count)) =
-        (compositor.active_workspace().await, compositor.workspaces().await)
-    {
+    if let (Ok(active), Ok(count)) = (
+        compositor.active_workspace().await,
+        compositor.workspaces().await,
+    ) {
         notices.send(Notice::Workspaces { active, count });
     }
 }
@@ -277,8 +289,15 @@ async fn try_obey(
         }
         Command::Theme(name) => {
             set(theme, name);
-            let shell = connection.object_server().interface::<_, Shell>(PATH).await?;
-            shell.get().await.theme_changed(shell.signal_emitter()).await?;
+            let shell = connection
+                .object_server()
+                .interface::<_, Shell>(PATH)
+                .await?;
+            shell
+                .get()
+                .await
+                .theme_changed(shell.signal_emitter())
+                .await?;
         }
         Command::NotificationClosed(id, reason) => {
             let emitter = SignalEmitter::new(connection, notify::PATH)?;
@@ -297,13 +316,15 @@ async fn try_obey(
 fn locally(command: Command, notices: &Notices) {
     use argos_control::Client;
     let done = match command {
-        Command::Launch(app) => argos_apps::launch(&app, &[]).map(|_| ()).map_err(|e| e.to_string()),
-        Command::Power(Item::PowerOff) => {
-            Client::system().and_then(|mut init| init.poweroff()).map_err(|e| format!("Cannot power off: {e}"))
-        }
-        Command::Power(Item::Restart) => {
-            Client::system().and_then(|mut init| init.reboot()).map_err(|e| format!("Cannot restart: {e}"))
-        }
+        Command::Launch(app) => argos_apps::launch(&app, &[])
+            .map(|_| ())
+            .map_err(|e| e.to_string()),
+        Command::Power(Item::PowerOff) => Client::system()
+            .and_then(|mut init| init.poweroff())
+            .map_err(|e| format!("Cannot power off: {e}")),
+        Command::Power(Item::Restart) => Client::system()
+            .and_then(|mut init| init.reboot())
+            .map_err(|e| format!("Cannot restart: {e}")),
         // The session waits for this target; when it is down, the login takes over.
         Command::Power(Item::LogOut) => Client::user()
             .and_then(|mut supervisor| supervisor.stop("desktop"))
@@ -319,7 +340,9 @@ fn locally(command: Command, notices: &Notices) {
 fn reason(error: &argos_bus::Error) -> String {
     use argos_bus::Error;
     match error {
-        Error::ZBus(_) => "The agents are not running. They are started again by themselves.".to_owned(),
+        Error::ZBus(_) => {
+            "The agents are not running. They are started again by themselves.".to_owned()
+        }
         Error::Denied(text)
         | Error::NoAnswer(text)
         | Error::InvalidArguments(text)
@@ -350,7 +373,8 @@ impl Shell {
     /// Shows a part: `launcher`, `chat`, `power`. Shown again, it hides. Errors: `InvalidArguments`.
     fn toggle(&self, part: &str) -> argos_bus::Result<()> {
         if !["launcher", "chat", "power"].contains(&part) {
-            let text = format!("`{part}` is no part of the shell; there are: launcher, chat, power");
+            let text =
+                format!("`{part}` is no part of the shell; there are: launcher, chat, power");
             return Err(argos_bus::Error::InvalidArguments(text));
         }
         self.notices.send(Notice::Toggle(part.to_owned()));
@@ -375,6 +399,9 @@ impl Shell {
     /// The theme's name.
     #[zbus(property)]
     fn theme(&self) -> String {
-        self.theme.lock().map_or_else(|poisoned| poisoned.into_inner().clone(), |theme| theme.clone())
+        self.theme.lock().map_or_else(
+            |poisoned| poisoned.into_inner().clone(),
+            |theme| theme.clone(),
+        )
     }
 }

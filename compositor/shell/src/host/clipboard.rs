@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use iced_core::clipboard::{Clipboard, Kind};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use smithay_client_toolkit as sctk;
 use sctk::data_device_manager::WritePipe;
 use sctk::data_device_manager::data_device::DataDeviceHandler;
 use sctk::data_device_manager::data_offer::{DataOfferHandler, DragOffer};
@@ -15,11 +14,17 @@ use sctk::reexports::client::protocol::wl_data_device_manager::DndAction;
 use sctk::reexports::client::protocol::wl_data_source::WlDataSource;
 use sctk::reexports::client::protocol::wl_surface::WlSurface;
 use sctk::reexports::client::{Connection, QueueHandle};
+use smithay_client_toolkit as sctk;
 
 use super::wayland::Wayland;
 
 /// The kinds of text we take and give, best first.
-const TEXT_TYPES: [&str; 4] = ["text/plain;charset=utf-8", "UTF8_STRING", "text/plain", "STRING"];
+const TEXT_TYPES: [&str; 4] = [
+    "text/plain;charset=utf-8",
+    "UTF8_STRING",
+    "text/plain",
+    "STRING",
+];
 /// How long a paste may keep the shell waiting for another client.
 const PATIENCE: Duration = Duration::from_millis(300);
 /// The longest text that is pasted, in bytes.
@@ -46,7 +51,9 @@ impl Clipboard for Access<'_> {
         }
         let offer = self.0.data_device.as_ref()?.data().selection_offer()?;
         let kind = offer.with_mime_types(|offered| {
-            TEXT_TYPES.into_iter().find(|kind| offered.iter().any(|o| o == kind))
+            TEXT_TYPES
+                .into_iter()
+                .find(|kind| offered.iter().any(|o| o == kind))
         })?;
         let mut pipe = offer.receive(kind.to_owned()).ok()?;
         self.0.connection.flush().ok()?;
@@ -62,7 +69,10 @@ impl Clipboard for Access<'_> {
         };
         let source = selections.create_copy_paste_source(&state.queue, TEXT_TYPES);
         source.set_selection(device, state.serial);
-        state.clipboard = Store { source: Some(source), text: contents };
+        state.clipboard = Store {
+            source: Some(source),
+            text: contents,
+        };
     }
 }
 
@@ -74,7 +84,10 @@ fn read_text(pipe: &mut (impl Read + std::os::fd::AsFd)) -> Option<String> {
     let mut chunk = [0; 4096];
     loop {
         let left = until.checked_duration_since(Instant::now())?;
-        let left = Timespec { tv_sec: 0, tv_nsec: i64::from(left.subsec_nanos()) };
+        let left = Timespec {
+            tv_sec: 0,
+            tv_nsec: i64::from(left.subsec_nanos()),
+        };
         let mut ready = [PollFd::new(&*pipe, PollFlags::IN)];
         if poll(&mut ready, Some(&left)).ok()? == 0 {
             return None;
@@ -116,7 +129,12 @@ impl DataSourceHandler for Wayland {
     }
 
     fn cancelled(&mut self, _: &Connection, _: &QueueHandle<Self>, source: &WlDataSource) {
-        if self.clipboard.source.as_ref().is_some_and(|own| own.inner() == source) {
+        if self
+            .clipboard
+            .source
+            .as_ref()
+            .is_some_and(|own| own.inner() == source)
+        {
             self.clipboard = Store::default();
         }
     }

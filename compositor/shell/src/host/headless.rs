@@ -20,20 +20,43 @@ pub struct Drawn {
 }
 
 /// Draws `view` at `size` logical pixels and `scale`, over `ground`.
-pub fn draw<M>(view: Element<'_, M>, size: Size<u32>, scale: f32, ground: Color, text: Color) -> Drawn {
+pub fn draw<M>(
+    view: Element<'_, M>,
+    size: Size<u32>,
+    scale: f32,
+    ground: Color,
+    text: Color,
+) -> Drawn {
     let mut renderer = render::cpu::renderer();
     let bounds = Size::new(size.width as f32, size.height as f32);
     let mut ui = UserInterface::build(view, bounds, Cache::new(), &mut renderer);
     let mut messages = Vec::new();
-    let redraw = [Event::Window(window::Event::RedrawRequested(Instant::now()))];
+    let redraw = [Event::Window(
+        window::Event::RedrawRequested(Instant::now()),
+    )];
     let cursor = mouse::Cursor::Unavailable;
-    let _ = ui.update(&redraw, cursor, &mut renderer, &mut iced_core::clipboard::Null, &mut messages);
+    let _ = ui.update(
+        &redraw,
+        cursor,
+        &mut renderer,
+        &mut iced_core::clipboard::Null,
+        &mut messages,
+    );
     let mut texts = Texts::default();
     ui.operate(&renderer, &mut texts);
-    ui.draw(&mut renderer, &iced_core::Theme::Dark, &renderer::Style { text_color: text }, cursor);
+    ui.draw(
+        &mut renderer,
+        &iced_core::Theme::Dark,
+        &renderer::Style { text_color: text },
+        cursor,
+    );
     let size = render::physical(size, f64::from(scale));
     let rgba = renderer.screenshot(size, scale, ground);
-    Drawn { size, rgba, texts: texts.0 }
+    Drawn {
+        size,
+        rgba,
+        texts: texts.0,
+    }
 }
 
 #[derive(Default)]

@@ -6,7 +6,11 @@ use smithay_client_toolkit::seat::keyboard::{KeyEvent, Keysym, Modifiers};
 use smithay_client_toolkit::seat::pointer::{AxisScroll, CursorIcon};
 
 /// A key went down, or repeats.
-pub(super) fn pressed(event: &KeyEvent, modifiers: keyboard::Modifiers, repeat: bool) -> keyboard::Event {
+pub(super) fn pressed(
+    event: &KeyEvent,
+    modifiers: keyboard::Modifiers,
+    repeat: bool,
+) -> keyboard::Event {
     let text = event
         .utf8
         .as_deref()
@@ -104,21 +108,54 @@ fn key(keysym: Keysym) -> Key {
 fn physical(code: u32) -> key::Physical {
     use key::Code;
     const ROWS: [(u32, &[Code]); 3] = [
-        (16, &[
-            Code::KeyQ, Code::KeyW, Code::KeyE, Code::KeyR, Code::KeyT, Code::KeyY, Code::KeyU,
-            Code::KeyI, Code::KeyO, Code::KeyP,
-        ]),
-        (30, &[
-            Code::KeyA, Code::KeyS, Code::KeyD, Code::KeyF, Code::KeyG, Code::KeyH, Code::KeyJ,
-            Code::KeyK, Code::KeyL,
-        ]),
-        (44, &[
-            Code::KeyZ, Code::KeyX, Code::KeyC, Code::KeyV, Code::KeyB, Code::KeyN, Code::KeyM,
-        ]),
+        (
+            16,
+            &[
+                Code::KeyQ,
+                Code::KeyW,
+                Code::KeyE,
+                Code::KeyR,
+                Code::KeyT,
+                Code::KeyY,
+                Code::KeyU,
+                Code::KeyI,
+                Code::KeyO,
+                Code::KeyP,
+            ],
+        ),
+        (
+            30,
+            &[
+                Code::KeyA,
+                Code::KeyS,
+                Code::KeyD,
+                Code::KeyF,
+                Code::KeyG,
+                Code::KeyH,
+                Code::KeyJ,
+                Code::KeyK,
+                Code::KeyL,
+            ],
+        ),
+        (
+            44,
+            &[
+                Code::KeyZ,
+                Code::KeyX,
+                Code::KeyC,
+                Code::KeyV,
+                Code::KeyB,
+                Code::KeyN,
+                Code::KeyM,
+            ],
+        ),
     ];
     ROWS.iter()
         .find_map(|(first, codes)| codes.get(code.checked_sub(*first)? as usize))
-        .map_or(key::Physical::Unidentified(key::NativeCode::Xkb(code)), |c| key::Physical::Code(*c))
+        .map_or(
+            key::Physical::Unidentified(key::NativeCode::Xkb(code)),
+            |c| key::Physical::Code(*c),
+        )
 }
 
 /// A mouse button by its kernel code (`BTN_LEFT` is 0x110).
@@ -143,7 +180,10 @@ pub(super) fn scroll(horizontal: &AxisScroll, vertical: &AxisScroll) -> mouse::S
     if x != 0.0 || y != 0.0 {
         mouse::ScrollDelta::Lines { x, y }
     } else {
-        mouse::ScrollDelta::Pixels { x: -horizontal.absolute as f32, y: -vertical.absolute as f32 }
+        mouse::ScrollDelta::Pixels {
+            x: -horizontal.absolute as f32,
+            y: -vertical.absolute as f32,
+        }
     }
 }
 
@@ -170,14 +210,24 @@ mod tests {
     use super::*;
 
     fn event(keysym: Keysym, raw_code: u32, utf8: Option<&str>) -> KeyEvent {
-        KeyEvent { time: 0, raw_code, keysym, utf8: utf8.map(str::to_owned) }
+        KeyEvent {
+            time: 0,
+            raw_code,
+            keysym,
+            utf8: utf8.map(str::to_owned),
+        }
     }
 
     #[test]
     fn a_letter_is_text_and_a_shortcut() {
         let typed = event(Keysym::C, 46, Some("C"));
-        let keyboard::Event::KeyPressed { key, modified_key, physical_key, text, .. } =
-            pressed(&typed, keyboard::Modifiers::SHIFT, false)
+        let keyboard::Event::KeyPressed {
+            key,
+            modified_key,
+            physical_key,
+            text,
+            ..
+        } = pressed(&typed, keyboard::Modifiers::SHIFT, false)
         else {
             panic!("not a press")
         };
@@ -189,10 +239,16 @@ mod tests {
 
     #[test]
     fn control_characters_are_not_text() {
-        for (keysym, utf8) in [(Keysym::Return, "\r"), (Keysym::c, "\u{3}"), (Keysym::Escape, "\u{1b}")] {
-            let keyboard::Event::KeyPressed { text, .. } =
-                pressed(&event(keysym, 1, Some(utf8)), keyboard::Modifiers::empty(), false)
-            else {
+        for (keysym, utf8) in [
+            (Keysym::Return, "\r"),
+            (Keysym::c, "\u{3}"),
+            (Keysym::Escape, "\u{1b}"),
+        ] {
+            let keyboard::Event::KeyPressed { text, .. } = pressed(
+                &event(keysym, 1, Some(utf8)),
+                keyboard::Modifiers::empty(),
+                false,
+            ) else {
                 panic!("not a press")
             };
             assert_eq!(text, None, "{utf8:?}");
@@ -201,10 +257,23 @@ mod tests {
 
     #[test]
     fn the_wheel_counts_in_lines_and_the_touchpad_in_pixels() {
-        let wheel = AxisScroll { value120: 120, absolute: 15.0, ..AxisScroll::default() };
+        let wheel = AxisScroll {
+            value120: 120,
+            absolute: 15.0,
+            ..AxisScroll::default()
+        };
         let none = AxisScroll::default();
-        assert_eq!(scroll(&none, &wheel), mouse::ScrollDelta::Lines { x: -0.0, y: -1.0 });
-        let pad = AxisScroll { absolute: 7.5, ..AxisScroll::default() };
-        assert_eq!(scroll(&none, &pad), mouse::ScrollDelta::Pixels { x: -0.0, y: -7.5 });
+        assert_eq!(
+            scroll(&none, &wheel),
+            mouse::ScrollDelta::Lines { x: -0.0, y: -1.0 }
+        );
+        let pad = AxisScroll {
+            absolute: 7.5,
+            ..AxisScroll::default()
+        };
+        assert_eq!(
+            scroll(&none, &pad),
+            mouse::ScrollDelta::Pixels { x: -0.0, y: -7.5 }
+        );
     }
 }

@@ -24,11 +24,11 @@ use std::time::{Duration, Instant};
 use calloop::channel::{Channel, Event as ChannelEvent};
 use calloop::{EventLoop, LoopHandle};
 use iced_core::{Color, Size, widget};
-use smithay_client_toolkit as sctk;
 use sctk::reexports::calloop_wayland_source::WaylandSource;
-use sctk::reexports::client::globals::registry_queue_init;
 pub use sctk::reexports::client::Connection;
+use sctk::reexports::client::globals::registry_queue_init;
 pub use sctk::shell::wlr_layer::{Anchor, KeyboardInteractivity, Layer};
+use smithay_client_toolkit as sctk;
 
 pub use render::probe;
 use render::{Backend, Choice};
@@ -73,13 +73,18 @@ pub struct Tasks<Part> {
 
 impl<Part> Debug for Tasks<Part> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tasks").field("exit", &self.exit).finish_non_exhaustive()
+        f.debug_struct("Tasks")
+            .field("exit", &self.exit)
+            .finish_non_exhaustive()
     }
 }
 
 impl<Part> Default for Tasks<Part> {
     fn default() -> Self {
-        Self { operations: Vec::new(), exit: false }
+        Self {
+            operations: Vec::new(),
+            exit: false,
+        }
     }
 }
 
@@ -91,15 +96,23 @@ impl<Part> Tasks<Part> {
     {
         use widget::operation::{focusable, text_input};
         let id = widget::Id::new(input);
-        self.operations.push((part, Box::new(focusable::focus(id.clone()))));
-        self.operations.push((part, Box::new(text_input::move_cursor_to_end(id))));
+        self.operations
+            .push((part, Box::new(focusable::focus(id.clone()))));
+        self.operations
+            .push((part, Box::new(text_input::move_cursor_to_end(id))));
     }
 
     /// Scrolls a scrollable of `part` to `offset` pixels from its top.
     pub fn scroll_to(&mut self, part: Part, scrollable: &'static str, offset: f32) {
         use widget::operation::scrollable::{AbsoluteOffset, scroll_to};
-        let offset = AbsoluteOffset { x: None, y: Some(offset) };
-        self.operations.push((part, Box::new(scroll_to(widget::Id::new(scrollable), offset))));
+        let offset = AbsoluteOffset {
+            x: None,
+            y: Some(offset),
+        };
+        self.operations.push((
+            part,
+            Box::new(scroll_to(widget::Id::new(scrollable), offset)),
+        ));
     }
 
     /// Ends [`run`].
@@ -224,7 +237,9 @@ where
         registry_queue_init(&connection).map_err(|e| Error::Connect(e.to_string()))?;
     let mut wayland = Wayland::new(connection.clone(), &globals, queue.handle(), handle.clone())?;
     let insert = |e: String| Error::Connect(e);
-    WaylandSource::new(connection, queue).insert(handle.clone()).map_err(|e| insert(e.to_string()))?;
+    WaylandSource::new(connection, queue)
+        .insert(handle.clone())
+        .map_err(|e| insert(e.to_string()))?;
 
     let received = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
     let sink = received.clone();
@@ -248,14 +263,23 @@ where
 
     let backend = Backend::new(choice, &wayland);
     tracing::info!("drawing with {}", backend.name());
-    let mut host =
-        Host { program, backend, surfaces: Vec::new(), tasks: Tasks::default(), painter };
+    let mut host = Host {
+        program,
+        backend,
+        surfaces: Vec::new(),
+        tasks: Tasks::default(),
+        painter,
+    };
     // Outputs are announced in the first round trip.
     events.dispatch(Some(Duration::from_secs(5)), &mut wayland)?;
     host.arrange(&mut wayland)?;
     loop {
-        let timeout = host.next_wake().map(|at| at.saturating_duration_since(Instant::now()));
-        events.dispatch(timeout, &mut wayland).map_err(|e| Error::Lost(e.to_string()))?;
+        let timeout = host
+            .next_wake()
+            .map(|at| at.saturating_duration_since(Instant::now()));
+        events
+            .dispatch(timeout, &mut wayland)
+            .map_err(|e| Error::Lost(e.to_string()))?;
         for painting in painted.borrow_mut().drain(..) {
             host.show(painting, &wayland);
         }
@@ -294,7 +318,9 @@ impl<P: Program> Host<P> {
             changed = true;
         }
         for (id, happening) in std::mem::take(&mut wayland.happenings) {
-            let Some(index) = self.surfaces.iter().position(|s| s.id() == id) else { continue };
+            let Some(index) = self.surfaces.iter().position(|s| s.id() == id) else {
+                continue;
+            };
             match happening {
                 Happening::Configured(size) => self.surfaces[index].configured(size, wayland),
                 Happening::Scaled(scale) => self.surfaces[index].scaled(scale),
@@ -336,7 +362,12 @@ impl<P: Program> Host<P> {
     /// Lets a surface's widgets work through their events. Returns whether messages resulted.
     fn feed(&mut self, wayland: &mut Wayland, index: usize) -> bool {
         let mut messages = Vec::new();
-        self.surfaces[index].feed(&self.program, self.backend.renderer(), wayland, &mut messages);
+        self.surfaces[index].feed(
+            &self.program,
+            self.backend.renderer(),
+            wayland,
+            &mut messages,
+        );
         let any = !messages.is_empty();
         for message in messages {
             self.apply(message);
@@ -358,18 +389,32 @@ impl<P: Program> Host<P> {
     /// Makes the surfaces be what the program wants.
     fn arrange(&mut self, wayland: &mut Wayland) -> Result<(), Error> {
         let outputs: Vec<_> = wayland.outputs.outputs().collect();
-        let specs = if outputs.is_empty() { Vec::new() } else { self.program.surfaces() };
+        let specs = if outputs.is_empty() {
+            Vec::new()
+        } else {
+            self.program.surfaces()
+        };
         let mut wanted = Vec::new();
         for spec in specs {
             match spec.on {
                 Outputs::Active => wanted.push((spec, None)),
-                Outputs::Each => wanted.extend(outputs.iter().map(|o| (spec.clone(), Some(o.clone())))),
+                Outputs::Each => {
+                    wanted.extend(outputs.iter().map(|o| (spec.clone(), Some(o.clone()))))
+                }
             }
         }
-        self.surfaces.retain(|s| wanted.iter().any(|(spec, output)| s.is(spec.part, output.as_ref())));
+        self.surfaces.retain(|s| {
+            wanted
+                .iter()
+                .any(|(spec, output)| s.is(spec.part, output.as_ref()))
+        });
         for (spec, output) in wanted {
             let measured = surface::measure(&self.program, &spec, self.backend.renderer());
-            match self.surfaces.iter_mut().find(|s| s.is(spec.part, output.as_ref())) {
+            match self
+                .surfaces
+                .iter_mut()
+                .find(|s| s.is(spec.part, output.as_ref()))
+            {
                 Some(surface) => surface.arrange(spec, measured, wayland, &self.painter)?,
                 None => {
                     let surface = Surface::new(spec, measured, output, wayland, &mut self.backend)?;
@@ -388,7 +433,13 @@ impl<P: Program> Host<P> {
     fn draw(&mut self, wayland: &mut Wayland) -> Result<(), Error> {
         let mut messages = Vec::new();
         for surface in &mut self.surfaces {
-            surface.draw(&self.program, &mut self.backend, wayland, &self.painter, &mut messages)?;
+            surface.draw(
+                &self.program,
+                &mut self.backend,
+                wayland,
+                &self.painter,
+                &mut messages,
+            )?;
         }
         for message in messages {
             self.apply(message);
@@ -397,7 +448,11 @@ impl<P: Program> Host<P> {
     }
 
     fn show(&mut self, painting: surface::Painting, wayland: &Wayland) {
-        if let Some(surface) = self.surfaces.iter_mut().find(|s| s.id() == painting.surface) {
+        if let Some(surface) = self
+            .surfaces
+            .iter_mut()
+            .find(|s| s.id() == painting.surface)
+        {
             surface.show(painting, wayland);
         }
     }

@@ -16,7 +16,6 @@ use iced_core::window::{self, RedrawRequest};
 use iced_core::{Event, Size, mouse, renderer};
 use iced_graphics::Viewport;
 use iced_runtime::user_interface::{Cache, State, UserInterface};
-use smithay_client_toolkit as sctk;
 use sctk::compositor::{FrameCallbackData, Region};
 use sctk::reexports::client::Proxy;
 use sctk::reexports::client::backend::ObjectId;
@@ -29,6 +28,7 @@ use sctk::reexports::protocols::wp::viewporter::client::wp_viewport::WpViewport;
 use sctk::shell::WaylandSurface;
 use sctk::shell::wlr_layer::LayerSurface;
 use sctk::shm::raw::RawPool;
+use smithay_client_toolkit as sctk;
 
 use super::clipboard::Access;
 use super::render::{Backend, Target, physical};
@@ -86,14 +86,20 @@ impl<Part> Drop for Surface<Part> {
 }
 
 /// The height that `spec`'s widgets need at its width.
-pub(super) fn measure<P: Program>(program: &P, spec: &Spec<P::Part>, renderer: &mut Renderer) -> u32 {
+pub(super) fn measure<P: Program>(
+    program: &P,
+    spec: &Spec<P::Part>,
+    renderer: &mut Renderer,
+) -> u32 {
     match spec.height {
         Height::Fixed(height) => height,
         Height::Fit(highest) => {
             let room = Size::new(spec.width as f32, highest as f32);
             let mut view = program.view(spec.part, room);
             let mut tree = Tree::new(&view);
-            let node = view.as_widget_mut().layout(&mut tree, renderer, &Limits::new(Size::ZERO, room));
+            let node =
+                view.as_widget_mut()
+                    .layout(&mut tree, renderer, &Limits::new(Size::ZERO, room));
             (node.size().height.ceil() as u32).clamp(1, highest)
         }
     }
@@ -131,7 +137,10 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
             output.as_ref(),
         );
         let asked = Size::new(spec.width, height);
-        let scale = output.as_ref().and_then(|o| wayland.outputs.info(o)).map_or(1, |info| info.scale_factor);
+        let scale = output
+            .as_ref()
+            .and_then(|o| wayland.outputs.info(o))
+            .map_or(1, |info| info.scale_factor);
         let new = Self {
             target,
             spec,
@@ -180,7 +189,8 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
     }
 
     pub(super) fn redraw_at(&self) -> Option<Instant> {
-        self.redraw_at.filter(|_| !self.awaits_frame && self.size.is_some())
+        self.redraw_at
+            .filter(|_| !self.awaits_frame && self.size.is_some())
     }
 
     /// What is shown may be out of date.
@@ -220,7 +230,10 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
 
     pub(super) fn configured(&mut self, given: Size<u32>, wayland: &Wayland) {
         let or = |given: u32, asked: u32| if given == 0 { asked.max(1) } else { given };
-        let size = Size::new(or(given.width, self.asked.width), or(given.height, self.asked.height));
+        let size = Size::new(
+            or(given.width, self.asked.width),
+            or(given.height, self.asked.height),
+        );
         if self.size != Some(size) {
             self.size = Some(size);
             self.stale = true;
@@ -233,11 +246,20 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
         if self.spec.shadow == 0 {
             return;
         }
-        let Ok(region) = Region::new(&wayland.compositor) else { return };
+        let Ok(region) = Region::new(&wayland.compositor) else {
+            return;
+        };
         let edge = self.spec.shadow;
         let inner = |length: u32| length.saturating_sub(2 * edge) as i32;
-        region.add(edge as i32, edge as i32, inner(size.width), inner(size.height));
-        self.layer.wl_surface().set_input_region(Some(region.wl_region()));
+        region.add(
+            edge as i32,
+            edge as i32,
+            inner(size.width),
+            inner(size.height),
+        );
+        self.layer
+            .wl_surface()
+            .set_input_region(Some(region.wl_region()));
     }
 
     pub(super) fn scaled(&mut self, scale: f64) {
@@ -260,7 +282,8 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
 
     /// Keeps an event for the widgets. Of several pointer motions in a row the last one counts.
     pub(super) fn queue(&mut self, event: Event) {
-        let motion = |event: &Event| matches!(event, Event::Mouse(mouse::Event::CursorMoved { .. }));
+        let motion =
+            |event: &Event| matches!(event, Event::Mouse(mouse::Event::CursorMoved { .. }));
         if motion(&event) && self.events.last().is_some_and(motion) {
             self.events.pop();
         }
@@ -283,7 +306,8 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
         let size = Size::new(size.width as f32, size.height as f32);
         let events = std::mem::take(&mut self.events);
         let cache = self.cache.take().unwrap_or_default();
-        let mut ui = UserInterface::build(program.view(self.spec.part, size), size, cache, renderer);
+        let mut ui =
+            UserInterface::build(program.view(self.spec.part, size), size, cache, renderer);
         // One at a time, so that each event meets the pointer where it was then: a press may precede
         // the motion away from what was pressed.
         let mut clipboard = Access(wayland);
@@ -300,7 +324,12 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
             let (state, _) = ui.update(event, self.cursor, renderer, &mut clipboard, messages);
             match state {
                 State::Outdated => self.stale = true,
-                State::Updated { mouse_interaction, redraw_request, has_layout_changed, .. } => {
+                State::Updated {
+                    mouse_interaction,
+                    redraw_request,
+                    has_layout_changed,
+                    ..
+                } => {
                     interaction = Some(mouse_interaction);
                     self.stale |= has_layout_changed;
                     self.note(redraw_request);
@@ -363,7 +392,12 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
     ) {
         let bounds = Size::new(size.width as f32, size.height as f32);
         let cache = self.cache.take().unwrap_or_default();
-        let mut ui = UserInterface::build(program.view(self.spec.part, bounds), bounds, cache, renderer);
+        let mut ui = UserInterface::build(
+            program.view(self.spec.part, bounds),
+            bounds,
+            cache,
+            renderer,
+        );
         for operation in self.operations.drain(..) {
             let mut next = Some(operation);
             while let Some(mut operation) = next.take() {
@@ -384,23 +418,40 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
         );
         match state {
             State::Outdated => self.stale = true,
-            State::Updated { mouse_interaction, redraw_request, .. } => {
+            State::Updated {
+                mouse_interaction,
+                redraw_request,
+                ..
+            } => {
                 if self.cursor != mouse::Cursor::Unavailable {
                     wayland.set_cursor(mouse_interaction);
                 }
                 self.note(redraw_request);
             }
         }
-        let style = renderer::Style { text_color: program.text_color() };
+        let style = renderer::Style {
+            text_color: program.text_color(),
+        };
         ui.draw(renderer, &iced_core::Theme::Dark, &style, self.cursor);
         self.cache = Some(ui.into_cache());
     }
 
-    fn present(&mut self, backend: &mut Backend, wayland: &Wayland, size: Size<u32>) -> Result<(), Error> {
-        let Some(target) = &mut self.target else { return Ok(()) };
+    fn present(
+        &mut self,
+        backend: &mut Backend,
+        wayland: &Wayland,
+        size: Size<u32>,
+    ) -> Result<(), Error> {
+        let Some(target) = &mut self.target else {
+            return Ok(());
+        };
         let surface = self.layer.wl_surface().clone();
         set_scale(&surface, self.viewport.as_ref(), size, self.scale);
-        let scale = if self.viewport.is_some() { self.scale } else { self.scale.round() };
+        let scale = if self.viewport.is_some() {
+            self.scale
+        } else {
+            self.scale.round()
+        };
         let viewport = Viewport::with_physical_size(physical(size, scale), scale as f32);
         let queue = &wayland.queue;
         let callback = || {
@@ -411,7 +462,11 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
     }
 
     /// Starts painting the picture on a thread of its own.
-    fn paint(&mut self, wayland: &Wayland, painter: &calloop::channel::Sender<Painting>) -> Result<(), Error> {
+    fn paint(
+        &mut self,
+        wayland: &Wayland,
+        painter: &calloop::channel::Sender<Painting>,
+    ) -> Result<(), Error> {
         let (Some(size), Content::Picture(picture)) = (self.size, &self.spec.content) else {
             return Ok(());
         };
@@ -421,7 +476,11 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
             return Ok(());
         }
         let size = physical(size, self.scale);
-        let error = |source: String| Error::Buffer { width: size.width, height: size.height, reason: Some(source) };
+        let error = |source: String| Error::Buffer {
+            width: size.width,
+            height: size.height,
+            reason: Some(source),
+        };
         let bytes = size.width as usize * size.height as usize * 4;
         let mut pool = RawPool::new(bytes, &wayland.shm).map_err(|e| error(e.to_string()))?;
         let picture: Arc<dyn Picture> = picture.clone();
@@ -432,7 +491,11 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
             .spawn(move || {
                 picture.draw(pool.mmap(), size.width as usize);
                 // The receiver is gone only when the shell ends.
-                let _ = painter.send(Painting { surface: id, pool, size });
+                let _ = painter.send(Painting {
+                    surface: id,
+                    pool,
+                    size,
+                });
             })
             .map_err(|e| error(e.to_string()))?;
         Ok(())
@@ -446,7 +509,11 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
             self.stale = true;
             return;
         }
-        let Painting { mut pool, size: pixels, .. } = painting;
+        let Painting {
+            mut pool,
+            size: pixels,
+            ..
+        } = painting;
         let (width, height) = (pixels.width as i32, pixels.height as i32);
         let in_use = InUse::default();
         let buffer = pool.create_buffer(
@@ -464,8 +531,16 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
     /// Maps it with a single see-through pixel, which costs neither memory nor drawing.
     fn blank(&mut self, wayland: &Wayland) -> Result<(), Error> {
         let Some(size) = self.size else { return Ok(()) };
-        let side = if self.viewport.is_some() { Size::new(1, 1) } else { size };
-        let error = |source: String| Error::Buffer { width: side.width, height: side.height, reason: Some(source) };
+        let side = if self.viewport.is_some() {
+            Size::new(1, 1)
+        } else {
+            size
+        };
+        let error = |source: String| Error::Buffer {
+            width: side.width,
+            height: side.height,
+            reason: Some(source),
+        };
         let bytes = side.width as usize * side.height as usize * 4;
         let mut pool = RawPool::new(bytes, &wayland.shm).map_err(|e| error(e.to_string()))?;
         let in_use = InUse::default();

@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use calloop::LoopHandle;
 use iced_core::{Event, Point, Size, keyboard, mouse};
-use smithay_client_toolkit as sctk;
 use sctk::compositor::{CompositorHandler, CompositorState};
 use sctk::data_device_manager::DataDeviceManagerState;
 use sctk::data_device_manager::data_device::DataDevice;
@@ -35,10 +34,9 @@ use sctk::seat::pointer::{
 };
 use sctk::seat::{Capability, SeatHandler, SeatState};
 use sctk::shell::WaylandSurface;
-use sctk::shell::wlr_layer::{
-    LayerShell, LayerShellHandler, LayerSurface, LayerSurfaceConfigure,
-};
+use sctk::shell::wlr_layer::{LayerShell, LayerShellHandler, LayerSurface, LayerSurfaceConfigure};
 use sctk::shm::{Shm, ShmHandler};
+use smithay_client_toolkit as sctk;
 
 use super::{Error, keys};
 
@@ -140,7 +138,8 @@ impl Wayland {
 
     fn push_key(&mut self, event: keyboard::Event) {
         if let Some(focus) = self.focus.clone() {
-            self.happenings.push((focus, Happening::Input(Event::Keyboard(event))));
+            self.happenings
+                .push((focus, Happening::Input(Event::Keyboard(event))));
         }
     }
 }
@@ -271,7 +270,10 @@ impl LayerShellHandler for Wayland {
         _: u32,
     ) {
         let (width, height) = configure.new_size;
-        self.push(layer.wl_surface(), Happening::Configured(Size::new(width, height)));
+        self.push(
+            layer.wl_surface(),
+            Happening::Configured(Size::new(width, height)),
+        );
     }
 }
 
@@ -308,7 +310,10 @@ impl SeatHandler for Wayland {
         capability: Capability,
     ) {
         if self.data_device.is_none() {
-            self.data_device = self.selections.as_ref().map(|s| s.get_data_device(queue, &seat));
+            self.data_device = self
+                .selections
+                .as_ref()
+                .map(|s| s.get_data_device(queue, &seat));
         }
         match capability {
             Capability::Keyboard if self.keyboard.is_none() => {
@@ -317,7 +322,10 @@ impl SeatHandler for Wayland {
                     state.push_key(keys::pressed(&event, modifiers, true));
                 });
                 let handle = self.handle.clone();
-                match self.seats.get_keyboard_with_repeat(queue, &seat, None, handle, repeat) {
+                match self
+                    .seats
+                    .get_keyboard_with_repeat(queue, &seat, None, handle, repeat)
+                {
                     Ok(keyboard) => self.keyboard = Some(keyboard),
                     Err(error) => tracing::warn!("no keyboard input: {error}"),
                 }
@@ -326,7 +334,10 @@ impl SeatHandler for Wayland {
                 let surface = self.compositor.create_surface(queue);
                 let shm = self.shm.wl_shm().clone();
                 let theme = ThemeSpec::System;
-                match self.seats.get_pointer_with_theme::<_, ()>(queue, &seat, &shm, surface, theme) {
+                match self
+                    .seats
+                    .get_pointer_with_theme::<_, ()>(queue, &seat, &shm, surface, theme)
+                {
                     Ok(pointer) => self.pointer = Some(pointer),
                     Err(error) => tracing::warn!("no pointer input: {error}"),
                 }
@@ -368,7 +379,10 @@ impl KeyboardHandler for Wayland {
         _: &[Keysym],
     ) {
         self.focus = Some(surface.id());
-        self.push(surface, Happening::Input(Event::Window(iced_core::window::Event::Focused)));
+        self.push(
+            surface,
+            Happening::Input(Event::Window(iced_core::window::Event::Focused)),
+        );
     }
 
     fn leave(
@@ -380,7 +394,10 @@ impl KeyboardHandler for Wayland {
         _: u32,
     ) {
         self.focus = None;
-        self.push(surface, Happening::Input(Event::Window(iced_core::window::Event::Unfocused)));
+        self.push(
+            surface,
+            Happening::Input(Event::Window(iced_core::window::Event::Unfocused)),
+        );
     }
 
     fn press_key(
@@ -460,7 +477,11 @@ impl PointerHandler for Wayland {
                 PointerEventKind::Release { button, .. } => {
                     input(mouse::Event::ButtonReleased(keys::button(button)));
                 }
-                PointerEventKind::Axis { horizontal, vertical, .. } => {
+                PointerEventKind::Axis {
+                    horizontal,
+                    vertical,
+                    ..
+                } => {
                     let delta = keys::scroll(&horizontal, &vertical);
                     input(mouse::Event::WheelScrolled { delta });
                 }

@@ -27,8 +27,11 @@ pub const STEWARD: &str = "steward";
 /// As many messages are kept of a conversation.
 pub const KEPT: usize = 200;
 
-const SUGGESTIONS: [&str; 3] =
-    ["What is in my Documents folder?", "How much memory is in use?", "Make a note: water the plants"];
+const SUGGESTIONS: [&str; 3] = [
+    "What is in my Documents folder?",
+    "How much memory is in use?",
+    "Make a note: water the plants",
+];
 
 /// A conversation as far as it is known here.
 #[derive(Debug, Default)]
@@ -110,7 +113,10 @@ impl Chat {
 
     /// Its title.
     pub fn agent_title(&self) -> &str {
-        self.agents.iter().find(|a| a.name == self.agent).map_or("Steward", |a| a.title.as_str())
+        self.agents
+            .iter()
+            .find(|a| a.name == self.agent)
+            .map_or("Steward", |a| a.title.as_str())
     }
 
     /// Every agent there is.
@@ -122,7 +128,8 @@ impl Chat {
     /// The orchestrator went away.
     pub fn lost(&mut self) {
         self.agents.clear();
-        self.problem = "The agents are not running. They are started again by themselves.".to_owned();
+        self.problem =
+            "The agents are not running. They are started again by themselves.".to_owned();
     }
 
     /// What was said before.
@@ -135,11 +142,18 @@ impl Chat {
     pub fn heard(&mut self, message: ChatMessage) {
         let conversation = self.conversations.entry(message.agent.clone()).or_default();
         if message.role == "person"
-            && let Some(at) = conversation.pending.iter().position(|text| *text == message.text)
+            && let Some(at) = conversation
+                .pending
+                .iter()
+                .position(|text| *text == message.text)
         {
             conversation.pending.remove(at);
         }
-        if conversation.messages.iter().any(|shown| shown.message.id == message.id) {
+        if conversation
+            .messages
+            .iter()
+            .any(|shown| shown.message.id == message.id)
+        {
             return;
         }
         conversation.messages.push(Shown::new(message));
@@ -150,7 +164,10 @@ impl Chat {
     /// A message did not get through: it goes back into the input, and the reason is shown.
     pub fn not_sent(&mut self, agent: &str, text: &str, why: String) {
         if let Some(conversation) = self.conversations.get_mut(agent)
-            && let Some(at) = conversation.pending.iter().position(|pending| pending == text)
+            && let Some(at) = conversation
+                .pending
+                .iter()
+                .position(|pending| pending == text)
         {
             conversation.pending.remove(at);
         }
@@ -190,16 +207,24 @@ impl Chat {
             return Outcome::None;
         }
         self.problem.clear();
-        self.conversations.entry(self.agent.clone()).or_default().pending.push(text.to_owned());
-        Outcome::Send { agent: self.agent.clone(), text: text.to_owned() }
+        self.conversations
+            .entry(self.agent.clone())
+            .or_default()
+            .pending
+            .push(text.to_owned());
+        Outcome::Send {
+            agent: self.agent.clone(),
+            text: text.to_owned(),
+        }
     }
 
     /// Its keys.
     pub fn intercept(event: &Event) -> Option<Message> {
         match event {
-            Event::Keyboard(keyboard::Event::KeyPressed { key: Key::Named(Named::Escape), .. }) => {
-                Some(Message::Close)
-            }
+            Event::Keyboard(keyboard::Event::KeyPressed {
+                key: Key::Named(Named::Escape),
+                ..
+            }) => Some(Message::Close),
             _ => None,
         }
     }
@@ -226,15 +251,31 @@ impl Chat {
             10.0,
         );
         let (word, detail, color) = match self.state() {
-            Some(agent) => (state_word(&agent.state), agent.detail.as_str(), state_color(&agent.state, palette)),
+            Some(agent) => (
+                state_word(&agent.state),
+                agent.detail.as_str(),
+                state_color(&agent.state, palette),
+            ),
             None => ("not running", "", palette.text_dim),
         };
-        let below = if detail.is_empty() { word.to_owned() } else { format!("{word} · {detail}") };
-        let state = row![widgets::dot(7.0, color), widgets::line(below, TEXT_SMALL, palette.text_dim, fonts::UI)]
-            .spacing(TIGHT + 2.0)
-            .align_y(Alignment::Center);
+        let below = if detail.is_empty() {
+            word.to_owned()
+        } else {
+            format!("{word} · {detail}")
+        };
+        let state = row![
+            widgets::dot(7.0, color),
+            widgets::line(below, TEXT_SMALL, palette.text_dim, fonts::UI)
+        ]
+        .spacing(TIGHT + 2.0)
+        .align_y(Alignment::Center);
         let words = column![
-            widgets::line(self.agent_title(), TEXT + 1.0, palette.text, fonts::UI_STRONG),
+            widgets::line(
+                self.agent_title(),
+                TEXT + 1.0,
+                palette.text,
+                fonts::UI_STRONG
+            ),
             state,
         ]
         .spacing(TIGHT / 2.0);
@@ -242,7 +283,8 @@ impl Chat {
             row![
                 mark,
                 words,
-                widgets::icon_button(Icon::Close, 18.0, palette.text_dim, palette).on_press(Message::Close),
+                widgets::icon_button(Icon::Close, 18.0, palette.text_dim, palette)
+                    .on_press(Message::Close),
             ]
             .spacing(GAP)
             .align_y(Alignment::Center)
@@ -256,11 +298,19 @@ impl Chat {
     }
 
     fn chip<'a>(&'a self, agent: &'a Agent, palette: &Palette) -> Element<'a, Message> {
-        let kind = if agent.name == self.agent { Kind::Chosen } else { Kind::Plain };
-        widgets::press(widgets::label(&agent.title, TEXT_SMALL, palette.text), kind, palette)
-            .padding(Padding::from([TIGHT, SMALL]))
-            .on_press(Message::Choose(agent.name.clone()))
-            .into()
+        let kind = if agent.name == self.agent {
+            Kind::Chosen
+        } else {
+            Kind::Plain
+        };
+        widgets::press(
+            widgets::label(&agent.title, TEXT_SMALL, palette.text),
+            kind,
+            palette,
+        )
+        .padding(Padding::from([TIGHT, SMALL]))
+        .on_press(Message::Choose(agent.name.clone()))
+        .into()
     }
 
     fn conversation(&self, palette: &Palette) -> Element<'_, Message> {
@@ -290,10 +340,13 @@ impl Chat {
             if let Some(about) = about {
                 let color = state_color(&agent.state, palette);
                 lines = lines.push(
-                    row![widgets::dot(7.0, color), widgets::label(about, TEXT_SMALL, palette.text_dim)]
-                        .spacing(SMALL)
-                        .padding(Padding::from([TIGHT, TIGHT]))
-                        .align_y(Alignment::Center),
+                    row![
+                        widgets::dot(7.0, color),
+                        widgets::label(about, TEXT_SMALL, palette.text_dim)
+                    ]
+                    .spacing(SMALL)
+                    .padding(Padding::from([TIGHT, TIGHT]))
+                    .align_y(Alignment::Center),
                 );
             }
         }
@@ -317,8 +370,12 @@ impl Chat {
         let mut suggestions = column![].spacing(SMALL).align_x(Alignment::Center);
         for suggestion in SUGGESTIONS {
             suggestions = suggestions.push(
-                widgets::press(widgets::label(suggestion, TEXT - 1.0, palette.text), Kind::Raised, palette)
-                    .on_press(Message::Say(suggestion.to_owned())),
+                widgets::press(
+                    widgets::label(suggestion, TEXT - 1.0, palette.text),
+                    Kind::Raised,
+                    palette,
+                )
+                .on_press(Message::Say(suggestion.to_owned())),
             );
         }
         let content = column![
@@ -344,7 +401,11 @@ impl Chat {
 
     fn foot(&self, palette: &Palette) -> Element<'_, Message> {
         let ready = !self.input.trim().is_empty();
-        let ink = if ready { palette.accent_text } else { palette.text_dim };
+        let ink = if ready {
+            palette.accent_text
+        } else {
+            palette.text_dim
+        };
         let style = *palette;
         let send = button(container(widgets::icon(Icon::Send, 18.0, ink)).center(Length::Fill))
             .width(34)
@@ -356,21 +417,33 @@ impl Chat {
             })
             .on_press_maybe(ready.then_some(Message::Submit));
         let field = row![
-            widgets::field(&format!("Message {}", self.agent_title()), &self.input, TEXT, palette)
-                .id(INPUT)
-                .on_input(Message::Typed)
-                .on_submit(Message::Submit),
+            widgets::field(
+                &format!("Message {}", self.agent_title()),
+                &self.input,
+                TEXT,
+                palette
+            )
+            .id(INPUT)
+            .on_input(Message::Typed)
+            .on_submit(Message::Submit),
             send,
         ]
         .spacing(SMALL)
         .align_y(Alignment::Center);
-        let framed = container(field).padding(Padding { left: WIDE, ..Padding::from(5.0) }).style(move |_| {
-            container::Style {
+        let framed = container(field)
+            .padding(Padding {
+                left: WIDE,
+                ..Padding::from(5.0)
+            })
+            .style(move |_| container::Style {
                 background: Some(Background::Color(style.raised)),
-                border: Border { color: style.line, width: 1.0, radius: 22.0.into() },
+                border: Border {
+                    color: style.line,
+                    width: 1.0,
+                    radius: 22.0.into(),
+                },
                 ..container::Style::default()
-            }
-        });
+            });
         let mut foot = column![].spacing(SMALL);
         if !self.problem.is_empty() {
             foot = foot.push(
@@ -390,9 +463,17 @@ impl Shown {
     fn new(message: ChatMessage) -> Self {
         let blocks = markup::parse(&message.text);
         let time = jiff::Timestamp::from_millisecond(message.when_ms as i64)
-            .map(|when| when.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M").to_string())
+            .map(|when| {
+                when.to_zoned(jiff::tz::TimeZone::system())
+                    .strftime("%H:%M")
+                    .to_string()
+            })
             .unwrap_or_default();
-        Self { message, blocks, time }
+        Self {
+            message,
+            blocks,
+            time,
+        }
     }
 }
 
@@ -404,12 +485,16 @@ fn bubble<'a>(shown: &'a Shown, palette: &Palette) -> Element<'a, Message> {
         "person" => person_bubble(&shown.message.text, &shown.time, false, palette),
         "agent" => {
             let blocks = shown.blocks.iter().map(|block| block_view(block, palette));
-            let content = column![column(blocks).spacing(SMALL - 2.0), stamp(&shown.time, palette.text_dim)]
-                .spacing(TIGHT);
+            let content = column![
+                column(blocks).spacing(SMALL - 2.0),
+                stamp(&shown.time, palette.text_dim)
+            ]
+            .spacing(TIGHT);
             left(framed(content, palette.raised))
         }
         _ => container(
-            widgets::label(&shown.message.text, TEXT_SMALL, palette.text_dim).align_x(Alignment::Center),
+            widgets::label(&shown.message.text, TEXT_SMALL, palette.text_dim)
+                .align_x(Alignment::Center),
         )
         .center_x(Length::Fill)
         .padding(Padding::from([TIGHT, WIDE]))
@@ -417,15 +502,29 @@ fn bubble<'a>(shown: &'a Shown, palette: &Palette) -> Element<'a, Message> {
     }
 }
 
-fn person_bubble<'a>(text: &'a str, time: &'a str, pending: bool, palette: &Palette) -> Element<'a, Message> {
-    let ground = if pending { palette.person.scale_alpha(0.6) } else { palette.person };
+fn person_bubble<'a>(
+    text: &'a str,
+    time: &'a str,
+    pending: bool,
+    palette: &Palette,
+) -> Element<'a, Message> {
+    let ground = if pending {
+        palette.person.scale_alpha(0.6)
+    } else {
+        palette.person
+    };
     let content = column![
         widgets::label(text, TEXT, palette.person_text).wrapping(Wrapping::WordOrGlyph),
-        stamp(time, widgets::mix(palette.person_text, palette.person, 0.25)),
+        stamp(
+            time,
+            widgets::mix(palette.person_text, palette.person, 0.25)
+        ),
     ]
     .spacing(TIGHT)
     .align_x(Alignment::End);
-    container(framed(content, ground)).align_right(Length::Fill).into()
+    container(framed(content, ground))
+        .align_right(Length::Fill)
+        .into()
 }
 
 fn stamp<'a>(time: &'a str, color: Color) -> Element<'a, Message> {
@@ -434,7 +533,12 @@ fn stamp<'a>(time: &'a str, color: Color) -> Element<'a, Message> {
 
 fn framed<'a>(content: impl Into<Element<'a, Message>>, ground: Color) -> Element<'a, Message> {
     widgets::raised(content, ground, 14.0)
-        .padding(Padding { top: 9.0, bottom: 6.0, left: 13.0, right: 13.0 })
+        .padding(Padding {
+            top: 9.0,
+            bottom: 6.0,
+            left: 13.0,
+            right: 13.0,
+        })
         .max_width(BUBBLE)
         .into()
 }
@@ -448,12 +552,18 @@ fn block_view<'a>(block: &'a Block, palette: &Palette) -> Element<'a, Message> {
         Block::Paragraph(spans) => spans_view(spans, TEXT, palette),
         Block::Heading(spans) => spans_view(spans, TEXT + 1.0, palette),
         Block::Item(mark, spans) => row![
-            container(widgets::label(mark, TEXT, palette.text_dim)).width(if mark == "•" { 14 } else { 22 }),
+            container(widgets::label(mark, TEXT, palette.text_dim)).width(if mark == "•" {
+                14
+            } else {
+                22
+            }),
             spans_view(spans, TEXT, palette),
         ]
         .into(),
         Block::Code(code) => widgets::raised(
-            widgets::label(code, TEXT - 1.5, palette.text).font(fonts::MONO).wrapping(Wrapping::Glyph),
+            widgets::label(code, TEXT - 1.5, palette.text)
+                .font(fonts::MONO)
+                .wrapping(Wrapping::Glyph),
             palette.card,
             ROUND,
         )
@@ -472,11 +582,18 @@ fn spans_view<'a>(spans: &'a [markup::Span], size: f32, palette: &Palette) -> El
                 Style::Plain if heading => shown.font(fonts::UI_STRONG),
                 Style::Plain => shown.font(fonts::UI),
                 Style::Strong => shown.font(fonts::UI_STRONG),
-                Style::Code => shown.font(fonts::MONO).size(size - 1.0).color(palette.accent),
+                Style::Code => shown
+                    .font(fonts::MONO)
+                    .size(size - 1.0)
+                    .color(palette.accent),
             }
         })
         .collect();
-    rich_text(spans).size(size).color(palette.text).wrapping(Wrapping::WordOrGlyph).into()
+    rich_text(spans)
+        .size(size)
+        .color(palette.text)
+        .wrapping(Wrapping::WordOrGlyph)
+        .into()
 }
 
 #[cfg(test)]
@@ -498,13 +615,18 @@ mod tests {
     fn what_was_said_is_shown_once() {
         let mut chat = Chat::default();
         chat.update(Message::Typed(" list my files ".into()));
-        let Outcome::Send { agent, text } = chat.update(Message::Submit) else { panic!("not sent") };
+        let Outcome::Send { agent, text } = chat.update(Message::Submit) else {
+            panic!("not sent")
+        };
         assert_eq!((agent.as_str(), text.as_str()), (STEWARD, "list my files"));
         assert_eq!(chat.conversations[STEWARD].pending.len(), 1);
         chat.heard(message(1, "person", "list my files"));
         chat.heard(message(1, "person", "list my files"));
         let conversation = &chat.conversations[STEWARD];
-        assert_eq!((conversation.pending.len(), conversation.messages.len()), (0, 1));
+        assert_eq!(
+            (conversation.pending.len(), conversation.messages.len()),
+            (0, 1)
+        );
     }
 
     #[test]
@@ -513,7 +635,10 @@ mod tests {
         chat.update(Message::Say("hello".into()));
         chat.not_sent(STEWARD, "hello", "no bus".into());
         assert!(chat.conversations[STEWARD].pending.is_empty());
-        assert_eq!((chat.input.as_str(), chat.problem.as_str()), ("hello", "no bus"));
+        assert_eq!(
+            (chat.input.as_str(), chat.problem.as_str()),
+            ("hello", "no bus")
+        );
     }
 
     #[test]

@@ -161,33 +161,47 @@ impl Launcher {
     pub fn view<'a>(&'a self, agent: &'a str, palette: &Palette) -> Element<'a, Message> {
         let field = row![
             widgets::icon(Icon::Search, 20.0, palette.text_dim),
-            widgets::field("Search applications or ask a question", &self.query, TEXT_LARGE, palette)
-                .id(INPUT)
-                .on_input(Message::Typed),
+            widgets::field(
+                "Search applications or ask a question",
+                &self.query,
+                TEXT_LARGE,
+                palette
+            )
+            .id(INPUT)
+            .on_input(Message::Typed),
         ]
         .spacing(GAP)
         .padding(Padding::from([0.0, WIDE + 2.0]))
         .height(58)
         .align_y(Alignment::Center);
 
-        let apps = self.found.iter().enumerate().map(|(row, index)| {
-            self.app_row(row, &self.apps[*index], palette)
-        });
+        let apps = self
+            .found
+            .iter()
+            .enumerate()
+            .map(|(row, index)| self.app_row(row, &self.apps[*index], palette));
         let mut rows = column(apps);
         if self.can_ask() {
             rows = rows.push(self.ask_row(agent, palette));
         } else if self.found.is_empty() {
             rows = rows.push(
-                container(widgets::label("No applications are installed", TEXT, palette.text_dim))
-                    .center_x(Length::Fill)
-                    .padding(WIDE * 2.0),
+                container(widgets::label(
+                    "No applications are installed",
+                    TEXT,
+                    palette.text_dim,
+                ))
+                .center_x(Length::Fill)
+                .padding(WIDE * 2.0),
             );
         }
         let list = scrollable(rows.padding(Padding::from([0.0, SMALL])))
             .id(LIST)
             .height(Length::Fill)
             .direction(scrollable::Direction::Vertical(
-                scrollable::Scrollbar::new().width(6).scroller_width(6).margin(2),
+                scrollable::Scrollbar::new()
+                    .width(6)
+                    .scroller_width(6)
+                    .margin(2),
             ))
             .style(widgets::scroll_style(palette));
 
@@ -207,28 +221,68 @@ impl Launcher {
         let content = column![
             field,
             widgets::divider(palette),
-            container(list).padding(Padding::from([SMALL, 0.0])).height(Length::Fill),
+            container(list)
+                .padding(Padding::from([SMALL, 0.0]))
+                .height(Length::Fill),
             widgets::divider(palette),
             foot,
         ];
         widgets::card(container(content).height(Length::Fill), palette).into()
     }
 
-    fn app_row<'a>(&'a self, row_index: usize, app: &'a App, palette: &Palette) -> Element<'a, Message> {
-        let about = if app.comment.is_empty() { &app.generic_name } else { &app.comment };
-        let mut words = column![widgets::line(&app.name, TEXT, palette.text, fonts::UI_MEDIUM)].spacing(2);
+    fn app_row<'a>(
+        &'a self,
+        row_index: usize,
+        app: &'a App,
+        palette: &Palette,
+    ) -> Element<'a, Message> {
+        let about = if app.comment.is_empty() {
+            &app.generic_name
+        } else {
+            &app.comment
+        };
+        let mut words = column![widgets::line(
+            &app.name,
+            TEXT,
+            palette.text,
+            fonts::UI_MEDIUM
+        )]
+        .spacing(2);
         if !about.is_empty() {
             let about = widgets::shortened(about, ABOUT_CHARACTERS);
-            words = words.push(widgets::line(about, TEXT_SMALL, palette.text_dim, fonts::UI));
+            words = words.push(widgets::line(
+                about,
+                TEXT_SMALL,
+                palette.text_dim,
+                fonts::UI,
+            ));
         }
-        self.row(row_index, self.app_icon(app, palette), words.into(), palette)
+        self.row(
+            row_index,
+            self.app_icon(app, palette),
+            words.into(),
+            palette,
+        )
     }
 
     fn ask_row<'a>(&'a self, agent: &'a str, palette: &Palette) -> Element<'a, Message> {
         let mark = container(widgets::icon(Icon::Spark, 20.0, palette.accent)).center(32);
         let words = column![
-            widgets::line(format!("Ask {agent}: “{}”", widgets::shortened(self.query.trim(), 60)), TEXT, palette.text, fonts::UI_MEDIUM),
-            widgets::line("Opens the chat and sends it", TEXT_SMALL, palette.text_dim, fonts::UI),
+            widgets::line(
+                format!(
+                    "Ask {agent}: “{}”",
+                    widgets::shortened(self.query.trim(), 60)
+                ),
+                TEXT,
+                palette.text,
+                fonts::UI_MEDIUM
+            ),
+            widgets::line(
+                "Opens the chat and sends it",
+                TEXT_SMALL,
+                palette.text_dim,
+                fonts::UI
+            ),
         ]
         .spacing(2);
         self.row(self.found.len(), mark.into(), words.into(), palette)
@@ -242,7 +296,9 @@ impl Launcher {
         palette: &Palette,
     ) -> Element<'a, Message> {
         let chosen = index == self.selected;
-        let mut content = row![mark, words].spacing(GAP + 2.0).align_y(Alignment::Center);
+        let mut content = row![mark, words]
+            .spacing(GAP + 2.0)
+            .align_y(Alignment::Center);
         if chosen {
             content = content.push(widgets::icon(Icon::Enter, 16.0, palette.text_dim));
         }
@@ -257,13 +313,25 @@ impl Launcher {
 
     fn app_icon<'a>(&'a self, app: &'a App, palette: &Palette) -> Element<'a, Message> {
         if let Some(handle) = self.icons.get(&app.icon) {
-            return iced_widget::image(handle.clone()).width(32).height(32).into();
+            return iced_widget::image(handle.clone())
+                .width(32)
+                .height(32)
+                .into();
         }
         // A letter on a colour of its own tells applications without an icon apart.
-        let letter = app.name.chars().find(|c| c.is_alphanumeric()).unwrap_or('?').to_uppercase().to_string();
+        let letter = app
+            .name
+            .chars()
+            .find(|c| c.is_alphanumeric())
+            .unwrap_or('?')
+            .to_uppercase()
+            .to_string();
         let ground = widgets::mix(tile_color(&app.id), palette.card, 0.25);
         widgets::raised(
-            container(widgets::label(letter, TEXT_LARGE - 1.0, Color::WHITE).font(fonts::UI_STRONG)).center(32),
+            container(
+                widgets::label(letter, TEXT_LARGE - 1.0, Color::WHITE).font(fonts::UI_STRONG),
+            )
+            .center(32),
             ground,
             SMALL + TIGHT / 2.0,
         )
@@ -274,9 +342,17 @@ impl Launcher {
 /// A colour by an application's id: always the same, dark enough for white text.
 fn tile_color(id: &str) -> Color {
     const COLORS: [(u8, u8, u8); 7] = [
-        (38, 103, 140), (30, 122, 110), (126, 74, 140), (160, 78, 60), (88, 104, 40), (70, 84, 160), (150, 60, 96),
+        (38, 103, 140),
+        (30, 122, 110),
+        (126, 74, 140),
+        (160, 78, 60),
+        (88, 104, 40),
+        (70, 84, 160),
+        (150, 60, 96),
     ];
-    let sum = id.bytes().fold(0u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
+    let sum = id.bytes().fold(0u32, |sum, byte| {
+        sum.wrapping_mul(31).wrapping_add(u32::from(byte))
+    });
     let (r, g, b) = COLORS[sum as usize % COLORS.len()];
     Color::from_rgb8(r, g, b)
 }
@@ -302,7 +378,11 @@ mod tests {
 
     fn launcher() -> Launcher {
         let mut launcher = Launcher::default();
-        launcher.set_apps(vec![app("Calculator", ""), app("Files", "File manager"), app("Foot", "Terminal")]);
+        launcher.set_apps(vec![
+            app("Calculator", ""),
+            app("Files", "File manager"),
+            app("Foot", "Terminal"),
+        ]);
         launcher
     }
 
@@ -310,7 +390,9 @@ mod tests {
     fn typing_and_enter_starts_the_best_match() {
         let mut launcher = launcher();
         launcher.update(Message::Typed("term".into()));
-        let Outcome::Launch(app) = launcher.update(Message::Activate) else { panic!("nothing starts") };
+        let Outcome::Launch(app) = launcher.update(Message::Activate) else {
+            panic!("nothing starts")
+        };
         assert_eq!(app.name, "Foot");
     }
 
@@ -318,7 +400,9 @@ mod tests {
     fn words_that_name_nothing_are_a_question() {
         let mut launcher = launcher();
         launcher.update(Message::Typed(" what uses my memory? ".into()));
-        let Outcome::Ask(question) = launcher.update(Message::Activate) else { panic!("nothing is asked") };
+        let Outcome::Ask(question) = launcher.update(Message::Activate) else {
+            panic!("nothing is asked")
+        };
         assert_eq!(question, "what uses my memory?");
     }
 
@@ -329,7 +413,10 @@ mod tests {
         launcher.update(Message::Move(-1));
         assert!(matches!(launcher.update(Message::Activate), Outcome::Ask(q) if q == "f"));
         launcher.update(Message::Move(1));
-        assert!(matches!(launcher.update(Message::Activate), Outcome::Launch(_)));
+        assert!(matches!(
+            launcher.update(Message::Activate),
+            Outcome::Launch(_)
+        ));
     }
 
     #[test]

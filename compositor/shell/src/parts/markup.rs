@@ -48,9 +48,15 @@ pub fn parse(text: &str) -> Vec<Block> {
     }
     while let Some(line) = lines.next() {
         let trimmed = line.trim_start();
-        if let Some(fence) = ["```", "~~~"].into_iter().find(|fence| trimmed.starts_with(fence)) {
+        if let Some(fence) = ["```", "~~~"]
+            .into_iter()
+            .find(|fence| trimmed.starts_with(fence))
+        {
             end(&mut paragraph, &mut blocks);
-            let code: Vec<&str> = lines.by_ref().take_while(|l| !l.trim_start().starts_with(fence)).collect();
+            let code: Vec<&str> = lines
+                .by_ref()
+                .take_while(|l| !l.trim_start().starts_with(fence))
+                .collect();
             blocks.push(Block::Code(code.join("\n")));
         } else if trimmed.is_empty() {
             end(&mut paragraph, &mut blocks);
@@ -85,7 +91,9 @@ fn item(line: &str) -> Option<(String, &str)> {
     }
     let digits = line.bytes().take_while(u8::is_ascii_digit).count();
     let rest = line[digits..].strip_prefix(". ")?;
-    (1..=4).contains(&digits).then(|| (format!("{}.", &line[..digits]), rest))
+    (1..=4)
+        .contains(&digits)
+        .then(|| (format!("{}.", &line[..digits]), rest))
 }
 
 /// Splits a line into spans: `` `code` `` and `**strong**`.
@@ -94,17 +102,25 @@ fn spans(text: &str) -> Vec<Span> {
     let mut rest = text;
     let mut plain = String::new();
     while !rest.is_empty() {
-        let styled = [("`", Style::Code), ("**", Style::Strong)].into_iter().find_map(|(mark, style)| {
-            let inner = rest.strip_prefix(mark)?;
-            let end = inner.find(mark).filter(|end| *end > 0)?;
-            Some((style, &inner[..end], &inner[end + mark.len()..]))
-        });
+        let styled = [("`", Style::Code), ("**", Style::Strong)]
+            .into_iter()
+            .find_map(|(mark, style)| {
+                let inner = rest.strip_prefix(mark)?;
+                let end = inner.find(mark).filter(|end| *end > 0)?;
+                Some((style, &inner[..end], &inner[end + mark.len()..]))
+            });
         match styled {
             Some((style, inner, after)) => {
                 if !plain.is_empty() {
-                    spans.push(Span { text: std::mem::take(&mut plain), style: Style::Plain });
+                    spans.push(Span {
+                        text: std::mem::take(&mut plain),
+                        style: Style::Plain,
+                    });
                 }
-                spans.push(Span { text: inner.to_owned(), style });
+                spans.push(Span {
+                    text: inner.to_owned(),
+                    style,
+                });
                 rest = after;
             }
             None => {
@@ -115,7 +131,10 @@ fn spans(text: &str) -> Vec<Span> {
         }
     }
     if !plain.is_empty() {
-        spans.push(Span { text: plain, style: Style::Plain });
+        spans.push(Span {
+            text: plain,
+            style: Style::Plain,
+        });
     }
     spans
 }
@@ -125,12 +144,16 @@ mod tests {
     use super::*;
 
     fn plain(text: &str) -> Vec<Span> {
-        vec![Span { text: text.into(), style: Style::Plain }]
+        vec![Span {
+            text: text.into(),
+            style: Style::Plain,
+        }]
     }
 
     #[test]
     fn blocks_are_told_apart() {
-        let text = "# Title\nTwo\nlines.\n\n- one\n- two\n3. three\n```sh\nls  -l\n# no heading\n```\nEnd";
+        let text =
+            "# Title\nTwo\nlines.\n\n- one\n- two\n3. three\n```sh\nls  -l\n# no heading\n```\nEnd";
         assert_eq!(
             parse(text),
             [
@@ -163,7 +186,17 @@ mod tests {
 
     #[test]
     fn nothing_is_lost_where_marks_are_left_open() {
-        for text in ["**open", "`open", "``", "****", "```\nnever closed", "#no", "-no", "1.no", "*"] {
+        for text in [
+            "**open",
+            "`open",
+            "``",
+            "****",
+            "```\nnever closed",
+            "#no",
+            "-no",
+            "1.no",
+            "*",
+        ] {
             let blocks = parse(text);
             assert!(!blocks.is_empty(), "{text:?}");
         }

@@ -105,8 +105,15 @@ impl Notifications {
     pub fn show(&mut self, mut notification: Notification, now: Instant) {
         notification.summary = widgets::shortened(plain(&notification.summary).trim(), LONGEST);
         notification.body = widgets::shortened(plain(&notification.body).trim(), LONGEST);
-        let entry = Entry { notification, until: None };
-        match self.queue.iter_mut().find(|e| e.notification.id == entry.notification.id) {
+        let entry = Entry {
+            notification,
+            until: None,
+        };
+        match self
+            .queue
+            .iter_mut()
+            .find(|e| e.notification.id == entry.notification.id)
+        {
             Some(old) => *old = entry,
             None => self.queue.push(entry),
         }
@@ -114,8 +121,17 @@ impl Notifications {
     }
 
     fn start_timers(&mut self, now: Instant) {
-        for entry in self.queue.iter_mut().take(SHOWN).filter(|entry| entry.until.is_none()) {
-            let Notification { timeout_ms, urgency, .. } = entry.notification;
+        for entry in self
+            .queue
+            .iter_mut()
+            .take(SHOWN)
+            .filter(|entry| entry.until.is_none())
+        {
+            let Notification {
+                timeout_ms,
+                urgency,
+                ..
+            } = entry.notification;
             let stay = match timeout_ms {
                 0 => None,
                 ms if ms > 0 => Some(Duration::from_millis(ms as u64)),
@@ -128,13 +144,22 @@ impl Notifications {
 
     /// When the next one is over.
     pub fn deadline(&self) -> Option<Instant> {
-        self.queue.iter().take(SHOWN).filter_map(|entry| entry.until).min()
+        self.queue
+            .iter()
+            .take(SHOWN)
+            .filter_map(|entry| entry.until)
+            .min()
     }
 
     /// Takes away the ones whose time is over.
     pub fn expire(&mut self, now: Instant) -> Vec<Outcome> {
         let over = |entry: &Entry| entry.until.is_some_and(|until| until <= now);
-        let expired = self.queue.iter().filter(|e| over(e)).map(|e| Outcome::Closed(e.notification.id, Reason::Expired)).collect();
+        let expired = self
+            .queue
+            .iter()
+            .filter(|e| over(e))
+            .map(|e| Outcome::Closed(e.notification.id, Reason::Expired))
+            .collect();
         self.queue.retain(|entry| !over(entry));
         self.start_timers(now);
         expired
@@ -142,7 +167,10 @@ impl Notifications {
 
     /// Takes one away.
     pub fn close(&mut self, id: u32, reason: Reason, now: Instant) -> Option<Outcome> {
-        let at = self.queue.iter().position(|entry| entry.notification.id == id)?;
+        let at = self
+            .queue
+            .iter()
+            .position(|entry| entry.notification.id == id)?;
         self.queue.remove(at);
         self.start_timers(now);
         Some(Outcome::Closed(id, reason))
@@ -154,14 +182,20 @@ impl Notifications {
             Message::Close(id) => self.close(id, Reason::Dismissed, now).into_iter().collect(),
             Message::Act(id, key) => {
                 let closed = self.close(id, Reason::Dismissed, now);
-                std::iter::once(Outcome::Acted(id, key)).chain(closed).collect()
+                std::iter::once(Outcome::Acted(id, key))
+                    .chain(closed)
+                    .collect()
             }
         }
     }
 
     /// The pop-ups' widgets.
     pub fn view(&self, palette: &Palette) -> Element<'_, Message> {
-        let shown = self.queue.iter().take(SHOWN).map(|entry| pop_up(&entry.notification, palette));
+        let shown = self
+            .queue
+            .iter()
+            .take(SHOWN)
+            .map(|entry| pop_up(&entry.notification, palette));
         // Shadows of neighbours overlap: the cards themselves stand a gap apart.
         column(shown).spacing(GAP - 2.0 * SHADOW).into()
     }
@@ -179,7 +213,12 @@ fn pop_up<'a>(notification: &'a Notification, palette: &Palette) -> Element<'a, 
     );
     let mut words = column![].spacing(TIGHT).width(Length::Fill);
     if !notification.app.is_empty() {
-        words = words.push(widgets::line(&notification.app, TEXT_SMALL - 0.5, palette.text_dim, fonts::UI));
+        words = words.push(widgets::line(
+            &notification.app,
+            TEXT_SMALL - 0.5,
+            palette.text_dim,
+            fonts::UI,
+        ));
     }
     words = words.push(
         widgets::label(&notification.summary, TEXT, palette.text)
@@ -188,7 +227,8 @@ fn pop_up<'a>(notification: &'a Notification, palette: &Palette) -> Element<'a, 
     );
     if !notification.body.is_empty() {
         words = words.push(
-            widgets::label(&notification.body, TEXT - 1.0, palette.text_dim).wrapping(Wrapping::WordOrGlyph),
+            widgets::label(&notification.body, TEXT - 1.0, palette.text_dim)
+                .wrapping(Wrapping::WordOrGlyph),
         );
     }
     let buttons: Vec<Element<'a, Message>> = notification
@@ -197,21 +237,38 @@ fn pop_up<'a>(notification: &'a Notification, palette: &Palette) -> Element<'a, 
         .filter(|(key, label)| key != "default" && !label.is_empty())
         .take(3)
         .map(|(key, label)| {
-            widgets::press(widgets::label(label, TEXT - 1.0, palette.text), Kind::Raised, palette)
-                .padding(Padding::from([TIGHT + 1.0, GAP]))
-                .on_press(Message::Act(notification.id, key.clone()))
-                .into()
+            widgets::press(
+                widgets::label(label, TEXT - 1.0, palette.text),
+                Kind::Raised,
+                palette,
+            )
+            .padding(Padding::from([TIGHT + 1.0, GAP]))
+            .on_press(Message::Act(notification.id, key.clone()))
+            .into()
         })
         .collect();
     if !buttons.is_empty() {
-        words = words.push(container(row(buttons).spacing(SMALL).wrap()).padding(Padding { top: TIGHT, ..Padding::ZERO }));
+        words = words.push(
+            container(row(buttons).spacing(SMALL).wrap()).padding(Padding {
+                top: TIGHT,
+                ..Padding::ZERO
+            }),
+        );
     }
     let close = widgets::icon_button(Icon::Close, 15.0, palette.text_dim, palette)
         .padding(TIGHT)
         .on_press(Message::Close(notification.id));
-    let content = row![mark, words, close].spacing(GAP).align_y(Alignment::Start);
-    let card = widgets::card(container(content).padding(Padding::from([GAP + 1.0, WIDE - 2.0])), palette);
-    let default = notification.actions.iter().find(|(key, _)| key == "default");
+    let content = row![mark, words, close]
+        .spacing(GAP)
+        .align_y(Alignment::Start);
+    let card = widgets::card(
+        container(content).padding(Padding::from([GAP + 1.0, WIDE - 2.0])),
+        palette,
+    );
+    let default = notification
+        .actions
+        .iter()
+        .find(|(key, _)| key == "default");
     match default {
         Some((key, _)) => iced_widget::mouse_area(card)
             .on_press(Message::Act(notification.id, key.clone()))
@@ -231,11 +288,19 @@ fn plain(text: &str) -> String {
         let tag = rest.strip_prefix('<').and_then(|tag| {
             let end = tag.find('>')?;
             let name = tag[..end].trim_start_matches('/');
-            name.starts_with(|c: char| c.is_ascii_alphabetic()).then_some(end + 2)
+            name.starts_with(|c: char| c.is_ascii_alphabetic())
+                .then_some(end + 2)
         });
-        let entity = [("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&"), ("&quot;", "\""), ("&apos;", "'"), ("&#39;", "'")]
-            .into_iter()
-            .find(|(name, _)| rest.starts_with(name));
+        let entity = [
+            ("&lt;", "<"),
+            ("&gt;", ">"),
+            ("&amp;", "&"),
+            ("&quot;", "\""),
+            ("&apos;", "'"),
+            ("&#39;", "'"),
+        ]
+        .into_iter()
+        .find(|(name, _)| rest.starts_with(name));
         match (tag, entity) {
             (Some(end), _) => rest = &rest[end..],
             (None, Some((name, means))) => {
@@ -277,8 +342,14 @@ mod tests {
         all.show(notification(3, -1, Urgency::Critical), now);
         all.show(notification(4, 0, Urgency::Low), now);
         assert_eq!(all.deadline(), Some(now + Duration::from_secs(1)));
-        assert_eq!(all.expire(now + Duration::from_secs(1)), [Outcome::Closed(1, Reason::Expired)]);
-        assert_eq!(all.expire(now + USUAL), [Outcome::Closed(2, Reason::Expired)]);
+        assert_eq!(
+            all.expire(now + Duration::from_secs(1)),
+            [Outcome::Closed(1, Reason::Expired)]
+        );
+        assert_eq!(
+            all.expire(now + USUAL),
+            [Outcome::Closed(2, Reason::Expired)]
+        );
         assert_eq!(all.deadline(), None);
         assert_eq!(all.queue.len(), 2);
     }
@@ -301,7 +372,13 @@ mod tests {
         let mut all = Notifications::default();
         all.show(notification(7, 0, Urgency::Normal), now);
         let outcomes = all.update(Message::Act(7, "open".into()), now);
-        assert_eq!(outcomes, [Outcome::Acted(7, "open".into()), Outcome::Closed(7, Reason::Dismissed)]);
+        assert_eq!(
+            outcomes,
+            [
+                Outcome::Acted(7, "open".into()),
+                Outcome::Closed(7, Reason::Dismissed)
+            ]
+        );
         assert!(all.is_empty() && all.close(7, Reason::Closed, now).is_none());
     }
 
@@ -310,15 +387,35 @@ mod tests {
         let now = Instant::now();
         let mut all = Notifications::default();
         all.show(notification(1, 0, Urgency::Normal), now);
-        all.show(Notification { summary: "new".into(), ..notification(1, 500, Urgency::Normal) }, now);
-        assert_eq!((all.queue.len(), all.queue[0].notification.summary.as_str()), (1, "new"));
+        all.show(
+            Notification {
+                summary: "new".into(),
+                ..notification(1, 500, Urgency::Normal)
+            },
+            now,
+        );
+        assert_eq!(
+            (all.queue.len(), all.queue[0].notification.summary.as_str()),
+            (1, "new")
+        );
         assert!(all.deadline().is_some());
     }
 
     #[test]
     fn markup_is_taken_out_and_the_rest_kept() {
-        assert_eq!(plain("<b>Done</b>: 3 &lt; 4 &amp; a <3 b<br/>"), "Done: 3 < 4 & a <3 b");
-        assert_eq!(plain("<a href=\"x\">öffnen</a> & mehr <"), "öffnen & mehr <");
-        assert_eq!(widgets::shortened(&"ä".repeat(LONGEST + 1), LONGEST).chars().count(), LONGEST + 1);
+        assert_eq!(
+            plain("<b>Done</b>: 3 &lt; 4 &amp; a <3 b<br/>"),
+            "Done: 3 < 4 & a <3 b"
+        );
+        assert_eq!(
+            plain("<a href=\"x\">öffnen</a> & mehr <"),
+            "öffnen & mehr <"
+        );
+        assert_eq!(
+            widgets::shortened(&"ä".repeat(LONGEST + 1), LONGEST)
+                .chars()
+                .count(),
+            LONGEST + 1
+        );
     }
 }

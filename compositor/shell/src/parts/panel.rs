@@ -84,8 +84,9 @@ impl Panel {
             palette,
         )
         .on_press(Message::Launcher);
-        let workspaces = row((1..=self.workspaces.clamp(1, 9)).map(|n| self.workspace_button(n, palette)))
-            .spacing(TIGHT / 2.0);
+        let workspaces =
+            row((1..=self.workspaces.clamp(1, 9)).map(|n| self.workspace_button(n, palette)))
+                .spacing(TIGHT / 2.0);
         let clock = row![
             widgets::label(&self.date, TEXT, palette.text_dim),
             widgets::label(&self.time, TEXT, palette.text).font(fonts::UI_STRONG),
@@ -93,11 +94,14 @@ impl Panel {
         .spacing(SMALL + 2.0)
         .align_y(Alignment::Center);
 
-        let left = row![launcher, workspaces].spacing(GAP).align_y(Alignment::Center);
+        let left = row![launcher, workspaces]
+            .spacing(GAP)
+            .align_y(Alignment::Center);
         let right = row![
             self.agents(palette),
             self.chat_button(palette),
-            bar_button(widgets::icon(Icon::Power, 17.0, palette.text), palette).on_press(Message::Power),
+            bar_button(widgets::icon(Icon::Power, 17.0, palette.text), palette)
+                .on_press(Message::Power),
         ]
         .spacing(TIGHT)
         .align_y(Alignment::Center);
@@ -106,7 +110,9 @@ impl Panel {
         let bar = row![
             container(left).width(Length::Fill),
             clock,
-            container(right).width(Length::Fill).align_right(Length::Fill),
+            container(right)
+                .width(Length::Fill)
+                .align_right(Length::Fill),
         ]
         .align_y(Alignment::Center)
         .height(Length::Fill);
@@ -124,8 +130,16 @@ impl Panel {
     fn workspace_button(&self, number: u32, palette: &Palette) -> Element<'_, Message> {
         let active = number == self.workspace;
         let palette = *palette;
-        let ink = if active { palette.accent_text } else { palette.text_dim };
-        let font = if active { fonts::UI_STRONG } else { fonts::UI_MEDIUM };
+        let ink = if active {
+            palette.accent_text
+        } else {
+            palette.text_dim
+        };
+        let font = if active {
+            fonts::UI_STRONG
+        } else {
+            fonts::UI_MEDIUM
+        };
         let digit = widgets::label(number.to_string(), TEXT_SMALL + 0.5, ink).font(font);
         button(container(digit).center(Length::Fill))
             .width(26)
@@ -146,12 +160,20 @@ impl Panel {
         let at_work = |agent: &&Agent| !matches!(agent.state.as_str(), "idle" | "stopped");
         let mut shown: Vec<&Agent> = self.agents.iter().filter(at_work).collect();
         if shown.is_empty() {
-            shown = self.agents.iter().filter(|agent| agent.state == "idle").collect();
+            shown = self
+                .agents
+                .iter()
+                .filter(|agent| agent.state == "idle")
+                .collect();
         }
         let further = shown.len().saturating_sub(NAMED);
         let mut agents = row![].spacing(TIGHT / 2.0).align_y(Alignment::Center);
         for agent in shown.into_iter().take(NAMED) {
-            let ink = if agent.state == "idle" { palette.text_dim } else { palette.text };
+            let ink = if agent.state == "idle" {
+                palette.text_dim
+            } else {
+                palette.text
+            };
             let mut words = row![
                 widgets::dot(8.0, state_color(&agent.state, palette)),
                 widgets::label(&agent.title, TEXT - 1.0, ink),
@@ -159,20 +181,32 @@ impl Panel {
             .spacing(SMALL)
             .align_y(Alignment::Center);
             if agent.state != "idle" {
-                words = words.push(widgets::label(state_word(&agent.state), TEXT_SMALL, palette.text_dim));
+                words = words.push(widgets::label(
+                    state_word(&agent.state),
+                    TEXT_SMALL,
+                    palette.text_dim,
+                ));
             }
-            agents = agents.push(bar_button(words, palette).on_press(Message::Agent(agent.name.clone())));
+            agents = agents
+                .push(bar_button(words, palette).on_press(Message::Agent(agent.name.clone())));
         }
         if further > 0 {
-            agents = agents.push(widgets::label(format!("+{further}"), TEXT_SMALL, palette.text_dim));
+            agents = agents.push(widgets::label(
+                format!("+{further}"),
+                TEXT_SMALL,
+                palette.text_dim,
+            ));
         }
         agents.into()
     }
 
     fn chat_button(&self, palette: &Palette) -> Element<'_, Message> {
-        let mut content = row![widgets::icon(Icon::Chat, 18.0, palette.text)].align_y(Alignment::Center);
+        let mut content =
+            row![widgets::icon(Icon::Chat, 18.0, palette.text)].align_y(Alignment::Center);
         if self.unread {
-            content = content.push(space().width(5)).push(widgets::dot(7.0, palette.accent));
+            content = content
+                .push(space().width(5))
+                .push(widgets::dot(7.0, palette.accent));
         }
         bar_button(content, palette).on_press(Message::Chat).into()
     }
@@ -182,9 +216,13 @@ fn bar_button<'a>(
     content: impl Into<Element<'a, Message>>,
     palette: &Palette,
 ) -> iced_widget::Button<'a, Message, iced_core::Theme, crate::host::Renderer> {
-    widgets::press(container(content).center_y(Length::Fill), Kind::Plain, palette)
-        .height(28)
-        .padding(Padding::from([0.0, 9.0]))
+    widgets::press(
+        container(content).center_y(Length::Fill),
+        Kind::Plain,
+        palette,
+    )
+    .height(28)
+    .padding(Padding::from([0.0, 9.0]))
 }
 
 /// The colour of an agent's state.
@@ -220,7 +258,10 @@ mod tests {
         let mut panel = Panel::default();
         let now: Zoned = "2026-11-22T14:05:42.25[UTC]".parse().unwrap();
         let left = panel.set_time(&now);
-        assert_eq!((panel.date.as_str(), panel.time.as_str()), ("Sun 22 Nov", "14:05"));
+        assert_eq!(
+            (panel.date.as_str(), panel.time.as_str()),
+            ("Sun 22 Nov", "14:05")
+        );
         assert_eq!(left, Duration::from_millis(17_750));
     }
 }

@@ -165,7 +165,8 @@ impl Permission {
 
     /// Whether an answer counts now.
     pub fn is_armed(&self, now: Instant) -> bool {
-        self.shown.is_some_and(|shown| now.duration_since(shown) >= GUARD)
+        self.shown
+            .is_some_and(|shown| now.duration_since(shown) >= GUARD)
     }
 
     /// Counts down, and drops what expired (the broker says no by itself).
@@ -223,8 +224,13 @@ impl Permission {
     /// The keys: Tab and arrows go over the buttons, Enter presses one, Escape denies, Alt with the
     /// underlined letter answers. Repeated keys do nothing: they were held before.
     pub fn intercept(event: &Event) -> Option<Message> {
-        let Event::Keyboard(keyboard::Event::KeyPressed { key, physical_key, modifiers, repeat: false, .. }) =
-            event
+        let Event::Keyboard(keyboard::Event::KeyPressed {
+            key,
+            physical_key,
+            modifiers,
+            repeat: false,
+            ..
+        }) = event
         else {
             return None;
         };
@@ -244,7 +250,9 @@ impl Permission {
 
     /// The prompt's widgets: a dimmed screen with the question in the middle.
     pub fn view(&self, now: Instant, palette: &Palette) -> Element<'_, Message> {
-        let Some(request) = self.queue.first() else { return space().into() };
+        let Some(request) = self.queue.first() else {
+            return space().into();
+        };
         let armed = self.is_armed(now);
         let content = column![
             self.head(request, palette),
@@ -257,7 +265,8 @@ impl Permission {
         ]
         .spacing(WIDE + 2.0)
         .padding(HUGE);
-        let card = container(widgets::card(content, palette)).max_width(560.0 + 2.0 * widgets::SHADOW);
+        let card =
+            container(widgets::card(content, palette)).max_width(560.0 + 2.0 * widgets::SHADOW);
         let backdrop = palette.backdrop;
         container(card)
             .center(Length::Fill)
@@ -275,14 +284,20 @@ impl Permission {
             14.0,
         );
         let words = column![
-            widgets::label(format!("{} asks for permission", short(&request.title)), TEXT_LARGE + 1.0, palette.text)
-                .font(fonts::UI_STRONG)
-                .wrapping(Wrapping::WordOrGlyph),
+            widgets::label(
+                format!("{} asks for permission", short(&request.title)),
+                TEXT_LARGE + 1.0,
+                palette.text
+            )
+            .font(fonts::UI_STRONG)
+            .wrapping(Wrapping::WordOrGlyph),
             row![
                 widgets::label("agent", TEXT_SMALL, palette.text_dim),
-                widgets::label(short(&request.agent), TEXT_SMALL, palette.text_dim).font(fonts::MONO),
+                widgets::label(short(&request.agent), TEXT_SMALL, palette.text_dim)
+                    .font(fonts::MONO),
                 widgets::label("·  tool", TEXT_SMALL, palette.text_dim),
-                widgets::label(short(&request.tool), TEXT_SMALL, palette.text_dim).font(fonts::MONO),
+                widgets::label(short(&request.tool), TEXT_SMALL, palette.text_dim)
+                    .font(fonts::MONO),
             ]
             .spacing(TIGHT + 2.0)
             .align_y(Alignment::Center)
@@ -290,7 +305,10 @@ impl Permission {
         ]
         .spacing(TIGHT)
         .width(Length::Fill);
-        row![mark, words].spacing(WIDE).align_y(Alignment::Center).into()
+        row![mark, words]
+            .spacing(WIDE)
+            .align_y(Alignment::Center)
+            .into()
     }
 
     fn buttons(&self, armed: bool, palette: &Palette) -> Element<'_, Message> {
@@ -309,13 +327,24 @@ impl Permission {
         let mut rows = column![first].spacing(SMALL);
         if choices.contains(&Decision::Always) {
             rows = rows.push(
-                row![space().width(Length::Fill), one(Decision::Session), one(Decision::Always)].spacing(SMALL),
+                row![
+                    space().width(Length::Fill),
+                    one(Decision::Session),
+                    one(Decision::Always)
+                ]
+                .spacing(SMALL),
             );
         }
         rows.into()
     }
 
-    fn button(&self, decision: Decision, chosen: bool, armed: bool, palette: &Palette) -> Element<'_, Message> {
+    fn button(
+        &self,
+        decision: Decision,
+        chosen: bool,
+        armed: bool,
+        palette: &Palette,
+    ) -> Element<'_, Message> {
         let kind = match decision {
             Decision::Deny | Decision::Never => Kind::Danger,
             Decision::Once => Kind::Primary,
@@ -329,7 +358,11 @@ impl Permission {
         button(label)
             .padding(Padding::from([9.0, WIDE]))
             .style(move |_, status| {
-                let status = if armed { status } else { button::Status::Disabled };
+                let status = if armed {
+                    status
+                } else {
+                    button::Status::Disabled
+                };
                 let mut style = widgets::button_style(kind, status, &palette, ROUND);
                 if chosen {
                     style.border.width = 2.0;
@@ -346,9 +379,17 @@ impl Permission {
         if !self.problem.is_empty() {
             words = words.push(widgets::label(&self.problem, TEXT_SMALL, palette.bad));
         }
-        let note = if request.grantable { "" } else { "This is asked every time.  " };
+        let note = if request.grantable {
+            ""
+        } else {
+            "This is asked every time.  "
+        };
         let left = row![
-            widgets::label(format!("{note}No answer counts as no: {} left", duration(self.left)), TEXT_SMALL, palette.text_dim),
+            widgets::label(
+                format!("{note}No answer counts as no: {} left", duration(self.left)),
+                TEXT_SMALL,
+                palette.text_dim
+            ),
             space().width(Length::Fill),
             widgets::label(
                 match self.queue.len() {
@@ -401,12 +442,19 @@ fn resource<'a>(request: &Request, palette: &Palette) -> Element<'a, Message> {
     .width(Length::Fill)
     .style(move |_| container::Style {
         background: Some(Background::Color(ground)),
-        border: Border { color: line, width: 1.0, radius: ROUND.into() },
+        border: Border {
+            color: line,
+            width: 1.0,
+            radius: ROUND.into(),
+        },
         ..container::Style::default()
     });
-    column![widgets::label(what, TEXT_SMALL, palette.text_dim).font(fonts::UI_MEDIUM), frame]
-        .spacing(TIGHT + 2.0)
-        .into()
+    column![
+        widgets::label(what, TEXT_SMALL, palette.text_dim).font(fonts::UI_MEDIUM),
+        frame
+    ]
+    .spacing(TIGHT + 2.0)
+    .into()
 }
 
 fn short(text: &str) -> String {
@@ -414,7 +462,11 @@ fn short(text: &str) -> String {
 }
 
 fn duration(seconds: u64) -> String {
-    if seconds >= 60 { format!("{} min {:02} s", seconds / 60, seconds % 60) } else { format!("{seconds} s") }
+    if seconds >= 60 {
+        format!("{} min {:02} s", seconds / 60, seconds % 60)
+    } else {
+        format!("{seconds} s")
+    }
 }
 
 #[cfg(test)]
@@ -447,10 +499,20 @@ mod tests {
     fn nothing_counts_before_it_was_on_screen_for_half_a_second() {
         let (mut prompt, now) = asking(true);
         let once = Message::Decide(Decision::Once);
-        assert_eq!(prompt.update(once, now + Duration::from_secs(9)), None, "not on screen yet");
+        assert_eq!(
+            prompt.update(once, now + Duration::from_secs(9)),
+            None,
+            "not on screen yet"
+        );
         prompt.on_screen(now + Duration::from_secs(9));
-        assert_eq!(prompt.update(once, now + Duration::from_millis(9_499)), None);
-        assert_eq!(prompt.update(once, now + Duration::from_millis(9_500)), Some((1, Decision::Once)));
+        assert_eq!(
+            prompt.update(once, now + Duration::from_millis(9_499)),
+            None
+        );
+        assert_eq!(
+            prompt.update(once, now + Duration::from_millis(9_500)),
+            Some((1, Decision::Once))
+        );
     }
 
     #[test]
@@ -462,7 +524,11 @@ mod tests {
         prompt.update(Message::Move(2), later);
         prompt.resolved(1, later, 5_000);
         assert!(prompt.is_asking() && !prompt.is_armed(later));
-        assert_eq!(prompt.update(Message::Activate, later + GUARD), Some((2, Decision::Deny)), "the choice begins at Deny");
+        assert_eq!(
+            prompt.update(Message::Activate, later + GUARD),
+            Some((2, Decision::Deny)),
+            "the choice begins at Deny"
+        );
     }
 
     #[test]
@@ -474,7 +540,10 @@ mod tests {
             assert_eq!(prompt.update(Message::Decide(decision), later), None);
         }
         prompt.update(Message::Move(-1), later);
-        assert_eq!(prompt.update(Message::Activate, later), Some((1, Decision::Once)));
+        assert_eq!(
+            prompt.update(Message::Activate, later),
+            Some((1, Decision::Once))
+        );
     }
 
     #[test]
@@ -497,14 +566,19 @@ mod tests {
         prompt.on_screen(now);
         assert_eq!(prompt.deadline(now, 200), Some(now + GUARD));
         let later = now + GUARD;
-        assert_eq!(prompt.deadline(later, 59_700), Some(later + Duration::from_millis(300)));
+        assert_eq!(
+            prompt.deadline(later, 59_700),
+            Some(later + Duration::from_millis(300))
+        );
     }
 
     fn press(key: Key, modifiers: keyboard::Modifiers, repeat: bool) -> Event {
         Event::Keyboard(keyboard::Event::KeyPressed {
             modified_key: key.clone(),
             key,
-            physical_key: keyboard::key::Physical::Unidentified(keyboard::key::NativeCode::Unidentified),
+            physical_key: keyboard::key::Physical::Unidentified(
+                keyboard::key::NativeCode::Unidentified,
+            ),
             location: keyboard::Location::Standard,
             modifiers,
             text: None,
@@ -514,21 +588,48 @@ mod tests {
 
     #[test]
     fn every_accelerator_is_the_underlined_letter() {
-        let all = [Decision::Deny, Decision::Never, Decision::Once, Decision::Session, Decision::Always];
+        let all = [
+            Decision::Deny,
+            Decision::Never,
+            Decision::Once,
+            Decision::Session,
+            Decision::Always,
+        ];
         for decision in all {
             let letter = decision.label()[1].to_lowercase();
-            let event = press(Key::Character(letter.as_str().into()), keyboard::Modifiers::ALT, false);
-            assert_eq!(Permission::intercept(&event), Some(Message::Decide(decision)));
-            let bare = press(Key::Character(letter.as_str().into()), keyboard::Modifiers::empty(), false);
-            assert_eq!(Permission::intercept(&bare), None, "a letter alone answers nothing");
+            let event = press(
+                Key::Character(letter.as_str().into()),
+                keyboard::Modifiers::ALT,
+                false,
+            );
+            assert_eq!(
+                Permission::intercept(&event),
+                Some(Message::Decide(decision))
+            );
+            let bare = press(
+                Key::Character(letter.as_str().into()),
+                keyboard::Modifiers::empty(),
+                false,
+            );
+            assert_eq!(
+                Permission::intercept(&bare),
+                None,
+                "a letter alone answers nothing"
+            );
         }
     }
 
     #[test]
     fn held_keys_answer_nothing() {
         let none = keyboard::Modifiers::empty();
-        assert_eq!(Permission::intercept(&press(Key::Named(Named::Enter), none, true)), None);
+        assert_eq!(
+            Permission::intercept(&press(Key::Named(Named::Enter), none, true)),
+            None
+        );
         let escape = press(Key::Named(Named::Escape), none, false);
-        assert_eq!(Permission::intercept(&escape), Some(Message::Decide(Decision::Deny)));
+        assert_eq!(
+            Permission::intercept(&escape),
+            Some(Message::Decide(Decision::Deny))
+        );
     }
 }

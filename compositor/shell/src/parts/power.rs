@@ -25,7 +25,12 @@ pub enum Item {
     PowerOff,
 }
 
-const ITEMS: [Item; 4] = [Item::SwitchTheme, Item::LogOut, Item::Restart, Item::PowerOff];
+const ITEMS: [Item; 4] = [
+    Item::SwitchTheme,
+    Item::LogOut,
+    Item::Restart,
+    Item::PowerOff,
+];
 
 /// The menu's state.
 #[derive(Debug, Default)]
@@ -71,7 +76,9 @@ impl Power {
                 self.selected = Some(next as usize);
                 Outcome::None
             }
-            Message::Activate => self.selected.map_or(Outcome::None, |at| Outcome::Do(ITEMS[at])),
+            Message::Activate => self
+                .selected
+                .map_or(Outcome::None, |at| Outcome::Do(ITEMS[at])),
             Message::Pick(item) => Outcome::Do(item),
             Message::Close => Outcome::Close,
         }
@@ -104,7 +111,13 @@ impl Power {
                 (Item::PowerOff, _) => (Icon::Power, "Power off"),
             };
             let chosen = self.selected == Some(index);
-            rows = rows.push(widgets::menu_row(icon, title, chosen, Message::Pick(item), palette));
+            rows = rows.push(widgets::menu_row(
+                icon,
+                title,
+                chosen,
+                Message::Pick(item),
+                palette,
+            ));
             if item == Item::SwitchTheme {
                 rows = rows.push(
                     container(widgets::divider(palette)).padding(Padding::from([TIGHT, SMALL])),
@@ -126,6 +139,9 @@ mod tests {
         power.update(Message::Move(-1));
         assert_eq!(power.update(Message::Activate), Outcome::Do(Item::PowerOff));
         power.update(Message::Move(1));
-        assert_eq!(power.update(Message::Activate), Outcome::Do(Item::SwitchTheme));
+        assert_eq!(
+            power.update(Message::Activate),
+            Outcome::Do(Item::SwitchTheme)
+        );
     }
 }

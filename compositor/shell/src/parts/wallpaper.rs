@@ -81,7 +81,12 @@ pub fn picture(theme: &Theme) -> Arc<dyn Picture> {
         Ok(picture) => picture,
         Err(error) => {
             tracing::warn!("wallpaper: {error}");
-            Arc::new(Sea { sky: vec![Paint(theme.colors.card)], glow: None, stars: None, waves: Vec::new() })
+            Arc::new(Sea {
+                sky: vec![Paint(theme.colors.card)],
+                glow: None,
+                stars: None,
+                waves: Vec::new(),
+            })
         }
     }
 }
@@ -92,7 +97,11 @@ fn load(path: &Path, name: &str) -> Result<Arc<dyn Picture>, String> {
         let (width, height, rgba) = crate::icons::read_png(&bytes)
             .filter(|(width, height, _)| *width > 0 && *height > 0)
             .ok_or_else(|| format!("{} is not a PNG that can be read", path.display()))?;
-        return Ok(Arc::new(Image { width, height, rgba }));
+        return Ok(Arc::new(Image {
+            width,
+            height,
+            rgba,
+        }));
     }
     if path.exists() {
         let sea: Sea = argos_config::load(path).map_err(|e| e.to_string())?;
@@ -106,8 +115,14 @@ fn load(path: &Path, name: &str) -> Result<Arc<dyn Picture>, String> {
 }
 
 const BUILT_IN: [(&str, &str); 2] = [
-    ("tide-night", include_str!("../../../../rootfs/usr/share/argos/wallpapers/tide-night.yaml")),
-    ("tide-day", include_str!("../../../../rootfs/usr/share/argos/wallpapers/tide-day.yaml")),
+    (
+        "tide-night",
+        include_str!("../../../../rootfs/usr/share/argos/wallpapers/tide-night.yaml"),
+    ),
+    (
+        "tide-day",
+        include_str!("../../../../rootfs/usr/share/argos/wallpapers/tide-day.yaml"),
+    ),
 ];
 
 fn parse(name: &str, text: &str) -> Sea {
@@ -165,12 +180,26 @@ impl Picture for Sea {
         }
         let height = pixels.len() / 4 / width;
         let horizon = self.waves.first().map_or(1.0, |wave| wave.y + wave.height);
-        self.draw_sky(pixels, width, height, (horizon * height as f32).ceil() as usize);
+        self.draw_sky(
+            pixels,
+            width,
+            height,
+            (horizon * height as f32).ceil() as usize,
+        );
         self.draw_stars(pixels, width, height);
         for (index, wave) in self.waves.iter().enumerate() {
             // What the next wave covers anyway is not drawn.
-            let end = self.waves.get(index + 1).map_or(1.0, |next| next.y + next.height * 1.5);
-            draw_wave(wave, pixels, width, height, ((end * height as f32).ceil() as usize).min(height));
+            let end = self
+                .waves
+                .get(index + 1)
+                .map_or(1.0, |next| next.y + next.height * 1.5);
+            draw_wave(
+                wave,
+                pixels,
+                width,
+                height,
+                ((end * height as f32).ceil() as usize).min(height),
+            );
         }
     }
 }
@@ -178,7 +207,9 @@ impl Picture for Sea {
 impl Sea {
     fn draw_sky(&self, pixels: &mut [u8], width: usize, height: usize, end: usize) {
         let stops: Vec<Fine> = self.sky.iter().map(|paint| fine(paint.0)).collect();
-        let Some(last) = stops.len().checked_sub(1) else { return };
+        let Some(last) = stops.len().checked_sub(1) else {
+            return;
+        };
         let span = end.clamp(1, height.max(1));
         for (y, row) in pixels.chunks_exact_mut(width * 4).enumerate().take(span) {
             let at = y as f32 / span as f32 * last as f32;
@@ -231,7 +262,8 @@ impl Glow {
             let dx = x as f32 - middle;
             let near = 1.0 - (dx * dx + dy * dy) * scale;
             let part = (near * near * alpha) as i32;
-            let color: Fine = std::array::from_fn(|i| ground[i] + (light[i] - ground[i]) * part / 4096);
+            let color: Fine =
+                std::array::from_fn(|i| ground[i] + (light[i] - ground[i]) * part / 4096);
             pixel.copy_from_slice(&dithered(color, x, y));
         }
         fill(row, ground, to, width, y);
@@ -253,7 +285,11 @@ fn draw_wave(wave: &Wave, pixels: &mut [u8], width: usize, height: usize, end: u
     let lowest = crest.iter().copied().fold(0.0, f32::max).ceil() as usize + 1;
     let (top, bottom) = (fine(wave.top.0), fine(wave.bottom.0));
     let span = (end.saturating_sub(highest)).max(1) as f32;
-    let rows = pixels.chunks_exact_mut(width * 4).enumerate().take(end).skip(highest);
+    let rows = pixels
+        .chunks_exact_mut(width * 4)
+        .enumerate()
+        .take(end)
+        .skip(highest);
     for (y, row) in rows {
         let color = between(top, bottom, (y - highest) as f32 / span);
         if y >= lowest {
@@ -358,9 +394,19 @@ mod tests {
     fn a_picture_covers_the_screen_from_its_middle() {
         // Left half red, right half blue, on a square screen: the middle stays in the middle.
         let rgba: Vec<u8> = (0..4 * 2)
-            .flat_map(|i| if i % 4 < 2 { [255, 0, 0, 255] } else { [0, 0, 255, 255] })
+            .flat_map(|i| {
+                if i % 4 < 2 {
+                    [255, 0, 0, 255]
+                } else {
+                    [0, 0, 255, 255]
+                }
+            })
             .collect();
-        let image = Image { width: 4, height: 2, rgba };
+        let image = Image {
+            width: 4,
+            height: 2,
+            rgba,
+        };
         let mut pixels = vec![0; 8 * 8 * 4];
         image.draw(&mut pixels, 8);
         assert_eq!(pixels[..4], [0, 0, 255, 255]);

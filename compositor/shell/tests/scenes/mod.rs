@@ -24,7 +24,11 @@ pub(crate) struct Scene {
 
 impl Scene {
     fn new(name: &'static str, width: u32, height: u32, view: View) -> Self {
-        Self { name, size: Size::new(width, height), view }
+        Self {
+            name,
+            size: Size::new(width, height),
+            view,
+        }
     }
 
     pub(crate) fn draw(&self, theme: &Theme, scale: f32, ground: Color) -> Drawn {
@@ -39,7 +43,12 @@ impl Scene {
 macro_rules! scene {
     ($name:literal, $width:expr, $height:expr, $state:expr, |$s:ident, $theme:ident| $view:expr) => {{
         let $s = $state;
-        Scene::new($name, $width, $height, Box::new(move |$theme, show| show($view.map(|_| ()))))
+        Scene::new(
+            $name,
+            $width,
+            $height,
+            Box::new(move |$theme, show| show($view.map(|_| ()))),
+        )
     }};
 }
 
@@ -55,16 +64,61 @@ pub(crate) fn all(now: Instant) -> Vec<Scene> {
         agent("old", "Resting", "idle", ""),
     ];
     vec![
-        scene!("panel", 1280, panel::HEIGHT, quiet, |s, theme| s.view(&theme.colors)),
-        scene!("panel-busy", 1280, panel::HEIGHT, busy, |s, theme| s.view(&theme.colors)),
-        scene!("launcher", launcher::WIDTH, launcher::HEIGHT, apps(""), |s, theme| s.view("Steward", &theme.colors)),
-        scene!("launcher-search", launcher::WIDTH, launcher::HEIGHT, apps("fo"), |s, theme| s.view("Steward", &theme.colors)),
-        scene!("chat-empty", chat::WIDTH, 760, chat::Chat::default(), |s, theme| s.view(&theme.colors)),
-        scene!("chat", chat::WIDTH, 760, talk(), |s, theme| s.view(&theme.colors)),
-        scene!("power", power::WIDTH, 260, power::Power::default(), |s, theme| s.view(theme.appearance, &theme.colors)),
-        scene!("notifications", notifications::WIDTH, 420, pop_ups(now), |s, theme| s.view(&theme.colors)),
-        scene!("prompt", 1280, 800, question(now, true, "/home/argos/Documents"), |s, theme| s.view(now + GUARD, &theme.colors)),
-        scene!("prompt-early", 1280, 800, question(now, false, "/home/argos/\u{202e}txt.sdrowssap\n/etc"), |s, theme| s.view(now, &theme.colors)),
+        scene!("panel", 1280, panel::HEIGHT, quiet, |s, theme| s
+            .view(&theme.colors)),
+        scene!("panel-busy", 1280, panel::HEIGHT, busy, |s, theme| s
+            .view(&theme.colors)),
+        scene!(
+            "launcher",
+            launcher::WIDTH,
+            launcher::HEIGHT,
+            apps(""),
+            |s, theme| s.view("Steward", &theme.colors)
+        ),
+        scene!(
+            "launcher-search",
+            launcher::WIDTH,
+            launcher::HEIGHT,
+            apps("fo"),
+            |s, theme| s.view("Steward", &theme.colors)
+        ),
+        scene!(
+            "chat-empty",
+            chat::WIDTH,
+            760,
+            chat::Chat::default(),
+            |s, theme| s.view(&theme.colors)
+        ),
+        scene!("chat", chat::WIDTH, 760, talk(), |s, theme| s
+            .view(&theme.colors)),
+        scene!(
+            "power",
+            power::WIDTH,
+            260,
+            power::Power::default(),
+            |s, theme| s.view(theme.appearance, &theme.colors)
+        ),
+        scene!(
+            "notifications",
+            notifications::WIDTH,
+            420,
+            pop_ups(now),
+            |s, theme| s.view(&theme.colors)
+        ),
+        scene!(
+            "prompt",
+            1280,
+            800,
+            question(now, true, "/home/argos/Documents"),
+            |s, theme| s.view(now + GUARD, &theme.colors)
+        ),
+        scene!(
+            "prompt-early",
+            1280,
+            800,
+            question(now, false, "/home/argos/\u{202e}txt.sdrowssap\n/etc"),
+            |s, theme| s.view(now, &theme.colors)
+        ),
     ]
 }
 
@@ -135,17 +189,42 @@ fn talk() -> chat::Chat {
 
 fn pop_ups(now: Instant) -> Notifications {
     let mut state = Notifications::default();
-    let one = |id, app: &str, summary: &str, body: &str, actions: &[(&str, &str)], urgency| Notification {
-        id,
-        app: app.into(),
-        summary: summary.into(),
-        body: body.into(),
-        actions: actions.iter().map(|(k, l)| ((*k).into(), (*l).into())).collect(),
-        urgency,
-        timeout_ms: 0,
+    let one = |id, app: &str, summary: &str, body: &str, actions: &[(&str, &str)], urgency| {
+        Notification {
+            id,
+            app: app.into(),
+            summary: summary.into(),
+            body: body.into(),
+            actions: actions
+                .iter()
+                .map(|(k, l)| ((*k).into(), (*l).into()))
+                .collect(),
+            urgency,
+            timeout_ms: 0,
+        }
     };
-    state.show(one(1, "Steward", "The tea is ready", "You asked to be told after ten minutes.", &[("snooze", "In 5 minutes"), ("ok", "Thanks")], Urgency::Normal), now);
-    state.show(one(2, "Battery", "7 % left", "Connect the charger; the machine sleeps at 3 %.", &[], Urgency::Critical), now);
+    state.show(
+        one(
+            1,
+            "Steward",
+            "The tea is ready",
+            "You asked to be told after ten minutes.",
+            &[("snooze", "In 5 minutes"), ("ok", "Thanks")],
+            Urgency::Normal,
+        ),
+        now,
+    );
+    state.show(
+        one(
+            2,
+            "Battery",
+            "7 % left",
+            "Connect the charger; the machine sleeps at 3 %.",
+            &[],
+            Urgency::Critical,
+        ),
+        now,
+    );
     state.show(one(3, "", "Without more", "", &[], Urgency::Low), now);
     state
 }
@@ -171,4 +250,3 @@ fn question(now: Instant, grantable: bool, resource: &str) -> Permission {
     state.count_down(Duration::from_secs(18).as_millis() as u64);
     state
 }
-

@@ -48,23 +48,40 @@ impl Gpu {
         // wgpu wants a surface to see what the adapter can present to. This one is never shown.
         let surface = wayland.compositor.create_surface(&wayland.queue);
         let handle = Handle::new(wayland, &surface)?;
-        let compositor = zbus::block_on(Compositor::request(settings, Some(handle), Shell::headless()));
+        let compositor = zbus::block_on(Compositor::request(
+            settings,
+            Some(handle),
+            Shell::headless(),
+        ));
         surface.destroy();
         let compositor = compositor.map_err(|e| Error::Gpu(e.to_string()))?;
         let adapter = compositor.information();
         let forced = std::env::var_os(super::probe::VARIABLE).is_some();
         if !forced && SOFTWARE.iter().any(|name| adapter.adapter.contains(name)) {
-            return Err(Error::Gpu(format!("{} is a software driver", adapter.adapter)));
+            return Err(Error::Gpu(format!(
+                "{} is a software driver",
+                adapter.adapter
+            )));
         }
         tracing::info!("GPU: {} ({})", adapter.adapter, adapter.backend);
         let renderer = Renderer::Primary(compositor.create_renderer());
-        Ok(Self { compositor, renderer })
+        Ok(Self {
+            compositor,
+            renderer,
+        })
     }
 
-    pub(super) fn target(&mut self, wayland: &Wayland, surface: &WlSurface) -> Result<Target, Error> {
+    pub(super) fn target(
+        &mut self,
+        wayland: &Wayland,
+        surface: &WlSurface,
+    ) -> Result<Target, Error> {
         let handle = Handle::new(wayland, surface)?;
         // Configured at the first frame, when the size is known.
-        Ok(Target { surface: self.compositor.create_surface(handle, 0, 0), size: Size::new(0, 0) })
+        Ok(Target {
+            surface: self.compositor.create_surface(handle, 0, 0),
+            size: Size::new(0, 0),
+        })
     }
 
     pub(super) fn present(
@@ -75,7 +92,8 @@ impl Gpu {
     ) -> Result<bool, Error> {
         let size = viewport.physical_size();
         if target.size != size {
-            self.compositor.configure_surface(&mut target.surface, size.width, size.height);
+            self.compositor
+                .configure_surface(&mut target.surface, size.width, size.height);
             target.size = size;
         }
         let Renderer::Primary(renderer) = &mut self.renderer else {
@@ -101,7 +119,8 @@ impl Gpu {
                     return Err(Error::Gpu("out of video memory".to_owned()));
                 }
                 Err(_) => {
-                    self.compositor.configure_surface(&mut target.surface, size.width, size.height);
+                    self.compositor
+                        .configure_surface(&mut target.surface, size.width, size.height);
                 }
             }
         }
@@ -128,7 +147,9 @@ impl Handle {
         let surface = NonNull::new(surface.id().as_ptr().cast());
         match (display, surface) {
             (Some(display), Some(surface)) => Ok(Self { display, surface }),
-            _ => Err(Error::Gpu("the Wayland connection has no libwayland objects".to_owned())),
+            _ => Err(Error::Gpu(
+                "the Wayland connection has no libwayland objects".to_owned(),
+            )),
         }
     }
 }

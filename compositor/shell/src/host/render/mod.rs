@@ -53,7 +53,11 @@ impl Backend {
         }
     }
 
-    pub(super) fn target(&mut self, wayland: &Wayland, surface: &WlSurface) -> Result<Target, Error> {
+    pub(super) fn target(
+        &mut self,
+        wayland: &Wayland,
+        surface: &WlSurface,
+    ) -> Result<Target, Error> {
         Ok(match self {
             Self::Cpu(_) => Target::Cpu(cpu::Target::default()),
             Self::Gpu(gpu) => Target::Gpu(gpu.target(wayland, surface)?),

@@ -22,8 +22,23 @@ pub const VARIABLE: &str = "ARGOS_SHELL_RENDERER";
 /// Kernel drivers that have real hardware behind them. Others (vgem, bochs, simpledrm, vkms, …)
 /// are drawn to by the CPU.
 const HARDWARE: [&str; 17] = [
-    "amdgpu", "apple-drm", "asahi", "etnaviv", "i915", "lima", "msm", "msm_dpu", "nouveau",
-    "nvidia", "nvidia-drm", "panfrost", "panthor", "radeon", "v3d", "vc4-drm", "xe",
+    "amdgpu",
+    "apple-drm",
+    "asahi",
+    "etnaviv",
+    "i915",
+    "lima",
+    "msm",
+    "msm_dpu",
+    "nouveau",
+    "nvidia",
+    "nvidia-drm",
+    "panfrost",
+    "panthor",
+    "radeon",
+    "v3d",
+    "vc4-drm",
+    "xe",
 ];
 
 /// Decides by `value` of [`VARIABLE`], else by the render nodes below `drm` (`/sys/class/drm`).
@@ -36,15 +51,26 @@ pub fn choose(value: Option<&str>, drm: &Path) -> Choice {
     }
     let nodes = std::fs::read_dir(drm).into_iter().flatten().flatten();
     let mut nodes = nodes.filter(|n| n.file_name().to_string_lossy().starts_with("renderD"));
-    if nodes.any(|node| is_hardware(&node.path().join("device"))) { Choice::Gpu } else { Choice::Cpu }
+    if nodes.any(|node| is_hardware(&node.path().join("device"))) {
+        Choice::Gpu
+    } else {
+        Choice::Cpu
+    }
 }
 
 fn is_hardware(device: &Path) -> bool {
-    let Ok(driver) = std::fs::read_link(device.join("driver")) else { return false };
-    let driver = driver.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let Ok(driver) = std::fs::read_link(device.join("driver")) else {
+        return false;
+    };
+    let driver = driver
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     if driver == "virtio_gpu" {
         // One character a bit, lowest first.
-        return std::fs::read(device.join("features")).is_ok_and(|bits| bits.first() == Some(&b'1'));
+        return std::fs::read(device.join("features"))
+            .is_ok_and(|bits| bits.first() == Some(&b'1'));
     }
     HARDWARE.contains(&driver.as_str())
 }
@@ -56,7 +82,8 @@ mod tests {
     fn node(drm: &Path, name: &str, driver: &str, features: &str) {
         let device = drm.join(name).join("device");
         std::fs::create_dir_all(&device).unwrap();
-        std::os::unix::fs::symlink(Path::new("/drivers").join(driver), device.join("driver")).unwrap();
+        std::os::unix::fs::symlink(Path::new("/drivers").join(driver), device.join("driver"))
+            .unwrap();
         std::fs::write(device.join("features"), features).unwrap();
     }
 
