@@ -15,8 +15,7 @@ pub(crate) fn memory_survives(stage: &mut Stage) -> Result<()> {
     ready_for_chat(&mut machine)?;
     let answer = machine.person("argos chat steward 'remember that my cat is called Mia'")?;
     ensure!(!answer.is_empty(), "no answer");
-    machine.root("argos poweroff")?;
-    machine.wait_for_end(END)?;
+    machine.end_by("argos poweroff", END)?;
     drop(machine);
 
     let (mut machine, _) = stage.boot("memory-second-boot", "memory.qcow2")?;
@@ -37,8 +36,7 @@ pub(crate) fn broken_input(stage: &mut Stage) -> Result<()> {
     machine.root(
         "mkdir -p /var/lib/argos/models/half && echo '{}' > /var/lib/argos/models/half/config.json",
     )?;
-    machine.root("argos poweroff")?;
-    machine.wait_for_end(END)?;
+    machine.end_by("argos poweroff", END)?;
     drop(machine);
 
     let (mut machine, _) = stage.boot("broken-second-boot", "broken.qcow2")?;
@@ -81,8 +79,7 @@ pub(crate) fn broken_input(stage: &mut Stage) -> Result<()> {
 
 pub(crate) fn poweroff(stage: &mut Stage) -> Result<()> {
     let (mut machine, _) = stage.boot("poweroff", "poweroff.qcow2")?;
-    machine.root("argos poweroff")?;
-    machine.wait_for_end(END)?;
+    machine.end_by("argos poweroff", END)?;
     let serial = machine.serial();
     ensure!(
         !serial.contains("Kernel panic"),

@@ -247,6 +247,14 @@ impl Machine {
         }
     }
 
+    /// Runs a command as root that ends the machine, and waits for its end.
+    pub fn end_by(&mut self, line: &str, limit: Duration) -> Result<ExitStatus> {
+        // The shell may be gone before it could answer.
+        let answer = self.try_root(line);
+        self.wait_for_end(limit)
+            .with_context(|| format!("`{line}` answered {answer:?}"))
+    }
+
     /// Waits for the machine to end by itself.
     pub fn wait_for_end(&mut self, limit: Duration) -> Result<ExitStatus> {
         let end = Instant::now() + limit;

@@ -188,7 +188,13 @@ pub(crate) fn question(machine: &mut Machine) -> Result<Value> {
         Ok(pending.as_array().and_then(|p| p.first()).cloned())
     })?;
     ensure!(request["agent"] == "steward", "the prompt names {request}");
-    // The prompt takes no answer in its first moments, so that nobody clicks it by accident.
-    std::thread::sleep(Duration::from_secs(2));
+    // A key pressed before the prompt is on the screen goes to the window below.
+    machine.until("the prompt on the screen", SOON, |m| {
+        Ok(m.read_screen()?
+            .contains("asks for permission")
+            .then_some(()))
+    })?;
+    // It takes no answer in its first moments, so that nobody gives one by accident.
+    std::thread::sleep(Duration::from_secs(1));
     Ok(request)
 }
