@@ -30,6 +30,8 @@ const DESKTOP: &str = "desktop";
 const SEAT: &str = "seat";
 /// How long the desktop waits for that before it is tried all the same.
 const SEAT_LIMIT: Duration = Duration::from_secs(30);
+/// A desktop that is not up by then says which of its parts are not.
+const TELL_AFTER: Duration = Duration::from_secs(30);
 /// How long an orderly stop may take before the login daemon loses patience.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
 /// Pause after a failure where nobody can be given a shell, so that a login daemon that starts
@@ -121,15 +123,13 @@ impl Session {
             }
             Err(ending) => return self.end(ending).await,
         }
-        let desktop = request(self.user.clone(), |client| {
-            client.start(DESKTOP)?;
-            client.status()
-        });
-        let units = match signals.until(desktop).await {
-            Ok(units) => units.context("see: argos status --user")?,
+        match signals.until(self.start_desktop()).await {
+            Ok(Ok(())) => {}
+            // Somebody logged out before everything was up.
+            Ok(Err(_)) if self.is_unwanted().await => return self.end(Ending::Desktop).await,
+            Ok(Err(error)) => return Err(error.context("see: argos status --user")),
             Err(ending) => return self.end(ending).await,
-        };
-        tell_what_failed(&units);
+        }
         let down = request(self.user.clone(), |client| client.wait(DESKTOP));
         // A supervisor that is gone took the desktop with it.
         let ending = match signals.until(down).await {
@@ -137,6 +137,24 @@ impl Session {
             Err(ending) => ending,
         };
         self.end(ending).await
+    }
+
+    /// Starts the desktop, and says what does not come up.
+    async fn start_desktop(&self) -> Result<()> {
+        let mut start = std::pin::pin!(request(self.user.clone(), |client| client.start(DESKTOP)));
+        // A part that fails is tried again and again, which keeps the whole from being up.
+        let in_time = tokio::time::timeout(TELL_AFTER, &mut start).await;
+        tell_what_failed(&request(self.user.clone(), Client::status).await?);
+        match in_time {
+            Ok(started) => started,
+            Err(_) => start.await,
+        }
+    }
+
+    /// Whether the desktop was stopped, or its supervisor.
+    async fn is_unwanted(&self) -> bool {
+        let unit = request(self.user.clone(), |client| client.unit(DESKTOP)).await;
+        unit.is_ok_and(|unit| !unit.wanted)
     }
 
     async fn end(&self, ending: Ending) -> Result<Ending> {

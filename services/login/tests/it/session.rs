@@ -10,6 +10,13 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::supervisor::{PATIENCE, Supervisor, unit};
 
+/// What becomes of a desktop that is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Desktop {
+    Fine,
+    StoppedMeanwhile,
+}
+
 struct World {
     folder: tempfile::TempDir,
     system: Supervisor,
@@ -22,6 +29,10 @@ struct World {
 impl World {
     /// `up`: whether the person's supervisor can be started.
     fn new(up: bool) -> Self {
+        Self::with_desktop(up, Desktop::Fine)
+    }
+
+    fn with_desktop(up: bool, desktop: Desktop) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let seat_settled = Arc::new(Mutex::new(true));
         let settled = Arc::clone(&seat_settled);
@@ -61,6 +72,15 @@ impl World {
                 unit("bus", UnitState::Up),
             ])],
             Request::Wait { .. } if !*down.lock().unwrap() => vec![],
+            Request::Start { .. } if desktop == Desktop::StoppedMeanwhile => vec![Reply::Error {
+                code: ErrorCode::Failed,
+                message: "desktop was stopped before it was up".to_owned(),
+            }],
+            Request::Unit { .. } => {
+                let mut unit = unit("desktop", UnitState::Down);
+                unit.wanted = desktop == Desktop::Fine;
+                vec![Reply::Units(vec![unit])]
+            }
             _ => vec![Reply::Done],
         });
         Self {
@@ -214,6 +234,16 @@ fn the_desktop_waits_for_the_devices() {
             name: "desktop".to_owned()
         }
     );
+    let (good, told) = finish(child);
+    assert!(good, "{told}");
+}
+
+#[test]
+fn logging_out_before_everything_is_up_is_no_failure() {
+    let world = World::with_desktop(true, Desktop::StoppedMeanwhile);
+    let child = world.command().spawn().unwrap();
+    assert_eq!(world.system.next(), Request::Start { name: own_unit() });
+    assert_eq!(world.system.next(), Request::Stop { name: own_unit() });
     let (good, told) = finish(child);
     assert!(good, "{told}");
 }
