@@ -71,6 +71,7 @@ impl Prompt {
         let theme = theme::load_or_default(&Settings::load().theme);
         Self {
             permission: Permission::default(),
+            wake: None,
             theme,
             commands,
         }
