@@ -409,7 +409,7 @@ impl Canvas {
                 let bounds = outline.px_bounds();
                 let (dx, dy) = (bounds.min.x as i32, bounds.min.y as i32);
                 outline.draw(|px, py, cover| {
-                    self.blend(px as i32 + dx, py as i32 + dy, colour, cover)
+                    self.blend(px as i32 + dx, py as i32 + dy, colour, cover);
                 });
             }
             x += scaled.h_advance(id);

@@ -148,7 +148,7 @@ impl State {
     pub fn process_input<B: InputBackend>(&mut self, event: InputEvent<B>) {
         match event {
             InputEvent::Keyboard { event } => {
-                self.key(event.key_code(), event.state(), event.time_msec())
+                self.key(event.key_code(), event.state(), event.time_msec());
             }
             InputEvent::PointerMotion { event } => {
                 let relative = RelativeMotionEvent {
@@ -502,7 +502,7 @@ impl State {
                     RIGHT => {
                         self.pending_drag = self
                             .nearest_corner(id)
-                            .map(|edges| crate::grabs::Drag::resizing(self, id, edges))
+                            .map(|edges| crate::grabs::Drag::resizing(self, id, edges));
                     }
                     _ => return false,
                 }
@@ -541,7 +541,7 @@ impl State {
             }
             Part::Button(Button::Maximise) => self.toggle_maximised(id),
             Part::Button(Button::Minimise) => {
-                self.change_layout(|layout| layout.set_minimised(id, true))
+                self.change_layout(|layout| layout.set_minimised(id, true));
             }
             Part::Edge(edges) => {
                 self.pending_drag = Some(crate::grabs::Drag::resizing(self, id, edges));

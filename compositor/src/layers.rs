@@ -174,7 +174,7 @@ impl WlrLayerShellHandler for State {
         };
         self.announce_scale(surface.wl_surface());
         add_pre_commit_hook::<Self, _>(surface.wl_surface(), |_, _, surface| {
-            keep_within_reason(surface)
+            keep_within_reason(surface);
         });
         let layer = LayerSurface::new(surface, namespace);
         if let Err(error) = layer_map_for_output(&output).map_layer(&layer) {

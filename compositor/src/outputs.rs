@@ -360,7 +360,7 @@ impl State {
                 default_primary_scanout_output_compare,
             );
             with_fractional_scale(data, |fractional| {
-                fractional.set_preferred_scale(scale.fractional_scale())
+                fractional.set_preferred_scale(scale.fractional_scale());
             });
             send_surface_state(surface, data, scale.integer_scale(), Transform::Normal);
         };
@@ -415,7 +415,7 @@ impl State {
         let scale = output.current_scale();
         with_states(surface, |data| {
             with_fractional_scale(data, |fractional| {
-                fractional.set_preferred_scale(scale.fractional_scale())
+                fractional.set_preferred_scale(scale.fractional_scale());
             });
             send_surface_state(surface, data, scale.integer_scale(), Transform::Normal);
         });

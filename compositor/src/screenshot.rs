@@ -49,7 +49,7 @@ impl State {
                 .spawn(move || match save(&picture, &folder()) {
                     Ok(path) => tracing::info!("screenshot saved as {}", path.display()),
                     Err(error) => {
-                        tracing::warn!("screenshot not saved in {}: {error}", folder().display())
+                        tracing::warn!("screenshot not saved in {}: {error}", folder().display());
                     }
                 });
         if let Err(error) = saving {

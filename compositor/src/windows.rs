@@ -544,7 +544,7 @@ impl State {
             managed.decorated = server;
             let id = managed.id;
             self.change_layout(|layout| {
-                layout.set_title_bar(id, if server { TITLE_BAR } else { 0 })
+                layout.set_title_bar(id, if server { TITLE_BAR } else { 0 });
             });
         }
     }

@@ -507,7 +507,7 @@ fn offer_formats(state: &mut State, drm: &DrmHandle) {
     let drm = drm.borrow();
     match &drm.graphics {
         Graphics::Pixman { renderer, .. } => {
-            state.protocols.shm.update_formats(renderer.shm_formats())
+            state.protocols.shm.update_formats(renderer.shm_formats());
         }
         Graphics::Gles { renderer, .. } => {
             state.protocols.shm.update_formats(renderer.shm_formats());

@@ -155,15 +155,17 @@ impl Backend for Nested {
             self.window.window_size(),
             output.current_scale().fractional_scale(),
         );
-        let tracker = match &mut self.tracker {
-            Some((known, at, tracker)) if *known == size && *at == scale => tracker,
+        // A new surface has no age before its first frame.
+        let (tracker, age) = match &mut self.tracker {
+            Some((known, at, tracker)) if *known == size && *at == scale => {
+                (tracker, self.window.buffer_age().unwrap_or(0))
+            }
             // The window's rows run from the bottom, which is nobody's business but ours.
             other => {
                 let tracker = OutputDamageTracker::new(size, scale, Transform::Flipped180);
-                &mut other.insert((size, scale, tracker)).2
+                (&mut other.insert((size, scale, tracker)).2, 0)
             }
         };
-        let age = self.window.buffer_age().unwrap_or(0);
         let (damage, states) = {
             let (renderer, mut frame) = self.window.bind().map_err(failed)?;
             let elements: Vec<Element<GlesRenderer>> = scene.elements(renderer, output);

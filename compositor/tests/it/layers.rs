@@ -118,7 +118,7 @@ fn a_trusted_prompt_is_above_everything_and_nobody_else_can_be_one() {
 
     // What comes later does not cover it either, and clicks beside it are nobody's.
     let late = agent.layer("argos-prompt", Layer::Overlay, |layer| {
-        layer.set_size(1280, 800)
+        layer.set_size(1280, 800);
     });
     f.roundtrip(&mut agent);
     agent.fill(&late.surface, (1280, 800), GREEN);
