@@ -63,7 +63,7 @@ pub(crate) fn programs(context: &Context, tree: &Tree) -> Result<Vec<PathBuf>> {
                 ]);
             for program in &c.static_programs {
                 // The package of that name alone: PID 1 gets no feature that another program asked for.
-            command.args(["-p", program]);
+                command.args(["-p", program]);
             }
             context.steps.run_shown(&mut command)
         },

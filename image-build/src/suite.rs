@@ -25,6 +25,9 @@ pub(crate) struct Options {
     /// Run clippy too, warnings being errors.
     #[arg(long)]
     pub lint: bool,
+    /// Also the scenarios that are not proven yet.
+    #[arg(long)]
+    pub all: bool,
     /// Run the scenarios this many times.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub repeat: u32,
@@ -91,6 +94,9 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<ExitCode> {
         .env("ARGOS_TREE", &tree.root)
         .env("ARGOS_OUTPUT", &context.output)
         .args(["--repeat", &options.repeat.to_string()]);
+    if options.all {
+        command.arg("--all");
+    }
     if let Some(text) = &options.scenario {
         command.args(["--scenario", text]);
     }

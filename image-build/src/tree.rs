@@ -54,7 +54,11 @@ impl Tree {
         }
         std::fs::create_dir_all(&context.cargo_home)?;
         if !context.cargo_home.starts_with(&context.cache) {
-            bind(&context.cargo_home, &self.inside(&context.cargo_home), false)?;
+            bind(
+                &context.cargo_home,
+                &self.inside(&context.cargo_home),
+                false,
+            )?;
         }
         if !context.sysroot.starts_with(&context.cache) {
             bind(&context.sysroot, &self.inside(&context.sysroot), false)?;

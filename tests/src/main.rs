@@ -25,27 +25,23 @@ struct Cli {
     /// Run them this many times.
     #[arg(long, default_value_t = 1)]
     repeat: u32,
+    /// Also those that are not proven yet.
+    #[arg(long)]
+    all: bool,
     /// List the scenarios.
     #[arg(long)]
     list: bool,
 }
 
+/// Run every time.
 const SCENARIOS: &[Scenario<Stage>] = &[
     Scenario {
         name: "boot-to-desktop",
         run: desktop::boot,
     },
     Scenario {
-        name: "idle-desktop",
-        run: desktop::idle,
-    },
-    Scenario {
         name: "terminal-from-launcher",
         run: desktop::terminal,
-    },
-    Scenario {
-        name: "agent-lists-folder-when-allowed",
-        run: desktop::agent_allowed,
     },
     Scenario {
         name: "agent-reads-nothing-when-denied",
@@ -60,6 +56,22 @@ const SCENARIOS: &[Scenario<Stage>] = &[
         run: desktop::killed_services,
     },
     Scenario {
+        name: "poweroff-is-clean",
+        run: lifecycle::poweroff,
+    },
+];
+
+/// Run with `--all` or by name: they have not held three times in a row yet.
+const UNPROVEN: &[Scenario<Stage>] = &[
+    Scenario {
+        name: "idle-desktop",
+        run: desktop::idle,
+    },
+    Scenario {
+        name: "agent-lists-folder-when-allowed",
+        run: desktop::agent_allowed,
+    },
+    Scenario {
         name: "memory-survives-reboot",
         run: lifecycle::memory_survives,
     },
@@ -67,16 +79,14 @@ const SCENARIOS: &[Scenario<Stage>] = &[
         name: "broken-input-does-not-stop-the-boot",
         run: lifecycle::broken_input,
     },
-    Scenario {
-        name: "poweroff-is-clean",
-        run: lifecycle::poweroff,
-    },
 ];
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     if cli.list {
-        SCENARIOS.iter().for_each(|s| println!("{}", s.name));
+        for scenario in SCENARIOS.iter().chain(UNPROVEN) {
+            println!("{}", scenario.name);
+        }
         return ExitCode::SUCCESS;
     }
     match run(&cli) {
@@ -93,13 +103,17 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
     let output = std::env::var_os("ARGOS_OUTPUT")
         .map(PathBuf::from)
         .context("ARGOS_OUTPUT is not set; start the tests by image-build/argos-image")?;
+    let mut scenarios = SCENARIOS.to_vec();
+    if cli.all || !cli.scenario.is_empty() {
+        scenarios.extend_from_slice(UNPROVEN);
+    }
     let (mut passed, mut failed) = (0, 0);
     for round in 1..=cli.repeat {
         if cli.repeat > 1 {
             eprintln!("=== round {round} of {}", cli.repeat);
         }
         let mut stage = Stage::new(output.join("e2e"))?;
-        let tally = scenario::run_all(&mut stage, SCENARIOS, &cli.scenario, Stage::keep_evidence);
+        let tally = scenario::run_all(&mut stage, &scenarios, &cli.scenario, Stage::keep_evidence);
         passed += tally.passed;
         failed += tally.failed;
     }
