@@ -184,7 +184,11 @@ mod tests {
         let (commands, _receiver) = tokio::sync::mpsc::unbounded_channel();
         let mut prompt = Prompt::new(commands);
         let mut tasks = Tasks::default();
-        assert_eq!(prompt.deadline(), None, "nothing asked, nothing to wake for");
+        assert_eq!(
+            prompt.deadline(),
+            None,
+            "nothing asked, nothing to wake for"
+        );
         let request = Request {
             id: 1,
             agent: "steward".into(),
@@ -201,7 +205,11 @@ mod tests {
         prompt.shown(Overlay);
         let first = prompt.deadline().expect("it counts down");
         std::thread::sleep(std::time::Duration::from_millis(5));
-        assert_eq!(prompt.deadline(), Some(first), "an alarm that moves with the clock never rings");
+        assert_eq!(
+            prompt.deadline(),
+            Some(first),
+            "an alarm that moves with the clock never rings"
+        );
         assert!(first <= Instant::now() + GUARD);
         prompt.tick(first, &mut tasks);
         assert_ne!(prompt.deadline(), Some(first));

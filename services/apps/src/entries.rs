@@ -48,7 +48,9 @@ pub fn list_in(folders: impl IntoIterator<Item = PathBuf>, languages: &[String])
     let mut seen = HashSet::new();
     let mut apps: Vec<App> = Vec::new();
     for path in Iter::new(folders.into_iter()) {
-        let Ok(entry) = DesktopEntry::from_path(path, Some(languages)) else { continue };
+        let Ok(entry) = DesktopEntry::from_path(path, Some(languages)) else {
+            continue;
+        };
         // A hidden entry still counts as seen: that is how a person removes a system-wide one.
         if !seen.insert(entry.id().to_owned()) {
             continue;
@@ -63,16 +65,25 @@ fn app(entry: &DesktopEntry, languages: &[String]) -> Option<App> {
     if entry.type_() != Some("Application") || entry.hidden() || entry.no_display() {
         return None;
     }
-    if entry.only_show_in().is_some_and(|desktops| !desktops.contains(&DESKTOP))
-        || entry.not_show_in().is_some_and(|desktops| desktops.contains(&DESKTOP))
+    if entry
+        .only_show_in()
+        .is_some_and(|desktops| !desktops.contains(&DESKTOP))
+        || entry
+            .not_show_in()
+            .is_some_and(|desktops| desktops.contains(&DESKTOP))
     {
         return None;
     }
-    if entry.try_exec().is_some_and(|program| program_path(program).is_none()) {
+    if entry
+        .try_exec()
+        .is_some_and(|program| program_path(program).is_none())
+    {
         return None;
     }
     let exec = entry.parse_exec().ok()?;
-    let text = |value: Option<std::borrow::Cow<'_, str>>| value.map(|v| v.into_owned()).unwrap_or_default();
+    let text = |value: Option<std::borrow::Cow<'_, str>>| {
+        value.map(|v| v.into_owned()).unwrap_or_default()
+    };
     Some(App {
         id: entry.id().to_owned(),
         name: text(entry.name(languages)),
@@ -104,7 +115,8 @@ fn app(entry: &DesktopEntry, languages: &[String]) -> Option<App> {
 pub(crate) fn program_path(program: &str) -> Option<PathBuf> {
     use std::os::unix::fs::PermissionsExt;
     let executable = |path: &Path| {
-        path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+        path.metadata()
+            .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
     };
     let path = Path::new(program);
     if path.is_absolute() {
@@ -114,7 +126,9 @@ pub(crate) fn program_path(program: &str) -> Option<PathBuf> {
         return None;
     }
     let folders = std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
-    std::env::split_paths(&folders).map(|folder| folder.join(program)).find(|path| executable(path))
+    std::env::split_paths(&folders)
+        .map(|folder| folder.join(program))
+        .find(|path| executable(path))
 }
 
 #[cfg(test)]
@@ -123,12 +137,19 @@ mod tests {
 
     fn write(folder: &Path, name: &str, text: &str) {
         std::fs::create_dir_all(folder).unwrap();
-        std::fs::write(folder.join(name), format!("[Desktop Entry]\nType=Application\n{text}")).unwrap();
+        std::fs::write(
+            folder.join(name),
+            format!("[Desktop Entry]\nType=Application\n{text}"),
+        )
+        .unwrap();
     }
 
     fn names(folders: &[&Path]) -> Vec<String> {
         let folders = folders.iter().map(|f| f.to_path_buf());
-        list_in(folders, &["de".to_owned()]).into_iter().map(|app| app.name).collect()
+        list_in(folders, &["de".to_owned()])
+            .into_iter()
+            .map(|app| app.name)
+            .collect()
     }
 
     #[test]
@@ -138,7 +159,11 @@ mod tests {
         write(&system, "edit.desktop", "Name=Editor\nExec=/bin/sh\n");
         write(&system, "gone.desktop", "Name=Gone\nExec=/bin/sh\n");
         write(&home, "edit.desktop", "Name=My editor\nExec=/bin/sh\n");
-        write(&home, "gone.desktop", "Name=Gone\nExec=/bin/sh\nHidden=true\n");
+        write(
+            &home,
+            "gone.desktop",
+            "Name=Gone\nExec=/bin/sh\nHidden=true\n",
+        );
         assert_eq!(names(&[&home, &system]), ["My editor"]);
     }
 
@@ -146,11 +171,31 @@ mod tests {
     fn only_what_this_desktop_can_start_is_listed() {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path();
-        write(folder, "a.desktop", "Name=Shown\nExec=/bin/sh\nOnlyShowIn=GNOME;ArgOS;\n");
-        write(folder, "b.desktop", "Name=Foreign\nExec=/bin/sh\nOnlyShowIn=GNOME;\n");
-        write(folder, "c.desktop", "Name=Unwanted\nExec=/bin/sh\nNotShowIn=ArgOS;\n");
-        write(folder, "d.desktop", "Name=Missing\nExec=x\nTryExec=argos-no-such-program\n");
-        write(folder, "e.desktop", "Name=Internal\nExec=/bin/sh\nNoDisplay=true\n");
+        write(
+            folder,
+            "a.desktop",
+            "Name=Shown\nExec=/bin/sh\nOnlyShowIn=GNOME;ArgOS;\n",
+        );
+        write(
+            folder,
+            "b.desktop",
+            "Name=Foreign\nExec=/bin/sh\nOnlyShowIn=GNOME;\n",
+        );
+        write(
+            folder,
+            "c.desktop",
+            "Name=Unwanted\nExec=/bin/sh\nNotShowIn=ArgOS;\n",
+        );
+        write(
+            folder,
+            "d.desktop",
+            "Name=Missing\nExec=x\nTryExec=argos-no-such-program\n",
+        );
+        write(
+            folder,
+            "e.desktop",
+            "Name=Internal\nExec=/bin/sh\nNoDisplay=true\n",
+        );
         write(folder, "f.desktop", "Name=Nothing to run\n");
         std::fs::write(folder.join("g.desktop"), "not a desktop entry").unwrap();
         assert_eq!(names(&[folder]), ["Shown"]);

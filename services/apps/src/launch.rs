@@ -37,8 +37,14 @@ pub enum Error {
 pub fn launch(app: &App, arguments: &[String]) -> Result<String, Error> {
     let unit = unit(app, arguments)?;
     let name = unit.name.clone();
-    let failed = |source| Error::Supervisor { app: app.name.clone(), source };
-    Client::user().map_err(failed)?.start_transient(unit, Vec::new()).map_err(failed)?;
+    let failed = |source| Error::Supervisor {
+        app: app.name.clone(),
+        source,
+    };
+    Client::user()
+        .map_err(failed)?
+        .start_transient(unit, Vec::new())
+        .map_err(failed)?;
     Ok(name)
 }
 
@@ -52,7 +58,10 @@ fn unit(app: &App, arguments: &[String]) -> Result<TransientUnit, Error> {
     exec.extend(arguments.iter().cloned());
     for program in [&exec[0], &app.exec[0]] {
         if program_path(program).is_none() {
-            return Err(Error::NoProgram { app: app.name.clone(), program: program.clone() });
+            return Err(Error::NoProgram {
+                app: app.name.clone(),
+                program: program.clone(),
+            });
         }
     }
     if let Some(path) = program_path(&exec[0]) {
@@ -62,7 +71,10 @@ fn unit(app: &App, arguments: &[String]) -> Result<TransientUnit, Error> {
         name: unit_name(&app.id),
         description: app.name.clone(),
         exec,
-        working_directory: app.working_directory.clone().or_else(|| std::env::var("HOME").ok()),
+        working_directory: app
+            .working_directory
+            .clone()
+            .or_else(|| std::env::var("HOME").ok()),
         ..TransientUnit::default()
     })
 }
@@ -72,10 +84,18 @@ fn unit(app: &App, arguments: &[String]) -> Result<TransientUnit, Error> {
 fn unit_name(id: &str) -> String {
     let id: String = id
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || "_.-".contains(c) { c } else { '_' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "_.-".contains(c) {
+                c
+            } else {
+                '_'
+            }
+        })
         .take(64)
         .collect();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis());
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_millis());
     format!("app-{id}-{now:x}")
 }
 
@@ -101,7 +121,11 @@ mod tests {
     #[test]
     fn the_program_is_absolute_and_the_name_valid() {
         let unit = unit(&app(&["sh", "-c", "true"], false), &["x y".to_owned()]).unwrap();
-        assert!(unit.exec[0].starts_with('/') && unit.exec[0].ends_with("/sh"), "{:?}", unit.exec);
+        assert!(
+            unit.exec[0].starts_with('/') && unit.exec[0].ends_with("/sh"),
+            "{:?}",
+            unit.exec
+        );
         assert_eq!(unit.exec[1..], ["-c", "true", "x y"]);
         assert!(argos_units::name::is_valid(&unit.name), "{}", unit.name);
         assert_eq!(unit.working_directory.as_deref(), Some("/tmp"));
@@ -110,6 +134,9 @@ mod tests {
     #[test]
     fn a_missing_program_is_named() {
         let error = unit(&app(&["argos-no-such-program"], false), &[]).unwrap_err();
-        assert!(error.to_string().contains("argos-no-such-program"), "{error}");
+        assert!(
+            error.to_string().contains("argos-no-such-program"),
+            "{error}"
+        );
     }
 }

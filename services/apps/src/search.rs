@@ -34,22 +34,43 @@ pub fn find<'a>(apps: &'a [App], name: &str) -> Option<&'a App> {
     let exact = apps.iter().find(|app| {
         app.id.to_lowercase() == wanted
             || app.name.to_lowercase() == wanted
-            || app.id.rsplit('.').next().is_some_and(|last| last.to_lowercase() == wanted)
+            || app
+                .id
+                .rsplit('.')
+                .next()
+                .is_some_and(|last| last.to_lowercase() == wanted)
     });
     exact.or_else(|| {
         search(apps, &wanted).into_iter().find(|app| {
-            [&app.name, &app.generic_name].iter().any(|text| text.to_lowercase().contains(&wanted))
-                || app.keywords.iter().any(|word| word.to_lowercase() == wanted)
+            [&app.name, &app.generic_name]
+                .iter()
+                .any(|text| text.to_lowercase().contains(&wanted))
+                || app
+                    .keywords
+                    .iter()
+                    .any(|word| word.to_lowercase() == wanted)
         })
     })
 }
 
 /// How well `app` fits one lower-case word; `None` if not at all.
 fn score(app: &App, word: &str) -> Option<u32> {
-    let fields = [(&app.name, 1000), (&app.generic_name, 600), (&app.id, 500), (&app.comment, 200)];
-    let best = fields.iter().filter_map(|(text, weight)| Some(weight + place(text, word)?));
-    let keywords = app.keywords.iter().filter_map(|text| Some(400 + place(text, word)?));
-    best.chain(keywords).max().or_else(|| scattered(&app.name, word).then_some(50))
+    let fields = [
+        (&app.name, 1000),
+        (&app.generic_name, 600),
+        (&app.id, 500),
+        (&app.comment, 200),
+    ];
+    let best = fields
+        .iter()
+        .filter_map(|(text, weight)| Some(weight + place(text, word)?));
+    let keywords = app
+        .keywords
+        .iter()
+        .filter_map(|text| Some(400 + place(text, word)?));
+    best.chain(keywords)
+        .max()
+        .or_else(|| scattered(&app.name, word).then_some(50))
 }
 
 /// Where in `text` the word stands: 90 all of it, 70 its beginning, 50 a word's beginning, 20 inside.
@@ -60,7 +81,11 @@ fn place(text: &str, word: &str) -> Option<u32> {
             90
         } else if at == 0 {
             70
-        } else if text[..at].chars().next_back().is_some_and(|before| !before.is_alphanumeric()) {
+        } else if text[..at]
+            .chars()
+            .next_back()
+            .is_some_and(|before| !before.is_alphanumeric())
+        {
             50
         } else {
             20
@@ -74,7 +99,11 @@ fn place(text: &str, word: &str) -> Option<u32> {
 fn scattered(text: &str, word: &str) -> bool {
     let mut letters = text.chars().flat_map(char::to_lowercase);
     word.chars().enumerate().all(|(i, wanted)| {
-        if i == 0 { letters.next() == Some(wanted) } else { letters.any(|letter| letter == wanted) }
+        if i == 0 {
+            letters.next() == Some(wanted)
+        } else {
+            letters.any(|letter| letter == wanted)
+        }
     })
 }
 
@@ -100,20 +129,38 @@ mod tests {
     fn installed() -> Vec<App> {
         vec![
             app("calc", "Calculator", "", "Terminal arithmetic", &["sum"]),
-            app("org.codeberg.dnkl.foot", "Foot", "Terminal", "A Wayland terminal emulator", &["shell", "prompt"]),
+            app(
+                "org.codeberg.dnkl.foot",
+                "Foot",
+                "Terminal",
+                "A Wayland terminal emulator",
+                &["shell", "prompt"],
+            ),
             app("term.server", "Foot Server", "Terminal", "", &[]),
-            app("libreoffice", "LibreOffice Writer", "Word processor", "Write letters", &["text"]),
+            app(
+                "libreoffice",
+                "LibreOffice Writer",
+                "Word processor",
+                "Write letters",
+                &["text"],
+            ),
             app("xfoot", "Barefoot", "", "Running", &[]),
         ]
     }
 
     fn ids(query: &str) -> Vec<String> {
-        search(&installed(), query).iter().map(|app| app.id.clone()).collect()
+        search(&installed(), query)
+            .iter()
+            .map(|app| app.id.clone())
+            .collect()
     }
 
     #[test]
     fn the_name_beats_every_other_field() {
-        assert_eq!(ids("foot"), ["org.codeberg.dnkl.foot", "term.server", "xfoot"]);
+        assert_eq!(
+            ids("foot"),
+            ["org.codeberg.dnkl.foot", "term.server", "xfoot"]
+        );
         assert_eq!(ids("term")[..2], ["org.codeberg.dnkl.foot", "term.server"]);
         assert_eq!(ids("term").last().unwrap(), "calc");
     }
