@@ -72,12 +72,20 @@ impl Error {
                 column: l.column().max(1),
             });
         let message = match bare {
-            Yaml::SerdeUnknownField { field, expected, .. } => unknown("key", field, expected),
-            Yaml::SerdeUnknownVariant { variant, expected, .. } => unknown("value", variant, expected),
+            Yaml::SerdeUnknownField {
+                field, expected, ..
+            } => unknown("key", field, expected),
+            Yaml::SerdeUnknownVariant {
+                variant, expected, ..
+            } => unknown("value", variant, expected),
             Yaml::SerdeMissingField { field, .. } => format!("key `{field}` is missing"),
             other => strip_position(&other.to_string()),
         };
-        Self::Wrong { file: file.to_owned(), position, message }
+        Self::Wrong {
+            file: file.to_owned(),
+            position,
+            message,
+        }
     }
 
     /// Where in the file, if it is about a place.

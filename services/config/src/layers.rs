@@ -21,7 +21,10 @@ pub fn layered<T: DeserializeOwned>(paths: &[&Path]) -> Result<Option<T>, Error>
             let mut document = Value::Null;
             for path in &present {
                 let text = read(path)?;
-                merge(&mut document, crate::parse(&path.display().to_string(), &text)?);
+                merge(
+                    &mut document,
+                    crate::parse(&path.display().to_string(), &text)?,
+                );
             }
             // Serialised anew, so that the type's own checks and messages apply to the whole.
             let text = document.to_string();

@@ -35,10 +35,17 @@ pub fn parse<T: DeserializeOwned>(name: &str, text: &str) -> Result<T, Error> {
 }
 
 fn read(path: &Path) -> Result<String, Error> {
-    let unreadable = |source| Error::Unreadable { path: path.to_owned(), source };
+    let unreadable = |source| Error::Unreadable {
+        path: path.to_owned(),
+        source,
+    };
     let size = std::fs::metadata(path).map_err(unreadable)?.len();
     if size > MAX_FILE_BYTES {
-        return Err(Error::TooLarge { path: path.to_owned(), size, limit: MAX_FILE_BYTES });
+        return Err(Error::TooLarge {
+            path: path.to_owned(),
+            size,
+            limit: MAX_FILE_BYTES,
+        });
     }
     std::fs::read_to_string(path).map_err(unreadable)
 }
@@ -66,7 +73,9 @@ mod tests {
     }
 
     fn message(text: &str) -> String {
-        parse::<Screen>("screen.yaml", text).unwrap_err().to_string()
+        parse::<Screen>("screen.yaml", text)
+            .unwrap_err()
+            .to_string()
     }
 
     #[test]
@@ -86,7 +95,11 @@ mod tests {
 
     #[test]
     fn wrong_type_and_broken_syntax_have_positions() {
-        assert!(message("width: wide\n").starts_with("screen.yaml:1:8: "), "{}", message("width: wide\n"));
+        assert!(
+            message("width: wide\n").starts_with("screen.yaml:1:8: "),
+            "{}",
+            message("width: wide\n")
+        );
         let m = message("width: [1\n");
         assert!(m.starts_with("screen.yaml:"), "{m}");
         assert!(message("renderer: gles\n").contains("width"));

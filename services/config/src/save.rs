@@ -19,7 +19,10 @@ pub fn save<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {
 /// Replaces the content of `path`: written to a temporary file beside it, synced, renamed over it,
 /// and the folder synced. Makes the folder if it is missing.
 pub fn write_atomically(path: &Path, content: &[u8]) -> Result<(), Error> {
-    try_write(path, content).map_err(|source| Error::Unwritable { path: path.to_owned(), source })
+    try_write(path, content).map_err(|source| Error::Unwritable {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn try_write(path: &Path, content: &[u8]) -> std::io::Result<()> {
@@ -68,7 +71,10 @@ mod tests {
         save(&file, &vec![1, 2]).unwrap();
         save(&file, &vec![3]).unwrap();
         assert_eq!(crate::load::<Vec<u32>>(&file).unwrap(), [3]);
-        assert_eq!(std::fs::read_dir(file.parent().unwrap()).unwrap().count(), 1);
+        assert_eq!(
+            std::fs::read_dir(file.parent().unwrap()).unwrap().count(),
+            1
+        );
         std::fs::remove_dir_all(folder).unwrap();
     }
 
@@ -79,7 +85,11 @@ mod tests {
         // A folder cannot be renamed over: stands for any failure at the last step.
         let error = write_atomically(&folder.join("target"), b"x").unwrap_err();
         assert!(error.to_string().contains("cannot be written"));
-        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "no temporary file is left");
+        assert_eq!(
+            std::fs::read_dir(&folder).unwrap().count(),
+            1,
+            "no temporary file is left"
+        );
         std::fs::remove_dir_all(folder).unwrap();
     }
 }

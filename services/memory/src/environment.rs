@@ -69,6 +69,7 @@ impl Environment {
                 ),
             });
         }
+        reserve_lock(path)?;
         let size = std::fs::metadata(path.join(DATA_FILE)).map_or(0, |m| m.len() as usize);
         let map = FIRST_MAP
             .max(size.saturating_mul(2).next_multiple_of(FIRST_MAP))
@@ -253,6 +254,30 @@ fn is_full(e: &std::io::Error) -> bool {
 /// Bytes of LMDB's page header, and where the fields of the meta page that follows it stand.
 const HEADER: usize = 16;
 const MAGIC: u32 = 0xBEEF_C0DE;
+
+/// Makes a new store's lock file, of zeros and with all its space taken.
+///
+/// LMDB would make it by setting its length and mapping it, and on a full disk touching the map is a
+/// fault (`SIGBUS`) where a write is an error. LMDB initialises whatever it finds in it when nobody else
+/// has the store open.
+fn reserve_lock(path: &Path) -> Result<()> {
+    use std::io::Write;
+    let file = path.join("lock.mdb");
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let written = match options.open(&file) {
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => return Ok(()),
+        Err(e) => Err(e),
+        Ok(mut lock) => lock.write_all(&[0; 16 << 10]),
+    };
+    written.map_err(|source| {
+        // Half a lock file would be taken for a whole one next time.
+        let _ = std::fs::remove_file(&file);
+        error(path, heed::Error::Io(source))
+    })
+}
 
 /// How long a data file is and how long its own newest state says that it must be.
 pub(crate) struct Lengths {

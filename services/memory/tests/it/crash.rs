@@ -17,7 +17,13 @@ fn writer() {
     let Some(path) = std::env::var_os(VARIABLE) else {
         return;
     };
-    let store = Store::open(Path::new(&path)).unwrap();
+    let store = match Store::open(Path::new(&path)) {
+        Err(e @ Error::Full { .. }) => {
+            println!("full {e}");
+            return;
+        }
+        other => other.unwrap(),
+    };
     for n in 0.. {
         let text = format!("number {n} {}", "padding ".repeat(n % 200));
         match store.remember(&super::record(&text)) {
