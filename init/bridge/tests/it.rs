@@ -246,6 +246,12 @@ async fn changes_become_signals() {
     let client = world.client().await;
     let init = Init1Proxy::new(&client).await.unwrap();
     let mut changes = init.receive_unit_changed().await.unwrap();
+    // The bridge hears that it is subscribed before the stand-in has noted it down.
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while world.subscribers.lock().unwrap().is_empty() {
+        assert!(std::time::Instant::now() < deadline, "nobody subscribed");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     for subscriber in world.subscribers.lock().unwrap().iter() {
         subscriber
             .send(Event::Unit(unit("greetd", UnitState::BackingOff)))
