@@ -77,8 +77,8 @@ impl Prompt {
         }
     }
 
-    fn set_alarm(&mut self) {
-        self.wake = self.permission.deadline(Instant::now(), wall_clock_ms());
+    fn set_alarm(&mut self, now: Instant) {
+        self.wake = self.permission.deadline(now, wall_clock_ms());
     }
 
     fn heard(&mut self, notice: Notice) {
@@ -141,7 +141,7 @@ impl Program for Prompt {
             }
             Message::Bus(notice) => self.heard(notice),
         }
-        self.set_alarm();
+        self.set_alarm(Instant::now());
     }
 
     fn intercept(&self, _: Overlay, event: &Event) -> Option<Message> {
@@ -154,12 +154,12 @@ impl Program for Prompt {
 
     fn tick(&mut self, now: Instant, _: &mut Tasks<Overlay>) {
         self.permission.expire(now, wall_clock_ms());
-        self.set_alarm();
+        self.set_alarm(now);
     }
 
     fn shown(&mut self, _: Overlay) {
         self.permission.on_screen(Instant::now());
-        self.set_alarm();
+        self.set_alarm(Instant::now());
     }
 
     fn text_color(&self) -> Color {

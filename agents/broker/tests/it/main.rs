@@ -51,8 +51,8 @@ const TESTS: &[(&str, Test)] = tests![
     conversation::what_was_said_is_there_after_a_restart,
 ];
 
-/// What an ordinary person is.
-const PERSON: u32 = 1000;
+/// An ordinary user whom every tree knows (`nobody`): dbus-daemon looks its own user up.
+const PERSON: u32 = 65534;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -67,10 +67,6 @@ fn main() -> ExitCode {
     if args.iter().any(|a| a == "--list") {
         return ExitCode::SUCCESS;
     }
-    if let Err(e) = chroot::leave() {
-        eprintln!("cannot leave the chroot this runs in: {e}");
-        return ExitCode::FAILURE;
-    }
     let folder = std::env::temp_dir().join(format!("argos-broker-it-{}", std::process::id()));
     let test = match publish(&folder) {
         Ok(test) => test,
@@ -79,6 +75,11 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    // After the copies: a program's own path is not the same any more out there.
+    if let Err(e) = chroot::leave() {
+        eprintln!("cannot leave the chroot this runs in: {e}");
+        return ExitCode::FAILURE;
+    }
     let mut command = Command::new(test);
     command
         .arg("suite")
