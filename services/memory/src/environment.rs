@@ -230,9 +230,13 @@ fn error(path: &Path, error: heed::Error) -> Error {
             path: path.to_owned(),
             reason: e.to_string(),
         },
-        heed::Error::Io(e) if is_full(&e) => Error::Full {
+        heed::Error::Io(e) if is_full(&e) || has_no_room(path) => Error::Full {
             path: path.to_owned(),
-            reason: e.to_string(),
+            reason: if is_full(&e) {
+                e.to_string()
+            } else {
+                "the disk is full".into()
+            },
         },
         heed::Error::Io(source) => Error::Io {
             what: "use the store in",
@@ -244,6 +248,19 @@ fn error(path: &Path, error: heed::Error) -> Error {
             reason: other.to_string(),
         },
     }
+}
+
+/// Whether the disk takes nothing more. LMDB calls a write that was cut short for lack of room an
+/// input/output error, so only trying tells the two apart.
+fn has_no_room(path: &Path) -> bool {
+    use std::io::Write;
+    let file = path.join("room");
+    let tried = std::fs::File::create(&file).and_then(|mut probe| {
+        probe.write_all(&[0; 64 << 10])?;
+        probe.sync_all()
+    });
+    let _ = std::fs::remove_file(&file);
+    tried.is_err_and(|e| is_full(&e))
 }
 
 fn is_full(e: &std::io::Error) -> bool {
