@@ -264,8 +264,15 @@ impl Life {
             broker: Arc::clone(&self.broker),
             session: Arc::clone(&session),
         };
+        let socket = match AgentSocket::new(started.socket) {
+            Ok(socket) => socket,
+            Err(e) => {
+                spawn::stop(&spawner, &unit).await;
+                return End::NotStarted(format!("its socket cannot be used: {e}"));
+            }
+        };
+        let fault = socket.fault();
         let connecting = async {
-            let socket = AgentSocket::new(started.socket).map_err(zbus::Error::from)?;
             Builder::socket(socket)
                 .server(Guid::generate())
                 .p2p()
@@ -317,7 +324,12 @@ impl Life {
         if asked_to_stop {
             return End::Stopped;
         }
-        End::Gone(since.elapsed(), started.words.last("without a word").await)
+        let reason = match fault.get() {
+            // Its own last words would only tell that its socket was closed.
+            Some(fault) => format!("cut off by the broker: {fault}"),
+            None => started.words.last("without a word").await,
+        };
+        End::Gone(since.elapsed(), reason)
     }
 
     /// Reads the manifest as it is now, settles its grants, makes its workspace.

@@ -7,6 +7,7 @@
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -28,9 +29,28 @@ const PER_SECOND: f64 = 100.0;
 /// The fixed part of a D-Bus header.
 const PRIMARY_HEADER: usize = 16;
 
+/// Why a connection was ended from this side, once it was.
+#[derive(Debug, Clone, Default)]
+pub struct Fault(Arc<OnceLock<String>>);
+
+impl Fault {
+    /// What the other side did wrong, if that is why.
+    pub fn get(&self) -> Option<&str> {
+        self.0.get().map(String::as_str)
+    }
+
+    fn set(&self, error: &io::Error) {
+        // The first fault is the reason; what follows from it is not.
+        let _ = self.0.set(error.to_string());
+    }
+}
+
 /// A connected stream to one agent.
 #[derive(Debug)]
-pub struct AgentSocket(UnixStream);
+pub struct AgentSocket {
+    stream: UnixStream,
+    fault: Fault,
+}
 
 impl AgentSocket {
     /// Takes over the broker's end of a socket pair. Needs a running Tokio runtime.
@@ -40,7 +60,15 @@ impl AgentSocket {
     pub fn new(end: OwnedFd) -> io::Result<Self> {
         let stream = std::os::unix::net::UnixStream::from(end);
         stream.set_nonblocking(true)?;
-        Ok(Self(UnixStream::from_std(stream)?))
+        Ok(Self {
+            stream: UnixStream::from_std(stream)?,
+            fault: Fault::default(),
+        })
+    }
+
+    /// Tells, afterwards, what the other side did wrong.
+    pub fn fault(&self) -> Fault {
+        self.fault.clone()
     }
 }
 
@@ -49,13 +77,14 @@ impl Socket for AgentSocket {
     type WriteHalf = Writer;
 
     fn split(self) -> Split<LimitedReader, Writer> {
-        let (read, write) = self.0.into_split();
+        let (read, write) = self.stream.into_split();
         let reader = LimitedReader {
             inner: Reader {
                 stream: read,
                 handshake_left: Some(MAX_HANDSHAKE),
             },
             pace: Pace::new(Instant::now()),
+            fault: self.fault,
         };
         Split::new(reader, Writer(write))
     }
@@ -66,6 +95,7 @@ impl Socket for AgentSocket {
 pub struct LimitedReader {
     inner: Reader,
     pace: Pace,
+    fault: Fault,
 }
 
 #[async_trait]
@@ -89,10 +119,17 @@ impl ReadHalf for LimitedReader {
             }
             already_received_bytes.extend_from_slice(&part[..read]);
         }
-        check_length(already_received_bytes)?;
+        check_length(already_received_bytes).inspect_err(|e| self.fault.set(e))?;
         self.inner
             .receive_message(seq, already_received_bytes, already_received_fds)
             .await
+            .inspect_err(|e| match e {
+                // Gone, or gone in the middle of a message: that is an end, not a fault.
+                zbus::Error::InputOutput(_) => {}
+                e => self
+                    .fault
+                    .set(&io::Error::other(format!("a malformed message: {e}"))),
+            })
     }
 
     async fn recvmsg(&mut self, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
