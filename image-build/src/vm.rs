@@ -17,6 +17,8 @@ use crate::tree::Tree;
 
 /// QEMU's older than this lack options used here.
 const OLDEST_QEMU: u32 = 8;
+/// UEFI firmware with its variables in one file, in the build tree (package ovmf).
+const OVMF: &str = "/usr/share/ovmf/OVMF.fd";
 /// How long a guest kernel may take to greet on the serial port before KVM counts as not working.
 const KVM_PROBE: Duration = Duration::from_secs(8);
 
@@ -175,7 +177,7 @@ pub(crate) fn start(context: &Context, options: &Options) -> Result<ExitCode> {
         &format!("{gpu},edid=on,xres={width},yres={height}"),
     ]);
 
-    boot_medium(context, options, &mut command)?;
+    boot_medium(context, options, &qemu.firmware(&tree), &mut command)?;
     if !options.ephemeral {
         let data = match &options.data {
             Some(path) => std::path::absolute(path)?,
@@ -218,11 +220,15 @@ pub(crate) fn start(context: &Context, options: &Options) -> Result<ExitCode> {
     Ok(crate::compile::exit_code(status))
 }
 
-fn boot_medium(context: &Context, options: &Options, command: &mut Command) -> Result<()> {
+fn boot_medium(
+    context: &Context,
+    options: &Options,
+    ovmf: &Path,
+    command: &mut Command,
+) -> Result<()> {
     if options.boot.is_some() && options.firmware == Firmware::Uefi {
-        let firmware = ["/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/ovmf/OVMF.fd"];
         // OVMF's code with volatile variables: nothing here keeps boot entries.
-        command.args(["-bios", firmware[1]]);
+        command.arg("-bios").arg(ovmf);
     }
     match options.boot {
         None => {
@@ -412,6 +418,14 @@ impl<'a> Qemu<'a> {
         match self.tree {
             Some(tree) => tree.share(folder),
             None => Ok(()),
+        }
+    }
+
+    /// The build tree's OVMF, as this QEMU sees it.
+    fn firmware(&self, tree: &Tree) -> PathBuf {
+        match self.tree {
+            Some(_) => OVMF.into(),
+            None => tree.inside(Path::new(OVMF)),
         }
     }
 
