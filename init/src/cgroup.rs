@@ -78,11 +78,11 @@ impl Groups {
         let group = units.join(name);
         make(&group)?;
         let mut failed = Vec::new();
-        let mut limit = |file: &str, value: Option<String>| {
+        let mut limit = |file: &str, value: Option<String>, none: &str| {
             let path = group.join(file);
             // Without a limit the file is only touched where an earlier run may have set it.
-            let value = value.unwrap_or_else(|| "max".into());
-            if value == "max" && !path.exists() {
+            let value = value.unwrap_or_else(|| none.to_owned());
+            if value == none && !path.exists() {
                 return;
             }
             if let Err(error) = fs::write(&path, &value) {
@@ -92,14 +92,25 @@ impl Groups {
         limit(
             "memory.max",
             limits.memory_bytes.map(|bytes| bytes.to_string()),
+            "max",
         );
-        limit("pids.max", limits.tasks.map(|tasks| tasks.to_string()));
+        limit(
+            "pids.max",
+            limits.tasks.map(|tasks| tasks.to_string()),
+            "max",
+        );
         let share = |percent: u32| u64::from(percent) * CPU_PERIOD_US / 100;
         limit(
             "cpu.max",
             limits
                 .cpu_percent
                 .map(|p| format!("{} {CPU_PERIOD_US}", share(p))),
+            "max",
+        );
+        limit(
+            "cpu.weight",
+            limits.cpu_weight.map(|weight| weight.to_string()),
+            "100",
         );
         Ok((Some(File::open(&group)?.into()), failed))
     }

@@ -12,6 +12,8 @@ use crate::spawn::Launch;
 pub const WORKSPACE: &str = "/workspace";
 /// Where an agent with code finds it, inside.
 const CODE: &str = "/agent";
+/// An agent's share of the processor when the person's own programs want it too; theirs is 100.
+const AGENT_WEIGHT: u32 = 50;
 
 /// Where the system's own programs are.
 #[derive(Debug, Clone)]
@@ -85,6 +87,7 @@ pub fn worker(programs: &Programs, number: u64) -> Launch {
             memory_bytes: Some(256 << 20),
             tasks: Some(32),
             cpu_percent: None,
+            cpu_weight: None,
             open_files: None,
         },
     }
@@ -150,6 +153,7 @@ fn limits(agent: &Agent) -> Result<Limits, Error> {
         memory_bytes: Some(memory),
         tasks: Some(wanted.tasks.max(8)),
         cpu_percent: Some(cpu),
+        cpu_weight: Some(AGENT_WEIGHT),
         open_files: None,
     })
 }

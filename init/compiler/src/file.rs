@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::value::{AbsolutePath, Name, Percent, Permissions, Size, Time};
+use crate::value::{AbsolutePath, Name, Percent, Permissions, Size, Time, Weight};
 
 /// One unit file or drop-in.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -149,6 +149,8 @@ pub struct LimitsFile {
     pub tasks: Option<u32>,
     /// Processor time.
     pub cpu: Option<Percent>,
+    /// Share of the processor when others want it too: 1 to 10000, 100 if nothing is said.
+    pub cpu_weight: Option<Weight>,
     /// Open files of the first process.
     pub open_files: Option<u64>,
 }

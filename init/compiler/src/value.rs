@@ -38,6 +38,14 @@ pub struct Size {
 )]
 pub struct Percent(pub u32);
 
+/// A share of the processor where it is contended, 1 to 10000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
+#[schemars(
+    with = "u32",
+    description = "A number from 1 to 10000; 100 is an ordinary share."
+)]
+pub struct Weight(pub u32);
+
 /// Permission bits, in octal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
 #[schemars(
@@ -121,6 +129,11 @@ fn percent(text: &str) -> Option<Percent> {
     }
 }
 
+fn weight(text: &str) -> Option<Weight> {
+    let weight = text.parse().ok()?;
+    (1..=10_000).contains(&weight).then_some(Weight(weight))
+}
+
 fn permissions(text: &str) -> Option<Permissions> {
     let octal = text.len() <= 5 && text.bytes().all(|b| (b'0'..=b'7').contains(&b));
     let bits = octal.then(|| u32::from_str_radix(text, 8).ok()).flatten()?;
@@ -165,6 +178,11 @@ read_scalar!(
     "a share of one processor; write a percentage, such as 50%"
 );
 read_scalar!(
+    Weight,
+    weight,
+    "a weight; write a number from 1 to 10000 (100 is an ordinary share)"
+);
+read_scalar!(
     Permissions,
     permissions,
     "a set of permission bits; write octal digits in quotes, such as \"0700\""
@@ -203,6 +221,8 @@ mod tests {
         assert_eq!(size("18446744073709551615G"), None);
         assert_eq!(percent("150%"), Some(Percent(150)));
         assert_eq!(percent("150"), None);
+        assert_eq!(weight("10000"), Some(Weight(10_000)));
+        assert_eq!((weight("0"), weight("10001"), weight("50%")), (None, None, None));
         assert_eq!(permissions("0700"), Some(Permissions(0o700)));
         assert_eq!(permissions("0900"), None);
     }

@@ -65,7 +65,7 @@ env: {RUST_LOG: info}
 stop-timeout: 5s
 ready-timeout: 2m
 state-directory: argos-ai
-limits: {memory: 512M, tasks: 64, cpu: 50%}
+limits: {memory: 512M, tasks: 64, cpu: 50%, cpu-weight: 20}
 sandbox: {profile: service, namespaces: {net: false}}
 ";
 const BUS: &str = "{kind: service, exec: [/bin/bus], ready: notify}";
@@ -91,6 +91,7 @@ fn every_key_arrives() {
         (process.limits.tasks, process.limits.cpu_percent),
         (Some(64), Some(50))
     );
+    assert_eq!(process.limits.cpu_weight, Some(20));
     assert_eq!(process.env, [("RUST_LOG".to_owned(), "info".to_owned())]);
     let sandbox: argos_sandbox::Spec =
         serde_json::from_str(process.sandbox.as_ref().unwrap()).unwrap();

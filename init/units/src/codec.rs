@@ -14,7 +14,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::graph::{Graph, GraphError};
 
 /// Version of both formats.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 /// Largest encoded value, in bytes. A graph of a desktop takes some tens of kilobytes.
 pub const MAX_BYTES: usize = 4 << 20;
 

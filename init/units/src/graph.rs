@@ -166,6 +166,9 @@ pub struct Limits {
     pub tasks: Option<u32>,
     /// Processor time in percent of one CPU.
     pub cpu_percent: Option<u32>,
+    /// Share of the processor against the other units of the same supervisor, 1 to 10000; the
+    /// kernel's default is 100.
+    pub cpu_weight: Option<u32>,
     /// Open files of the first process (soft limit).
     pub open_files: Option<u64>,
 }
