@@ -8,6 +8,7 @@ use clap::Args;
 use crate::assemble;
 use crate::compile;
 use crate::context::Context;
+use crate::disk;
 use crate::tree::Tree;
 
 /// Options of `test`.
@@ -25,7 +26,7 @@ pub(crate) struct Options {
     /// Run clippy too, warnings being errors.
     #[arg(long)]
     pub lint: bool,
-    /// Also the scenarios that are not proven yet.
+    /// Also the slow scenarios: the ISO, booted by BIOS and by UEFI.
     #[arg(long)]
     pub all: bool,
     /// Run the scenarios this many times.
@@ -87,7 +88,14 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<ExitCode> {
     if options.no_vm {
         return Ok(ExitCode::SUCCESS);
     }
-    assemble::build(context)?;
+    let outputs = assemble::build(context)?;
+    let iso_wanted = options
+        .scenario
+        .as_ref()
+        .map_or(options.all, |name| name.contains("iso"));
+    if iso_wanted {
+        disk::iso(context, &outputs)?;
+    }
     let driver = std::env::current_exe()?.with_file_name("argos-e2e");
     let mut command = Command::new(&driver);
     command

@@ -60,6 +60,25 @@ pub(crate) fn broken_input(stage: &mut Stage) -> Result<()> {
         "the broken model is not listed:\n{models}"
     );
 
+    // A default model without its graph, dropped over the shipped one: the agent says what is
+    // missing instead of guessing, and is itself again when the folder is gone.
+    machine.root("mkdir -p /var/lib/argos/models/default && echo 'kind: planner' > /var/lib/argos/models/default/model.yaml && argos restart ai")?;
+    let said = machine.try_root("as-person \"argos chat steward 'how much memory is free?'\"")?;
+    eprintln!(
+        "    without a model: {}",
+        said.text.lines().last().unwrap_or_default()
+    );
+    ensure!(
+        said.text.contains("default") && said.text.contains("missing"),
+        "a missing model is not explained:\n{}",
+        said.text
+    );
+    machine.root("rm -r /var/lib/argos/models/default && argos restart ai")?;
+    machine.until("an answer by the shipped model", BOOT, |m| {
+        let said = m.person("argos chat steward 'how much memory is free?'")?;
+        Ok(said.contains("in use").then_some(()))
+    })?;
+
     // A full disk: what cannot be kept is said, and the desktop stays.
     machine.try_root("fallocate -l 100G /var/fill 2>/dev/null || dd if=/dev/zero of=/var/fill bs=1M 2>/dev/null; sync; true")?;
     let said =
@@ -93,6 +112,35 @@ pub(crate) fn poweroff(stage: &mut Stage) -> Result<()> {
         !kernel.contains("recovery complete") && !kernel.contains("recovering journal"),
         "the data disk was not unmounted"
     );
+    Ok(())
+}
+
+/// The ISO as a USB disk, by UEFI.
+pub(crate) fn iso_usb_uefi(stage: &mut Stage) -> Result<()> {
+    iso(stage, "iso-usb-uefi", "usb", "uefi")
+}
+
+/// The ISO as an optical disc, by BIOS.
+pub(crate) fn iso_cd_bios(stage: &mut Stage) -> Result<()> {
+    iso(stage, "iso-cd-bios", "cd", "bios")
+}
+
+fn iso(stage: &mut Stage, name: &str, medium: &str, firmware: &str) -> Result<()> {
+    let (mut machine, panel) = stage.boot_iso(name, medium, firmware)?;
+    eprintln!("    panel after {panel:.1} s");
+    machine.keep_screen("desktop")?;
+    let efi = machine.try_root("test -d /sys/firmware/efi")?.status == 0;
+    ensure!(
+        efi == (firmware == "uefi"),
+        "it was not {firmware} that booted"
+    );
+    let source = machine.root("findmnt --noheadings --output SOURCE /")?;
+    ensure!(
+        source.starts_with("/dev/loop"),
+        "the root is {source} and not the image on the ISO"
+    );
+    ready_for_chat(&mut machine)?;
+    machine.end_by("argos poweroff", END)?;
     Ok(())
 }
 

@@ -6,6 +6,7 @@
 mod desktop;
 mod lifecycle;
 mod stage;
+mod tour;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -25,7 +26,7 @@ struct Cli {
     /// Run them this many times.
     #[arg(long, default_value_t = 1)]
     repeat: u32,
-    /// Also those that are not proven yet.
+    /// Also the slow ones.
     #[arg(long)]
     all: bool,
     /// List the scenarios.
@@ -33,7 +34,7 @@ struct Cli {
     list: bool,
 }
 
-/// Run every time.
+/// Run every time, in this order.
 const SCENARIOS: &[Scenario<Stage>] = &[
     Scenario {
         name: "boot-to-desktop",
@@ -42,6 +43,14 @@ const SCENARIOS: &[Scenario<Stage>] = &[
     Scenario {
         name: "terminal-from-launcher",
         run: desktop::terminal,
+    },
+    Scenario {
+        name: "idle-desktop",
+        run: desktop::idle,
+    },
+    Scenario {
+        name: "agent-lists-folder-when-allowed",
+        run: desktop::agent_allowed,
     },
     Scenario {
         name: "agent-reads-nothing-when-denied",
@@ -59,18 +68,6 @@ const SCENARIOS: &[Scenario<Stage>] = &[
         name: "poweroff-is-clean",
         run: lifecycle::poweroff,
     },
-];
-
-/// Run with `--all` or by name: they have not held three times in a row yet.
-const UNPROVEN: &[Scenario<Stage>] = &[
-    Scenario {
-        name: "idle-desktop",
-        run: desktop::idle,
-    },
-    Scenario {
-        name: "agent-lists-folder-when-allowed",
-        run: desktop::agent_allowed,
-    },
     Scenario {
         name: "memory-survives-reboot",
         run: lifecycle::memory_survives,
@@ -81,10 +78,30 @@ const UNPROVEN: &[Scenario<Stage>] = &[
     },
 ];
 
+/// Run with `--all` or by name: each boots machines of its own, by firmware, which takes long.
+const SLOW: &[Scenario<Stage>] = &[
+    Scenario {
+        name: "iso-boots-from-usb-by-uefi",
+        run: lifecycle::iso_usb_uefi,
+    },
+    Scenario {
+        name: "iso-boots-from-cd-by-bios",
+        run: lifecycle::iso_cd_bios,
+    },
+    Scenario {
+        name: "tour-at-1280x800",
+        run: |stage| tour::walk(stage, "1280x800"),
+    },
+    Scenario {
+        name: "tour-at-1920x1080",
+        run: |stage| tour::walk(stage, "1920x1080"),
+    },
+];
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     if cli.list {
-        for scenario in SCENARIOS.iter().chain(UNPROVEN) {
+        for scenario in SCENARIOS.iter().chain(SLOW) {
             println!("{}", scenario.name);
         }
         return ExitCode::SUCCESS;
@@ -105,7 +122,7 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
         .context("ARGOS_OUTPUT is not set; start the tests by image-build/argos-image")?;
     let mut scenarios = SCENARIOS.to_vec();
     if cli.all || !cli.scenario.is_empty() {
-        scenarios.extend_from_slice(UNPROVEN);
+        scenarios.extend_from_slice(SLOW);
     }
     let (mut passed, mut failed) = (0, 0);
     for round in 1..=cli.repeat {

@@ -75,6 +75,39 @@ impl Stage {
         Ok((machine, times))
     }
 
+    /// Boots a machine of its own with this screen (`1920x1080`) and no data disk.
+    pub(crate) fn boot_at(&mut self, name: &str, resolution: &str) -> Result<Machine> {
+        let words = ["--ephemeral", "--resolution", resolution];
+        let setup = Setup {
+            vm: words.map(str::to_owned).to_vec(),
+            qemu: vec![],
+        };
+        let mut machine = Machine::start(&self.folder.join(name), &setup)?;
+        wait_for_desktop(&mut machine)?;
+        Ok(machine)
+    }
+
+    /// Boots the ISO by a firmware to the desktop, without a data disk. Yields the seconds until the
+    /// panel.
+    pub(crate) fn boot_iso(
+        &mut self,
+        name: &str,
+        medium: &str,
+        firmware: &str,
+    ) -> Result<(Machine, f64)> {
+        let words = ["--ephemeral", "--boot", medium, "--firmware", firmware];
+        let setup = Setup {
+            vm: words.map(str::to_owned).to_vec(),
+            qemu: vec![],
+        };
+        let mut machine = Machine::start(&self.folder.join(name), &setup)?;
+        let panel = machine.until("the panel on the screen", BOOT, |m| {
+            Ok(has_panel(m)?.then(|| m.age()))
+        })?;
+        machine.wait_for_shell(BOOT)?;
+        Ok((machine, panel))
+    }
+
     /// Keeps what a failed scenario left: the screen, the serial log and the units' own words.
     pub(crate) fn keep_evidence(&mut self, scenario: &str) {
         let Some(machine) = &mut self.machine else {
