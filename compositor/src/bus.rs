@@ -234,6 +234,17 @@ async fn serve(
     }
 }
 
+/// A window without its place: a drag changes that with every step, which is nobody's news.
+fn at_origin(window: &Window) -> Window {
+    Window {
+        x: 0,
+        y: 0,
+        width: 0,
+        height: 0,
+        ..window.clone()
+    }
+}
+
 async fn connection(
     requests: &Arc<calloop::Sender<Request>>,
     snapshot: &mut watch::Receiver<Snapshot>,
@@ -263,7 +274,7 @@ async fn connection(
                 }
                 let new = snapshot.borrow_and_update().clone();
                 let emitter = interface.signal_emitter();
-                if new.windows != last.windows {
+                if !new.windows.iter().map(at_origin).eq(last.windows.iter().map(at_origin)) {
                     Compositor::windows_changed(emitter).await?;
                 }
                 if new.active != last.active {
@@ -299,6 +310,10 @@ mod tests {
             title: "a title".into(),
             workspace: 2,
             focused: true,
+            x: 10,
+            y: 42,
+            width: 700,
+            height: 500,
         };
         let shown = Snapshot {
             windows: vec![window],

@@ -261,12 +261,19 @@ impl Windows {
             .recent()
             .iter()
             .filter_map(|id| self.get(*id))
-            .map(|managed| argos_bus::compositor::Window {
-                id: managed.id.0,
-                app_id: managed.app_id.clone(),
-                title: managed.title.clone(),
-                workspace: self.layout.workspace(managed.id).unwrap_or(0) as u32 + 1,
-                focused: focused == Some(managed.id),
+            .map(|managed| {
+                let frame = self.layout.frame(managed.id).unwrap_or_default();
+                argos_bus::compositor::Window {
+                    id: managed.id.0,
+                    app_id: managed.app_id.clone(),
+                    title: managed.title.clone(),
+                    workspace: self.layout.workspace(managed.id).unwrap_or(0) as u32 + 1,
+                    focused: focused == Some(managed.id),
+                    x: frame.loc.x,
+                    y: frame.loc.y,
+                    width: frame.size.w,
+                    height: frame.size.h,
+                }
             })
             .collect()
     }

@@ -29,6 +29,9 @@ pub(crate) struct Options {
     /// Also the slow scenarios: the ISO, booted by BIOS and by UEFI.
     #[arg(long)]
     pub all: bool,
+    /// Hold the boot to its bars (seconds until PID 1 and the panel), which are for a quiet machine.
+    #[arg(long)]
+    pub bars: bool,
     /// Run the scenarios this many times.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub repeat: u32,
@@ -104,6 +107,9 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<ExitCode> {
         .args(["--repeat", &options.repeat.to_string()]);
     if options.all {
         command.arg("--all");
+    }
+    if options.bars {
+        command.arg("--bars");
     }
     if let Some(text) = &options.scenario {
         command.args(["--scenario", text]);

@@ -253,7 +253,7 @@ fn boot_medium(
             bail!("--append goes with the direct boot only; the boot menu has its own words")
         }
         Some(Medium::Disk) => {
-            read_only_disk(&context.result("disk.raw"), "virtio-blk-pci", command)?
+            read_only_disk(&context.result("disk.raw"), "virtio-blk-pci", command)?;
         }
         Some(Medium::Usb) => {
             command.args(["-device", "qemu-xhci"]);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use argos_e2e::machine::Machine;
+use argos_e2e::screen::Area;
 
 use crate::stage::{SOON, Stage, answer_after, has_panel, question, say, unit, units};
 
@@ -27,6 +28,13 @@ const SESSION: [&str; 7] = [
     "orchestrator",
 ];
 
+/// What a boot may take on an emulated machine with two quiet processors, in seconds from QEMU's
+/// start, and the size of the packed root in bytes.
+const INIT_BAR: f64 = 6.0;
+const PANEL_BAR: f64 = 15.0;
+const ROOT_BAR: u64 = 600_000_000;
+/// How much more a busy build host may take before a slow boot counts as broken.
+const BUSY: f64 = 2.5;
 /// Memory in use at the idle desktop, in MiB: MemTotal - MemAvailable.
 const MEMORY_LIMIT: u64 = 450;
 /// Share of one processor that a process of ours may use while nothing happens.
@@ -36,10 +44,22 @@ const IDLE_SECONDS: u64 = 30;
 pub(crate) fn boot(stage: &mut Stage) -> Result<()> {
     stage.desktop()?;
     let times = stage.times;
+    let root = std::fs::metadata(&stage.root)
+        .with_context(|| format!("{}: cannot be looked at", stage.root.display()))?
+        .len();
     eprintln!(
-        "    PID 1 after {:.1} s, panel after {:.1} s",
-        times.init, times.panel
+        "    PID 1 after {:.1} s (bar {INIT_BAR}), panel after {:.1} s (bar {PANEL_BAR}), root {} MB (bar {})",
+        times.init,
+        times.panel,
+        root / 1_000_000,
+        ROOT_BAR / 1_000_000
     );
+    let patience = if stage.strict { 1.0 } else { BUSY };
+    ensure!(
+        times.init <= INIT_BAR * patience && times.panel <= PANEL_BAR * patience,
+        "the boot is slow"
+    );
+    ensure!(root <= ROOT_BAR, "the root is too large");
     let machine = stage.desktop()?;
     machine.keep_screen("desktop")?;
     for (user, names) in [(false, &SYSTEM), (true, &SESSION)] {
@@ -148,8 +168,137 @@ pub(crate) fn terminal(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
+/// Two ordinary programs, one that draws with shared memory and no decoration of its own; pointer
+/// and keys move, resize, maximise, switch and close them.
+pub(crate) fn windows(stage: &mut Stage) -> Result<()> {
+    let machine = stage.desktop()?;
+    machine.person("weston-simple-shm >/tmp/simple-shm.log 2>&1 &")?;
+    let shm = machine.until("the window of weston-simple-shm", SOON, |m| {
+        Ok(list(m)?.into_iter().next())
+    })?;
+    machine.press(&["meta_l", "ret"])?;
+    let foot = machine.until("the terminal's window", SOON, |m| {
+        let windows = list(m)?;
+        Ok(windows
+            .into_iter()
+            .find(|w| w.app_id == "foot" && w.focused))
+    })?;
+    machine.keep_screen("two-windows")?;
+
+    // It draws something else all the time.
+    let inside = Area {
+        x: usize::try_from(shm.x + 20)?,
+        y: usize::try_from(shm.y + 60)?,
+        width: 40,
+        height: 40,
+    };
+    let picture = machine.screen()?;
+    machine.until("another picture of weston-simple-shm", SOON, |m| {
+        Ok((m.screen()?.difference(&picture, inside) > 0.5).then_some(()))
+    })?;
+
+    // By its title bar, left of the buttons.
+    let grip = (foot.x + 80, foot.y + 12);
+    machine.drag(grip, (grip.0 + 90, grip.1 + 60))?;
+    let moved = machine.until("a moved window", SOON, |m| {
+        let now = window(m, foot.id)?;
+        Ok((now.x == foot.x + 90 && now.y == foot.y + 60).then_some(now))
+    })?;
+    ensure!(
+        (moved.width, moved.height) == (foot.width, foot.height),
+        "moving made {foot:?} into {moved:?}"
+    );
+    // By its lower right corner.
+    let corner = (moved.x + moved.width + 2, moved.y + moved.height + 2);
+    machine.drag(corner, (corner.0 - 120, corner.1 - 90))?;
+    machine.until("a smaller window", SOON, |m| {
+        let now = window(m, foot.id)?;
+        let smaller = now.width < moved.width - 60 && now.height < moved.height - 40;
+        Ok((smaller && (now.x, now.y) == (moved.x, moved.y)).then_some(()))
+    })?;
+    machine.press(&["meta_l", "up"])?;
+    let full = i64::try_from(picture.width)?;
+    machine.until("a maximised window", SOON, |m| {
+        Ok((window(m, foot.id)?.width == full).then_some(()))
+    })?;
+    machine.keep_screen("maximised")?;
+    machine.press(&["meta_l", "up"])?;
+    machine.until("a restored window", SOON, |m| {
+        Ok((window(m, foot.id)?.width < full).then_some(()))
+    })?;
+
+    machine.press(&["alt", "tab"])?;
+    machine.until("the other window after Alt-Tab", SOON, |m| {
+        Ok(window(m, shm.id)?.focused.then_some(()))
+    })?;
+    machine.press(&["meta_l", "2"])?;
+    machine.until("workspace 2", SOON, |m| {
+        Ok((workspace(m)? == 2 && list(m)?.iter().all(|w| !w.focused)).then_some(()))
+    })?;
+    machine.press(&["meta_l", "1"])?;
+    machine.until("workspace 1", SOON, |m| {
+        Ok((workspace(m)? == 1).then_some(()))
+    })?;
+    machine.press(&["meta_l", "shift", "3"])?;
+    machine.until("the window on workspace 3", SOON, |m| {
+        Ok((window(m, shm.id)?.workspace == 3).then_some(()))
+    })?;
+
+    // By the button at its right end.
+    let foot = window(machine, foot.id)?;
+    machine.click(foot.x + foot.width - 16, foot.y + 16)?;
+    machine.until("the terminal's end", SOON, |m| {
+        Ok(list(m)?.iter().all(|w| w.id != foot.id).then_some(()))
+    })?;
+    Ok(())
+}
+
+/// A window as the compositor tells of it.
+#[derive(Debug, serde::Deserialize)]
+struct Window {
+    id: u64,
+    app_id: String,
+    workspace: u32,
+    focused: bool,
+    x: i64,
+    y: i64,
+    width: i64,
+    height: i64,
+}
+
+fn list(machine: &mut Machine) -> Result<Vec<Window>> {
+    let windows = machine.person_json("argos desktop windows --json")?;
+    serde_json::from_value(windows).context("argos desktop windows")
+}
+
+fn window(machine: &mut Machine, id: u64) -> Result<Window> {
+    let mut windows = list(machine)?.into_iter();
+    windows
+        .find(|w| w.id == id)
+        .with_context(|| format!("window {id} is gone"))
+}
+
+fn workspace(machine: &mut Machine) -> Result<u64> {
+    let value = machine.person_json("argos desktop workspace --json")?;
+    value["active"].as_u64().context("argos desktop workspace")
+}
+
+/// Puts the person's documents on a file system that notes every reading, for the time of a
+/// scenario.
+fn watch_documents(machine: &mut Machine) -> Result<()> {
+    machine.root("cp -a /home/argos/Documents /tmp/documents && mount -t tmpfs -o strictatime,mode=0755,uid=1000,gid=1000 watched /home/argos/Documents && cp -a /tmp/documents/. /home/argos/Documents/")?;
+    Ok(())
+}
+
+/// When the folder was last read.
+fn last_read(machine: &mut Machine) -> Result<String> {
+    machine.root("stat -c %x /home/argos/Documents")
+}
+
 pub(crate) fn agent_allowed(stage: &mut Stage) -> Result<()> {
     let machine = stage.desktop()?;
+    watch_documents(machine)?;
+    let unread = last_read(machine)?;
     let count = say(machine, "list my documents")?;
     let request = question(machine)?;
     machine.keep_screen("prompt")?;
@@ -166,6 +315,11 @@ pub(crate) fn agent_allowed(stage: &mut Stage) -> Result<()> {
     let answer = answer(machine, count)?;
     machine.keep_screen("answer")?;
     ensure!(answer.contains("Welcome.md"), "the answer is: {answer}");
+    // What the scenario that denies relies on.
+    ensure!(
+        last_read(machine)? != unread,
+        "the folder was listed, and yet it was not read"
+    );
     let text = machine.read_screen()?;
     ensure!(
         text.contains("Welcome.md"),
@@ -182,6 +336,8 @@ pub(crate) fn agent_allowed(stage: &mut Stage) -> Result<()> {
 
 pub(crate) fn agent_denied(stage: &mut Stage) -> Result<()> {
     let machine = stage.desktop()?;
+    watch_documents(machine)?;
+    let unread = last_read(machine)?;
     let count = say(machine, "list my documents")?;
     question(machine)?;
     machine.press(&["alt", "d"])?;
@@ -197,7 +353,10 @@ pub(crate) fn agent_denied(stage: &mut Stage) -> Result<()> {
         row["tool"] == "files.list" && row["outcome"] == "denied",
         "the audit row is {audit}"
     );
-    // Nobody opened the folder: its access time is older than the question.
+    ensure!(
+        last_read(machine)? == unread,
+        "denied, and yet the folder was read"
+    );
     Ok(())
 }
 
@@ -205,8 +364,35 @@ fn answer(machine: &mut Machine, count: usize) -> Result<String> {
     machine.until("the steward's answer", SOON, |m| answer_after(m, count))
 }
 
+/// The shipped agent's sandbox, tried from inside by a twin of the agent, and seen from outside on
+/// the agent itself.
 pub(crate) fn confined(stage: &mut Stage) -> Result<()> {
     let machine = stage.desktop()?;
+    let pid = machine.until("the steward's process", SOON, |m| {
+        let pid = m.root("pgrep -n -x argos-agent")?;
+        Ok((!pid.trim().is_empty()).then(|| pid.trim().to_owned()))
+    })?;
+    let status = machine.root(&format!("cat /proc/{pid}/status"))?;
+    for line in [
+        "NoNewPrivs:\t1",
+        "Seccomp:\t2",
+        "CapEff:\t0000000000000000",
+        "CapBnd:\t0000000000000000",
+    ] {
+        ensure!(
+            status.contains(line),
+            "the steward's process lacks `{line}`:\n{status}"
+        );
+    }
+    for kind in ["user", "mnt", "pid", "net", "ipc", "uts", "cgroup"] {
+        let own = machine.root(&format!(
+            "test \"$(readlink /proc/{pid}/ns/{kind})\" != \"$(readlink /proc/1/ns/{kind})\" && echo own || echo shared"
+        ))?;
+        ensure!(
+            own.trim() == "own",
+            "the steward shares PID 1's {kind} namespace"
+        );
+    }
     // What is forbidden inside works outside: otherwise the probe would prove nothing.
     machine.person("test -r ~/Documents/Welcome.md && test -S /run/user/1000/bus && test -S /run/dbus/system_bus_socket")?;
     let probe = machine.person_json("argos-broker probe-sandbox steward")?;

@@ -5,42 +5,58 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use argos_e2e::machine::Machine;
 
-use crate::stage::{BOOT, SOON, Stage, unit};
+use crate::stage::{BOOT, SOON, Stage, or_evidence, unit};
 
 /// Ending a machine in order: every unit has its time to stop.
 const END: Duration = Duration::from_secs(60);
 
 pub(crate) fn memory_survives(stage: &mut Stage) -> Result<()> {
     let (mut machine, _) = stage.boot("memory-first-boot", "memory.qcow2")?;
-    ready_for_chat(&mut machine)?;
-    let answer = machine.person("argos chat steward 'remember that my cat is called Mia'")?;
-    ensure!(!answer.is_empty(), "no answer");
-    machine.end_by("argos poweroff", END)?;
+    or_evidence(&mut machine, |machine| {
+        ready_for_chat(machine)?;
+        let answer = machine.person("argos chat steward 'remember that my cat is called Mia'")?;
+        ensure!(!answer.is_empty(), "no answer");
+        machine.end_by("argos poweroff", END)
+    })?;
     drop(machine);
 
     let (mut machine, _) = stage.boot("memory-second-boot", "memory.qcow2")?;
-    ready_for_chat(&mut machine)?;
-    let answer = machine.person("argos chat steward 'what is my cat called?'")?;
-    ensure!(
-        answer.contains("Mia"),
-        "after the reboot the answer is: {answer}"
-    );
-    Ok(())
+    or_evidence(&mut machine, |machine| {
+        ready_for_chat(machine)?;
+        let answer = machine.person("argos chat steward 'what is my cat called?'")?;
+        ensure!(
+            answer.contains("Mia"),
+            "after the reboot the answer is: {answer}"
+        );
+        Ok(())
+    })
 }
 
 pub(crate) fn broken_input(stage: &mut Stage) -> Result<()> {
     let (mut machine, _) = stage.boot("broken-first-boot", "broken.qcow2")?;
-    ready_for_chat(&mut machine)?;
+    or_evidence(&mut machine, break_things)?;
+    drop(machine);
+    let (mut machine, _) = stage.boot("broken-second-boot", "broken.qcow2")?;
+    or_evidence(&mut machine, |machine| {
+        ready_for_chat(machine)?;
+        broken_files_are_explained(machine)?;
+        missing_model_is_explained(machine)?;
+        full_disk_is_survived(machine)
+    })
+}
+
+fn break_things(machine: &mut Machine) -> Result<()> {
+    ready_for_chat(machine)?;
     machine.root("mkdir -p /etc/argos/units && printf 'kind: service\\nexcc: [/bin/true]\\n' > /etc/argos/units/broken.yaml")?;
     machine.person("mkdir -p ~/.local/state/argos/memory; argos stop --user memory; for f in ~/.local/state/argos/memory/*.mdb; do head -c 65536 /dev/urandom > $f; done")?;
     machine.root(
         "mkdir -p /var/lib/argos/models/half && echo '{}' > /var/lib/argos/models/half/config.json",
     )?;
     machine.end_by("argos poweroff", END)?;
-    drop(machine);
+    Ok(())
+}
 
-    let (mut machine, _) = stage.boot("broken-second-boot", "broken.qcow2")?;
-    ready_for_chat(&mut machine)?;
+fn broken_files_are_explained(machine: &mut Machine) -> Result<()> {
     let status = machine.try_root("argos status")?.text + &machine.serial();
     ensure!(
         status.contains("broken.yaml:2") && status.contains("exec"),
@@ -59,9 +75,12 @@ pub(crate) fn broken_input(stage: &mut Stage) -> Result<()> {
         models.contains("half") && models.contains("default"),
         "the broken model is not listed:\n{models}"
     );
+    Ok(())
+}
 
-    // A default model without its graph, dropped over the shipped one: the agent says what is
-    // missing instead of guessing, and is itself again when the folder is gone.
+/// A default model without its graph, dropped over the shipped one: the agent says what is missing
+/// instead of guessing, and is itself again when the folder is gone.
+fn missing_model_is_explained(machine: &mut Machine) -> Result<()> {
     machine.root("mkdir -p /var/lib/argos/models/default && echo 'kind: planner' > /var/lib/argos/models/default/model.yaml && argos restart ai")?;
     let said = machine.try_root("as-person \"argos chat steward 'how much memory is free?'\"")?;
     eprintln!(
@@ -78,8 +97,11 @@ pub(crate) fn broken_input(stage: &mut Stage) -> Result<()> {
         let said = m.person("argos chat steward 'how much memory is free?'")?;
         Ok(said.contains("in use").then_some(()))
     })?;
+    Ok(())
+}
 
-    // A full disk: what cannot be kept is said, and the desktop stays.
+/// What cannot be kept is said, and the desktop stays.
+fn full_disk_is_survived(machine: &mut Machine) -> Result<()> {
     machine.try_root("fallocate -l 100G /var/fill 2>/dev/null || dd if=/dev/zero of=/var/fill bs=1M 2>/dev/null; sync; true")?;
     let said =
         machine.try_root("as-person \"argos chat steward 'remember that the disk is full'\"")?;
@@ -89,7 +111,7 @@ pub(crate) fn broken_input(stage: &mut Stage) -> Result<()> {
     );
     ensure!(!said.text.is_empty(), "a full disk is met with silence");
     for name in ["compositor", "shell", "broker"] {
-        let (state, _) = unit(&mut machine, true, name)?;
+        let (state, _) = unit(machine, true, name)?;
         ensure!(state == "up", "on a full disk {name} is {state}");
     }
     machine.root("rm -f /var/fill")?;
@@ -98,7 +120,7 @@ pub(crate) fn broken_input(stage: &mut Stage) -> Result<()> {
 
 pub(crate) fn poweroff(stage: &mut Stage) -> Result<()> {
     let (mut machine, _) = stage.boot("poweroff", "poweroff.qcow2")?;
-    machine.end_by("argos poweroff", END)?;
+    or_evidence(&mut machine, |m| m.end_by("argos poweroff", END))?;
     let serial = machine.serial();
     ensure!(
         !serial.contains("Kernel panic"),
@@ -117,30 +139,44 @@ pub(crate) fn poweroff(stage: &mut Stage) -> Result<()> {
 
 /// The ISO as a USB disk, by UEFI.
 pub(crate) fn iso_usb_uefi(stage: &mut Stage) -> Result<()> {
-    iso(stage, "iso-usb-uefi", "usb", "uefi")
+    by_firmware(stage, "usb", "uefi", "/dev/loop")
 }
 
 /// The ISO as an optical disc, by BIOS.
 pub(crate) fn iso_cd_bios(stage: &mut Stage) -> Result<()> {
-    iso(stage, "iso-cd-bios", "cd", "bios")
+    by_firmware(stage, "cd", "bios", "/dev/loop")
 }
 
-fn iso(stage: &mut Stage, name: &str, medium: &str, firmware: &str) -> Result<()> {
-    let (mut machine, panel) = stage.boot_iso(name, medium, firmware)?;
+/// The disk image, by UEFI.
+pub(crate) fn disk_uefi(stage: &mut Stage) -> Result<()> {
+    by_firmware(stage, "disk", "uefi", "/dev/vda3")
+}
+
+/// The disk image, by BIOS.
+pub(crate) fn disk_bios(stage: &mut Stage) -> Result<()> {
+    by_firmware(stage, "disk", "bios", "/dev/vda3")
+}
+
+/// Boots a medium by its own boot loader to the desktop; the root has to come from `root`.
+fn by_firmware(stage: &mut Stage, medium: &str, firmware: &str, root: &str) -> Result<()> {
+    let (mut machine, panel) =
+        stage.boot_medium(&format!("{medium}-{firmware}"), medium, firmware)?;
     eprintln!("    panel after {panel:.1} s");
-    machine.keep_screen("desktop")?;
-    let efi = machine.try_root("test -d /sys/firmware/efi")?.status == 0;
-    ensure!(
-        efi == (firmware == "uefi"),
-        "it was not {firmware} that booted"
-    );
-    let source = machine.root("findmnt --noheadings --output SOURCE /")?;
-    ensure!(
-        source.starts_with("/dev/loop"),
-        "the root is {source} and not the image on the ISO"
-    );
-    ready_for_chat(&mut machine)?;
-    machine.end_by("argos poweroff", END)?;
+    or_evidence(&mut machine, |machine| {
+        machine.keep_screen("desktop")?;
+        let efi = machine.try_root("test -d /sys/firmware/efi")?.status == 0;
+        ensure!(
+            efi == (firmware == "uefi"),
+            "it was not {firmware} that booted"
+        );
+        let source = machine.root("findmnt --noheadings --output SOURCE /")?;
+        ensure!(
+            source.starts_with(root),
+            "the root is on {source} and not on {root}"
+        );
+        ready_for_chat(machine)?;
+        machine.end_by("argos poweroff", END)
+    })?;
     Ok(())
 }
 

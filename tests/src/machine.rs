@@ -15,6 +15,8 @@ use crate::shell::Shell;
 
 /// Between two looks at something that takes time in an emulated machine.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// Between two movements of the pointer: the compositor answers each.
+const POINTER_PAUSE: Duration = Duration::from_millis(150);
 /// How long QEMU may take to open its sockets.
 const SOCKETS: Duration = Duration::from_secs(60);
 /// How long a command in the guest may take unless a scenario says otherwise.
@@ -86,7 +88,7 @@ impl Machine {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        let started = Instant::now();
+        let started = started(child.id()).unwrap_or_else(Instant::now);
         Ok(Self {
             qmp: Qmp::connect(&qmp)?,
             shell: Shell::connect(&shell)?,
@@ -180,14 +182,19 @@ impl Machine {
 
     /// Presses keys together, by QEMU's names: `["meta_l", "c"]`.
     pub fn press(&mut self, keys: &[&str]) -> Result<()> {
-        let events = |down: bool, keys: &mut dyn Iterator<Item = &&str>| -> Value {
-            keys.map(|k| json!({"type": "key", "data": {"down": down, "key": {"type": "qcode", "data": k}}})).collect()
+        self.keys(true, keys)?;
+        self.keys(false, keys)
+    }
+
+    fn keys(&mut self, down: bool, keys: &[&str]) -> Result<()> {
+        let event = |key: &&str| json!({"type": "key", "data": {"down": down, "key": {"type": "qcode", "data": key}}});
+        let events: Value = if down {
+            keys.iter().map(event).collect()
+        } else {
+            keys.iter().rev().map(event).collect()
         };
-        let down = events(true, &mut keys.iter());
         self.qmp
-            .run("input-send-event", json!({ "events": down }))?;
-        let up = events(false, &mut keys.iter().rev());
-        self.qmp.run("input-send-event", json!({ "events": up }))?;
+            .run("input-send-event", json!({ "events": events }))?;
         Ok(())
     }
 
@@ -201,21 +208,59 @@ impl Machine {
         Ok(())
     }
 
-    /// Moves the pointer to a place given as shares of width and height, and clicks.
-    pub fn click(&mut self, x: f64, y: f64) -> Result<()> {
-        let axis = |name: &str, share: f64| json!({"type": "abs", "data": {"axis": name, "value": (share * 32767.0) as i64}});
+    /// Moves the pointer to a pixel of the screen.
+    pub fn point(&mut self, x: i64, y: i64) -> Result<()> {
+        let (width, height) = self.size()?;
+        let axis = |name: &str, at: i64, of: usize| json!({"type": "abs", "data": {"axis": name, "value": (at * 32768 + 16384) / of as i64}});
         self.qmp.run(
             "input-send-event",
-            json!({ "events": [axis("x", x), axis("y", y)] }),
+            json!({ "events": [axis("x", x, width), axis("y", y, height)] }),
         )?;
-        std::thread::sleep(Duration::from_millis(100));
-        for down in [true, false] {
-            self.qmp.run(
-                "input-send-event",
-                json!({ "events": [{"type": "btn", "data": {"down": down, "button": "left"}}] }),
-            )?;
-        }
+        std::thread::sleep(POINTER_PAUSE);
         Ok(())
+    }
+
+    /// Presses or releases the left button.
+    pub fn button(&mut self, down: bool) -> Result<()> {
+        self.qmp.run(
+            "input-send-event",
+            json!({ "events": [{"type": "btn", "data": {"down": down, "button": "left"}}] }),
+        )?;
+        std::thread::sleep(POINTER_PAUSE);
+        Ok(())
+    }
+
+    /// Clicks at a pixel of the screen.
+    pub fn click(&mut self, x: i64, y: i64) -> Result<()> {
+        self.point(x, y)?;
+        self.button(true)?;
+        self.button(false)
+    }
+
+    /// Drags from one pixel to another, by way of the middle.
+    pub fn drag(&mut self, from: (i64, i64), to: (i64, i64)) -> Result<()> {
+        self.point(from.0, from.1)?;
+        self.button(true)?;
+        self.point((from.0 + to.0) / 2, (from.1 + to.1) / 2)?;
+        self.point(to.0, to.1)?;
+        self.button(false)
+    }
+
+    fn size(&mut self) -> Result<(usize, usize)> {
+        let screen = self.screen()?;
+        Ok((screen.width, screen.height))
+    }
+
+    /// Holds keys down while `during` runs.
+    pub fn hold(
+        &mut self,
+        keys: &[&str],
+        during: impl FnOnce(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        self.keys(true, keys)?;
+        let done = during(self);
+        self.keys(false, keys)?;
+        done
     }
 
     /// Looks again until `see` returns something, or says what was not seen.
@@ -289,6 +334,26 @@ impl Drop for Machine {
             let _ = self.child.wait();
         }
     }
+}
+
+/// When the builder's only child, QEMU, was started, by the kernel's clock.
+fn started(builder: u32) -> Option<Instant> {
+    const TICKS_PER_SECOND: f64 = 100.0;
+    let children =
+        std::fs::read_to_string(format!("/proc/{builder}/task/{builder}/children")).ok()?;
+    let qemu = children.split_whitespace().next()?;
+    let stat = std::fs::read_to_string(format!("/proc/{qemu}/stat")).ok()?;
+    // The second field is a name in brackets, which may hold anything; the start is field 22.
+    let ticks: f64 = stat
+        .rsplit_once(')')?
+        .1
+        .split_whitespace()
+        .nth(19)?
+        .parse()
+        .ok()?;
+    let uptime = std::fs::read_to_string("/proc/uptime").ok()?;
+    let now: f64 = uptime.split_whitespace().next()?.parse().ok()?;
+    Instant::now().checked_sub(Duration::try_from_secs_f64(now - ticks / TICKS_PER_SECOND).ok()?)
 }
 
 /// Quotes a word for a POSIX shell.

@@ -29,6 +29,9 @@ struct Cli {
     /// Also the slow ones.
     #[arg(long)]
     all: bool,
+    /// Hold the boot to its bars, which are for a quiet machine.
+    #[arg(long)]
+    bars: bool,
     /// List the scenarios.
     #[arg(long)]
     list: bool,
@@ -43,6 +46,10 @@ const SCENARIOS: &[Scenario<Stage>] = &[
     Scenario {
         name: "terminal-from-launcher",
         run: desktop::terminal,
+    },
+    Scenario {
+        name: "windows-obey-pointer-and-keys",
+        run: desktop::windows,
     },
     Scenario {
         name: "idle-desktop",
@@ -89,6 +96,14 @@ const SLOW: &[Scenario<Stage>] = &[
         run: lifecycle::iso_cd_bios,
     },
     Scenario {
+        name: "disk-boots-by-uefi",
+        run: lifecycle::disk_uefi,
+    },
+    Scenario {
+        name: "disk-boots-by-bios",
+        run: lifecycle::disk_bios,
+    },
+    Scenario {
         name: "tour-at-1280x800",
         run: |stage| tour::walk(stage, "1280x800"),
     },
@@ -129,7 +144,7 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
         if cli.repeat > 1 {
             eprintln!("=== round {round} of {}", cli.repeat);
         }
-        let mut stage = Stage::new(output.join("e2e"))?;
+        let mut stage = Stage::new(&output, cli.bars)?;
         let tally = scenario::run_all(&mut stage, &scenarios, &cli.scenario, Stage::keep_evidence);
         passed += tally.passed;
         failed += tally.failed;

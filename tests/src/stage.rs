@@ -1,6 +1,6 @@
 //! What the scenarios share: the machine at its desktop, and ways to talk to what runs there.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -27,10 +27,16 @@ pub(crate) struct Stage {
     machine: Option<Machine>,
     pub times: Times,
     fresh: bool,
+    /// The image's packed root.
+    pub root: PathBuf,
+    /// Whether the boot is held to its bars.
+    pub strict: bool,
 }
 
 impl Stage {
-    pub(crate) fn new(folder: PathBuf) -> Result<Self> {
+    /// `output` is where the image is, and where this leaves what it sees.
+    pub(crate) fn new(output: &Path, strict: bool) -> Result<Self> {
+        let folder = output.join("e2e");
         if folder.exists() {
             std::fs::remove_dir_all(&folder)
                 .with_context(|| format!("{}: cannot be removed", folder.display()))?;
@@ -41,6 +47,8 @@ impl Stage {
             machine: None,
             times: Times::default(),
             fresh: false,
+            root: output.join("argos.root.erofs"),
+            strict,
         })
     }
 
@@ -71,7 +79,7 @@ impl Stage {
             qemu: vec![],
         };
         let mut machine = Machine::start(&self.folder.join(name), &setup)?;
-        let times = wait_for_desktop(&mut machine)?;
+        let times = or_evidence(&mut machine, wait_for_desktop)?;
         Ok((machine, times))
     }
 
@@ -83,13 +91,13 @@ impl Stage {
             qemu: vec![],
         };
         let mut machine = Machine::start(&self.folder.join(name), &setup)?;
-        wait_for_desktop(&mut machine)?;
+        or_evidence(&mut machine, wait_for_desktop)?;
         Ok(machine)
     }
 
-    /// Boots the ISO by a firmware to the desktop, without a data disk. Yields the seconds until the
-    /// panel.
-    pub(crate) fn boot_iso(
+    /// Boots a medium by a firmware to the desktop, without a data disk. Yields the seconds until
+    /// the panel.
+    pub(crate) fn boot_medium(
         &mut self,
         name: &str,
         medium: &str,
@@ -101,25 +109,44 @@ impl Stage {
             qemu: vec![],
         };
         let mut machine = Machine::start(&self.folder.join(name), &setup)?;
-        let panel = machine.until("the panel on the screen", BOOT, |m| {
-            Ok(has_panel(m)?.then(|| m.age()))
+        let panel = or_evidence(&mut machine, |machine| {
+            let panel = machine.until("the panel on the screen", BOOT, |m| {
+                Ok(has_panel(m)?.then(|| m.age()))
+            })?;
+            machine.wait_for_shell(BOOT)?;
+            Ok(panel)
         })?;
-        machine.wait_for_shell(BOOT)?;
         Ok((machine, panel))
     }
 
     /// Keeps what a failed scenario left: the screen, the serial log and the units' own words.
     pub(crate) fn keep_evidence(&mut self, scenario: &str) {
-        let Some(machine) = &mut self.machine else {
-            return;
-        };
-        let _ = machine.keep_screen(&format!("failed-{scenario}"));
-        let words = machine.root("argos status; for u in $(ls /var/log/argos 2>/dev/null); do echo \"== $u\"; tail -n 15 /var/log/argos/$u; done; as-person 'argos status --user --all; tail -n 25 ~/.local/state/argos/log/*.log; tail -n 5 ~/.local/state/argos/audit.jsonl'");
-        let text = words.unwrap_or_else(|e| format!("{e:#}"));
-        let file = machine.folder().join(format!("failed-{scenario}.log"));
-        if std::fs::write(&file, text).is_ok() {
-            eprintln!("    kept: {}", file.display());
+        if let Some(machine) = &mut self.machine {
+            evidence(machine, scenario);
         }
+    }
+}
+
+/// Does something with a machine of the scenario's own, which is gone when the scenario fails, and
+/// keeps then what is to be seen.
+pub(crate) fn or_evidence<T>(
+    machine: &mut Machine,
+    run: impl FnOnce(&mut Machine) -> Result<T>,
+) -> Result<T> {
+    let result = run(machine);
+    if result.is_err() {
+        evidence(machine, "here");
+    }
+    result
+}
+
+fn evidence(machine: &mut Machine, name: &str) {
+    let _ = machine.keep_screen(&format!("failed-{name}"));
+    let words = machine.try_root("argos status; for u in $(ls /var/log/argos 2>/dev/null); do echo \"== $u\"; tail -n 15 /var/log/argos/$u; done; as-person 'argos status --user --all; tail -n 25 ~/.local/state/argos/log/*.log; tail -n 5 ~/.local/state/argos/audit.jsonl'");
+    let text = words.map_or_else(|e| format!("{e:#}"), |output| output.text);
+    let file = machine.folder().join(format!("failed-{name}.log"));
+    if std::fs::write(&file, text).is_ok() {
+        eprintln!("    kept: {}", file.display());
     }
 }
 

@@ -5,13 +5,17 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use argos_e2e::machine::Machine;
 
-use crate::stage::{SOON, Stage, answer_after, has_panel, question, say};
+use crate::stage::{SOON, Stage, answer_after, has_panel, or_evidence, question, say};
 
 /// Animations and late drawing are over by then.
 const SETTLED: Duration = Duration::from_secs(3);
 
 pub(crate) fn walk(stage: &mut Stage, resolution: &str) -> Result<()> {
     let mut machine = stage.boot_at(&format!("tour-{resolution}"), resolution)?;
+    or_evidence(&mut machine, |machine| show(machine, resolution))
+}
+
+fn show(machine: &mut Machine, resolution: &str) -> Result<()> {
     let size = machine.screen()?;
     ensure!(
         format!("{}x{}", size.width, size.height) == resolution,
@@ -26,10 +30,10 @@ pub(crate) fn walk(stage: &mut Stage, resolution: &str) -> Result<()> {
     for theme in ["dark", "light"] {
         machine.person(&format!("argos desktop theme {theme}"))?;
         std::thread::sleep(SETTLED);
-        ensure!(has_panel(&mut machine)?, "there is no panel with {theme}");
+        ensure!(has_panel(machine)?, "there is no panel with {theme}");
         machine.keep_screen(&format!("desktop-{theme}"))?;
-        launcher(&mut machine, theme)?;
-        permission(&mut machine, theme)?;
+        launcher(machine, theme)?;
+        permission(machine, theme)?;
     }
     Ok(())
 }

@@ -222,7 +222,10 @@ mod tests {
         assert_eq!(percent("150%"), Some(Percent(150)));
         assert_eq!(percent("150"), None);
         assert_eq!(weight("10000"), Some(Weight(10_000)));
-        assert_eq!((weight("0"), weight("10001"), weight("50%")), (None, None, None));
+        assert_eq!(
+            (weight("0"), weight("10001"), weight("50%")),
+            (None, None, None)
+        );
         assert_eq!(permissions("0700"), Some(Permissions(0o700)));
         assert_eq!(permissions("0900"), None);
     }

@@ -18,6 +18,14 @@ pub struct Window {
     pub workspace: u32,
     /// Whether it has the keyboard.
     pub focused: bool,
+    /// Left edge of the frame, title bar included, in logical pixels of the space all outputs share.
+    pub x: i32,
+    /// Upper edge.
+    pub y: i32,
+    /// Width.
+    pub width: i32,
+    /// Height.
+    pub height: i32,
 }
 
 /// Windows and workspaces.
@@ -45,7 +53,8 @@ pub trait Compositor1 {
     #[zbus(property(emits_changed_signal = "const"))]
     fn renderer(&self) -> zbus::fdo::Result<String>;
 
-    /// Windows came, went, moved between workspaces or changed their title.
+    /// Windows came, went, moved between workspaces, got the keyboard or changed their title. Not
+    /// sent for each step of a drag.
     #[zbus(signal)]
     fn windows_changed(&self) -> Result<()>;
     /// A key binding asks the shell to show a part: `launcher`, `chat`, `power`.
