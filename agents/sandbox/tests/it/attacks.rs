@@ -506,10 +506,14 @@ fn environment() -> io::Result<()> {
 fn fork_sleeper() -> i32 {
     // SAFETY: the child only sleeps; it dies with this process.
     unsafe {
+        let parent = libc::getpid();
         let pid = libc::fork();
         if pid == 0 {
             libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-            libc::sleep(60);
+            // Its parent may be gone already; it would keep the test's pipe open for nothing.
+            if libc::getppid() == parent {
+                libc::sleep(60);
+            }
             libc::_exit(0);
         }
         pid
