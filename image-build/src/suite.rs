@@ -66,6 +66,8 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<ExitCode> {
                 ]))
             })?;
         }
+        // Integration tests start programs of other packages, which `cargo test` does not build.
+        compile::programs(context, &tree)?;
         steps.step("unit-tests", "unit and integration tests", || {
             let mut command = tree.command(context, &context.top, "env");
             command.arg(format!(
