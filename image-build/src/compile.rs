@@ -13,15 +13,51 @@ use crate::tree::Tree;
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// cargo in the build tree, with the shared target folder.
-pub(crate) fn cargo(context: &Context, tree: &Tree) -> Command {
+pub(crate) fn cargo(context: &Context, tree: &Tree) -> Result<Command> {
+    let target = context.cache.join("target");
+    claim(context, &target)?;
     let mut command = tree.command(context, &context.top, "env");
     command
-        .arg(format!(
-            "CARGO_TARGET_DIR={}",
-            context.cache.join("target").display()
-        ))
+        .arg(format!("CARGO_TARGET_DIR={}", target.display()))
         .arg("cargo");
-    command
+    Ok(command)
+}
+
+/// Makes a target folder this checkout's. cargo knows what two checkouts compiled into one folder
+/// apart by their files' times only, and takes the newer for its own: what another checkout left
+/// there of the workspace's crates is forgotten. What they depend on is the same for all.
+fn claim(context: &Context, target: &Path) -> Result<()> {
+    let mark = target.join(".checkout");
+    let owner = context.top.to_string_lossy();
+    if std::fs::read_to_string(&mark).is_ok_and(|text| text == owner) {
+        return Ok(());
+    }
+    forget(target, 2).with_context(|| format!("{}: cannot be cleared", target.display()))?;
+    std::fs::create_dir_all(target)?;
+    std::fs::write(&mark, owner.as_bytes())
+        .with_context(|| format!("{}: cannot be written", mark.display()))
+}
+
+/// Removes the fingerprints of the workspace's crates in `folder/*/.fingerprint`, down to `depth`
+/// folders (a target folder has one a profile, below one a target triple).
+fn forget(folder: &Path, depth: u32) -> std::io::Result<()> {
+    let prints = folder.join(".fingerprint");
+    for entry in std::fs::read_dir(&prints).into_iter().flatten() {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with("argos-") {
+            std::fs::remove_dir_all(entry.path())?;
+        }
+    }
+    if depth == 0 {
+        return Ok(());
+    }
+    for entry in std::fs::read_dir(folder).into_iter().flatten() {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() && entry.file_name() != ".fingerprint" {
+            forget(&entry.path(), depth - 1)?;
+        }
+    }
+    Ok(())
 }
 
 /// Compiles the programs of the image and returns where they are.
@@ -34,7 +70,7 @@ pub(crate) fn programs(context: &Context, tree: &Tree) -> Result<Vec<PathBuf>> {
         "compile",
         &format!("compile the workspace (profile {profile})"),
         || {
-            context.steps.run_shown(cargo(context, tree).args([
+            context.steps.run_shown(cargo(context, tree)?.args([
                 "build",
                 "--locked",
                 "--workspace",
@@ -44,6 +80,7 @@ pub(crate) fn programs(context: &Context, tree: &Tree) -> Result<Vec<PathBuf>> {
         },
     )?;
     let static_target = context.cache.join("static");
+    claim(context, &static_target)?;
     context.steps.step(
         "compile-static",
         &format!("compile {} statically", c.static_programs.join(" and ")),
@@ -149,7 +186,7 @@ pub(crate) fn model(context: &Context, tree: &Tree) -> Result<Option<Model>> {
 /// The verb `cargo`.
 pub(crate) fn cargo_for_people(context: &Context, arguments: &[String]) -> Result<ExitCode> {
     let tree = Tree::build(context)?;
-    let status = cargo(context, &tree)
+    let status = cargo(context, &tree)?
         .args(arguments)
         .status()
         .context("chroot: cannot be started")?;
@@ -161,5 +198,30 @@ pub(crate) fn exit_code(status: ExitStatus) -> ExitCode {
     match status.code() {
         Some(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
         None => ExitCode::FAILURE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::forget;
+
+    #[test]
+    fn only_what_is_the_workspaces_own_is_forgotten() {
+        let target = tempfile::tempdir().unwrap();
+        let kept = [
+            "ci/.fingerprint/serde-1",
+            "ci/deps",
+            "x86/ci/.fingerprint/serde-1",
+        ];
+        let gone = [
+            "ci/.fingerprint/argos-init-1",
+            "x86/ci/.fingerprint/argos-exec-1",
+        ];
+        for folder in kept.iter().chain(&gone) {
+            std::fs::create_dir_all(target.path().join(folder)).unwrap();
+        }
+        forget(target.path(), 2).unwrap();
+        assert!(kept.iter().all(|f| target.path().join(f).is_dir()));
+        assert!(gone.iter().all(|f| !target.path().join(f).exists()));
     }
 }

@@ -47,13 +47,13 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<ExitCode> {
     let steps = &context.steps;
     if !options.no_unit {
         steps.step("format", "check the formatting", || {
-            steps.run_shown(compile::cargo(context, &tree).args(["fmt", "--all", "--check"]))
+            steps.run_shown(compile::cargo(context, &tree)?.args(["fmt", "--all", "--check"]))
         })?;
         let model = compile::model(context, &tree)?;
         let profile = context.config.cargo_profile.as_str();
         if options.lint {
             steps.step("lint", "clippy, warnings being errors", || {
-                steps.run_shown(compile::cargo(context, &tree).args([
+                steps.run_shown(compile::cargo(context, &tree)?.args([
                     "clippy",
                     "--locked",
                     "--workspace",
