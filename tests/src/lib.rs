@@ -11,3 +11,31 @@ pub mod qmp;
 pub mod scenario;
 pub mod screen;
 pub mod shell;
+
+#[cfg(test)]
+mod tests {
+    /// Links of the documentation lead to files that are there, and to headings in them.
+    #[test]
+    fn documentation_links_resolve() {
+        let mut wrong = Vec::new();
+        let mut seen = 0;
+        for link in argos_docs::pages().iter().flat_map(argos_docs::Page::links) {
+            seen += 1;
+            if !link.file.exists() {
+                wrong.push(format!(
+                    "{}: {} is not there",
+                    link.place,
+                    link.file.display()
+                ));
+            } else if let Some(anchor) = link.anchor {
+                let name = link.file.strip_prefix(argos_docs::repository());
+                let page = argos_docs::page(&name.unwrap().display().to_string());
+                if !page.anchors().contains(&anchor) {
+                    wrong.push(format!("{}: {} has no #{anchor}", link.place, page.name));
+                }
+            }
+        }
+        assert!(seen > 0);
+        assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+    }
+}
