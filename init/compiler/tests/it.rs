@@ -285,3 +285,71 @@ fn shipped_units_compile() {
         assert_eq!(graph.problems, [], "{folder}");
     }
 }
+
+/// The unit files in the documentation, together with those that the image ships. A block's words
+/// `name=` and `drop-in=` say which file it is.
+#[test]
+fn documented_units_compile() {
+    let examples = argos_docs::blocks("unit");
+    let name = |block: &argos_docs::Block| {
+        let named = block.value("drop-in").or(block.value("name"));
+        named.unwrap_or("example").to_owned()
+    };
+    let file = |block: &argos_docs::Block| match block.value("drop-in") {
+        Some(unit) => format!("etc/{unit}.yaml.d/example.yaml"),
+        None => format!("etc/{}.yaml", name(block)),
+    };
+    let scope = |block: &argos_docs::Block| {
+        if block.words.iter().any(|word| word == "user") {
+            Scope::User
+        } else {
+            Scope::System
+        }
+    };
+    argos_docs::check("unit", |block| {
+        let good = examples
+            .iter()
+            .filter(|other| !other.must_fail() && scope(other) == scope(block));
+        // The block itself last: where it has the name of another, that one is replaced.
+        let files: Vec<_> = good
+            .chain([block])
+            .map(|b| (file(b), b.text.as_str()))
+            .collect();
+        let files: Vec<_> = files
+            .iter()
+            .map(|(name, text)| (name.as_str(), *text))
+            .collect();
+        let folders = Folders::new(&files);
+        let scope = scope(block);
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../rootfs/usr/lib/argos")
+            .join(if scope == Scope::User {
+                "user-units"
+            } else {
+                "units"
+            });
+        let graph = compile(scope, &[shipped, folders.0.path().join("etc")]);
+        let own = graph.problems.iter().filter(|p| p.unit == name(block));
+        let said: Vec<_> = own.map(|p| p.message.as_str()).collect();
+        if said.is_empty() {
+            Ok(())
+        } else {
+            Err(said.join("; "))
+        }
+    });
+}
+
+#[test]
+fn every_key_is_documented() {
+    let page = argos_docs::page("docs/units.md").text;
+    let schema = argos_unit_compiler::file::schema();
+    let limits = &schema["$defs"]["LimitsFile"];
+    for keys in [&schema["properties"], &limits["properties"]] {
+        for key in keys.as_object().unwrap().keys() {
+            assert!(
+                page.contains(&format!("`{key}`")),
+                "docs/units.md: no `{key}`"
+            );
+        }
+    }
+}
