@@ -328,4 +328,38 @@ mod tests {
             assert!(wrong.parse::<Resolution>().is_err(), "{wrong}");
         }
     }
+
+    /// The pieces of `image.yaml` in the documentation, laid over the shipped one.
+    #[test]
+    fn documented_pieces_load() {
+        let folder = std::env::temp_dir().join(format!("argos-image-docs-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("image.yaml");
+        argos_docs::check("image", |block| {
+            let piece = argos_config::parse(&block.place(), &block.text).map_err(text)?;
+            let mut whole = argos_config::load(&shipped()).map_err(text)?;
+            argos_config::merge(&mut whole, piece);
+            std::fs::write(&file, whole.to_string()).map_err(text)?;
+            let config = Config::load(&file, &[]).map_err(text)?;
+            let profiles: Vec<String> = config.profiles.into_keys().collect();
+            Config::load(&file, &profiles).map(drop).map_err(text)
+        });
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    fn text(error: impl Into<anyhow::Error>) -> String {
+        format!("{:#}", error.into())
+    }
+
+    #[test]
+    fn every_key_is_documented() {
+        let page = argos_docs::page("docs/image.md").text;
+        for line in Config::explain().lines() {
+            let key = line.split_whitespace().next().unwrap();
+            assert!(
+                page.contains(&format!("`{key}`")),
+                "docs/image.md: no `{key}`"
+            );
+        }
+    }
 }

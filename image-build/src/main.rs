@@ -155,3 +155,35 @@ fn run(cli: &Cli) -> Result<ExitCode> {
     }
     Ok(ExitCode::SUCCESS)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documented_commands_parse() {
+        for command in argos_docs::commands("argos-image") {
+            if let Err(error) = Cli::try_parse_from(&command.words) {
+                assert!(!error.use_stderr(), "{}: {error}", command.place);
+            }
+        }
+    }
+
+    #[test]
+    fn every_option_is_documented() {
+        use clap::CommandFactory;
+        let page = argos_docs::page("docs/image.md").text;
+        let cli = Cli::command();
+        for command in cli.get_subcommands().chain([&cli]) {
+            for option in command.get_arguments().filter(|a| !a.is_hide_set()) {
+                let Some(long) = option.get_long() else {
+                    continue;
+                };
+                assert!(
+                    page.contains(&format!("`--{long}")),
+                    "docs/image.md: no --{long}"
+                );
+            }
+        }
+    }
+}
