@@ -273,4 +273,20 @@ mod tests {
         let error = audit.append(&row("x")).unwrap_err().to_string();
         assert!(error.contains("free some disk space"), "{error}");
     }
+
+    /// The rows in the documentation have the fields that rows have.
+    #[test]
+    fn documented_rows_are_rows() {
+        let fields =
+            |value: &Value| -> Vec<String> { value.as_object().unwrap().keys().cloned().collect() };
+        let mine = serde_json::to_value(row("x")).unwrap();
+        argos_docs::check("audit", |block| {
+            let shown: Value = serde_json::from_str(&block.text).map_err(|e| e.to_string())?;
+            if fields(&shown) == fields(&mine) {
+                Ok(())
+            } else {
+                Err(format!("a row has {}", fields(&mine).join(", ")))
+            }
+        });
+    }
 }

@@ -358,4 +358,64 @@ mod tests {
         let third = load(&folder).unwrap().hash;
         assert!(first != second && second != third && first != third);
     }
+
+    /// The manifests in the documentation, with limits that can be read and tools that there are.
+    #[test]
+    fn documented_agents_are_agents() {
+        let catalogue = argos_tools::Catalogue::builtin();
+        let programs = crate::sandbox::Programs {
+            folder: "/usr/bin".into(),
+        };
+        argos_docs::check("agent", |block| {
+            let name = block.value("name").unwrap_or("example");
+            let dir = tempfile::tempdir().unwrap();
+            let folder = dir.path().join(name);
+            std::fs::create_dir(&folder).unwrap();
+            std::fs::write(folder.join("agent.yaml"), &block.text).unwrap();
+            let agent = load(&folder).map_err(|e| e.to_string())?;
+            crate::sandbox::agent(&agent, &programs, Path::new("/tmp"), false)
+                .map_err(|e| e.to_string())?;
+            for tool in &agent.manifest.tools {
+                let only = Manifest {
+                    tools: vec![tool.clone()],
+                    ..agent.manifest.clone()
+                };
+                if !catalogue.names().any(|known| only.may_call(known)) {
+                    return Err(format!("there is no tool `{tool}`"));
+                }
+            }
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn every_key_is_documented() {
+        let page = argos_docs::page("docs/agents.md").text;
+        let schema = schema();
+        for keys in [
+            &schema["properties"],
+            &schema["$defs"]["Limits"]["properties"],
+        ] {
+            for key in keys.as_object().unwrap().keys() {
+                assert!(
+                    page.contains(&format!("`{key}`")),
+                    "docs/agents.md: no `{key}`"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_tool_is_documented() {
+        let page = argos_docs::page("docs/permissions.md").text;
+        for tool in argos_tools::Catalogue::builtin().iter() {
+            let row = format!(
+                "| `{}` | `{}` | {} |",
+                tool.name(),
+                tool.action().name(),
+                tool.default().name()
+            );
+            assert!(page.contains(&row), "docs/permissions.md: no row `{row}`");
+        }
+    }
 }

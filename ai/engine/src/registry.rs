@@ -501,4 +501,13 @@ mod tests {
         let missing = registry.load("nope", &changed).unwrap_err().to_string();
         assert!(missing.contains("known models: default"), "{missing}");
     }
+
+    #[test]
+    fn documented_manifests_are_taken() {
+        argos_docs::check("model", |block| {
+            argos_config::parse::<Manifest>(&block.place(), &block.text)
+                .map(drop)
+                .map_err(|e| e.to_string())
+        });
+    }
 }

@@ -101,4 +101,13 @@ mod tests {
         );
         assert!(refused("\u{0}".into()).starts_with("line 1: "));
     }
+
+    #[test]
+    fn documented_lines_are_taken() {
+        argos_docs::check("memory", |block| {
+            read(block.text.as_bytes())
+                .map(drop)
+                .map_err(|e| e.to_string())
+        });
+    }
 }
