@@ -310,4 +310,18 @@ mod tests {
         assert!(errors[3].to_string().contains("explode"), "{}", errors[3]);
         assert_eq!(bindings.press(&logo(), Keysym::q), Some(&Action::Close));
     }
+
+    #[test]
+    fn built_in_bindings_are_documented() {
+        let page = argos_docs::page("docs/desktop.md").text;
+        for (keys, action) in BUILT_IN {
+            let row = page
+                .lines()
+                .find(|line| line.starts_with('|') && line.contains(&format!("`{keys}`")));
+            assert!(
+                row.is_some_and(|row| row.contains(&format!("`{action}`"))),
+                "docs/desktop.md: no row with `{keys}` and `{action}`"
+            );
+        }
+    }
 }

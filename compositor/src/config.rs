@@ -294,4 +294,25 @@ mod tests {
         let config = Config::load(Some(&path));
         assert_eq!((config.workspaces, config.outputs["eDP-1"].scale), (4, 1.0));
     }
+
+    /// The settings in the documentation, with bindings that can be read and numbers in their ranges.
+    #[test]
+    fn documented_settings_are_taken() {
+        argos_docs::check("compositor", |block| {
+            let config: Config = argos_config::parse(&block.place(), &block.text)
+                .map_err(|error| error.to_string())?;
+            let pairs = config
+                .bindings
+                .iter()
+                .map(|(k, a)| (k.as_str(), a.as_str()));
+            let (_, errors) = crate::bindings::Bindings::new(pairs);
+            if let Some(error) = errors.first() {
+                return Err(error.to_string());
+            }
+            if config.clone().checked() != config {
+                return Err("a number is out of its range".to_owned());
+            }
+            Ok(())
+        });
+    }
 }

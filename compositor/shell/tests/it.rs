@@ -104,3 +104,30 @@ fn surfaces_are_see_through_where_nothing_is_drawn() {
         "the card"
     );
 }
+
+/// Themes, wallpapers and settings of the documentation are read, and text in the themes can be.
+#[test]
+fn documented_files_are_taken() {
+    use argos_docs::check;
+    use argos_shell::{parts::wallpaper::Sea, settings::Settings};
+    check("theme", |block| {
+        let theme: theme::Theme =
+            argos_config::parse(&block.place(), &block.text).map_err(|e| e.to_string())?;
+        for (pair, text, ground) in theme.colors.text_pairs() {
+            if theme::contrast(text, ground) < 4.5 {
+                return Err(format!("{pair} cannot be read"));
+            }
+        }
+        Ok(())
+    });
+    check("wallpaper", |block| {
+        argos_config::parse::<Sea>(&block.place(), &block.text)
+            .map(drop)
+            .map_err(|e| e.to_string())
+    });
+    check("shell", |block| {
+        argos_config::parse::<Settings>(&block.place(), &block.text)
+            .map(drop)
+            .map_err(|e| e.to_string())
+    });
+}
