@@ -375,10 +375,20 @@ pub(crate) enum DesktopCommand {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, Parser};
 
     #[test]
     fn the_command_line_is_consistent() {
         super::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn documented_commands_parse() {
+        for command in argos_docs::commands("argos") {
+            if let Err(error) = super::Cli::try_parse_from(&command.words) {
+                // Help is what was asked for.
+                assert!(!error.use_stderr(), "{}: {error}", command.place);
+            }
+        }
     }
 }
