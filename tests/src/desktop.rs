@@ -176,15 +176,6 @@ pub(crate) fn windows(stage: &mut Stage) -> Result<()> {
     let shm = machine.until("the window of weston-simple-shm", SOON, |m| {
         Ok(list(m)?.into_iter().next())
     })?;
-    machine.press(&["meta_l", "ret"])?;
-    let foot = machine.until("the terminal's window", SOON, |m| {
-        let windows = list(m)?;
-        Ok(windows
-            .into_iter()
-            .find(|w| w.app_id == "foot" && w.focused))
-    })?;
-    machine.keep_screen("two-windows")?;
-
     // It draws something else all the time.
     let inside = Area {
         x: usize::try_from(shm.x + 20)?,
@@ -196,6 +187,15 @@ pub(crate) fn windows(stage: &mut Stage) -> Result<()> {
     machine.until("another picture of weston-simple-shm", SOON, |m| {
         Ok((m.screen()?.difference(&picture, inside) > 0.5).then_some(()))
     })?;
+
+    machine.press(&["meta_l", "ret"])?;
+    let foot = machine.until("the terminal's window", SOON, |m| {
+        let windows = list(m)?;
+        Ok(windows
+            .into_iter()
+            .find(|w| w.app_id == "foot" && w.focused))
+    })?;
+    machine.keep_screen("two-windows")?;
 
     // By its title bar, left of the buttons.
     let grip = (foot.x + 80, foot.y + 12);
@@ -313,18 +313,17 @@ pub(crate) fn agent_allowed(stage: &mut Stage) -> Result<()> {
     );
     machine.press(&["alt", "o"])?;
     let answer = answer(machine, count)?;
-    machine.keep_screen("answer")?;
     ensure!(answer.contains("Welcome.md"), "the answer is: {answer}");
     // What the scenario that denies relies on.
     ensure!(
         last_read(machine)? != unread,
         "the folder was listed, and yet it was not read"
     );
-    let text = machine.read_screen()?;
-    ensure!(
-        text.contains("Welcome.md"),
-        "the chat does not show the answer; the screen reads:\n{text}"
-    );
+    let shown = machine.until("the answer in the chat", SOON, |m| {
+        Ok(m.read_screen()?.contains("Welcome.md").then_some(()))
+    });
+    machine.keep_screen("answer")?;
+    shown?;
     let audit = machine.person("tail -n 1 ~/.local/state/argos/audit.jsonl")?;
     let row: serde_json::Value = serde_json::from_str(&audit).context("the audit row")?;
     ensure!(

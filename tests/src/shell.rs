@@ -55,7 +55,7 @@ impl Shell {
         );
         // Quotes keep the shell's echo of the line, should there be one, from looking like the marks.
         let request = format!(
-            "echo '@'begin{n}@; {{ {line}\n}} 2>&1 </dev/null; echo; echo '@'end{n}@$?@\n",
+            "echo '@'begin{n}@; {{ {line}\n}} 2>&1 </dev/null; argos_status=$?; echo; echo '@'end{n}@$argos_status@\n",
             n = self.number
         );
         self.stream
