@@ -7,11 +7,18 @@
 
 use std::{sync::Arc, time::Duration};
 
-use argos_bus::{Error, Result, compositor::Window};
+use argos_bus::{
+    Error, Result,
+    compositor::{FrameColours, Window},
+};
 use smithay::reexports::calloop::channel as calloop;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::{layout::WindowId, state::State};
+use crate::{
+    config::{Colour, Look},
+    layout::WindowId,
+    state::State,
+};
 
 const NAME: &str = "org.argos.Compositor1";
 const PATH: &str = "/org/argos/Compositor1";
@@ -42,6 +49,8 @@ pub enum Request {
     Close(u64, oneshot::Sender<bool>),
     /// Shows a workspace, from 1.
     Workspace(u32, oneshot::Sender<bool>),
+    /// Draws frames in other colours.
+    Frames(Box<Look>, oneshot::Sender<bool>),
 }
 
 /// The compositor's end.
@@ -119,6 +128,10 @@ impl State {
                 }
                 (answer, found)
             }
+            Request::Frames(look, answer) => {
+                self.set_theme_look(*look);
+                (answer, true)
+            }
         };
         // The asker may have gone meanwhile.
         let _ = answer.send(found);
@@ -182,6 +195,12 @@ impl Compositor {
         )))
     }
 
+    async fn set_frame_colours(&self, colours: FrameColours) -> Result<()> {
+        let look = Box::new(look(colours).map_err(Error::InvalidArguments)?);
+        self.ask(|answer| Request::Frames(look, answer)).await?;
+        Ok(())
+    }
+
     #[zbus(property)]
     async fn active_workspace(&self) -> u32 {
         self.snapshot.borrow().active
@@ -232,6 +251,20 @@ async fn serve(
             return;
         }
     }
+}
+
+/// A theme's colours; what a theme does not say is as ever.
+fn look(colours: FrameColours) -> std::result::Result<Look, String> {
+    Ok(Look {
+        title_bar: Colour::try_from(colours.title_bar)?,
+        title_bar_inactive: Colour::try_from(colours.title_bar_inactive)?,
+        title: Colour::try_from(colours.title)?,
+        title_inactive: Colour::try_from(colours.title_inactive)?,
+        border: Colour::try_from(colours.border)?,
+        accent: Colour::try_from(colours.accent)?,
+        accent_text: Colour::try_from(colours.accent_text)?,
+        ..Look::default()
+    })
 }
 
 /// A window without its place: a drag changes that with every step, which is nobody's news.
@@ -332,6 +365,9 @@ mod tests {
                 let (answer, found) = match request {
                     Request::Focus(id, answer) | Request::Close(id, answer) => (answer, id == 7),
                     Request::Workspace(number, answer) => (answer, (1..=4).contains(&number)),
+                    Request::Frames(look, answer) => {
+                        (answer, look.title_bar == Colour([0xee, 0xf2, 0xf5]))
+                    }
                 };
                 answer.send(found).unwrap();
             }
@@ -355,6 +391,21 @@ mod tests {
         assert!(matches!(
             proxy.close_window(8).await,
             Err(Error::NotFound(_))
+        ));
+        let mut colours = FrameColours {
+            title_bar: "#eef2f5".into(),
+            title_bar_inactive: "#ffffff".into(),
+            title: "#14212b".into(),
+            title_inactive: "#4c5f6e".into(),
+            border: "#d2dce3".into(),
+            accent: "#b3261e".into(),
+            accent_text: "#ffffff".into(),
+        };
+        proxy.set_frame_colours(&colours).await.unwrap();
+        colours.border = "red".into();
+        assert!(matches!(
+            proxy.set_frame_colours(&colours).await,
+            Err(Error::InvalidArguments(text)) if text.contains("#rrggbb")
         ));
         assert!(matches!(
             proxy.activate_workspace(5).await,

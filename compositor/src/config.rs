@@ -23,8 +23,8 @@ pub struct Config {
     pub pointer: Pointer,
     /// Cursor theme and size.
     pub cursor: Cursor,
-    /// Colours of what the compositor draws itself.
-    pub look: Look,
+    /// Colours of what the compositor draws itself; where they are not said, the theme's.
+    pub look: Option<Look>,
     /// Outputs by connector name (`Virtual-1`, `eDP-1`).
     pub outputs: BTreeMap<String, Output>,
     /// What the `terminal` action starts: program and arguments.
@@ -40,7 +40,7 @@ impl Default for Config {
             keyboard: Keyboard::default(),
             pointer: Pointer::default(),
             cursor: Cursor::default(),
-            look: Look::default(),
+            look: None,
             outputs: BTreeMap::new(),
             terminal: vec!["/usr/bin/foot".into()],
             bindings: BTreeMap::new(),
@@ -138,6 +138,8 @@ pub struct Look {
     pub border: Colour,
     /// The close button under the pointer.
     pub accent: Colour,
+    /// The cross on it.
+    pub accent_text: Colour,
     /// Font file for titles; the first of the usual sans-serif fonts where it is empty.
     pub font: PathBuf,
 }
@@ -152,6 +154,7 @@ impl Default for Look {
             title_inactive: Colour([0xa3, 0xb4, 0xc4]),
             border: Colour([0x2b, 0x3b, 0x4b]),
             accent: Colour([0xd8, 0x5a, 0x5a]),
+            accent_text: Colour([0xff, 0xff, 0xff]),
             font: PathBuf::new(),
         }
     }

@@ -277,7 +277,11 @@ impl Painter {
                     radius - (x - centre.0).hypot(y - centre.1) + 0.5
                 });
             }
-            let ink = if hovered { self.look.title } else { ink };
+            let ink = match button {
+                Button::Close if hovered => self.look.accent_text,
+                _ if hovered => self.look.title,
+                _ => ink,
+            };
             let (arm, half) = (4.25 * scale, 0.65 * scale);
             let line = |a: (f32, f32), b: (f32, f32)| {
                 move |x: f32, y: f32| half - distance((x - centre.0, y - centre.1), a, b) + 0.5

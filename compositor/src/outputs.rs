@@ -313,7 +313,7 @@ impl State {
             windows: &self.windows,
             cursor: &self.cursor,
             pointer: self.pointer_at,
-            background: self.config.look.background.linear().into(),
+            background: self.look.background.linear().into(),
             output_index: index,
         };
         let outcome = self.backend.render(&scene, output);

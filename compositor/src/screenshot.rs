@@ -26,7 +26,7 @@ impl State {
             windows: &self.windows,
             cursor: &self.cursor,
             pointer: self.pointer_at,
-            background: self.config.look.background.linear().into(),
+            background: self.look.background.linear().into(),
             output_index: self.outputs.index_of(output).unwrap_or(0),
         };
         self.backend.capture(&scene, output)

@@ -53,7 +53,7 @@ use crate::{
     backend::Backend,
     bindings::Bindings,
     bus,
-    config::Config,
+    config::{Config, Look},
     cursor::Cursor,
     decoration::Painter,
     error::Error,
@@ -138,6 +138,8 @@ pub struct State {
     pub(crate) outputs: Outputs,
     pub(crate) cursor: Cursor,
     pub(crate) painter: Painter,
+    /// The person's colours, or else the theme's.
+    pub(crate) look: Look,
     pub(crate) popups: PopupManager,
     pub(crate) protocols: Protocols,
     pub(crate) seat: Seat<State>,
@@ -235,12 +237,14 @@ impl State {
             tracing::warn!("bindings: {error}");
         }
 
+        let look = config.look.clone().unwrap_or_default();
         Ok(Self {
             backend,
             windows: Windows::new(config.workspaces as usize),
             outputs: Outputs::default(),
             cursor: Cursor::new(&config.cursor),
-            painter: Painter::new(&config.look),
+            painter: Painter::new(&look),
+            look,
             popups: PopupManager::default(),
             protocols,
             seat,
@@ -457,6 +461,17 @@ impl State {
     /// How many frames have been drawn on all outputs since the start.
     pub fn frames(&self) -> u64 {
         self.outputs.frames()
+    }
+
+    /// Draws frames in a theme's colours, unless the person's settings name their own.
+    pub(crate) fn set_theme_look(&mut self, look: Look) {
+        if self.config.look.is_some() || self.look == look {
+            return;
+        }
+        self.painter = Painter::new(&look);
+        self.look = look;
+        self.windows.forget_title_bars();
+        self.outputs.queue_all();
     }
 
     fn tell_bus(&mut self) {

@@ -87,6 +87,13 @@ impl Windows {
         self.list.iter_mut().find(|managed| managed.id == id)
     }
 
+    /// Has every title bar drawn anew.
+    pub(crate) fn forget_title_bars(&mut self) {
+        for managed in &mut self.list {
+            managed.title_bar = None;
+        }
+    }
+
     /// The window whose toplevel has this surface.
     pub(crate) fn by_surface(&self, surface: &WlSurface) -> Option<&Managed> {
         self.list.iter().find(|managed| {
@@ -499,7 +506,7 @@ impl State {
                 if self.painter.title_bar(&mut managed.title_bar, &wanted) {
                     self.outputs.queue_rect(frame);
                 }
-                managed.borders.update(frame, &self.config.look);
+                managed.borders.update(frame, &self.look);
             }
         }
     }

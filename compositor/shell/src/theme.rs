@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use argos_bus::compositor::FrameColours;
 use iced_core::Color;
 use serde::Deserialize;
 use serde::de::Error as _;
@@ -61,6 +62,28 @@ pub struct Theme {
     pub wallpaper: String,
     /// The colours.
     pub colors: Palette,
+}
+
+impl Theme {
+    /// What the compositor draws around windows.
+    pub fn frame_colours(&self) -> FrameColours {
+        let colours = &self.colors;
+        FrameColours {
+            title_bar: hex(colours.raised),
+            title_bar_inactive: hex(colours.card),
+            title: hex(colours.text),
+            title_inactive: hex(colours.text_dim),
+            border: hex(colours.line),
+            accent: hex(colours.bad),
+            accent_text: hex(colours.bad_text),
+        }
+    }
+}
+
+/// `#rrggbb`; what shines through is left out.
+fn hex(colour: Color) -> String {
+    let [r, g, b, _] = colour.into_rgba8();
+    format!("#{r:02x}{g:02x}{b:02x}")
 }
 
 /// Light or dark.

@@ -28,6 +28,25 @@ pub struct Window {
     pub height: i32,
 }
 
+/// Colours of the frames that the compositor draws around windows, each as `#rrggbb`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct FrameColours {
+    /// Title bar of the focused window.
+    pub title_bar: String,
+    /// Title bar of the other windows.
+    pub title_bar_inactive: String,
+    /// Title of the focused window.
+    pub title: String,
+    /// Title of the other windows.
+    pub title_inactive: String,
+    /// Line around windows.
+    pub border: String,
+    /// The close button under the pointer.
+    pub accent: String,
+    /// The cross on it.
+    pub accent_text: String,
+}
+
 /// Windows and workspaces.
 #[zbus::proxy(
     interface = "org.argos.Compositor1",
@@ -43,6 +62,9 @@ pub trait Compositor1 {
     fn close_window(&self, id: u64) -> Result<()>;
     /// Shows a workspace, from 1. Errors: `InvalidArguments`.
     fn activate_workspace(&self, number: u32) -> Result<()>;
+    /// Draws frames in a theme's colours, unless the person's settings name their own. Errors:
+    /// `InvalidArguments`.
+    fn set_frame_colours(&self, colours: &FrameColours) -> Result<()>;
     /// The workspace on screen, from 1.
     #[zbus(property)]
     fn active_workspace(&self) -> zbus::fdo::Result<u32>;

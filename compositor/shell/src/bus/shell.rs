@@ -104,7 +104,7 @@ async fn serve(
         // Each of them ends only with the connection.
         let (agents, compositor) = tokio::join!(
             watch_agents(&connection, notices),
-            watch_compositor(&connection, notices)
+            watch_compositor(&connection, notices, theme)
         );
         for error in [agents.err(), compositor.err()].into_iter().flatten() {
             tracing::debug!("the session bus: {error}");
@@ -187,16 +187,24 @@ async fn history(agents: &Agents1Proxy<'_>, agent: &str, notices: &Notices) {
     }
 }
 
-async fn watch_compositor(connection: &Connection, notices: &Notices) -> zbus::Result<()> {
+async fn watch_compositor(
+    connection: &Connection,
+    notices: &Notices,
+    theme: &Mutex<String>,
+) -> zbus::Result<()> {
     let compositor = Compositor1Proxy::new(connection).await?;
     let mut presence = Presence::of(compositor.inner()).await?;
     let mut requested = compositor.receive_shell_requested().await?;
     let mut active = compositor.receive_active_workspace_changed().await;
     workspaces(&compositor, notices).await;
+    dress(&compositor, &current(theme)).await;
     loop {
         tokio::select! {
             present = presence.changed() => match present {
-                Some(true) => workspaces(&compositor, notices).await,
+                Some(true) => {
+                    workspaces(&compositor, notices).await;
+                    dress(&compositor, &current(theme)).await;
+                }
                 Some(false) => {}
                 None => return Ok(()),
             },
@@ -214,6 +222,14 @@ async fn watch_compositor(connection: &Connection, notices: &Notices) -> zbus::R
                 None => return Ok(()),
             },
         }
+    }
+}
+
+/// Has the compositor draw window frames in the theme's colours.
+async fn dress(compositor: &Compositor1Proxy<'_>, theme: &str) {
+    let colours = theme::load_or_default(theme).frame_colours();
+    if let Err(error) = compositor.set_frame_colours(&colours).await {
+        tracing::debug!("window frames keep their colours: {error}");
     }
 }
 
@@ -289,6 +305,7 @@ async fn try_obey(
         }
         Command::Theme(name) => {
             set(theme, name);
+            dress(&Compositor1Proxy::new(connection).await?, &current(theme)).await;
             let shell = connection
                 .object_server()
                 .interface::<_, Shell>(PATH)
@@ -354,6 +371,13 @@ fn reason(error: &argos_bus::Error) -> String {
     }
 }
 
+fn current(theme: &Mutex<String>) -> String {
+    theme.lock().map_or_else(
+        |poisoned| poisoned.into_inner().clone(),
+        |theme| theme.clone(),
+    )
+}
+
 fn set(theme: &Mutex<String>, name: String) {
     match theme.lock() {
         Ok(mut theme) => *theme = name,
@@ -399,9 +423,6 @@ impl Shell {
     /// The theme's name.
     #[zbus(property)]
     fn theme(&self) -> String {
-        self.theme.lock().map_or_else(
-            |poisoned| poisoned.into_inner().clone(),
-            |theme| theme.clone(),
-        )
+        current(&self.theme)
     }
 }
