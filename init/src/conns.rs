@@ -275,6 +275,7 @@ impl Supervisor {
         };
         match request {
             Request::Status => Some(Reply::Units(self.machine.statuses().collect())),
+            Request::Problems => Some(Reply::Lines(self.problems.clone())),
             Request::Unit { name } => Some(match self.machine.status(&name) {
                 Some(status) => Reply::Units(vec![status]),
                 None => not_found(&name),

@@ -43,6 +43,8 @@ const MAX_REAPED: usize = 256;
 const MAX_ROUNDS: usize = 16;
 /// Of how many units that are gone the log is kept.
 const MAX_GONE: usize = 64;
+/// Most mistakes in unit files that are kept to be told.
+const MAX_PROBLEMS: usize = 100;
 /// Pause before the log writer or the emergency shell is started again, in milliseconds.
 const RESPAWN_MS: u64 = 1_000;
 /// Name under which the supervisor's own lines are logged.
@@ -68,6 +70,8 @@ pub struct Supervisor {
     writer: Respawn,
     shell: Respawn,
     gone: VecDeque<String>,
+    /// What was wrong with the unit files when they were last read.
+    pub(crate) problems: Vec<String>,
 }
 
 /// A helper process that is started again when it ends.
@@ -159,6 +163,7 @@ impl Supervisor {
             writer: Respawn::At(0),
             shell: Respawn::Off,
             gone: VecDeque::new(),
+            problems: Vec::new(),
         };
         supervisor
             .watch_timer()
@@ -323,6 +328,8 @@ impl Supervisor {
                 if first_time {
                     self.start_first();
                 }
+                self.problems.clone_from(&problems);
+                self.problems.truncate(MAX_PROBLEMS);
                 self.reloaded(&Reply::Lines(problems));
             }
             Err(message) => {

@@ -245,6 +245,7 @@ fn a_broken_unit_is_reported_and_mended_by_a_reload() {
     );
     let problems = client.reload().unwrap();
     assert_eq!(problems.len(), 1);
+    assert_eq!(client.problems().unwrap(), problems);
     assert!(
         problems[0].contains("bad.yaml:2:1: unknown key `exce`; did you mean `exec`?"),
         "{problems:?}"

@@ -178,6 +178,14 @@ impl Client {
         }
     }
 
+    /// What was wrong with the unit files when they were last read.
+    pub fn problems(&mut self) -> Result<Vec<String>> {
+        match self.ask(&Request::Problems, &[])? {
+            Reply::Lines(lines) => Ok(lines),
+            _ => Err(Error::Unexpected),
+        }
+    }
+
     /// Starts a unit that exists until it is down; `fds` become the descriptors numbered in
     /// `unit.fds`. Returns when it is up. Errors: [`ErrorCode::Invalid`] (name in use, bad program,
     /// counts that differ), [`ErrorCode::Denied`], [`ErrorCode::Failed`].

@@ -13,6 +13,7 @@
 //!
 //! Version history:
 //! * 1: first.
+//! * 2: limits have a weight; `Problems`.
 //!
 //! * [`protocol`]: requests, replies, limits.
 //! * [`client`]: the blocking client.

@@ -4,7 +4,7 @@ use argos_units::{TransientUnit, UnitStatus};
 use serde::{Deserialize, Serialize};
 
 /// Version of the protocol, the first byte of each frame.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 /// Largest payload of a request, in bytes.
 pub const MAX_REQUEST: usize = 256 << 10;
 /// Largest payload of a reply, in bytes.
@@ -69,6 +69,9 @@ pub enum Request {
         /// Whether somebody owns it.
         present: bool,
     },
+    /// What was wrong with the unit files when they were last read. Answer: [`Reply::Lines`], one
+    /// for each mistake.
+    Problems,
 }
 
 /// What is answered.

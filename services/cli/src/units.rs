@@ -38,11 +38,14 @@ pub(crate) fn status(out: Output, args: &StatusArgs) -> Result {
     let mut client = connect(&args.scope)?;
     match &args.unit {
         Some(name) => one(out, &mut client, name),
-        None => all(out, &client.status()?, args.all),
+        None => {
+            let units = client.status()?;
+            all(out, &units, &client.problems()?, args.all)
+        }
     }
 }
 
-fn all(out: Output, units: &[UnitStatus], every: bool) -> Result {
+fn all(out: Output, units: &[UnitStatus], problems: &[String], every: bool) -> Result {
     let shown: Vec<_> = units
         .iter()
         .filter(|unit| every || out.json || unit.wanted || unit.state != UnitState::Down)
@@ -96,7 +99,15 @@ fn all(out: Output, units: &[UnitStatus], every: bool) -> Result {
             first.name
         ));
     }
-    out.line(summary)
+    out.line(summary)?;
+    // A file with a mistake makes no unit, so that the table cannot tell of it.
+    if !problems.is_empty() {
+        out.line("\nLeft out, for what their files say:")?;
+    }
+    for problem in problems {
+        out.line(format!("  {problem}"))?;
+    }
+    Ok(())
 }
 
 fn one(out: Output, client: &mut Client, name: &str) -> Result {

@@ -41,6 +41,7 @@ fn answer(request: &Request) -> Reply {
                 message: format!("there is no unit `{name}`"),
             },
         },
+        Request::Problems => Reply::Lines(vec!["/etc/argos/units/x.yaml:2:1: oops".to_owned()]),
         Request::Log { .. } => Reply::Lines(vec!["one".to_owned(), "two\x1b[2J".to_owned()]),
         Request::Start { name } if name == "greetd" => Reply::Error {
             code: ErrorCode::Failed,
@@ -106,6 +107,10 @@ fn status_is_aligned_and_shows_what_is_not_well() {
     assert!(lines[1].contains("ended with status 7"), "{table}");
     assert!(!table.contains("unwanted"), "{table}");
     assert!(table.contains("argos log greetd"), "{table}");
+    assert!(
+        table.contains("/etc/argos/units/x.yaml:2:1: oops"),
+        "{table}"
+    );
     assert!(text(&argos(&["status", "--all"]).stdout).contains("unwanted"));
 }
 
