@@ -9,6 +9,9 @@ use crate::file::{KindWord, Ready, RestartWord, UnitFile};
 use crate::layers::Source;
 use crate::value::Name;
 
+/// Shortest distance at which a timer starts its unit again and again, in milliseconds.
+const MIN_EVERY_MS: u64 = 1_000;
+
 /// A unit, and who wants it.
 #[derive(Debug)]
 pub struct Parsed {
@@ -107,6 +110,11 @@ fn checked(scope: Scope, name: &str, mut file: UnitFile) -> Checked {
         KindWord::Timer => {
             if file.after_start.is_none() && file.every.is_none() {
                 return Err("a timer needs `after-start`, `every` or both".into());
+            }
+            if file.every.is_some_and(|time| time.ms < MIN_EVERY_MS) {
+                return Err(
+                    "`every` is under a second, which would only keep the machine busy".into(),
+                );
             }
             Kind::Timer(Timer {
                 unit: started(name, &mut file)?,

@@ -98,16 +98,36 @@ fn number(text: &str) -> Option<(u64, &str)> {
     Some((text[..digits].parse().ok()?, text[digits..].trim()))
 }
 
-fn time(text: &str) -> Option<Time> {
-    let (count, unit) = number(text)?;
+/// The longest time that is taken seriously: ten years. More is a slip of the finger.
+const MAX_TIME_MS: u64 = 10 * 366 * 24 * 3_600_000;
+
+/// Why a text is no time that can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TimeError {
+    /// It has another form.
+    Form,
+    /// Over [`MAX_TIME_MS`].
+    TooLong,
+}
+
+fn time(text: &str) -> Result<Time, TimeError> {
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (count, unit) = (&text[..digits], text[digits..].trim());
     let factor = match unit {
+        _ if count.is_empty() => return Err(TimeError::Form),
         "ms" => 1,
         "s" => 1_000,
         "m" => 60_000,
         "h" => 3_600_000,
-        _ => return None,
+        _ => return Err(TimeError::Form),
     };
-    count.checked_mul(factor).map(|ms| Time { ms })
+    // All digits, so that what cannot be read as a number is too large for one.
+    let ms = count.parse().ok().and_then(|n: u64| n.checked_mul(factor));
+    ms.filter(|ms| *ms <= MAX_TIME_MS)
+        .map(|ms| Time { ms })
+        .ok_or(TimeError::TooLong)
 }
 
 fn size(text: &str) -> Option<Size> {
@@ -162,11 +182,20 @@ macro_rules! read_scalar {
     };
 }
 
-read_scalar!(
-    Time,
-    time,
-    "a time; write a number with ms, s, m or h, such as 5s"
-);
+const TIME: &str = "a time; write a number with ms, s, m or h, such as 5s";
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = deserializer.deserialize_str(Scalar(TIME))?;
+        time(&text).map_err(|error| match error {
+            TimeError::Form => D::Error::custom(format_args!("`{text}` is not {TIME}")),
+            TimeError::TooLong => D::Error::custom(format_args!(
+                "`{text}` is more than ten years, the longest time that can be used"
+            )),
+        })
+    }
+}
+
 read_scalar!(
     Size,
     size,
@@ -204,17 +233,14 @@ mod tests {
 
     #[test]
     fn times_and_sizes_need_their_unit() {
-        assert_eq!(time("500ms"), Some(Time { ms: 500 }));
-        assert_eq!(time("2m"), Some(Time { ms: 120_000 }));
-        for wrong in [
-            "5",
-            "s",
-            "-1s",
-            "1.5s",
-            "5 parsecs",
-            "99999999999999999999s",
-        ] {
-            assert_eq!(time(wrong), None, "{wrong}");
+        assert_eq!(time("500ms"), Ok(Time { ms: 500 }));
+        assert_eq!(time("2m"), Ok(Time { ms: 120_000 }));
+        for wrong in ["5", "s", "-1s", "1.5s", "5 parsecs"] {
+            assert_eq!(time(wrong), Err(TimeError::Form), "{wrong}");
+        }
+        assert_eq!(time("87840h"), Ok(Time { ms: MAX_TIME_MS }));
+        for long in ["87841h", "18446744073709551615ms", "99999999999999999999s"] {
+            assert_eq!(time(long), Err(TimeError::TooLong), "{long}");
         }
         assert_eq!(size("512M"), Some(Size { bytes: 512 << 20 }));
         assert_eq!(size("4096"), Some(Size { bytes: 4096 }));

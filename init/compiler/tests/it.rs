@@ -125,6 +125,14 @@ fn a_mistake_leaves_out_its_unit_and_no_other() {
             "bad.yaml:3:15: `5` is not a time",
         ),
         (
+            "kind: service\nexec: [/x]\nready-timeout: 18446744073709551615ms\n",
+            "bad.yaml:3:16: `18446744073709551615ms` is more than ten years",
+        ),
+        (
+            "kind: timer\nunit: bus\nevery: 0s\n",
+            "bad.yaml: `every` is under a second",
+        ),
+        (
             "kind: service\nexec: [/x]\nready: exec\n",
             "bad.yaml: `ready: exec` is for oneshots",
         ),
