@@ -133,7 +133,7 @@ impl Machine {
     }
 
     pub(super) fn begin(&mut self, name: &str, now: u64, backend: &mut dyn Backend) {
-        self.runs += 1;
+        self.runs = self.runs.saturating_add(1);
         let run = self.runs;
         let Some(entry) = self.entries.get_mut(name) else {
             return;
@@ -141,7 +141,10 @@ impl Machine {
         entry.run = run;
         entry.must_stop = false;
         let alarm = match &entry.unit.kind {
-            Kind::Timer(timer) => timer.after_start_ms.or(timer.every_ms).map(|ms| now + ms),
+            Kind::Timer(timer) => timer
+                .after_start_ms
+                .or(timer.every_ms)
+                .map(|ms| now.saturating_add(ms)),
             Kind::Path(_) => Some(now),
             _ => None,
         };
@@ -169,8 +172,7 @@ impl Machine {
             }
             Ok(pid) => self.enter(name, State::Up { pid, alarm }, String::new(), now),
             Err(error) => {
-                let policy = entry.unit.process().map_or(Restart::No, |p| p.restart);
-                let outcome = match policy {
+                let outcome = match entry.unit.process().map_or(Restart::No, |p| p.restart) {
                     Restart::No => Outcome::Failed,
                     Restart::Always | Restart::OnFailure => Outcome::Again,
                 };
@@ -230,9 +232,9 @@ impl Machine {
         {
             if !*killed {
                 *killed = true;
-                *give_up = now + DRAIN_LIMIT_MS;
+                *give_up = now.saturating_add(DRAIN_LIMIT_MS);
             }
-            *next = now + DRAIN_POLL_MS;
+            *next = now.saturating_add(DRAIN_POLL_MS);
             backend.kill(&entry.unit);
             self.enqueue(name);
         }
@@ -272,7 +274,7 @@ impl Machine {
                 let doubled = BACKOFF_FIRST_MS.saturating_mul(1 << entry.failures.min(16));
                 entry.failures = entry.failures.saturating_add(1);
                 State::BackingOff {
-                    until: now + doubled.min(BACKOFF_LAST_MS),
+                    until: now.saturating_add(doubled.min(BACKOFF_LAST_MS)),
                 }
             }
             Outcome::Failed => State::Failed {

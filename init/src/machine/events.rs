@@ -33,8 +33,7 @@ impl Machine {
             }
             State::Starting { .. } | State::Up { .. } => {
                 let was_up = matches!(entry.state, State::Up { .. });
-                let policy = entry.unit.process().map_or(Restart::No, |p| p.restart);
-                let again = match policy {
+                let again = match entry.unit.process().map_or(Restart::No, |p| p.restart) {
                     Restart::Always => true,
                     Restart::OnFailure => !exit.is_success(),
                     Restart::No => false,
@@ -89,8 +88,12 @@ impl Machine {
             && entry.run == run
             && matches!(entry.state, State::Starting { .. } | State::Up { .. })
         {
-            entry.detail = text.chars().filter(|c| !c.is_control()).take(200).collect();
-            self.news.changed.insert(name.to_owned());
+            let detail: String = text.chars().filter(|c| !c.is_control()).take(200).collect();
+            // A unit that says the same over and over must not keep subscribers busy.
+            if entry.detail != detail {
+                entry.detail = detail;
+                self.news.changed.insert(name.to_owned());
+            }
         }
     }
 
@@ -114,8 +117,7 @@ impl Machine {
         };
         match entry.state {
             State::Starting { .. } => {
-                let policy = entry.unit.process().map_or(Restart::No, |p| p.restart);
-                let outcome = match policy {
+                let outcome = match entry.unit.process().map_or(Restart::No, |p| p.restart) {
                     Restart::No => Outcome::Failed,
                     Restart::Always | Restart::OnFailure => Outcome::Again,
                 };
@@ -138,7 +140,7 @@ impl Machine {
                 ref mut next,
                 ..
             } => {
-                *next = now + DRAIN_POLL_MS;
+                *next = now.saturating_add(DRAIN_POLL_MS);
                 self.enqueue(name);
             }
             State::BackingOff { .. } => {
@@ -149,10 +151,14 @@ impl Machine {
             State::Up { pid, .. } => {
                 let activates = entry.unit.activates().map(str::to_owned);
                 let (alarm, fires) = match &entry.unit.kind {
-                    Kind::Timer(timer) => (timer.every_ms.map(|every| now + every.max(1)), true),
-                    Kind::Path(path) => {
-                        (Some(now + PATH_POLL_MS), backend.path_exists(&path.exists))
+                    Kind::Timer(timer) => {
+                        let again = timer.every_ms.map(|ms| now.saturating_add(ms.max(1)));
+                        (again, true)
                     }
+                    Kind::Path(path) => (
+                        Some(now.saturating_add(PATH_POLL_MS)),
+                        backend.path_exists(&path.exists),
+                    ),
                     _ => (None, false),
                 };
                 let repeats = matches!(entry.unit.kind, Kind::Timer(_));

@@ -61,7 +61,9 @@ impl Machine {
             for before in entry.unit.before_me() {
                 let required = entry.unit.requires.iter().any(|name| name == before);
                 let list = self.after_me.entry(before.to_owned()).or_default();
-                match list.iter_mut().find(|(name, _)| *name == entry.unit.name) {
+                // A unit that names another twice does so in one go, so that only the last can be it.
+                let last = list.last_mut();
+                match last.filter(|(name, _)| *name == entry.unit.name) {
                     Some((_, known)) => *known |= required,
                     None => list.push((entry.unit.name.clone(), required)),
                 }

@@ -492,6 +492,58 @@ fn a_timer_repeats_its_oneshot() {
     assert!(rig.log().ends_with("start job"));
 }
 
+#[test]
+fn a_unit_that_repeats_itself_is_no_news() {
+    let mut rig = Rig::new(vec![notify("n")]);
+    rig.start("n");
+    let run = rig.machine.run("n").unwrap();
+    rig.machine.describe("n", run, "loading");
+    assert!(rig.machine.take_news().changed.contains("n"));
+    rig.machine.describe("n", run, "loading");
+    assert!(rig.machine.take_news().changed.is_empty());
+}
+
+/// How long something may take, short times and absurd ones alike.
+fn durations() -> impl Strategy<Value = u64> {
+    prop_oneof![0..10u64, 0..100_000u64, any::<u64>(), Just(u64::MAX)]
+}
+
+proptest! {
+    #[test]
+    fn no_duration_is_too_long(
+        (after, every) in (prop::option::of(durations()), prop::option::of(durations())),
+        (ready, stop) in (durations(), durations()),
+        begin in 0..1u64 << 40,
+        pauses in prop::collection::vec(0..1u64 << 36, 1..12),
+    ) {
+        let timer = Timer { unit: "job".into(), after_start_ms: after, every_ms: every };
+        let mut slow = notify("slow");
+        (slow.ready_timeout_ms, slow.stop_timeout_ms) = (ready, stop);
+        let mut job = oneshot("job");
+        (job.ready_timeout_ms, job.stop_timeout_ms) = (ready, stop);
+        let mut rig = Rig::new(vec![slow, job, Unit::new("tick", Kind::Timer(timer))]);
+        rig.now = begin;
+        rig.start("tick");
+        rig.start("slow");
+        for pause in pauses {
+            rig.now += pause;
+            // What is due is done after a few steps, each of which may have no time at all; a
+            // deadline that stays in the past would keep the supervisor busy for ever.
+            for _ in 0..4 {
+                rig.machine.tick(rig.now, &mut rig.world);
+            }
+            let (now, next) = (rig.now, rig.machine.next_deadline());
+            prop_assert!(next.is_none_or(|at| at > now), "{next:?} at {now}");
+            if rig.state("slow") == UnitState::Starting {
+                rig.stop("slow");
+            } else {
+                rig.exit("slow", Exit::Status(1));
+            }
+        }
+        rig.machine.kill_all(rig.now, &mut rig.world);
+    }
+}
+
 // ---- Random operations against invariants ---------------------------------------------------
 
 #[derive(Debug, Clone)]
