@@ -1,7 +1,10 @@
 //! What only PID 1 of a machine does: prepare the real root before the first unit, and end it.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use rustix::system::RebootCommand;
 
@@ -61,72 +64,66 @@ pub fn may_open_shell() -> bool {
             .any(|word| word == "argos.debug-shell")
 }
 
-/// Loads kernel modules that are listed by name, one a line, in `FOLDER/*.conf` of
-/// `/usr/lib/modules-load.d` and `/etc/modules-load.d`. Blocks: this is a program of its own
-/// (`argos-init --load-modules`), not a part of PID 1. Yields the status to end with.
+/// Folders of lists of kernel modules, first over later: a file hides those of its name in the
+/// others.
+const MODULE_LISTS: [&str; 4] = [
+    "/etc/modules-load.d",
+    "/run/modules-load.d",
+    "/usr/local/lib/modules-load.d",
+    "/usr/lib/modules-load.d",
+];
+
+/// Loads the kernel modules that are listed by name, one a line, in [`MODULE_LISTS`]. Blocks: this is
+/// a program of its own (`argos-init --load-modules`, the unit `modules`), not a part of PID 1.
+/// Yields the status to end with.
 pub fn load_listed_modules() -> i32 {
-    let release = rustix::system::uname()
-        .release()
-        .to_string_lossy()
-        .into_owned();
-    let base = Path::new("/usr/lib/modules").join(release);
-    let dependencies = fs::read_to_string(base.join("modules.dep")).unwrap_or_default();
-    let mut failed = false;
-    for name in listed_modules() {
-        for path in with_dependencies(&dependencies, &name) {
-            if let Err(error) = edge::load_module(&base.join(&path), c"") {
-                eprintln!("cannot load the kernel module {path}: {error}");
-                failed = true;
+    let names = listed_modules(&MODULE_LISTS.map(Path::new));
+    if names.is_empty() {
+        return 0;
+    }
+    // modprobe knows aliases, options and what else a module needs; it names what it cannot load
+    // and goes on with the rest.
+    let modprobe = Command::new("/sbin/modprobe")
+        .args(["--all", "--use-blacklist", "--"])
+        .args(names)
+        .status();
+    match modprobe {
+        Ok(status) => status.code().unwrap_or(1),
+        Err(error) => {
+            eprintln!("cannot run /sbin/modprobe: {error}");
+            1
+        }
+    }
+}
+
+/// The names in every `*.conf` of these folders (first over later), in the order of the files'
+/// names and without repetition. Empty lines and those that begin with `#` or `;` do not count.
+fn listed_modules(folders: &[&Path]) -> Vec<String> {
+    let mut lists: BTreeMap<OsString, PathBuf> = BTreeMap::new();
+    for folder in folders {
+        let files = fs::read_dir(folder).into_iter().flatten().flatten();
+        for file in files.map(|entry| entry.path()) {
+            if file.extension().is_some_and(|ending| ending == "conf")
+                && let Some(name) = file.file_name()
+            {
+                lists.entry(name.to_owned()).or_insert(file);
             }
         }
     }
-    i32::from(failed)
-}
-
-fn listed_modules() -> Vec<String> {
-    let mut names = Vec::new();
-    for folder in ["/usr/lib/modules-load.d", "/etc/modules-load.d"] {
-        let mut files: Vec<_> = fs::read_dir(folder)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|e| e.path())
-            .collect();
-        files.sort();
-        for file in files
-            .iter()
-            .filter(|file| file.extension().is_some_and(|e| e == "conf"))
-        {
-            let text = fs::read_to_string(file).unwrap_or_default();
-            let lines = text.lines().map(str::trim);
-            names.extend(
-                lines
-                    .filter(|l| !l.is_empty() && !l.starts_with(['#', ';']))
-                    .map(str::to_owned),
-            );
+    let mut names: Vec<String> = Vec::new();
+    for file in lists.values() {
+        let text = fs::read_to_string(file).unwrap_or_else(|error| {
+            eprintln!("cannot read {}: {error}", file.display());
+            String::new()
+        });
+        let lines = text.lines().map(str::trim);
+        for name in lines.filter(|line| !line.is_empty() && !line.starts_with(['#', ';'])) {
+            if !names.iter().any(|known| known == name) {
+                names.push(name.to_owned());
+            }
         }
     }
     names
-}
-
-/// Paths of a module and what it needs, in the order in which they load; nothing if it is not in
-/// `modules.dep` (built into the kernel, or not there).
-fn with_dependencies(modules_dep: &str, name: &str) -> Vec<String> {
-    let wanted = name.replace('-', "_");
-    let stem = |path: &str| {
-        let file = path.rsplit('/').next().unwrap_or(path);
-        file.split('.').next().unwrap_or(file).replace('-', "_")
-    };
-    for line in modules_dep.lines() {
-        let Some((module, needs)) = line.split_once(':') else {
-            continue;
-        };
-        if stem(module) == wanted {
-            let needs = needs.split_whitespace().rev().map(str::to_owned);
-            return needs.chain([module.to_owned()]).collect();
-        }
-    }
-    Vec::new()
 }
 
 /// What becomes of the machine in the end.
@@ -152,16 +149,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn modules_load_after_what_they_need() {
-        let dep = "kernel/a/virtio-gpu.ko.xz: kernel/b/drm_kms.ko.xz kernel/b/drm.ko.xz\nkernel/b/drm.ko.xz:\n";
+    fn lists_of_modules_are_layered_and_sorted_by_name() {
+        let root = tempfile::tempdir().unwrap();
+        for (path, text) in [
+            ("usr/20-late.conf", "late"),
+            ("usr/10-hidden.conf", "hidden"),
+            ("usr/15-masked.conf", "masked"),
+            ("usr/30-kept.conf", "kept\n"),
+            ("usr/40.txt", "not-a-list"),
+            (
+                "run/10-hidden.conf",
+                "# a comment\n; another\n\n  first  \nsecond-one\r\n",
+            ),
+            ("etc/15-masked.conf", ""),
+            ("etc/25-own.conf", "own\nlate"),
+        ] {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        std::os::unix::fs::symlink("/dev/null", root.path().join("run/30-kept.conf")).unwrap();
+        let folders = ["etc", "run", "none", "usr"].map(|name| root.path().join(name));
+        let folders: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
         assert_eq!(
-            with_dependencies(dep, "virtio_gpu"),
-            [
-                "kernel/b/drm.ko.xz",
-                "kernel/b/drm_kms.ko.xz",
-                "kernel/a/virtio-gpu.ko.xz"
-            ]
+            listed_modules(&folders),
+            ["first", "second-one", "late", "own"]
         );
-        assert_eq!(with_dependencies(dep, "missing"), [] as [&str; 0]);
     }
 }
