@@ -66,11 +66,12 @@ impl Groups {
     }
 
     /// Makes a unit's group with its limits; the descriptor is for `clone3`. What cannot be limited
-    /// is in the second part.
+    /// is in the second part. `descendants`: most groups below it, where its owner may make some.
     pub fn create(
         &self,
         name: &str,
         limits: &Limits,
+        descendants: Option<u32>,
     ) -> io::Result<(Option<OwnedFd>, Vec<String>)> {
         let Self::Cgroup(units) = self else {
             return Ok((None, Vec::new()));
@@ -112,6 +113,9 @@ impl Groups {
             limits.cpu_weight.map(|weight| weight.to_string()),
             "100",
         );
+        if let Some(most) = descendants {
+            limit("cgroup.max.descendants", Some(most.to_string()), "max");
+        }
         Ok((Some(File::open(&group)?.into()), failed))
     }
 
@@ -202,10 +206,10 @@ fn enable_controllers(group: &Path) {
     }
 }
 
-/// Removes a cgroup and those below it, deepest first, without recursion. Bounded: a delegated
-/// group's owner decides how much there is.
+/// Removes a cgroup and those below it, deepest first, without recursion. Bounded, also where the
+/// kernel knows no limit of how many groups the owner of a delegated one makes.
 fn remove_tree(group: &Path) {
-    const MOST: usize = 10_000;
+    const MOST: usize = 2_000;
     let mut found = vec![group.to_owned()];
     let mut at = 0;
     while at < found.len() && found.len() < MOST {

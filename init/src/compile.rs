@@ -47,7 +47,7 @@ impl Compilation {
             .map_err(|error| failed(error.into()))?;
         rustix::fs::fcntl_setfl(&read, rustix::fs::OFlags::NONBLOCK)
             .map_err(|e| failed(e.into()))?;
-        let messages = host.log_pipe(LOG_NAME).map_err(failed)?;
+        let (messages, _) = host.log_pipe(LOG_NAME).map_err(failed)?;
         let null = std::fs::File::open("/dev/null").map_err(failed)?;
 
         let mut argv = vec![settings.compiler.as_os_str().to_owned()];
@@ -95,7 +95,7 @@ impl Compilation {
                 inserted.map_err(|error| failed(std::io::Error::other(error.error.to_string())))?,
             ),
             exit: None,
-            deadline: now + TIME_LIMIT_MS,
+            deadline: now.saturating_add(TIME_LIMIT_MS),
             gave_up: None,
         })
     }

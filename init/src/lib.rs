@@ -6,7 +6,8 @@
 //!
 //! * [`machine`]: the service graph, which decides. Begin there.
 //! * [`supervisor`]: the loop, which joins everything. [`ending`]: how it comes to its end.
-//! * [`process`]: the real world behind the graph; [`spawn`] starts children, [`cgroup`] groups them.
+//! * [`process`]: the real world behind the graph; [`spawn`] starts children, [`cgroup`] groups them,
+//!   [`paths`] looks for files.
 //! * [`conns`]: the control socket. [`notify`]: the notify socket. [`compile`]: the unit compiler.
 //! * [`logs`]: what units print. [`console`]: what the supervisor says itself.
 //! * [`system`], [`mounts`]: what only a machine's PID 1 does. [`initrd`]: the first stage.
@@ -24,6 +25,7 @@ pub mod logs;
 pub mod machine;
 pub mod mounts;
 pub mod notify;
+pub mod paths;
 pub mod process;
 pub mod settings;
 pub mod spawn;

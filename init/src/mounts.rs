@@ -1,10 +1,10 @@
 //! Mounting and unmounting, for both stages and for mount units.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use argos_units::Mount;
 use rustix::mount::{MountFlags, UnmountFlags};
@@ -176,6 +176,83 @@ pub fn mount_unit(unit: &Mount) -> io::Result<()> {
     mount(&unit.what, &unit.path, &unit.fstype, flags, &data.join(","))
 }
 
+/// Takes a mount out of the file tree, at once even if it is in use. Blocks where the file system
+/// has to be written out or does not answer: call it in a child.
+pub fn detach(target: &str) -> io::Result<()> {
+    Ok(rustix::mount::unmount(target, UnmountFlags::DETACH)?)
+}
+
+/// The type of the file system under `path`, if it is one that a network or another program serves:
+/// whoever looks there may wait for ever. Goes by the mount table and reads links only where that
+/// cannot wait, so that asking is safe. The root itself counts as fast: without it nothing works.
+pub fn slow_file_system(path: &Path) -> Option<String> {
+    let text = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    slow_in(&parse_mountinfo(&text), path)
+}
+
+fn slow_in(table: &[Mounted], path: &Path) -> Option<String> {
+    /// As many links as the kernel follows.
+    const MOST_LINKS: usize = 40;
+    let parts = |path: &Path| -> Vec<OsString> {
+        let parts = path.components().rev();
+        parts.map(|part| part.as_os_str().to_owned()).collect()
+    };
+    let mut at = PathBuf::from("/");
+    let mut rest = parts(path);
+    let mut links = 0;
+    while let Some(part) = rest.pop() {
+        match part.as_encoded_bytes() {
+            b"." => continue,
+            b".." => {
+                at.pop();
+                continue;
+            }
+            b"/" => {
+                at = "/".into();
+                continue;
+            }
+            _ => {}
+        }
+        let next = at.join(&part);
+        // The last one is what is on top.
+        let mounted = table.iter().rfind(|m| Path::new(&m.target) == next);
+        if let Some(mounted) = mounted.filter(|mounted| is_slow(&mounted.fstype)) {
+            return Some(mounted.fstype.clone());
+        }
+        match fs::read_link(&next) {
+            Ok(target) if links < MOST_LINKS => {
+                links += 1;
+                rest.extend(parts(&target));
+            }
+            _ => at = next,
+        }
+    }
+    None
+}
+
+fn is_slow(fstype: &str) -> bool {
+    // `fuse.sshfs` and the like name the program after the dot.
+    let family = fstype.split('.').next().unwrap_or(fstype);
+    matches!(
+        family,
+        "9p" | "afs"
+            | "autofs"
+            | "ceph"
+            | "cifs"
+            | "coda"
+            | "fuse"
+            | "fuseblk"
+            | "gfs2"
+            | "lustre"
+            | "nfs"
+            | "nfs4"
+            | "ocfs2"
+            | "orangefs"
+            | "smb3"
+            | "virtiofs"
+    )
+}
+
 /// One line of `/proc/self/mountinfo`.
 #[derive(Debug, PartialEq, Eq)]
 struct Mounted {
@@ -270,5 +347,33 @@ mod tests {
             parse_mountinfo(text),
             [mounted("/a b", "ext4"), mounted("/proc", "proc")]
         );
+    }
+
+    #[test]
+    fn a_path_is_slow_if_any_way_to_it_leads_over_a_slow_file_system() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        for name in ["far", "near", "over"] {
+            fs::create_dir(root.join(name)).unwrap();
+        }
+        std::os::unix::fs::symlink("../far/x", root.join("near/link")).unwrap();
+        std::os::unix::fs::symlink(root.join("loop"), root.join("loop")).unwrap();
+        let mounted = |name: &str, fstype: &str| Mounted {
+            target: root.join(name).display().to_string(),
+            fstype: fstype.into(),
+        };
+        let table = [
+            mounted("far", "nfs4"),
+            mounted("over", "fuse.sshfs"),
+            mounted("over", "tmpfs"),
+        ];
+        let slow = |path: &str| slow_in(&table, &root.join(path));
+        let nfs = Some("nfs4".to_owned());
+        assert_eq!(slow("far/socket"), nfs);
+        assert_eq!(slow("near/link/socket"), nfs);
+        assert_eq!(slow("near/../far"), nfs);
+        for fast in ["near/socket", "over/socket", "none/x", "loop/x", "far-off"] {
+            assert_eq!(slow(fast), None, "{fast}");
+        }
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! [`Host`] is the machine's [`Backend`]. It owns what a run needs (pidfd, pipes, sockets, group)
 //! and registers what has to be listened to with the loop; what is heard goes back into the
-//! machine through the [`Supervisor`].
+//! machine through the [`Supervisor`]. What may have to wait for a slow file system is in `slow`.
+
+mod slow;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::CString;
@@ -14,7 +16,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::rc::Rc;
 
-use argos_units::{Directory, ExecSpec, Kind, Mount, Process, Readiness, Socket, Unit};
+use argos_units::{Directory, ExecSpec, Kind, Process, Readiness, Socket, Unit};
 use calloop::generic::Generic;
 use calloop::{Interest, LoopHandle, Mode, PostAction, RegistrationToken};
 use rustix::fs::{MemfdFlags, OFlags};
@@ -28,6 +30,7 @@ use crate::machine::{Backend, Exit};
 use crate::settings::Settings;
 use crate::spawn::{self, Child, Image};
 use crate::supervisor::Supervisor;
+use slow::refuse_slow;
 
 /// How often a socket that a unit should listen on is tried, at first and at most, in milliseconds.
 const PROBE_FIRST_MS: u64 = 5;
@@ -35,6 +38,12 @@ const PROBE_LAST_MS: u64 = 100;
 /// Pause before a socket unit listens again after its service ended, in milliseconds: a service
 /// that cannot cope with a connection must not be started for it without end.
 const REARM_MS: u64 = 1_000;
+/// How long the output of a run that is over is listened to, in milliseconds. Its processes are
+/// gone; somebody who got the pipe from them and keeps it open must not keep it here.
+const LINGER_MS: u64 = 1_000;
+/// Most groups that the owner of a delegated group may make below it: when the unit is down they
+/// are removed one by one.
+const MAX_DESCENDANTS: u32 = 1_000;
 
 /// Processes, groups, pipes and sockets of the units.
 #[derive(Debug)]
@@ -52,6 +61,8 @@ pub struct Host {
     listeners: BTreeMap<String, Listener>,
     probes: Vec<Probe>,
     rearm: Vec<(u64, String)>,
+    /// Output of runs that are over, and until when it is listened to.
+    lingering: Vec<(u64, RegistrationToken)>,
     /// Lines for the supervisor's own log.
     pub notes: Vec<String>,
 }
@@ -64,6 +75,11 @@ struct Run {
     alive: bool,
     has_terminal: bool,
     ready: Option<RegistrationToken>,
+    output: Option<RegistrationToken>,
+    /// Whether there may be something to unmount.
+    mounted: bool,
+    /// Whether a path unit's path was there when its child last looked.
+    path_is_there: bool,
 }
 
 /// A socket unit.
@@ -102,6 +118,7 @@ impl Host {
             listeners: BTreeMap::new(),
             probes: Vec::new(),
             rearm: Vec::new(),
+            lingering: Vec::new(),
             notes: Vec::new(),
         }
     }
@@ -117,12 +134,15 @@ impl Host {
     }
 
     /// The unit and run whose main process just ended, if `pid` was one.
-    pub fn reaped(&mut self, pid: u32) -> Option<(String, u64)> {
+    pub fn reaped(&mut self, pid: u32, exit: Exit) -> Option<(String, u64)> {
         let (name, run) = self.pids.remove(&pid)?;
         if let Some(record) = self.runs.get_mut(&name)
             && record.run == run
+            && record.pid == pid
         {
             record.alive = false;
+            // A mount that says that it failed left nothing; one that was killed may have.
+            record.mounted &= matches!(exit, Exit::Status(0) | Exit::Signal(_));
         }
         Some((name, run))
     }
@@ -165,7 +185,9 @@ impl Host {
     /// When [`Host::due`] has something to do, in milliseconds.
     pub fn next_deadline(&self) -> Option<u64> {
         let probes = self.probes.iter().map(|probe| probe.next);
-        probes.chain(self.rearm.iter().map(|(at, _)| *at)).min()
+        let rearm = self.rearm.iter().map(|(at, _)| *at);
+        let lingering = self.lingering.iter().map(|(at, _)| *at);
+        probes.chain(rearm).chain(lingering).min()
     }
 
     /// Looks again at what is due; yields the units that turned out to be ready: name and run.
@@ -190,6 +212,12 @@ impl Host {
             .map(|(_, name)| name.clone())
             .collect();
         self.rearm.retain(|(at, _)| *at > now);
+        self.lingering.retain(|(at, token)| {
+            if *at <= now {
+                self.handle.remove(*token);
+            }
+            *at > now
+        });
         for name in due {
             if let Err(error) = self.arm(&name) {
                 self.notes
@@ -249,7 +277,10 @@ impl Host {
             .write(true)
             .open("/dev/null")
             .map_err(|error| failed("cannot open /dev/null", error))?;
-        let output = self
+        if let Readiness::Socket(path) = &process.ready {
+            refuse_slow(path)?;
+        }
+        let (output, output_token) = self
             .log_pipe(&unit.name)
             .map_err(|error| failed("cannot make a pipe", error))?;
         let mut fds: Vec<(BorrowedFd<'_>, i32)> =
@@ -318,7 +349,11 @@ impl Host {
         };
         let (group, unlimited) = self
             .groups
-            .create(&unit.name, &process.limits)
+            .create(
+                &unit.name,
+                &process.limits,
+                process.delegate.then_some(MAX_DESCENDANTS),
+            )
             .map_err(|error| failed("cannot make its cgroup", error))?;
         for problem in unlimited {
             self.notes.push(format!("{}: {problem}", unit.name));
@@ -342,7 +377,11 @@ impl Host {
                 pause: PROBE_FIRST_MS,
             });
         }
-        Ok(self.record(unit, run, child, process.tty.is_some(), ready))
+        let record = self.record(unit, run, child);
+        record.has_terminal = process.tty.is_some();
+        record.ready = ready;
+        record.output = Some(output_token);
+        Ok(record.pid)
     }
 
     fn exec_spec(&self, process: &Process, fds: &[(BorrowedFd<'_>, i32)]) -> ExecSpec {
@@ -387,14 +426,8 @@ impl Host {
         spec
     }
 
-    fn record(
-        &mut self,
-        unit: &Unit,
-        run: u64,
-        child: Child,
-        has_terminal: bool,
-        ready: Option<RegistrationToken>,
-    ) -> u32 {
+    /// Keeps a run whose main process is there, to be filled in by who started it.
+    fn record(&mut self, unit: &Unit, run: u64, child: Child) -> &mut Run {
         let Child { pid, pidfd } = child;
         self.pids.insert(pid, (unit.name.clone(), run));
         let record = Run {
@@ -402,15 +435,20 @@ impl Host {
             pid,
             pidfd,
             alive: true,
-            has_terminal,
-            ready,
+            has_terminal: false,
+            ready: None,
+            output: None,
+            mounted: false,
+            path_is_there: false,
         };
-        self.runs.insert(unit.name.clone(), record);
-        pid
+        self.runs
+            .entry(unit.name.clone())
+            .insert_entry(record)
+            .into_mut()
     }
 
-    /// A pipe whose other end goes into the unit's log.
-    pub fn log_pipe(&mut self, name: &str) -> io::Result<OwnedFd> {
+    /// A pipe whose other end goes into the unit's log, and what listens to it.
+    pub fn log_pipe(&mut self, name: &str) -> io::Result<(OwnedFd, RegistrationToken)> {
         let (read, write) = pipe()?;
         nonblocking(&read)?;
         let name = name.to_owned();
@@ -418,7 +456,8 @@ impl Host {
         let inserted = self
             .handle
             .insert_source(source, move |_, read, supervisor| {
-                let mut bytes = [0; 16 << 10];
+                // Little at a time: one unit's flood of short lines must not hold up the others.
+                let mut bytes = [0; 4 << 10];
                 let logs = &mut supervisor.host.logs;
                 match rustix::io::read(&**read, &mut bytes) {
                     Ok(0) => logs.finish(&name),
@@ -431,8 +470,8 @@ impl Host {
                 }
                 Ok(PostAction::Remove)
             });
-        inserted.map_err(|error| io::Error::other(error.error.to_string()))?;
-        Ok(write)
+        let token = inserted.map_err(|error| io::Error::other(error.error.to_string()))?;
+        Ok((write, token))
     }
 
     fn watch_ready_pipe(
@@ -482,24 +521,13 @@ impl Host {
             .collect()
     }
 
-    fn start_mount(&mut self, unit: &Unit, mount: &Mount, run: u64) -> Result<u32, String> {
-        let output = self
-            .log_pipe(&unit.name)
-            .map_err(|error| error.to_string())?;
-        let mount = mount.clone();
-        let work = move || match crate::mounts::mount_unit(&mount) {
-            Ok(()) => 0,
-            Err(error) => {
-                eprintln!("cannot mount {} on {}: {error}", mount.what, mount.path);
-                1
-            }
-        };
-        let child =
-            spawn::function(work, Some(output.as_fd()), None).map_err(|error| error.to_string())?;
-        Ok(self.record(unit, run, child, false, None))
+    fn linger(&mut self, output: Option<RegistrationToken>) {
+        let until = crate::clock::now_ms() + LINGER_MS;
+        self.lingering.extend(output.map(|output| (until, output)));
     }
 
     fn start_socket(&mut self, unit: &Unit, socket: &Socket) -> Result<(), String> {
+        refuse_slow(&socket.listen)?;
         let path = Path::new(&socket.listen);
         let bind = || -> io::Result<UnixListener> {
             if let Some(folder) = path.parent() {
@@ -530,7 +558,8 @@ impl Backend for Host {
             }
             Kind::Mount(mount) => self.start_mount(unit, mount, run).map(Some),
             Kind::Socket(socket) => self.start_socket(unit, socket).map(|()| None),
-            Kind::Target | Kind::Timer(_) | Kind::Path(_) => Ok(None),
+            Kind::Path(path) => self.start_path(unit, path, run).map(Some),
+            Kind::Target | Kind::Timer(_) => Ok(None),
         }
     }
 
@@ -560,7 +589,16 @@ impl Backend for Host {
         let Some(run) = self.runs.get(&unit.name) else {
             return true;
         };
-        !run.alive && self.groups.is_empty(&unit.name, run.pid)
+        if run.alive || !self.groups.is_empty(&unit.name, run.pid) {
+            return false;
+        }
+        match &unit.kind {
+            Kind::Mount(mount) if run.mounted => {
+                self.unmount(&unit.name, &mount.path);
+                false
+            }
+            _ => true,
+        }
     }
 
     fn release(&mut self, unit: &Unit) {
@@ -568,30 +606,30 @@ impl Backend for Host {
             if let Some(token) = run.ready {
                 self.handle.remove(token);
             }
+            if run.alive {
+                // It was given up, and what hangs must not go on once it can: another run may have
+                // begun by then.
+                let _ = rustix::process::pidfd_send_signal(&run.pidfd, Signal::KILL);
+            }
+            self.linger(run.output);
             self.groups.remove(&unit.name);
         }
         self.probes.retain(|probe| probe.name != unit.name);
-        match &unit.kind {
-            Kind::Mount(mount) => {
-                let _ = rustix::mount::unmount(&*mount.path, rustix::mount::UnmountFlags::DETACH);
+        if let Kind::Socket(socket) = &unit.kind {
+            let listener = self.listeners.remove(&unit.name);
+            if let Some(token) = listener.and_then(|listener| listener.token) {
+                self.handle.remove(token);
             }
-            Kind::Socket(socket) => {
-                if let Some(token) = self
-                    .listeners
-                    .remove(&unit.name)
-                    .and_then(|listener| listener.token)
-                {
-                    self.handle.remove(token);
-                }
-                self.rearm.retain(|(_, name)| *name != unit.name);
+            self.rearm.retain(|(_, name)| *name != unit.name);
+            if refuse_slow(&socket.listen).is_ok() {
                 let _ = fs::remove_file(&socket.listen);
             }
-            _ => {}
         }
     }
 
-    fn path_exists(&mut self, path: &str) -> bool {
-        Path::new(path).exists()
+    fn path_exists(&mut self, unit: &Unit) -> bool {
+        let run = self.runs.get(&unit.name);
+        run.is_some_and(|run| run.path_is_there)
     }
 }
 

@@ -421,7 +421,7 @@ impl Supervisor {
     fn reaped(&mut self, pid: Pid, exit: crate::machine::Exit) {
         let pid = u32::try_from(pid.as_raw_nonzero().get()).unwrap_or(0);
         let again = Respawn::At(now_ms() + RESPAWN_MS);
-        if let Some((name, run)) = self.host.reaped(pid) {
+        if let Some((name, run)) = self.host.reaped(pid, exit) {
             self.machine
                 .exited(&name, run, exit, now_ms(), &mut self.host);
         } else if self

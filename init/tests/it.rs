@@ -4,6 +4,7 @@
 
 mod container;
 
+use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -399,4 +400,81 @@ fn a_unit_can_be_another_user() {
         ["65534", "65534", "nobody", "CapEff:\t0000000000000000"]
     );
     assert!(container.path("state/who/mine").exists());
+}
+
+#[test]
+fn a_mount_is_there_while_its_unit_is_up() {
+    let container = Container::boot(&[
+        (
+            "disk.yaml",
+            "{kind: mount, what: none, type: tmpfs, path: $T/disk}",
+        ),
+        (
+            "odd.yaml",
+            "{kind: mount, what: none, type: no-such-type, path: $T/odd}",
+        ),
+    ]);
+    let mut client = container.client();
+    client.start("disk").unwrap();
+    container.run("there", "grep -q \" $T/disk \" /proc/self/mountinfo", &[]);
+    client.stop("disk").unwrap();
+    container.run("gone", "! grep -q \" $T/disk \" /proc/self/mountinfo", &[]);
+    let error = client.start("odd").unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::Failed));
+}
+
+#[test]
+fn a_path_unit_starts_its_unit_when_the_path_appears() {
+    let container = Container::boot(&[
+        ("look.yaml", "{kind: path, exists: $T/here, unit: job}"),
+        ("job.yaml", "{kind: oneshot, exec: [/bin/touch, $T/done]}"),
+    ]);
+    let mut client = container.client();
+    client.start("look").unwrap();
+    assert_eq!(container.state("job"), UnitState::Down);
+    container.write("here", "");
+    container.until("the job", || container.path("done").exists());
+    client.stop("look").unwrap();
+    assert_eq!(container.state("look"), UnitState::Down);
+}
+
+/// A file system whose program never answers holds up everybody who looks at it.
+#[test]
+fn a_dead_file_system_does_not_hold_up_the_supervisor() {
+    if !rustix::process::geteuid().is_root()
+        || File::options().write(true).open("/dev/fuse").is_err()
+    {
+        eprintln!("not tested: FUSE cannot be used here");
+        return;
+    }
+    let container = Container::boot(&[
+        (
+            "dead.yaml",
+            "{kind: service, ready: {fd: 4}, exec: [/bin/sh, -c, 'exec 3<>/dev/fuse; mkdir -p $T/dead; \
+            mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 dead $T/dead; echo >&4; exec sleep 1000']}",
+        ),
+        ("look.yaml", "{kind: path, exists: $T/dead/x, unit: job}"),
+        ("job.yaml", "{kind: oneshot, exec: [/bin/true]}"),
+        (
+            "below.yaml",
+            "{kind: mount, what: none, type: tmpfs, path: $T/dead/y, ready-timeout: 500ms, stop-timeout: 200ms}",
+        ),
+        ("sock.yaml", "{kind: socket, listen: $T/dead/s, unit: job}"),
+        (
+            "probed.yaml",
+            "{kind: service, exec: [/bin/sleep, '1000'], ready: {socket: $T/dead/s}}",
+        ),
+    ]);
+    let mut client = container.client();
+    client.start("dead").unwrap();
+    client.start("look").unwrap();
+    let late = client.start("below").unwrap_err().to_string();
+    assert!(late.contains("was not ready after 500 ms"), "{late}");
+    for unit in ["sock", "probed"] {
+        let refused = client.start(unit).unwrap_err().to_string();
+        assert!(refused.contains("file system of type fuse"), "{refused}");
+    }
+    client.stop("look").unwrap();
+    assert_eq!(container.state("look"), UnitState::Down);
+    client.stop("dead").unwrap();
 }

@@ -2,7 +2,7 @@
 
 use argos_units::{Kind, Readiness, Restart};
 
-use super::state::{Entry, Outcome, State, stopping};
+use super::state::{Entry, Outcome, State, restarts, stopping};
 use super::{
     BACKOFF_FIRST_MS, BACKOFF_LAST_MS, Backend, DRAIN_LIMIT_MS, DRAIN_POLL_MS, MAX_STEPS, Machine,
     Note,
@@ -172,7 +172,7 @@ impl Machine {
             }
             Ok(pid) => self.enter(name, State::Up { pid, alarm }, String::new(), now),
             Err(error) => {
-                let outcome = match entry.unit.process().map_or(Restart::No, |p| p.restart) {
+                let outcome = match restarts(&entry.unit) {
                     Restart::No => Outcome::Failed,
                     Restart::Always | Restart::OnFailure => Outcome::Again,
                 };

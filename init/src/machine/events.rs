@@ -2,7 +2,7 @@
 
 use argos_units::{Kind, Restart};
 
-use super::state::{Entry, Exit, Outcome, State, ends_well};
+use super::state::{Entry, Exit, Outcome, State, ends_well, restarts};
 use super::{BACKOFF_FORGET_MS, Backend, DRAIN_POLL_MS, Machine, PATH_POLL_MS, Refusal};
 
 impl Machine {
@@ -33,7 +33,7 @@ impl Machine {
             }
             State::Starting { .. } | State::Up { .. } => {
                 let was_up = matches!(entry.state, State::Up { .. });
-                let again = match entry.unit.process().map_or(Restart::No, |p| p.restart) {
+                let again = match restarts(&entry.unit) {
                     Restart::Always => true,
                     Restart::OnFailure => !exit.is_success(),
                     Restart::No => false,
@@ -117,7 +117,7 @@ impl Machine {
         };
         match entry.state {
             State::Starting { .. } => {
-                let outcome = match entry.unit.process().map_or(Restart::No, |p| p.restart) {
+                let outcome = match restarts(&entry.unit) {
                     Restart::No => Outcome::Failed,
                     Restart::Always | Restart::OnFailure => Outcome::Again,
                 };
@@ -155,9 +155,9 @@ impl Machine {
                         let again = timer.every_ms.map(|ms| now.saturating_add(ms.max(1)));
                         (again, true)
                     }
-                    Kind::Path(path) => (
+                    Kind::Path(_) => (
                         Some(now.saturating_add(PATH_POLL_MS)),
-                        backend.path_exists(&path.exists),
+                        backend.path_exists(&entry.unit),
                     ),
                     _ => (None, false),
                 };

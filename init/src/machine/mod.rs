@@ -78,8 +78,8 @@ const STUCK_AFTER: u32 = 3;
 const DRAIN_POLL_MS: u64 = 10;
 /// When a killed group is given up, in milliseconds: its processes hang inside the kernel.
 const DRAIN_LIMIT_MS: u64 = 10_000;
-/// How often a path unit looks, in milliseconds.
-const PATH_POLL_MS: u64 = 500;
+/// How often a path is looked for, in milliseconds.
+pub const PATH_POLL_MS: u64 = 500;
 /// Most units at a time, transient ones and instances included.
 pub const MAX_UNITS: usize = 8192;
 /// Most instances of templates that one request makes.
@@ -89,19 +89,21 @@ const MAX_STEPS: usize = 50_000;
 
 /// The outside world, as the machine needs it. None of the calls may block.
 pub trait Backend {
-    /// Begins a run. For services, oneshots and mounts yields the main process; for the others
-    /// nothing, and they are up at once. The error is text for people.
+    /// Begins a run. For services, oneshots and mounts, and for paths where a process looks for
+    /// them, yields the main process; for the others nothing. All but services, oneshots and mounts
+    /// are up at once. The error is text for people.
     fn start(&mut self, unit: &Unit, run: u64) -> Result<Option<u32>, String>;
     /// Asks the main process to end.
     fn terminate(&mut self, unit: &Unit);
     /// Kills every process of the unit.
     fn kill(&mut self, unit: &Unit);
-    /// Whether no process of the unit is left.
+    /// Whether no process of the unit is left, that which cleans up after it included. Asked from
+    /// the time on when the unit's processes were killed, until it is so.
     fn is_empty(&mut self, unit: &Unit) -> bool;
     /// The run is over and its group empty (or given up): free what it held.
     fn release(&mut self, unit: &Unit);
-    /// Whether a path exists, for path units.
-    fn path_exists(&mut self, path: &str) -> bool;
+    /// Whether the path that a path unit waits for was there when it was last looked for.
+    fn path_exists(&mut self, unit: &Unit) -> bool;
 }
 
 /// Why a request was not taken.

@@ -1,6 +1,6 @@
 //! Where a unit stands, and what becomes of it.
 
-use argos_units::{Kind, Unit, UnitState};
+use argos_units::{Kind, Restart, Unit, UnitState};
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,6 +144,17 @@ impl Entry {
 /// Whether the process of such a unit is meant to end, and the unit to be up from then on.
 pub(super) fn ends_well(unit: &Unit) -> bool {
     matches!(unit.kind, Kind::Oneshot(_) | Kind::Mount(_))
+}
+
+/// When a run that ended is begun again. What looks for a path is a process of the supervisor's own
+/// making, whose death is nobody's wish.
+pub(super) fn restarts(unit: &Unit) -> Restart {
+    match &unit.kind {
+        Kind::Path(_) => Restart::Always,
+        _ => unit
+            .process()
+            .map_or(Restart::No, |process| process.restart),
+    }
 }
 
 pub(super) fn stopping(pid: Option<u32>, now: u64, outcome: Outcome) -> State {

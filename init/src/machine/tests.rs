@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use argos_units::{Graph, Kind, Process, Readiness, Restart, Timer, Unit, UnitState};
+use argos_units::{Graph, Kind, PathWatch, Process, Readiness, Restart, Timer, Unit, UnitState};
 use proptest::prelude::*;
 
 use super::state::State;
@@ -41,7 +41,7 @@ impl Backend for World {
             return Err("no such program".into());
         }
         self.log.push(format!("start {}", unit.name));
-        if unit.process().is_none() {
+        if unit.process().is_none() && !matches!(unit.kind, Kind::Path(_)) {
             return Ok(None);
         }
         self.pids += 1;
@@ -82,8 +82,8 @@ impl Backend for World {
         self.log.push(format!("down {}", unit.name));
     }
 
-    fn path_exists(&mut self, path: &str) -> bool {
-        self.paths.contains(path)
+    fn path_exists(&mut self, unit: &Unit) -> bool {
+        matches!(&unit.kind, Kind::Path(path) if self.paths.contains(&path.exists))
     }
 }
 
@@ -490,6 +490,24 @@ fn a_timer_repeats_its_oneshot() {
     assert_eq!(rig.state("job"), UnitState::Up);
     rig.advance(60_000);
     assert!(rig.log().ends_with("start job"));
+}
+
+#[test]
+fn a_path_starts_its_unit_once_it_is_there_and_goes_on_looking_if_its_process_dies() {
+    let watch = PathWatch {
+        exists: "/media/disk".into(),
+        unit: "job".into(),
+    };
+    let mut rig = Rig::new(vec![oneshot("job"), Unit::new("disk", Kind::Path(watch))]);
+    rig.start("disk");
+    rig.advance(10 * PATH_POLL_MS);
+    assert_eq!(rig.log(), "start disk");
+    rig.exit("disk", Exit::Signal(9));
+    rig.advance(BACKOFF_FIRST_MS);
+    assert_eq!(rig.log(), "down disk, start disk");
+    rig.world.paths.insert("/media/disk".into());
+    rig.advance(PATH_POLL_MS);
+    assert_eq!(rig.log(), "start job");
 }
 
 #[test]
