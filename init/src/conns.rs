@@ -29,6 +29,14 @@ const MAX_CLIENTS_OF_ONE: usize = 64;
 /// Most requests that one client gets answered before others have their turn.
 const MAX_TURN: usize = 32;
 
+/// Most bytes that wait for the clients of one user, root aside, before they are cut off: one alone
+/// may have half of that.
+const MAX_WAITING_OF_ONE: usize = 2 * argos_control::server::MAX_OUTBOX;
+/// Pause before the control socket listens again where no connection can be taken, in milliseconds.
+const LISTEN_PAUSE_MS: u64 = 100;
+/// Least distance between lines about clients that were cut off, in milliseconds.
+const CUT_OFF_MS: u64 = 1_000;
+
 /// One client.
 #[derive(Debug)]
 pub struct Client {
@@ -77,18 +85,41 @@ impl Supervisor {
         let inserted = self
             .handle
             .insert_source(source, |_, listener, supervisor| {
-                if let Ok((stream, _)) = listener.accept() {
-                    supervisor.accept(stream);
+                use io::ErrorKind::{ConnectionAborted, Interrupted, WouldBlock};
+                match listener.accept() {
+                    Ok((stream, _)) => supervisor.accept(stream),
+                    Err(error)
+                        if matches!(error.kind(), WouldBlock | Interrupted | ConnectionAborted) => {
+                    }
+                    // No descriptor or memory is left. The guest goes on waiting, and so the socket
+                    // would be ready again at once, for ever.
+                    Err(_) => {
+                        let at = crate::clock::now_ms().saturating_add(LISTEN_PAUSE_MS);
+                        supervisor.listens_at = Some(at);
+                        return Ok(PostAction::Disable);
+                    }
                 }
                 Ok(PostAction::Continue)
             });
-        inserted
-            .map(drop)
-            .map_err(|error| io::Error::other(error.error.to_string()))
+        let token = inserted.map_err(|error| io::Error::other(error.error.to_string()))?;
+        self.control = Some(token);
+        Ok(())
+    }
+
+    /// Listens again if the pause is over.
+    pub(crate) fn listen_again(&mut self, now: u64) {
+        if self.listens_at.is_some_and(|at| at <= now)
+            && let Some(token) = &self.control
+        {
+            self.listens_at = match self.handle.enable(token) {
+                Ok(()) => None,
+                Err(_) => Some(now.saturating_add(LISTEN_PAUSE_MS)),
+            };
+        }
     }
 
     fn accept(&mut self, stream: std::os::unix::net::UnixStream) {
-        let Ok(connection) = Connection::new(stream) else {
+        let Ok(mut connection) = Connection::new(stream) else {
             return;
         };
         let uid = connection.peer().uid;
@@ -102,6 +133,10 @@ impl Supervisor {
             .filter(|client| client.connection.peer().uid == uid);
         if self.clients.len() >= MAX_CLIENTS || (uid != 0 && same.count() >= MAX_CLIENTS_OF_ONE) {
             return;
+        }
+        if !self.is_master(connection.peer()) {
+            // Only who may start a transient unit has a use for them.
+            connection.refuse_descriptors();
         }
         let Ok(readable) = connection.as_fd().try_clone_to_owned() else {
             return;
@@ -178,6 +213,14 @@ impl Supervisor {
         if let Err(closed) = client.connection.send(reply) {
             return self.drop_client(id, &closed);
         }
+        let peer = client.connection.peer();
+        if peer.uid != 0 && client.connection.waiting() > 0 {
+            let all = self.clients.values().map(|client| &client.connection);
+            let mine = all.filter(|connection| connection.peer().uid == peer.uid);
+            if mine.map(Connection::waiting).sum::<usize>() > MAX_WAITING_OF_ONE {
+                return self.drop_client(id, &Closed::Slow);
+            }
+        }
         self.watch_writing(id);
     }
 
@@ -219,13 +262,28 @@ impl Supervisor {
                 self.handle.remove(token);
             }
             if !matches!(why, Closed::Peer) {
-                let uid = client.connection.peer().uid;
-                self.say(
-                    Level::Warning,
-                    &format!("a control client of user {uid} was cut off: {why}"),
-                );
+                self.say_cut_off(client.connection.peer().uid, why);
             }
         }
+    }
+
+    /// Says why a client was cut off, though not more often than anybody could read: who may
+    /// connect could fill the log otherwise.
+    fn say_cut_off(&mut self, uid: u32, why: &Closed) {
+        let now = crate::clock::now_ms();
+        if let Some(last) = self.cut_off_said
+            && now.saturating_sub(last) < CUT_OFF_MS
+        {
+            self.cut_off_unsaid = self.cut_off_unsaid.saturating_add(1);
+            return;
+        }
+        self.cut_off_said = Some(now);
+        let mut text = format!("a control client of user {uid} was cut off: {why}");
+        match std::mem::take(&mut self.cut_off_unsaid) {
+            0 => {}
+            count => text.push_str(&format!(" (and {count} others since the last such line)")),
+        }
+        self.say(Level::Warning, &text);
     }
 
     /// Whether the peer may do everything.
@@ -357,7 +415,7 @@ impl Supervisor {
             }
             Request::StartTransient(unit) => {
                 let name = unit.name.clone();
-                match self.start_transient(unit, fds, now) {
+                match self.start_transient(*unit, fds, now) {
                     Ok(()) => self.pend(id, Pending::Up { name, after_run: 0 }),
                     Err(refusal) => Some(refused(refusal)),
                 }

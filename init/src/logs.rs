@@ -20,6 +20,8 @@ pub const MAX_LINE: usize = 4 << 10;
 const MAX_LINES: usize = 2_000;
 /// Most bytes kept in memory for one unit.
 const MAX_BYTES: usize = 256 << 10;
+/// What a line takes in memory besides its text, in bytes.
+const LINE_COST: usize = 64;
 /// Most bytes kept in memory for all units.
 const MAX_TOTAL: usize = 8 << 20;
 /// Size at which a file is put aside as `NAME.log.1`, in bytes.
@@ -79,8 +81,8 @@ impl Logs {
         let at = clock::unix_ms();
         self.send(name, at, text);
         let ring = self.rings.entry(name.to_owned()).or_default();
-        ring.bytes += text.len();
-        self.total += text.len();
+        ring.bytes += text.len() + LINE_COST;
+        self.total += text.len() + LINE_COST;
         ring.lines.push_back((at, text.to_owned()));
         while ring.lines.len() > MAX_LINES || ring.bytes > MAX_BYTES {
             self.total -= ring.drop_oldest();
@@ -129,7 +131,7 @@ impl Logs {
         message.push(b'\n');
         match rustix::net::send(writer, &message, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
             Ok(_) => self.dropped = 0,
-            Err(_) => self.dropped += 1,
+            Err(_) => self.dropped = self.dropped.saturating_add(1),
         }
     }
 
@@ -165,7 +167,8 @@ impl Logs {
 
 impl Ring {
     fn drop_oldest(&mut self) -> usize {
-        let dropped = self.lines.pop_front().map_or(0, |(_, text)| text.len());
+        let dropped = self.lines.pop_front();
+        let dropped = dropped.map_or(0, |(_, text)| text.len() + LINE_COST);
         self.bytes -= dropped;
         dropped
     }
@@ -256,5 +259,11 @@ mod tests {
         assert_eq!(sum, logs.total);
         assert!(logs.total <= MAX_TOTAL);
         assert!(logs.rings.values().all(|ring| ring.bytes <= MAX_BYTES));
+        // Empty lines take memory as well.
+        for unit in 0..200 {
+            logs.take(&format!("empty{unit}"), &[b'\n'; 4_000]);
+        }
+        let lines: usize = logs.rings.values().map(|ring| ring.lines.len()).sum();
+        assert!(lines <= MAX_TOTAL / LINE_COST, "{lines}");
     }
 }

@@ -12,6 +12,9 @@ use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
+use std::sync::OnceLock;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// What the child becomes.
 #[derive(Debug)]
@@ -33,6 +36,27 @@ pub struct Child {
     pub pid: u32,
     /// The child itself; to signal it without mistaking another for it.
     pub pidfd: OwnedFd,
+}
+
+/// What children may have open, where this process may have more.
+static CHILDRENS_DESCRIPTORS: OnceLock<Rlimit> = OnceLock::new();
+
+/// Lets this process have many descriptors open. It needs a few for each unit and each client, and
+/// the kernel's 1024 for PID 1 are soon used up. Children begin with what this process began with.
+pub fn allow_more_descriptors() {
+    const MOST: u64 = 64 << 10;
+    let had = *CHILDRENS_DESCRIPTORS.get_or_init(|| getrlimit(Resource::Nofile));
+    let least = had.maximum.map_or(MOST, |maximum| maximum.min(MOST));
+    // Only root may go beyond the hard limit.
+    for (current, maximum) in [
+        (MOST, had.maximum.map(|m| m.max(MOST))),
+        (least, had.maximum),
+    ] {
+        let current = Some(current);
+        if setrlimit(Resource::Nofile, Rlimit { current, maximum }).is_ok() {
+            return;
+        }
+    }
 }
 
 /// Starts `image` in a session of its own. `fds` are the descriptors that it gets: (mine, number in
@@ -148,6 +172,9 @@ fn clone(cgroup: Option<BorrowedFd<'_>>, child: impl FnOnce() -> i32) -> io::Res
     match pid {
         -1 => Err(io::Error::last_os_error()),
         0 => {
+            if let Some(limit) = CHILDRENS_DESCRIPTORS.get() {
+                let _ = setrlimit(Resource::Nofile, *limit);
+            }
             let status = child();
             // SAFETY: ends the child without running anything that belongs to the parent.
             unsafe { libc::_exit(status) }

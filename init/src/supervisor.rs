@@ -18,7 +18,7 @@ use std::time::Duration;
 use argos_control::Reply;
 use calloop::generic::Generic;
 use calloop::signals::{Signal, Signals};
-use calloop::{EventLoop, Interest, LoopHandle, Mode, PostAction};
+use calloop::{EventLoop, Interest, LoopHandle, Mode, PostAction, RegistrationToken};
 use rustix::process::{Pid, WaitOptions};
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
@@ -35,6 +35,7 @@ use crate::machine::{Machine, Note};
 use crate::notify::{self, NotifySocket};
 use crate::process::{self, Host};
 use crate::settings::{Role, Settings};
+use crate::spawn;
 use crate::system::{self, Goal};
 
 /// Most children that are reaped before others have their turn.
@@ -62,6 +63,12 @@ pub struct Supervisor {
     pub(crate) clients: Clients,
     pub(crate) next_client: u64,
     pub(crate) unserved: BTreeSet<u64>,
+    /// The control socket in the loop, and when it listens again if it had to stop.
+    pub(crate) control: Option<RegistrationToken>,
+    pub(crate) listens_at: Option<u64>,
+    /// When a client that was cut off was last spoken of, and how many were not since then.
+    pub(crate) cut_off_said: Option<u64>,
+    pub(crate) cut_off_unsaid: u32,
     pub(crate) ending: Ending,
     timer: Rc<OwnedFd>,
     compilation: Option<Compilation>,
@@ -132,6 +139,7 @@ pub fn run(settings: Settings) -> Result<Goal, String> {
 impl Supervisor {
     fn new(settings: Settings, handle: LoopHandle<'static, Self>) -> Result<Self, String> {
         let settings = Rc::new(settings);
+        spawn::allow_more_descriptors();
         let groups = match settings.role {
             Role::System => Groups::for_system(),
             Role::Container => Err("not used in a container".into()),
@@ -155,6 +163,10 @@ impl Supervisor {
             clients: Clients::new(),
             next_client: 0,
             unserved: BTreeSet::new(),
+            control: None,
+            listens_at: None,
+            cut_off_said: None,
+            cut_off_unsaid: 0,
             ending: Ending::default(),
             timer: Rc::new(timer),
             compilation: None,
@@ -509,6 +521,7 @@ impl Supervisor {
             compilation.too_late();
         }
         self.finish_compilation();
+        self.listen_again(now);
         self.respawn(now);
         self.serve_rest();
         self.step_ending();
@@ -593,6 +606,7 @@ impl Supervisor {
             self.writer.deadline().filter(|_| !self.ending.is_quiet()),
             self.shell.deadline().filter(|_| !self.ending.is_quiet()),
             self.ending.deadline(),
+            self.listens_at,
             (self.more_to_reap || self.machine.has_work() || !self.unserved.is_empty())
                 .then_some(now),
         ];

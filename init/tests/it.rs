@@ -478,3 +478,70 @@ fn a_dead_file_system_does_not_hold_up_the_supervisor() {
     assert_eq!(container.state("look"), UnitState::Down);
     client.stop("dead").unwrap();
 }
+
+#[test]
+fn units_do_not_get_the_supervisors_many_descriptors() {
+    let container = Container::boot(&[(
+        "limits.yaml",
+        "{kind: oneshot, exec: [/bin/sh, -c, 'ulimit -Sn > $T/unit; ulimit -Hn >> $T/unit; grep \"open files\" /proc/1/limits > $T/first']}",
+    )]);
+    container.client().start("limits").unwrap();
+    let own = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let number = |limit: Option<u64>| limit.map_or("unlimited".into(), |most| most.to_string());
+    let unit = format!("{}\n{}\n", number(own.current), number(own.maximum));
+    assert_eq!(container.read("unit"), unit);
+    let first = container.read("first");
+    let soft: u64 = first.split_whitespace().nth(3).unwrap().parse().unwrap();
+    let most = own.maximum.unwrap_or(u64::MAX).min(65_536);
+    assert!(soft >= most, "{first}");
+}
+
+/// Clients of a user who may do nothing ask for a lot and read nothing.
+#[test]
+fn clients_that_do_not_read_cost_little() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not tested: only root can become another user");
+        return;
+    }
+    let container = Container::boot(&[(
+        "talk.yaml",
+        "{kind: oneshot, exec: [/bin/sh, -c, 'for i in $(seq 70); do head -c 4000 /dev/zero | tr \"\\0\" x; echo; done']}",
+    )]);
+    container.client().start("talk").unwrap();
+    container.until("the output", || {
+        container.client().log("talk", 1000).unwrap().len() >= 60
+    });
+    let memory = || -> u64 {
+        container.run("memory", "grep VmRSS /proc/1/status > $T/memory", &[]);
+        let text = container.read("memory");
+        text.split_whitespace().nth(1).unwrap().parse().unwrap()
+    };
+    let before = memory();
+    let path = container.path("sock/control");
+    let flood = move || -> Vec<UnixStream> {
+        let nobody = rustix::thread::Uid::from_raw(65_534);
+        // Of this thread alone.
+        rustix::thread::set_thread_res_uid(nobody, nobody, nobody).unwrap();
+        let connect = |_| UnixStream::connect(&path).unwrap();
+        let clients: Vec<_> = (0..60).map(connect).collect();
+        // `Log { name: "talk", lines: 100 }` in its frame.
+        let mut request = vec![1, 7, 0, 0, 0, 5, 4];
+        request.extend_from_slice(b"talk\x64");
+        for mut client in &clients {
+            client.set_nonblocking(true).unwrap();
+            let _ = client.write_all(&request.repeat(28));
+        }
+        clients
+    };
+    let clients = std::thread::spawn(flood).join().unwrap();
+    container.until("the flood was looked at", || {
+        let said = container.client().log("argos-init", 1000).unwrap();
+        said.iter()
+            .any(|line| line.contains("user 65534 was cut off"))
+    });
+    let grown = memory().saturating_sub(before);
+    assert!(grown < 64 << 10, "{grown} KiB more than before");
+    drop(clients);
+    // Everybody else is served as ever.
+    container.client().status().unwrap();
+}

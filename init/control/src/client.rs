@@ -191,7 +191,7 @@ impl Client {
     /// counts that differ), [`ErrorCode::Denied`], [`ErrorCode::Failed`].
     pub fn start_transient(&mut self, unit: TransientUnit, fds: Vec<OwnedFd>) -> Result<()> {
         let borrowed: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
-        match self.ask(&Request::StartTransient(unit), &borrowed)? {
+        match self.ask(&Request::StartTransient(Box::new(unit)), &borrowed)? {
             Reply::Done => Ok(()),
             _ => Err(Error::Unexpected),
         }

@@ -54,7 +54,7 @@ pub enum Request {
     /// Read the unit files again. Answer: [`Reply::Lines`], one for each unit left out.
     Reload,
     /// Start a unit that is described here; answered when it is up or has failed.
-    StartTransient(TransientUnit),
+    StartTransient(Box<TransientUnit>),
     /// Answered when it is down or has failed.
     Wait {
         /// Name of the unit.

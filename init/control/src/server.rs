@@ -62,6 +62,7 @@ pub struct Connection {
     inbox: Vec<u8>,
     outbox: VecDeque<u8>,
     fds: VecDeque<OwnedFd>,
+    takes_fds: bool,
 }
 
 impl AsFd for Connection {
@@ -81,7 +82,14 @@ impl Connection {
             inbox: Vec::new(),
             outbox: VecDeque::new(),
             fds: VecDeque::new(),
+            takes_fds: true,
         })
+    }
+
+    /// From now on closes descriptors that the peer passes as soon as they arrive, so that it cannot
+    /// use up those of this process.
+    pub fn refuse_descriptors(&mut self) {
+        self.takes_fds = false;
     }
 
     /// Who is at the other end.
@@ -109,7 +117,7 @@ impl Connection {
         };
         for message in control.drain() {
             if let RecvAncillaryMessage::ScmRights(fds) = message {
-                self.fds.extend(fds);
+                self.fds.extend(fds.filter(|_| self.takes_fds));
             }
         }
         if received.flags.contains(ReturnFlags::CTRUNC) || self.fds.len() > MAX_FDS {
@@ -154,6 +162,11 @@ impl Connection {
     /// Whether something waits for the socket to become writable.
     pub fn wants_write(&self) -> bool {
         !self.outbox.is_empty()
+    }
+
+    /// How many bytes wait for that.
+    pub fn waiting(&self) -> usize {
+        self.outbox.len()
     }
 
     /// Writes what goes without blocking. Errors: [`Closed`].

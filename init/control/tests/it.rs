@@ -61,6 +61,25 @@ fn status(name: &str) -> UnitStatus {
 }
 
 #[test]
+fn descriptors_that_are_of_no_use_are_closed_at_once() {
+    let (mut client, server) = pair(|mut connection| {
+        connection.refuse_descriptors();
+        let (request, fds) = next(&mut connection).unwrap();
+        assert!(matches!(request, Request::StartTransient(unit) if unit.fds == [3]));
+        assert_eq!(fds.len(), 0);
+        connection.send(&Reply::Done).unwrap();
+    });
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    let unit = TransientUnit {
+        fds: vec![3],
+        ..TransientUnit::default()
+    };
+    client.start_transient(unit, vec![theirs.into()]).unwrap();
+    assert_eq!(ours.read(&mut [0]).unwrap(), 0, "somebody still has it");
+    server.join().unwrap();
+}
+
+#[test]
 fn descriptors_arrive_with_their_request_and_work() {
     let (mut client, server) = pair(|mut connection| {
         assert_eq!(connection.peer().uid, rustix::process::getuid().as_raw());
