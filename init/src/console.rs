@@ -11,6 +11,9 @@ use std::path::Path;
 
 use crate::spawn::{self, Child};
 
+/// The machine's console.
+pub const CONSOLE: &str = "/dev/console";
+
 /// How much a line matters, as the kernel's log counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
@@ -76,17 +79,22 @@ pub fn lift_ration() {
 /// Writes straight to the console: for what a person in front of the machine has to see although
 /// the kernel was told to be quiet.
 pub fn tell(text: &str) {
+    tell_at(Path::new(CONSOLE), text);
+}
+
+/// As [`tell`], on another terminal.
+pub fn tell_at(terminal: &Path, text: &str) {
     let console = OpenOptions::new()
         .write(true)
         .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC | libc::O_NOCTTY)
-        .open("/dev/console");
+        .open(terminal);
     if let Ok(mut console) = console {
         let _ = console.write_all(text.as_bytes());
     }
 }
 
-/// Starts a root shell on the console, or says that there is none to start.
-pub fn shell() -> io::Result<Child> {
+/// Starts a root shell on a terminal, or says that there is none to start.
+pub fn shell(terminal: &Path) -> io::Result<Child> {
     let candidates: [&[&str]; 3] = [
         &["/bin/sh", "-l"],
         &["/bin/busybox", "sh"],
@@ -103,15 +111,24 @@ pub fn shell() -> io::Result<Child> {
         .filter_map(|text| CString::new(*text).ok())
         .collect();
     spawn::function(
-        move || {
-            let terminal = match crate::edge::take_terminal("/dev/console") {
+        || {
+            let error = match crate::edge::take_terminal(terminal) {
                 Ok(()) => spawn::replace(&argv),
                 Err(error) => error,
             };
-            tell(&format!("argos-init: no shell: {terminal}\n"));
+            tell_at(terminal, &format!("argos-init: no shell: {error}\n"));
             127
         },
         None,
         None,
     )
+}
+
+/// Reaps until this child has ended; for where there is no loop that does.
+pub fn wait_for(pid: u32) {
+    while let Ok(Some((ended, _))) = rustix::process::wait(rustix::process::WaitOptions::empty()) {
+        if u32::try_from(ended.as_raw_nonzero().get()).is_ok_and(|ended| ended == pid) {
+            return;
+        }
+    }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// Makes `path` the controlling terminal and the standard streams of this process, which leads a
 /// session that has none.
-pub fn take_terminal(path: &str) -> io::Result<()> {
+pub fn take_terminal(path: &Path) -> io::Result<()> {
     let terminal = OpenOptions::new().read(true).write(true).open(path)?;
     // SAFETY: an ioctl with a plain number on an open descriptor. 1: take it even from another
     // session, whose processes get SIGHUP.

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 use argos_init::console::{self, Level, Sink};
 use argos_init::settings::Settings;
+use argos_init::survive::survive;
 use argos_init::{initrd, supervisor, system};
 
 fn main() -> ExitCode {
@@ -55,10 +56,11 @@ fn main() -> ExitCode {
 
 /// PID 1 of a machine. Never returns: the kernel would panic.
 fn machine() -> ! {
-    system::prepare();
+    survive(Sink::Kernel, "preparing the machine", system::prepare);
     loop {
-        match supervisor::run(Settings::system()) {
-            Ok(goal) => {
+        let work = || supervisor::run(Settings::system());
+        match survive(Sink::Kernel, "supervising", work) {
+            Some(Ok(goal)) => {
                 system::finish(goal);
                 console::say(
                     Sink::Kernel,
@@ -66,11 +68,25 @@ fn machine() -> ! {
                     "the kernel refuses to end; switch the machine off",
                 );
             }
-            Err(error) => {
+            Some(Err(error)) => {
                 console::say(Sink::Kernel, Level::Error, &error);
+                without_a_loop();
             }
+            None => without_a_loop(),
         }
         std::thread::sleep(std::time::Duration::from_secs(10));
+    }
+}
+
+/// There is not even a loop that could give the emergency shell: gives it here, and returns when
+/// it ends.
+fn without_a_loop() {
+    let console = Path::new(console::CONSOLE);
+    if system::may_open_shell()
+        && let Ok(shell) = console::shell(console)
+    {
+        console::tell("\nA root shell follows. `exit` has everything tried again.\n");
+        console::wait_for(shell.pid);
     }
 }
 

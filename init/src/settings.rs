@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::console::Sink;
+use crate::console::{self, Sink};
 
 /// What this supervisor is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub struct Settings {
     pub compiler: PathBuf,
     /// `argos-exec`.
     pub exec: PathBuf,
+    /// Terminal on which a person is told, and helped, when nothing else comes up.
+    pub console: Option<PathBuf>,
     /// Target that is started first.
     pub first: String,
     /// Environment that every unit gets.
@@ -67,6 +69,7 @@ impl Settings {
             logs: "/var/log/argos".into(),
             compiler: "/usr/bin/argos-unit-compiler".into(),
             exec: "/usr/bin/argos-exec".into(),
+            console: Some(console::CONSOLE.into()),
             first: "default".into(),
             env: env
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -78,6 +81,8 @@ impl Settings {
     pub fn container() -> Self {
         let mut settings = Self {
             role: Role::Container,
+            // A container has none of its own; its owner may name one.
+            console: None,
             ..Self::system()
         };
         settings.override_from_env();
@@ -129,6 +134,7 @@ impl Settings {
             runtime,
             state: home.join(".local/state"),
             logs: home.join(".local/state/argos/log"),
+            console: None,
             env,
             ..Self::system()
         };
@@ -165,6 +171,9 @@ impl Settings {
             if let Some(value) = path(name) {
                 *field = value.into();
             }
+        }
+        if self.role == Role::Container {
+            self.console = path("ARGOS_CONSOLE").map(PathBuf::from);
         }
     }
 }

@@ -3,7 +3,7 @@
 //! One turn of the loop takes what is ready (children that ended, output, messages, requests, the
 //! timer), then [`Supervisor::after_turn`] does what is due and tells everybody what changed.
 //! Nothing in a turn waits: what may block (compiling, mounting, writing logs, unmounting) is a
-//! child. A panic in a turn, which is a bug, is said and the loop goes on.
+//! child. A panic in a turn, or before the first, is a bug; it is said and the loop goes on.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fs;
@@ -11,11 +11,10 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
-use argos_control::Reply;
+use argos_control::{Reply, UnitState};
 use calloop::generic::Generic;
 use calloop::signals::{Signal, Signals};
 use calloop::{EventLoop, Interest, LoopHandle, Mode, PostAction, RegistrationToken};
@@ -36,6 +35,8 @@ use crate::notify::{self, NotifySocket};
 use crate::process::{self, Host};
 use crate::settings::{Role, Settings};
 use crate::spawn;
+use crate::starting::Start;
+use crate::survive::survive;
 use crate::system::{self, Goal};
 
 /// Most children that are reaped before others have their turn.
@@ -48,6 +49,9 @@ const MAX_GONE: usize = 64;
 const MAX_PROBLEMS: usize = 100;
 /// Pause before the log writer or the emergency shell is started again, in milliseconds.
 const RESPAWN_MS: u64 = 1_000;
+/// Pause after something that no piece of work can help, in milliseconds: it must not become a busy
+/// loop.
+const TROUBLE_MS: u64 = 50;
 /// Name under which the supervisor's own lines are logged.
 const OWN_LOG: &str = "argos-init";
 
@@ -73,9 +77,10 @@ pub struct Supervisor {
     timer: Rc<OwnedFd>,
     compilation: Option<Compilation>,
     loaded: bool,
+    pub(crate) start: Start,
     more_to_reap: bool,
     writer: Respawn,
-    shell: Respawn,
+    pub(crate) shell: Respawn,
     gone: VecDeque<String>,
     /// What was wrong with the unit files when they were last read.
     pub(crate) problems: Vec<String>,
@@ -83,7 +88,7 @@ pub struct Supervisor {
 
 /// A helper process that is started again when it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Respawn {
+pub(crate) enum Respawn {
     /// Not wanted.
     Off,
     /// Runs.
@@ -107,28 +112,23 @@ pub fn run(settings: Settings) -> Result<Goal, String> {
     let mut event_loop: EventLoop<'static, Supervisor> =
         EventLoop::try_new().map_err(|error| format!("cannot make the event loop: {error}"))?;
     let mut supervisor = Supervisor::new(settings, event_loop.handle())?;
-    supervisor.open_sockets()?;
-    supervisor.first_compilation();
+    let sink = supervisor.settings.sink();
+    supervisor.set_up(Supervisor::open_sockets, Supervisor::first_compilation)?;
     loop {
-        let turn = catch_unwind(AssertUnwindSafe(|| {
+        let turn = survive(sink, "doing what was due", || {
             let dispatched = event_loop.dispatch(None::<Duration>, &mut supervisor);
             supervisor.after_turn();
             dispatched
-        }));
-        match turn {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                supervisor.say(Level::Error, &format!("the event loop failed: {error}"));
-                // Whatever it is, it must not become a busy loop.
-                std::thread::sleep(Duration::from_millis(50));
-            }
-            Err(_) => {
-                supervisor.say(
-                    Level::Error,
-                    "a bug was hit and survived; see the line before",
-                );
-                std::thread::sleep(Duration::from_millis(50));
-            }
+        });
+        if let Some(Err(error)) = &turn {
+            console::say(
+                sink,
+                Level::Error,
+                &format!("the event loop failed: {error}"),
+            );
+        }
+        if !matches!(turn, Some(Ok(()))) {
+            std::thread::sleep(Duration::from_millis(TROUBLE_MS));
         }
         if let Some(goal) = supervisor.ending.is_over() {
             return Ok(goal);
@@ -171,6 +171,7 @@ impl Supervisor {
             timer: Rc::new(timer),
             compilation: None,
             loaded: false,
+            start: Start::Coming { up_since: None },
             more_to_reap: false,
             writer: Respawn::At(0),
             shell: Respawn::Off,
@@ -220,42 +221,55 @@ impl Supervisor {
             .map_err(|error| io::Error::other(error.error.to_string()))
     }
 
+    /// What comes before the loop. Whatever happens here, PID 1 has to reach the loop.
+    fn set_up(
+        &mut self,
+        open_sockets: impl FnOnce(&mut Self) -> Result<(), String>,
+        compile: impl FnOnce(&mut Self),
+    ) -> Result<(), String> {
+        let sink = self.settings.sink();
+        let opened = survive(sink, "opening the sockets", || open_sockets(self))
+            .unwrap_or_else(|| Err("nobody can ask anything of this supervisor".into()));
+        match opened {
+            // Without its sockets a machine still boots; a person's supervisor is of no use.
+            Err(error) if self.settings.role == Role::User => return Err(error),
+            Err(error) => self.say(Level::Error, &error),
+            Ok(()) => {}
+        }
+        let begun = survive(sink, "having the units read", || compile(self));
+        if begun.is_none() && self.compilation.is_none() {
+            survive(sink, "helping", || {
+                self.emergency("there are no units to start");
+            });
+        }
+        Ok(())
+    }
+
     fn open_sockets(&mut self) -> Result<(), String> {
         let folder = self.settings.sockets.clone();
         let person = self.settings.role == Role::User;
         let failed = |what: &str, error: io::Error| {
             format!("cannot {what} in {}: {error}", folder.display())
         };
-        let opened = (|| {
-            fs::create_dir_all(&folder).map_err(|e| failed("make the folder", e))?;
-            let notify = NotifySocket::bind(&folder.join("notify"))
-                .map_err(|e| failed("make `notify`", e))?;
-            let source = Generic::new(notify, Interest::READ, Mode::Level);
-            let inserted = self.handle.insert_source(source, |_, notify, supervisor| {
-                if let Some(message) = notify.receive() {
-                    supervisor.notified(&message);
-                }
-                Ok(PostAction::Continue)
-            });
-            inserted
-                .map_err(|e| failed("watch `notify`", io::Error::other(e.error.to_string())))?;
-            let path = folder.join("control");
-            let _ = fs::remove_file(&path);
-            let listener = UnixListener::bind(&path).map_err(|e| failed("make `control`", e))?;
-            let mode = if person { 0o600 } else { 0o666 };
-            fs::set_permissions(&path, fs::Permissions::from_mode(mode))
-                .map_err(|e| failed("set the mode of `control`", e))?;
-            self.listen(listener)
-                .map_err(|e| failed("watch `control`", e))
-        })();
-        match opened {
-            // Without its sockets a machine still boots; a person's supervisor is of no use.
-            Err(error) if !person => {
-                self.say(Level::Error, &error);
-                Ok(())
+        fs::create_dir_all(&folder).map_err(|e| failed("make the folder", e))?;
+        let notify =
+            NotifySocket::bind(&folder.join("notify")).map_err(|e| failed("make `notify`", e))?;
+        let source = Generic::new(notify, Interest::READ, Mode::Level);
+        let inserted = self.handle.insert_source(source, |_, notify, supervisor| {
+            if let Some(message) = notify.receive() {
+                supervisor.notified(&message);
             }
-            other => other,
-        }
+            Ok(PostAction::Continue)
+        });
+        inserted.map_err(|e| failed("watch `notify`", io::Error::other(e.error.to_string())))?;
+        let path = folder.join("control");
+        let _ = fs::remove_file(&path);
+        let listener = UnixListener::bind(&path).map_err(|e| failed("make `control`", e))?;
+        let mode = if person { 0o600 } else { 0o666 };
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode))
+            .map_err(|e| failed("set the mode of `control`", e))?;
+        self.listen(listener)
+            .map_err(|e| failed("watch `control`", e))
     }
 
     /// Says one line, also into the supervisor's own log.
@@ -364,37 +378,6 @@ impl Supervisor {
                 Level::Error,
                 &format!("cannot tell PID 1 that this supervisor is ready: {error}"),
             );
-        }
-    }
-
-    fn start_first(&mut self) {
-        let first = self.settings.first.clone();
-        let there = self.machine.unit(&first).is_some();
-        // A person's session may do without; it is told what to start.
-        if !there && self.settings.role == Role::User {
-            return;
-        }
-        if let Err(refusal) = self.machine.start(&first, now_ms(), &mut self.host) {
-            let (crate::machine::Refusal::NotFound(why) | crate::machine::Refusal::Invalid(why)) =
-                refusal;
-            self.emergency(&format!("`{first}` cannot be started: {why}"));
-        }
-    }
-
-    /// The machine cannot come up as it should: helps the person in front of it.
-    fn emergency(&mut self, why: &str) {
-        self.say(Level::Error, why);
-        match self.settings.role {
-            Role::System if system::may_open_shell() => {
-                console::tell(
-                    "\nA root shell follows. `exit` starts another one; Ctrl-Alt-Del restarts.\n",
-                );
-                self.shell = Respawn::At(0);
-            }
-            Role::System => console::tell(
-                "\nStart with `argos.debug-shell` on the kernel's command line for a root shell here. Ctrl-Alt-Del restarts.\n",
-            ),
-            Role::Container | Role::User => {}
         }
     }
 
@@ -521,6 +504,7 @@ impl Supervisor {
             compilation.too_late();
         }
         self.finish_compilation();
+        self.watch_start(now);
         self.listen_again(now);
         self.respawn(now);
         self.serve_rest();
@@ -538,7 +522,8 @@ impl Supervisor {
             };
         }
         if self.shell.deadline().is_some_and(|at| at <= now) && !self.ending.is_quiet() {
-            self.shell = match console::shell() {
+            let console = self.settings.console.clone().unwrap_or_default();
+            self.shell = match console::shell(&console) {
                 Ok(child) => Respawn::Running(child.pid),
                 Err(error) => {
                     self.say(Level::Error, &format!("no emergency shell: {error}"));
@@ -567,10 +552,7 @@ impl Supervisor {
             }
             for name in &news.changed {
                 let down = self.machine.status(name).is_some_and(|status| {
-                    matches!(
-                        status.state,
-                        argos_control::UnitState::Down | argos_control::UnitState::Failed
-                    )
+                    matches!(status.state, UnitState::Down | UnitState::Failed)
                 });
                 if down {
                     self.host.service_is_down(name, now_ms());
@@ -607,6 +589,7 @@ impl Supervisor {
             self.shell.deadline().filter(|_| !self.ending.is_quiet()),
             self.ending.deadline(),
             self.listens_at,
+            self.start.deadline(),
             (self.more_to_reap || self.machine.has_work() || !self.unserved.is_empty())
                 .then_some(now),
         ];
@@ -628,5 +611,37 @@ fn timespec(ms: u64) -> Timespec {
     Timespec {
         tv_sec: i64::try_from(ms / 1_000).unwrap_or(i64::MAX),
         tv_nsec: i64::try_from(ms % 1_000 * 1_000_000).unwrap_or(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A supervisor that is nobody's PID 1.
+    fn container(folder: &std::path::Path) -> (EventLoop<'static, Supervisor>, Supervisor) {
+        let event_loop = EventLoop::try_new().unwrap();
+        let settings = Settings {
+            sockets: folder.join("sockets"),
+            logs: folder.join("logs"),
+            ..Settings::container()
+        };
+        let supervisor = Supervisor::new(settings, event_loop.handle()).unwrap();
+        (event_loop, supervisor)
+    }
+
+    #[test]
+    fn bugs_before_the_loop_do_not_keep_it_from_being_reached() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_event_loop, mut supervisor) = container(folder.path());
+        let nothing: Vec<u8> = Vec::new();
+        let reached = supervisor.set_up(
+            |_| Err(format!("never said: {}", nothing[0])),
+            |_| assert!(nothing[0] > 0),
+        );
+        assert_eq!(reached, Ok(()));
+        let said = supervisor.host.logs.last(OWN_LOG, 10).unwrap().join("\n");
+        assert!(said.contains("nobody can ask"), "{said}");
+        assert!(said.contains("no units to start"), "{said}");
     }
 }

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use argos_control::{Client, ErrorCode, Event, TransientUnit, UnitState};
@@ -544,4 +545,95 @@ fn clients_that_do_not_read_cost_little() {
     drop(clients);
     // Everybody else is served as ever.
     container.client().status().unwrap();
+}
+
+/// A terminal of which the test has the other end.
+fn terminal() -> Option<(File, PathBuf)> {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).ok()?;
+    grantpt(&ours).ok()?;
+    unlockpt(&ours).ok()?;
+    let name = ptsname(&ours, Vec::new()).ok()?.into_string().ok()?;
+    let path = PathBuf::from(name);
+    path.exists().then(|| (File::from(ours), path))
+}
+
+/// Reads from a terminal until `text` has come.
+fn read_until(terminal: &mut File, text: &str) -> String {
+    let mut seen = String::new();
+    let begin = Instant::now();
+    while !seen.contains(text) {
+        assert!(begin.elapsed() < Duration::from_secs(30), "{seen}");
+        let mut fds = [rustix::event::PollFd::new(
+            &*terminal,
+            rustix::event::PollFlags::IN,
+        )];
+        let second = rustix::event::Timespec {
+            tv_sec: 1,
+            tv_nsec: 0,
+        };
+        rustix::event::poll(&mut fds, Some(&second)).unwrap();
+        if !fds[0].revents().contains(rustix::event::PollFlags::IN) {
+            continue;
+        }
+        let mut bytes = [0; 1024];
+        let count = terminal.read(&mut bytes).unwrap();
+        seen.push_str(&String::from_utf8_lossy(&bytes[..count]));
+    }
+    seen
+}
+
+#[test]
+fn a_start_that_fails_is_told_on_the_console_and_gives_a_shell_there() {
+    let Some((mut terminal, path)) = terminal() else {
+        eprintln!("not tested: there are no pseudo-terminals here");
+        return;
+    };
+    // What it keeps open on this side, so that the terminal lives before anybody else uses it.
+    let _kept = File::options().read(true).write(true).open(&path).unwrap();
+    let container = Container::boot_at(
+        &[
+            ("default.yaml", "{kind: target, requires: [screen]}"),
+            (
+                "screen.yaml",
+                "{kind: service, ready: {fd: 3}, restart: always, exec: [/bin/sh, -c, 'exit 7']}",
+            ),
+        ],
+        Some(&path),
+    );
+    read_until(&mut terminal, "A root shell follows");
+    terminal.write_all(b"echo $((6 * 7))-$$\n").unwrap();
+    read_until(&mut terminal, "42-");
+    let said = container.client().log("argos-init", 100).unwrap();
+    let why = "`default` does not come up: `screen` keeps failing: ended with status 7";
+    assert!(said.iter().any(|line| line.contains(why)), "{said:?}");
+    // It is started again when it ends.
+    terminal.write_all(b"exit\n").unwrap();
+    std::thread::sleep(Duration::from_millis(1_500));
+    terminal.write_all(b"echo $((5 * 5))-$$\n").unwrap();
+    read_until(&mut terminal, "25-");
+}
+
+#[test]
+fn a_start_that_fails_for_good_is_told_and_what_is_only_wanted_as_well() {
+    let failed = Container::boot(&[
+        ("default.yaml", "{kind: target, requires: [screen]}"),
+        ("screen.yaml", "{kind: oneshot, exec: [/bin/false]}"),
+    ]);
+    let partial = Container::boot(&[
+        ("default.yaml", "{kind: target, wants: [screen]}"),
+        ("screen.yaml", "{kind: oneshot, exec: [/bin/false]}"),
+    ]);
+    for (container, line) in [
+        (
+            failed,
+            "`default` does not come up: `screen`, which it requires, is not up",
+        ),
+        (partial, "screen is not up: ended with status 1"),
+    ] {
+        container.until(line, || {
+            let said = container.client().log("argos-init", 100).unwrap();
+            said.iter().any(|said| said.contains(line))
+        });
+    }
 }

@@ -25,6 +25,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::console::{self, Level, Sink};
+use crate::survive::survive;
 use crate::{edge, mounts, system};
 
 /// How long the root may take to appear.
@@ -46,11 +47,12 @@ pub fn run() -> ! {
     }
     let words = system::command_line();
     load_modules("modules");
-    match bring_up(&words) {
-        Ok(error) => fail(&format!(
+    match survive(Sink::Kernel, "looking for the root", || bring_up(&words)) {
+        Some(Ok(error)) => fail(&format!(
             "the root is mounted but its argos-init cannot be run: {error}"
         )),
-        Err(message) => fail(&message),
+        Some(Err(message)) => fail(&message),
+        None => fail("the first stage cannot go on"),
     }
 }
 
@@ -94,14 +96,14 @@ fn fail(message: &str) -> ! {
     // owner of the machine built or signed, is what allows it.
     let mut told = false;
     loop {
-        match console::shell() {
+        match console::shell(Path::new(console::CONSOLE)) {
             Ok(child) => {
                 if !told {
                     console::tell(
                         "A root shell follows. `exit` starts another one; Ctrl-Alt-Del restarts.\n",
                     );
                 }
-                wait_for(child.pid);
+                console::wait_for(child.pid);
             }
             Err(_) if !told => {
                 console::tell(
@@ -112,14 +114,5 @@ fn fail(message: &str) -> ! {
         }
         told = true;
         std::thread::sleep(Duration::from_secs(1));
-    }
-}
-
-/// Reaps until this child has ended.
-fn wait_for(pid: u32) {
-    while let Ok(Some((ended, _))) = rustix::process::wait(rustix::process::WaitOptions::empty()) {
-        if u32::try_from(ended.as_raw_nonzero().get()).is_ok_and(|ended| ended == pid) {
-            return;
-        }
     }
 }

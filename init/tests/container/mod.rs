@@ -22,6 +22,11 @@ impl Container {
     /// Boots with these unit files. `$T` in them is the folder, `$INIT` the program, `$BIN`
     /// where it and its companions are.
     pub(crate) fn boot(units: &[(&str, &str)]) -> Self {
+        Self::boot_at(units, None)
+    }
+
+    /// As [`Container::boot`], with a terminal for its console.
+    pub(crate) fn boot_at(units: &[(&str, &str)], console: Option<&Path>) -> Self {
         let init = Path::new(env!("CARGO_BIN_EXE_argos-init"));
         let bin = init.parent().unwrap();
         build_companions(bin);
@@ -68,6 +73,9 @@ impl Container {
             .env("ARGOS_COMPILER", bin.join("argos-unit-compiler"))
             .env("ARGOS_EXEC", bin.join("argos-exec"))
             .stdin(Stdio::null());
+        if let Some(console) = console {
+            command.env("ARGOS_CONSOLE", console);
+        }
         let process = command
             .spawn()
             .expect("`unshare` (util-linux) is needed for this test");
