@@ -404,6 +404,35 @@ fn a_unit_can_be_another_user() {
 }
 
 #[test]
+fn a_killed_supervisor_of_a_person_comes_back_and_stays_away_when_it_is_stopped() {
+    let container = Container::boot(&[(
+        "session.yaml",
+        "{kind: service, ready: notify, restart: on-failure, exec: [$INIT, --user],
+            env: {HOME: $T/home, XDG_RUNTIME_DIR: $T/run, ARGOS_UNIT_PATH: $T/user-units, ARGOS_COMPILER: $BIN/argos-unit-compiler}}",
+    )]);
+    let mut system = container.client();
+    system.start("session").unwrap();
+    let pid = system.unit("session").unwrap().pid;
+    container.run("kill", &format!("kill -9 {pid}"), &[]);
+    container.until("it is back", || {
+        let unit = container.client().unit("session").unwrap();
+        unit.restarts == 1 && unit.state == UnitState::Up && unit.pid != pid
+    });
+    Client::connect(container.path("run/argos/control"))
+        .and_then(|mut person| person.status())
+        .unwrap();
+    // On SIGTERM it ends well, which is no failure.
+    let pid = system.unit("session").unwrap().pid;
+    container.run("end", &format!("kill -TERM {pid}"), &[]);
+    system.wait("session").unwrap();
+    let unit = system.unit("session").unwrap();
+    assert_eq!((unit.state, unit.wanted), (UnitState::Down, false));
+    system.start("session").unwrap();
+    system.stop("session").unwrap();
+    assert_eq!(container.state("session"), UnitState::Down);
+}
+
+#[test]
 fn a_mount_is_there_while_its_unit_is_up() {
     let container = Container::boot(&[
         (

@@ -8,6 +8,8 @@
 //! | what happens | what it does |
 //! |---|---|
 //! | the desktop is stopped (log out) | stops the supervisor and ends |
+//! | the supervisor is stopped (PID 1 does not want it any more) | the same |
+//! | the supervisor is killed or crashes | waits until PID 1 has started it again and starts the desktop again; ends with an error if that takes too long |
 //! | the login daemon ends the session (SIGTERM, SIGHUP, SIGINT) | stops desktop and supervisor, ends |
 //! | the login daemon dies | ends and leaves the desktop alone: the next login finds it |
 //! | the desktop cannot be started | says why on the terminal and gives a shell there |
@@ -30,6 +32,10 @@ const DESKTOP: &str = "desktop";
 const SEAT: &str = "seat";
 /// How long the desktop waits for that before it is tried all the same.
 const SEAT_LIMIT: Duration = Duration::from_secs(30);
+/// How long a supervisor that vanished may take to come back.
+const RETURN_LIMIT: Duration = Duration::from_secs(30);
+/// How often it is looked for meanwhile.
+const RETURN_POLL: Duration = Duration::from_millis(200);
 /// A desktop that is not up by then says which of its parts are not.
 const TELL_AFTER: Duration = Duration::from_secs(30);
 /// How long an orderly stop may take before the login daemon loses patience.
@@ -119,24 +125,70 @@ impl Session {
             Ok(Ok(Ok(()))) => {}
             Ok(Ok(Err(error))) => eprintln!("PID 1 does not tell about screens: {error:#}"),
             Ok(Err(_)) => {
-                eprintln!("Screens and input devices take long (see: argos status {SEAT}).")
+                eprintln!("Screens and input devices take long (see: argos status {SEAT}).");
             }
             Err(ending) => return self.end(ending).await,
         }
-        match signals.until(self.start_desktop()).await {
-            Ok(Ok(())) => {}
-            // Somebody logged out before everything was up.
-            Ok(Err(_)) if self.is_unwanted().await => return self.end(Ending::Desktop).await,
-            Ok(Err(error)) => return Err(error.context("see: argos status --user")),
-            Err(ending) => return self.end(ending).await,
+        loop {
+            let error = match signals.until(self.stand()).await {
+                Ok(Ok(())) => return self.end(Ending::Desktop).await,
+                Ok(Err(error)) => error,
+                Err(ending) => return self.end(ending).await,
+            };
+            if !is_cut_off(&error) {
+                // Somebody logged out before everything was up.
+                if self.is_unwanted().await {
+                    return self.end(Ending::Desktop).await;
+                }
+                return Err(error.context("see: argos status --user"));
+            }
+            match signals.until(self.supervisor_is_back()).await {
+                Ok(Ok(true)) => {
+                    eprintln!("The session's supervisor is back; starting the desktop.");
+                }
+                Ok(Ok(false)) => return self.end(Ending::Desktop).await,
+                Ok(Err(error)) => return Err(error),
+                Err(ending) => return self.end(ending).await,
+            }
         }
-        let down = request(self.user.clone(), |client| client.wait(DESKTOP));
-        // A supervisor that is gone took the desktop with it.
-        let ending = match signals.until(down).await {
-            Ok(_) => Ending::Desktop,
-            Err(ending) => ending,
+    }
+
+    /// Starts the desktop and stays until it is down.
+    async fn stand(&self) -> Result<()> {
+        self.start_desktop().await?;
+        request(self.user.clone(), |client| client.wait(DESKTOP)).await
+    }
+
+    /// Waits until the supervisor can be asked again; `false` if it is not wanted any more, so that
+    /// it has ended because somebody said so.
+    async fn supervisor_is_back(&self) -> Result<bool> {
+        let back = async {
+            loop {
+                let name = self.unit.clone();
+                let unit = request(self.system.clone(), move |client| client.unit(&name)).await?;
+                if !unit.wanted {
+                    return Ok(false);
+                }
+                if unit.state == UnitState::Failed {
+                    bail!("the session's supervisor is gone: {}", unit.detail);
+                }
+                // PID 1 may not have seen yet that it is gone, so that its word is not enough.
+                if unit.state == UnitState::Up
+                    && request(self.user.clone(), Client::status).await.is_ok()
+                {
+                    return Ok(true);
+                }
+                tokio::time::sleep(RETURN_POLL).await;
+            }
         };
-        self.end(ending).await
+        let in_time = tokio::time::timeout(RETURN_LIMIT, back).await;
+        in_time.unwrap_or_else(|_| {
+            let limit = RETURN_LIMIT.as_secs();
+            bail!(
+                "the session's supervisor is gone and not back after {limit} s (see: argos log {})",
+                self.unit
+            )
+        })
     }
 
     /// Starts the desktop, and says what does not come up.
@@ -227,6 +279,15 @@ async fn request<T: Send + 'static>(
     ask: impl FnOnce(&mut Client) -> argos_control::client::Result<T> + Send + 'static,
 ) -> Result<T> {
     tokio::task::spawn_blocking(move || Ok(ask(&mut Client::connect(socket)?)?)).await?
+}
+
+/// Whether a request failed because nobody was there to answer it.
+fn is_cut_off(error: &anyhow::Error) -> bool {
+    use argos_control::client::Error;
+    matches!(
+        error.downcast_ref(),
+        Some(Error::Connect { .. } | Error::Io(_))
+    )
 }
 
 /// Returns when PID 1's devices are there, or cannot be expected any more.

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use argos_control::{ErrorCode, Event, Reply, Request, UnitState};
+use argos_control::{ErrorCode, Event, Reply, Request, UnitState, UnitStatus};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::supervisor::{PATIENCE, Supervisor, unit};
@@ -24,6 +24,8 @@ struct World {
     desktop_is_down: Arc<Mutex<bool>>,
     /// Whether the devices are there.
     seat_settled: Arc<Mutex<bool>>,
+    /// What PID 1 says of the person's supervisor.
+    own_unit: Arc<Mutex<UnitStatus>>,
 }
 
 impl World {
@@ -36,6 +38,8 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let seat_settled = Arc::new(Mutex::new(true));
         let settled = Arc::clone(&seat_settled);
+        let own = Arc::new(Mutex::new(unit(&own_unit(), UnitState::Up)));
+        let own_now = Arc::clone(&own);
         let system = Supervisor::new(
             &folder.path().join("control"),
             move |request| match request {
@@ -43,6 +47,9 @@ impl World {
                     code: ErrorCode::Failed,
                     message: "it ended with status 9".to_owned(),
                 }],
+                Request::Unit { name } if *name == own_unit() => {
+                    vec![Reply::Units(vec![own_now.lock().unwrap().clone()])]
+                }
                 Request::Unit { .. } => vec![Reply::Units(vec![unit("seat", UnitState::Waiting)])],
                 Request::Subscribe => {
                     while !*settled.lock().unwrap() {
@@ -89,6 +96,7 @@ impl World {
             user,
             desktop_is_down,
             seat_settled,
+            own_unit: own,
         }
     }
 
@@ -114,6 +122,11 @@ impl World {
     /// Up to the point where the session only waits.
     fn expect_start(&self) {
         assert_eq!(self.system.next(), Request::Start { name: own_unit() });
+        self.expect_desktop();
+    }
+
+    /// From the desktop's start on.
+    fn expect_desktop(&self) {
         assert_eq!(
             self.user.next(),
             Request::Start {
@@ -205,6 +218,57 @@ fn a_dead_login_daemon_leaves_the_desktop_running() {
     }
     assert!(world.user.is_left_alone());
     assert!(world.system.is_left_alone());
+}
+
+#[test]
+fn a_supervisor_that_is_killed_is_waited_for_and_the_desktop_started_again() {
+    let world = World::new(true);
+    let child = world.command().spawn().unwrap();
+    world.expect_start();
+    world.own_unit.lock().unwrap().state = UnitState::BackingOff;
+    world.user.cut_off();
+    assert!(world.user.is_left_alone(), "it is not back yet");
+    world.own_unit.lock().unwrap().state = UnitState::Up;
+    world.expect_desktop();
+    *world.desktop_is_down.lock().unwrap() = true;
+    // The wait that the stand-in left open is not answered any more; the next one is.
+    world.user.cut_off();
+    world.expect_desktop();
+    assert_eq!(world.system.next(), Request::Stop { name: own_unit() });
+    let (good, told) = finish(child);
+    assert!(good, "{told}");
+    assert!(told.contains("supervisor is back"), "{told}");
+}
+
+#[test]
+fn a_supervisor_that_was_stopped_ends_the_session() {
+    let world = World::new(true);
+    let child = world.command().spawn().unwrap();
+    world.expect_start();
+    {
+        let mut unit = world.own_unit.lock().unwrap();
+        (unit.state, unit.wanted) = (UnitState::Down, false);
+    }
+    world.user.cut_off();
+    assert_eq!(world.system.next(), Request::Stop { name: own_unit() });
+    let (good, told) = finish(child);
+    assert!(good, "{told}");
+}
+
+#[test]
+fn a_supervisor_that_failed_for_good_is_not_waited_for() {
+    let world = World::new(true);
+    let child = world.command().spawn().unwrap();
+    world.expect_start();
+    {
+        let mut unit = world.own_unit.lock().unwrap();
+        unit.state = UnitState::Failed;
+        unit.detail = "was killed (signal 9)".to_owned();
+    }
+    world.user.cut_off();
+    let (good, told) = finish(child);
+    assert!(!good);
+    assert!(told.contains("is gone: was killed"), "{told}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use argos_control::server::Connection;
@@ -17,6 +17,7 @@ pub(crate) type Answer = dyn Fn(&Request) -> Vec<Reply> + Send + Sync;
 /// Every request, in the order in which they came.
 pub(crate) struct Supervisor {
     requests: mpsc::Receiver<Request>,
+    connections: Arc<Mutex<Vec<UnixStream>>>,
 }
 
 impl Supervisor {
@@ -29,13 +30,26 @@ impl Supervisor {
         let listener = UnixListener::bind(socket).unwrap();
         let (report, requests) = mpsc::channel();
         let answer: Arc<Answer> = Arc::new(answer);
+        let connections = Arc::new(Mutex::new(Vec::new()));
+        let opened = Arc::clone(&connections);
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
+                opened.lock().unwrap().push(stream.try_clone().unwrap());
                 let (report, answer) = (report.clone(), Arc::clone(&answer));
                 std::thread::spawn(move || serve(stream, &report, &*answer));
             }
         });
-        Self { requests }
+        Self {
+            requests,
+            connections,
+        }
+    }
+
+    /// Cuts everybody off, as one that is killed does; the next one is there at once.
+    pub(crate) fn cut_off(&self) {
+        for stream in self.connections.lock().unwrap().drain(..) {
+            let _ = stream.shutdown(std::net::Shutdown::Both);
+        }
     }
 
     /// The next request that is more than looking.
