@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Mutex, mpsc};
 
 use argos_units::exec::ExecSpec;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -84,14 +84,33 @@ impl Direct {
                 Ok(())
             });
         }
-        let mut child = command
-            .spawn()
+        // The child is tied to the thread that starts it, not to the process (PR_SET_PDEATHSIG), so
+        // that thread stays for as long as the child does, and waits for it so that no zombie stays.
+        let (started, outcome) = mpsc::channel();
+        std::thread::spawn(move || {
+            let spawned = command.spawn();
+            // With it our copies of what the child was given: while one is open, nobody sees its end.
+            drop(command);
+            let opened = spawned.and_then(|child| {
+                let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())?;
+                Ok((child, pidfd))
+            });
+            // Whoever asked waits for it below.
+            match opened {
+                Ok((mut child, pidfd)) => {
+                    let _ = started.send(Ok(pidfd));
+                    let _ = child.wait();
+                }
+                Err(e) => {
+                    let _ = started.send(Err(e));
+                }
+            }
+        });
+        let pidfd = outcome
+            .recv()
+            .map_err(|e| e.to_string())?
             .map_err(|e| format!("{} cannot be started: {e}", self.exec.display()))?;
-        let pid = Pid::from_child(&child);
-        let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(edge)?;
         lock(&self.running).insert(launch.name.clone(), pidfd);
-        // A thread per child: it only waits, so that no zombie stays.
-        std::thread::spawn(move || child.wait());
         Ok(())
     }
 }
