@@ -72,6 +72,8 @@ pub struct Limits {
     pub tasks: u32,
     /// Share of one processor: `50%`.
     pub cpu: String,
+    /// Largest file it may write: `64M`. What all its files take together is not limited.
+    pub file_size: String,
 }
 
 impl Default for Limits {
@@ -80,6 +82,7 @@ impl Default for Limits {
             memory: "256M".to_owned(),
             tasks: 32,
             cpu: "100%".to_owned(),
+            file_size: "64M".to_owned(),
         }
     }
 }

@@ -1,4 +1,8 @@
 //! What the sandboxes of agents and tool workers hold: as little as a program can run with.
+//!
+//! The one place where an agent can leave something is its workspace. No file in it gets larger than
+//! the manifest's `file-size`; how many files there are, and so what they take together, is not
+//! bounded yet: that needs a quota of the file system the workspace is on.
 
 use std::path::{Path, PathBuf};
 
@@ -34,7 +38,8 @@ impl Programs {
 }
 
 /// How the agent is started: unit `agent-NAME`, with `workspace` as its only writable folder.
-/// `probe` runs the runtime's own check of the walls instead of the agent.
+/// `probe` runs the runtime's own check of the walls instead of the agent, as unit
+/// `probe-agent-NAME`, which no agent can have.
 ///
 /// # Errors
 /// The manifest's limits cannot be read.
@@ -65,9 +70,10 @@ pub fn agent(
     spec.environment
         .insert("HOME".to_owned(), WORKSPACE.to_owned());
     spec.limits.processes = Some(u64::from(manifest.limits.tasks).max(8));
-    let suffix = if probe { "-probe" } else { "" };
+    spec.limits.file_size_bytes = Some(size(agent, "file-size", &manifest.limits.file_size)?);
+    let prefix = if probe { "probe-" } else { "" };
     Ok(Launch {
-        name: format!("agent-{}{suffix}", manifest.name),
+        name: format!("{prefix}agent-{}", manifest.name),
         description: format!("Agent {}", manifest.title),
         argv,
         spec,
@@ -128,26 +134,17 @@ fn add(mut spec: Spec, source: &Path, inside: &str, access: Access) -> Spec {
 
 fn limits(agent: &Agent) -> Result<Limits, Error> {
     let wanted = &agent.manifest.limits;
-    let wrong = |what: String| Error::Wrong {
-        file: agent.folder.join("agent.yaml"),
-        what,
-    };
-    let memory = bytes(&wanted.memory).ok_or_else(|| {
-        wrong(format!(
-            "limits: memory `{}` is no size; write `256M` or `1G`",
-            wanted.memory
-        ))
-    })?;
+    let memory = size(agent, "memory", &wanted.memory)?;
     let cpu = wanted
         .cpu
         .strip_suffix('%')
         .and_then(|n| n.trim().parse::<u32>().ok())
         .filter(|n| (1..=10_000).contains(n))
         .ok_or_else(|| {
-            wrong(format!(
-                "limits: cpu `{}` is no share; write `50%`",
-                wanted.cpu
-            ))
+            wrong(
+                agent,
+                format!("limits: cpu `{}` is no share; write `50%`", wanted.cpu),
+            )
         })?;
     Ok(Limits {
         memory_bytes: Some(memory),
@@ -155,6 +152,20 @@ fn limits(agent: &Agent) -> Result<Limits, Error> {
         cpu_percent: Some(cpu),
         cpu_weight: Some(AGENT_WEIGHT),
         open_files: None,
+    })
+}
+
+fn wrong(agent: &Agent, what: String) -> Error {
+    Error::Wrong {
+        file: agent.folder.join("agent.yaml"),
+        what,
+    }
+}
+
+fn size(agent: &Agent, key: &str, text: &str) -> Result<u64, Error> {
+    bytes(text).ok_or_else(|| {
+        let what = format!("limits: {key} `{text}` is no size; write `256M` or `1G`");
+        wrong(agent, what)
     })
 }
 
@@ -201,6 +212,37 @@ mod tests {
         assert_eq!(launch.spec.keep_fds, [3]);
         assert!(launch.spec.namespaces.net && launch.spec.namespaces.pid);
         assert_eq!(launch.limits.memory_bytes, Some(128 << 20));
+        assert_eq!(launch.spec.limits.file_size_bytes, Some(64 << 20));
+    }
+
+    #[test]
+    fn a_probe_has_a_name_that_no_agent_has() {
+        let programs = Programs {
+            folder: "/usr/bin".into(),
+        };
+        let name = |agent: &Agent, probe| {
+            let launch = super::agent(agent, &programs, Path::new("/home/x/w"), probe).unwrap();
+            launch.name
+        };
+        let steward = steward();
+        let probe = name(&steward, true);
+        for other in ["steward-probe", "probe-steward", "probe-agent-steward"] {
+            assert!(crate::manifest::name_is_valid(other));
+            let mut agent = steward.clone();
+            agent.manifest.name = other.to_owned();
+            assert_ne!(name(&agent, false), probe);
+        }
+    }
+
+    #[test]
+    fn a_limit_that_is_no_size_is_named() {
+        let mut agent = steward();
+        agent.manifest.limits.file_size = "much".to_owned();
+        let programs = Programs {
+            folder: "/usr/bin".into(),
+        };
+        let error = super::agent(&agent, &programs, Path::new("/w"), false).unwrap_err();
+        assert!(error.to_string().contains("file-size `much`"), "{error}");
     }
 
     #[test]
