@@ -7,18 +7,27 @@
 //!
 //! Whichever step says no, an audit row says which and why. No result, good or bad, is delivered
 //! before its row is on disk; if the row cannot be written, the call fails and the result is
-//! dropped. A call whose agent goes away is cancelled at the step it is in, and recorded.
+//! dropped.
+//!
+//! A call whose agent goes away before it is permitted is cancelled, and recorded as that. Once it
+//! runs it cannot be called back, so it is seen through to its end or its time limit, whoever still
+//! waits for it, and what really became of it is recorded.
+//!
+//! Calls that only ran into a limit are cheap to make and would be dear to record one by one: those
+//! of one agent within a second share a row, and all of them are answered once it is on disk.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use argos_bus::{Error, Result};
 use argos_tools::{Call, Context, Env};
 use serde_json::Value;
+use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 use tracing::{error, warn};
 
-use crate::audit::Row;
+use crate::audit::{Room, Row};
 use crate::core::Broker;
 use crate::permission::{By, Decision, Fallback, Need, Scope, Verdict, decide};
 use crate::prompts::{Answer, Closed, Question};
@@ -26,6 +35,8 @@ use crate::session::{MAX_CALLS, Session, lock};
 
 /// Longest arguments of one call, in bytes.
 const MAX_ARGUMENTS: usize = 128 << 10;
+/// Calls that run into a limit within this time of the first are recorded with it.
+const TOGETHER: Duration = Duration::from_secs(1);
 
 /// Who calls.
 #[derive(Debug, Clone)]
@@ -50,6 +61,16 @@ impl Caller {
             Self::Person => std::future::pending().await,
         }
     }
+}
+
+/// A call that may run.
+struct Permitted<'a> {
+    call: Call,
+    context: Context,
+    /// The path whose grant allows it, for calls on paths.
+    granted: Option<PathBuf>,
+    /// Its place among the agent's open calls.
+    _slot: Option<SemaphorePermit<'a>>,
 }
 
 /// How a call ended, with what the audit row says of it.
@@ -90,15 +111,25 @@ pub(crate) async fn call(
         decision: "none",
         by: String::new(),
         outcome: "",
+        calls: 1,
         duration_ms: 0,
         error: String::new(),
     };
-    let ending = tokio::select! {
-        ending = steps(broker, caller, tool, arguments, &mut row) => ending,
-        () = caller.gone() => Ending::error("cancelled", Error::Unavailable("the agent is gone".to_owned())),
+    let permitted = tokio::select! {
+        permitted = settle(broker, caller, tool, arguments, &mut row) => permitted,
+        () = caller.gone() => {
+            Err(Ending::error("cancelled", Error::Unavailable("the agent is gone".to_owned())))
+        }
     };
     // A question that nobody waits for any more goes from the screen.
     broker.withdraw_abandoned();
+    let (ending, room) = match permitted {
+        Ok(permitted) => match reserve(broker).await {
+            Ok(room) => (run(broker, permitted).await, Some(room)),
+            Err(e) => (Ending::error("failed", e), None),
+        },
+        Err(ending) => (ending, None),
+    };
     row.outcome = ending.outcome;
     row.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     row.error = ending
@@ -108,22 +139,28 @@ pub(crate) async fn call(
         .map(text_of)
         .unwrap_or_default();
     let done = caller.agent().and_then(|agent| deed(&agent, &row));
-    record(broker, row).await?;
+    match caller {
+        Caller::Agent(session) if row.outcome == "limited" => {
+            record_together(broker, session, row).await?;
+        }
+        _ => record(broker, row, room).await?,
+    }
     if let Some((agent, text)) = done {
         broker.remember(agent, text);
     }
     ending.result.map(|v| v.to_string())
 }
 
-async fn steps(
+/// Everything before the call runs. `Err` is the end of it.
+async fn settle<'a>(
     broker: &Arc<Broker>,
-    caller: &Caller,
+    caller: &'a Caller,
     tool: &str,
     arguments: &str,
     row: &mut Row,
-) -> Ending {
-    let limited = |what: String| Ending::error("limited", Error::LimitReached(what));
-    let _slot = match caller {
+) -> std::result::Result<Permitted<'a>, Ending> {
+    let limited = |what: String| Err(Ending::error("limited", Error::LimitReached(what)));
+    let slot = match caller {
         Caller::Person => None,
         Caller::Agent(session) => {
             if !session.may_call_now() {
@@ -145,7 +182,7 @@ async fn steps(
             arguments.len()
         ));
     }
-    let invalid = |e: Error| Ending::error("invalid", e);
+    let invalid = |e: Error| Err(Ending::error("invalid", e));
     let parsed: Value = match serde_json::from_str(arguments) {
         Ok(v @ Value::Object(_)) => v,
         Ok(_) => {
@@ -181,10 +218,10 @@ async fn steps(
         Ok(Ok(call)) => call,
         Ok(Err(e)) => return invalid(e.into()),
         Err(e) => {
-            return Ending::error(
+            return Err(Ending::error(
                 "failed",
                 Error::Failed(format!("checking the call failed: {e}")),
-            );
+            ));
         }
     };
     let need = Need {
@@ -207,7 +244,7 @@ async fn steps(
             row.by = settled.to_string();
             if !settled.allows() {
                 row.decision = "deny";
-                return Ending::error("denied", settled.refusal(&call, &need));
+                return Err(Ending::error("denied", settled.refusal(&call, &need)));
             }
             row.decision = "allow";
             if call.is_path()
@@ -217,18 +254,26 @@ async fn steps(
             }
         }
     }
-    if let Err(e) = reserve(broker).await {
-        return Ending::error("failed", e);
-    }
+    Ok(Permitted {
+        call,
+        context,
+        granted,
+        _slot: slot,
+    })
+}
+
+/// Carries out a permitted call, within its time.
+async fn run(broker: &Arc<Broker>, permitted: Permitted<'_>) -> Ending {
     let limit = broker.settings.tool_time;
+    let call = &permitted.call;
     let running = async {
         let worker = broker.workers.get().await?;
         let env = Env {
-            context,
+            context: permitted.context,
             session: Some(broker.session_bus.clone()),
             system: broker.system_bus().await,
             worker: Some(worker),
-            granted,
+            granted: permitted.granted,
         };
         call.execute(&env).await.map_err(Error::from)
     };
@@ -241,10 +286,11 @@ async fn steps(
         Err(_) => {
             // The worker has no say in how long a call takes; a fresh one serves the next.
             broker.workers.replace();
+            // A service that was asked may still do it, a worker may have done it just now.
             let what = format!(
-                "{} took longer than {} s and was ended",
+                "{} did not end within {} s; whether it was done is not known",
                 call.tool,
-                limit.as_secs()
+                limit.as_secs_f64()
             );
             Ending::error("timed-out", Error::TimedOut(what))
         }
@@ -483,10 +529,10 @@ fn deed(agent: &str, row: &Row) -> Option<(String, String)> {
 }
 
 /// Makes sure, off the async threads, that the audit row will fit.
-async fn reserve(broker: &Arc<Broker>) -> Result<()> {
+async fn reserve(broker: &Arc<Broker>) -> Result<Room> {
     let log = Arc::clone(&broker.audit);
     match tokio::task::spawn_blocking(move || lock(&log).reserve()).await {
-        Ok(Ok(())) => Ok(()),
+        Ok(Ok(room)) => Ok(room),
         Ok(Err(e)) => Err(Error::Failed(format!("nothing was done: {e}"))),
         Err(e) => Err(Error::Failed(format!(
             "nothing was done: the audit log failed: {e}"
@@ -494,11 +540,32 @@ async fn reserve(broker: &Arc<Broker>) -> Result<()> {
     }
 }
 
+/// Writes one row for the calls of this agent that ran into a limit in the second that begins now
+/// or has begun. Returns when it is on disk.
+async fn record_together(broker: &Arc<Broker>, session: &Session, mut row: Row) -> Result<()> {
+    let (first, mut recorded) = session.turn_away();
+    if !first {
+        return match recorded.wait_for(Option::is_some).await.as_deref() {
+            Ok(Some(true)) => Ok(()),
+            _ => Err(Error::Failed(format!(
+                "the result of {} is withheld: the audit log failed",
+                row.tool
+            ))),
+        };
+    }
+    tokio::time::sleep(TOGETHER).await;
+    let away = session.turned_away();
+    row.calls = away.calls;
+    let written = record(broker, row, None).await;
+    away.recorded.send_replace(Some(written.is_ok()));
+    written
+}
+
 /// Writes the row off the async threads: it waits for the disk.
-async fn record(broker: &Arc<Broker>, row: Row) -> Result<()> {
+async fn record(broker: &Arc<Broker>, row: Row, room: Option<Room>) -> Result<()> {
     let log = Arc::clone(&broker.audit);
     let tool = row.tool.clone();
-    let written = tokio::task::spawn_blocking(move || lock(&log).append(&row)).await;
+    let written = tokio::task::spawn_blocking(move || lock(&log).append(&row, room)).await;
     match written {
         Ok(Ok(())) => Ok(()),
         Ok(Err(e)) => {

@@ -33,6 +33,9 @@ pub struct Options {
     /// Seconds after which no answer to a question is a no
     #[arg(long, value_name = "SECONDS", default_value_t = call::ANSWER_TIME.as_secs_f64())]
     pub answer_time: f64,
+    /// Seconds after which a running tool is given up
+    #[arg(long, value_name = "SECONDS", default_value_t = call::TOOL_TIME.as_secs_f64())]
+    pub tool_time: f64,
 }
 
 impl Options {
@@ -43,6 +46,8 @@ impl Options {
             .context("HOME is not set to an absolute path: whose agents are these?")?;
         let answer_time = Duration::try_from_secs_f64(self.answer_time)
             .context("--answer-time must be a number of seconds")?;
+        let tool_time = Duration::try_from_secs_f64(self.tool_time)
+            .context("--tool-time must be a number of seconds")?;
         Ok(Settings {
             state: self
                 .state
@@ -54,7 +59,7 @@ impl Options {
                 folder: self.programs.clone(),
             },
             answer_time,
-            tool_time: call::TOOL_TIME,
+            tool_time,
         })
     }
 

@@ -49,6 +49,24 @@ struct Said {
     shown: Option<Status>,
 }
 
+/// Calls that ran into a limit and are recorded in one row.
+#[derive(Debug)]
+pub struct TurnedAway {
+    /// How many.
+    pub calls: u64,
+    /// Tells everybody who waits for the row whether it is on disk.
+    pub recorded: watch::Sender<Option<bool>>,
+}
+
+impl Default for TurnedAway {
+    fn default() -> Self {
+        Self {
+            calls: 0,
+            recorded: watch::Sender::new(None),
+        }
+    }
+}
+
 /// One connected agent.
 #[derive(Debug)]
 pub struct Session {
@@ -66,6 +84,7 @@ pub struct Session {
     /// Messages taken and not answered yet.
     unanswered: Mutex<HashSet<u64>>,
     said: Mutex<Said>,
+    turned_away: Mutex<TurnedAway>,
     gone: watch::Sender<bool>,
 }
 
@@ -94,6 +113,7 @@ impl Session {
                 questions: Vec::new(),
                 shown: None,
             }),
+            turned_away: Mutex::default(),
             gone: watch::Sender::new(false),
         }
     }
@@ -103,7 +123,20 @@ impl Session {
         lock(&self.call_pace).try_take(Instant::now())
     }
 
-    /// Marks the connection as gone; open calls end.
+    /// Counts a call that ran into a limit. The first one, `true`, is to have them recorded with
+    /// [`Self::turned_away`]; the others hear when that has happened.
+    pub fn turn_away(&self) -> (bool, watch::Receiver<Option<bool>>) {
+        let mut away = lock(&self.turned_away);
+        away.calls += 1;
+        (away.calls == 1, away.recorded.subscribe())
+    }
+
+    /// The calls that were turned away since this was last asked.
+    pub fn turned_away(&self) -> TurnedAway {
+        std::mem::take(&mut *lock(&self.turned_away))
+    }
+
+    /// Marks the connection as gone: what waits for somebody's answer ends.
     pub fn end(&self) {
         self.gone.send_replace(true);
     }

@@ -227,6 +227,11 @@ pub(crate) async fn audit(out: Output, count: u32) -> Result {
                 "denied" | "cancelled" => Tone::Busy,
                 _ => Tone::Bad,
             };
+            // A row may be about several calls that ran into a limit.
+            let outcome = match row["calls"].as_u64() {
+                Some(calls) if calls > 1 => format!("{outcome} (×{calls})"),
+                _ => outcome,
+            };
             let when = text(row, "time").parse::<jiff::Timestamp>().ok();
             let when = when.and_then(|when| u64::try_from(when.as_millisecond()).ok());
             [
