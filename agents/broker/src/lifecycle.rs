@@ -318,9 +318,11 @@ impl Life {
         *lock(&self.current) = None;
         session.end();
         self.broker.withdraw_abandoned();
+        // First the process: while it lives and does not read, closing would wait for the answer
+        // that is being written to it.
+        spawn::stop(&spawner, &unit).await;
         // Closing twice is no error worth a word.
         let _ = connection.close().await;
-        spawn::stop(&spawner, &unit).await;
         if asked_to_stop {
             return End::Stopped;
         }

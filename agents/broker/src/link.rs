@@ -61,6 +61,16 @@ impl Link {
                 request.len()
             )));
         }
+        let Ok(_turn) = self.session.plans.try_acquire() else {
+            return Err(Error::LimitReached(
+                "one plan of an agent can be in the making; wait for the other one".to_owned(),
+            ));
+        };
+        if !self.session.may_plan_now() {
+            return Err(Error::LimitReached(
+                "too many plans at once; wait a few seconds".to_owned(),
+            ));
+        }
         tokio::select! {
             plan = self.broker.plan(&self.session, &request) => plan,
             () = self.session.gone() => Err(Error::Unavailable("the agent is gone".to_owned())),

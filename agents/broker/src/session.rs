@@ -80,6 +80,9 @@ pub struct Session {
     /// Open tool calls.
     pub calls: Semaphore,
     call_pace: Mutex<Pace>,
+    /// The one plan that may be in the making: the model is everybody's.
+    pub plans: Semaphore,
+    plan_pace: Mutex<Pace>,
     speech_pace: Mutex<Pace>,
     /// Messages taken and not answered yet.
     unanswered: Mutex<HashSet<u64>>,
@@ -103,6 +106,8 @@ impl Session {
             inbox: tokio::sync::Mutex::new(inbox),
             calls: Semaphore::new(MAX_CALLS),
             call_pace: Mutex::new(Pace::with(20.0, 2.0, now)),
+            plans: Semaphore::new(1),
+            plan_pace: Mutex::new(Pace::with(20.0, 1.0, now)),
             speech_pace: Mutex::new(Pace::with(10.0, 0.5, now)),
             unanswered: Mutex::new(HashSet::new()),
             said: Mutex::new(Said {
@@ -121,6 +126,11 @@ impl Session {
     /// Whether one more tool call is within the rate.
     pub fn may_call_now(&self) -> bool {
         lock(&self.call_pace).try_take(Instant::now())
+    }
+
+    /// Whether one more plan is within the rate.
+    pub fn may_plan_now(&self) -> bool {
+        lock(&self.plan_pace).try_take(Instant::now())
     }
 
     /// Counts a call that ran into a limit. The first one, `true`, is to have them recorded with

@@ -4,20 +4,32 @@
 //! allocates or parses anything: a message's length is read from its first 16 bytes and checked, a
 //! handshake may take only so many bytes, messages are taken at a bounded pace (the agent is slowed
 //! down by its full socket), and descriptors are never accepted.
+//!
+//! zbus gives every call a task of its own and has no bound for them. So calls are counted here:
+//! nothing more is read while [`MAX_OPEN`] of them are without an answer, and an answer counts as
+//! given when it is written, not before. What one agent can make the broker hold is therefore
+//! `MAX_OPEN` messages and their answers, whatever it sends and whether or not it reads. One that
+//! does not read its answers is cut off after [`WRITE_TIME`]. Each call is answered, also where the
+//! caller does not want that (the D-Bus specification leaves it to the callee), since only an
+//! answer shows that a call is over.
 
+use std::fmt::Display;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use rustix::net::Shutdown;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use zbus::Message;
 use zbus::connection::AuthMechanism;
 use zbus::connection::socket::{ReadHalf, Socket, Split, WriteHalf};
 use zbus::export::async_trait::async_trait;
+use zbus::message::Type;
 
 /// Longest message an agent may send, in bytes, headers included.
 pub const MAX_MESSAGE: usize = 256 << 10;
@@ -26,8 +38,16 @@ const MAX_HANDSHAKE: usize = 16 << 10;
 /// Messages taken in one go, and after that per second.
 const BURST: f64 = 64.0;
 const PER_SECOND: f64 = 100.0;
+/// Calls of one agent that may be without an answer. More than it can have use for: one
+/// `NextMessage`, one plan and a few tool calls are all that may wait for long.
+pub const MAX_OPEN: usize = 16;
+/// Longest time an agent may take to read one answer.
+pub const WRITE_TIME: Duration = Duration::from_secs(10);
 /// The fixed part of a D-Bus header.
 const PRIMARY_HEADER: usize = 16;
+/// In it: the type of a message that is a call, and the flag of one that wants no answer.
+const METHOD_CALL: u8 = 1;
+const NO_REPLY_EXPECTED: u8 = 1;
 
 /// Why a connection was ended from this side, once it was.
 #[derive(Debug, Clone, Default)]
@@ -39,17 +59,25 @@ impl Fault {
         self.0.get().map(String::as_str)
     }
 
-    fn set(&self, error: &io::Error) {
+    fn set(&self, reason: impl Display) {
         // The first fault is the reason; what follows from it is not.
-        let _ = self.0.set(error.to_string());
+        let _ = self.0.set(reason.to_string());
     }
+}
+
+/// What the two halves of one socket share.
+#[derive(Debug)]
+struct Shared {
+    fault: Fault,
+    /// One permit for each call that may still be taken. Closed when the agent is cut off.
+    open: Semaphore,
 }
 
 /// A connected stream to one agent.
 #[derive(Debug)]
 pub struct AgentSocket {
     stream: UnixStream,
-    fault: Fault,
+    shared: Arc<Shared>,
 }
 
 impl AgentSocket {
@@ -62,13 +90,16 @@ impl AgentSocket {
         stream.set_nonblocking(true)?;
         Ok(Self {
             stream: UnixStream::from_std(stream)?,
-            fault: Fault::default(),
+            shared: Arc::new(Shared {
+                fault: Fault::default(),
+                open: Semaphore::new(MAX_OPEN),
+            }),
         })
     }
 
     /// Tells, afterwards, what the other side did wrong.
     pub fn fault(&self) -> Fault {
-        self.fault.clone()
+        self.shared.fault.clone()
     }
 }
 
@@ -84,9 +115,13 @@ impl Socket for AgentSocket {
                 handshake_left: Some(MAX_HANDSHAKE),
             },
             pace: Pace::new(Instant::now()),
-            fault: self.fault,
+            shared: Arc::clone(&self.shared),
         };
-        Split::new(reader, Writer(write))
+        let writer = Writer {
+            stream: write,
+            shared: self.shared,
+        };
+        Split::new(reader, writer)
     }
 }
 
@@ -95,7 +130,7 @@ impl Socket for AgentSocket {
 pub struct LimitedReader {
     inner: Reader,
     pace: Pace,
-    fault: Fault,
+    shared: Arc<Shared>,
 }
 
 #[async_trait]
@@ -107,6 +142,8 @@ impl ReadHalf for LimitedReader {
         already_received_fds: &mut Vec<OwnedFd>,
     ) -> zbus::Result<Message> {
         self.inner.handshake_left = None;
+        let cut_off = || io::Error::from(io::ErrorKind::UnexpectedEof);
+        let place = self.shared.open.acquire().await.map_err(|_| cut_off())?;
         if let Some(wait) = self.pace.take(Instant::now()) {
             tokio::time::sleep(wait).await;
         }
@@ -115,11 +152,16 @@ impl ReadHalf for LimitedReader {
             let missing = PRIMARY_HEADER - already_received_bytes.len();
             let (read, _) = self.inner.recvmsg(&mut part[..missing]).await?;
             if read == 0 {
-                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+                return Err(cut_off().into());
             }
             already_received_bytes.extend_from_slice(&part[..read]);
         }
-        check_length(already_received_bytes).inspect_err(|e| self.fault.set(e))?;
+        check_length(already_received_bytes).inspect_err(|e| self.shared.fault.set(e))?;
+        if already_received_bytes[1] == METHOD_CALL {
+            already_received_bytes[2] &= !NO_REPLY_EXPECTED;
+            // Given back by the writer, with the answer.
+            place.forget();
+        }
         self.inner
             .receive_message(seq, already_received_bytes, already_received_fds)
             .await
@@ -127,8 +169,9 @@ impl ReadHalf for LimitedReader {
                 // Gone, or gone in the middle of a message: that is an end, not a fault.
                 zbus::Error::InputOutput(_) => {}
                 e => self
+                    .shared
                     .fault
-                    .set(&io::Error::other(format!("a malformed message: {e}"))),
+                    .set(format_args!("a malformed message: {e}")),
             })
     }
 
@@ -195,16 +238,45 @@ impl ReadHalf for Reader {
 
 /// The half that is written to.
 #[derive(Debug)]
-pub struct Writer(OwnedWriteHalf);
+pub struct Writer {
+    stream: OwnedWriteHalf,
+    shared: Arc<Shared>,
+}
 
 #[async_trait]
 impl WriteHalf for Writer {
+    async fn send_message(&mut self, message: &Message) -> zbus::Result<()> {
+        let writing = self.stream.write_all(message.data());
+        let written = tokio::time::timeout(WRITE_TIME, writing).await;
+        if matches!(message.message_type(), Type::MethodReturn | Type::Error) {
+            // Also where it could not be written: nobody waits for it any more, and the reader has
+            // to get on to see why.
+            self.shared.open.add_permits(1);
+        }
+        match written {
+            Ok(written) => Ok(written?),
+            Err(_) => Err(self.cut_off().into()),
+        }
+    }
+
     async fn sendmsg(&mut self, buffer: &[u8], _fds: &[BorrowedFd<'_>]) -> io::Result<usize> {
-        self.0.write(buffer).await
+        self.stream.write(buffer).await
     }
 
     async fn close(&mut self) -> io::Result<()> {
-        self.0.shutdown().await
+        self.stream.shutdown().await
+    }
+}
+
+impl Writer {
+    /// Ends both directions: half an answer stands in the socket, so nothing can follow it.
+    fn cut_off(&self) -> io::Error {
+        let reason = format!("it did not read an answer for {} s", WRITE_TIME.as_secs());
+        self.shared.fault.set(&reason);
+        self.shared.open.close();
+        // It may be gone already, which is as good.
+        let _ = rustix::net::shutdown(self.stream.as_ref(), Shutdown::Both);
+        io::Error::new(io::ErrorKind::TimedOut, reason)
     }
 }
 

@@ -21,7 +21,7 @@ pub trait Agent1 {
     /// `TimedOut`, `Failed`.
     fn call_tool(&self, tool: &str, arguments: &str) -> Result<String>;
     /// Turns a request into a plan ([`crate::ai::Plan`], JSON), limited to this agent's tools.
-    /// Errors: `InvalidArguments`, `Unavailable`.
+    /// One at a time. Errors: `InvalidArguments`, `Unavailable`, `TimedOut`, `LimitReached`.
     fn plan(&self, request: &str) -> Result<String>;
     /// Answers a message (0: speaks up on its own). Errors: `LimitReached`.
     fn reply(&self, in_reply_to: u64, text: &str) -> Result<()>;
