@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use argos_bus::ai::{Plan, ProposedCall};
@@ -13,6 +14,7 @@ use futures_util::StreamExt;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
+use tokio::sync::mpsc;
 use zbus::Connection;
 
 /// Where the programs under test are.
@@ -23,8 +25,19 @@ fn program(name: &str) -> PathBuf {
 }
 
 /// The double of the model. `TOOL ARGUMENTS` is a plan with one call (several lines, several
-/// calls); `? TEXT` asks back; anything else is answered with `echo: TEXT`.
-struct FakeModel;
+/// calls); `? TEXT` asks back; `wait` takes 3 s; anything else is answered with `echo: TEXT`.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct FakeModel {
+    open: Arc<AtomicUsize>,
+    most: Arc<AtomicUsize>,
+}
+
+impl FakeModel {
+    /// Most plans that were in the making at once.
+    pub(crate) fn most_at_once(&self) -> usize {
+        self.most.load(Ordering::SeqCst)
+    }
+}
 
 #[zbus::interface(name = "org.argos.AI1")]
 impl FakeModel {
@@ -35,6 +48,12 @@ impl FakeModel {
         _context: String,
     ) -> argos_bus::Result<String> {
         let tools: Vec<String> = serde_json::from_str(&tools).expect("a list of tools");
+        let open = self.open.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(open, Ordering::SeqCst);
+        if request == "wait" {
+            tokio::time::sleep(Duration::from_secs(3)).await;
+        }
+        self.open.fetch_sub(1, Ordering::SeqCst);
         let mut plan = Plan {
             model: "fake".into(),
             ..Plan::default()
@@ -57,13 +76,38 @@ impl FakeModel {
     }
 }
 
+/// The double of the memory. It says what it is asked to remember; `slow` takes 2 s, `never` for ever.
+pub(crate) struct FakeMemory(pub(crate) mpsc::UnboundedSender<String>);
+
+#[zbus::interface(name = "org.argos.Memory1")]
+impl FakeMemory {
+    async fn remember(
+        &self,
+        _kind: String,
+        _owner: String,
+        text: String,
+        _tags: Vec<String>,
+    ) -> argos_bus::Result<u64> {
+        // The test may have seen enough.
+        let _ = self.0.send(text.clone());
+        match text.as_str() {
+            "slow" => tokio::time::sleep(Duration::from_secs(2)).await,
+            "never" => std::future::pending().await,
+            _ => {}
+        }
+        Ok(7)
+    }
+}
+
 /// One person's session. Everything ends when it is dropped.
 pub(crate) struct Bed {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) bus: Connection,
     address: String,
     pub(crate) broker: Option<Child>,
+    pub(crate) model: FakeModel,
     answer_time: f64,
+    tool_time: f64,
     _daemon: Child,
     _model: Connection,
 }
@@ -71,6 +115,11 @@ pub(crate) struct Bed {
 impl Bed {
     /// With a broker whose questions expire after this many seconds.
     pub(crate) async fn new(answer_time: f64) -> Self {
+        Self::with_tool_time(answer_time, 30.0).await
+    }
+
+    /// The same, with tools that may run for this many seconds.
+    pub(crate) async fn with_tool_time(answer_time: f64, tool_time: f64) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let home = folder.path().join("home");
         std::fs::create_dir_all(home.join("Documents/letters")).expect("a home");
@@ -98,13 +147,14 @@ impl Bed {
             .expect("its address");
         let connect = || zbus::connection::Builder::address(address.as_str()).build();
         let bus = connect().await.expect("the bus");
-        let model = connect().await.expect("the bus");
-        model
+        let model = FakeModel::default();
+        let connection = connect().await.expect("the bus");
+        connection
             .object_server()
-            .at("/org/argos/AI1", FakeModel)
+            .at("/org/argos/AI1", model.clone())
             .await
             .expect("the fake model");
-        model
+        connection
             .request_name("org.argos.AI1")
             .await
             .expect("the fake model");
@@ -113,9 +163,11 @@ impl Bed {
             bus,
             address,
             broker: None,
+            model,
             answer_time,
+            tool_time,
             _daemon: daemon,
-            _model: model,
+            _model: connection,
         };
         bed.start_broker().await;
         bed
@@ -159,7 +211,8 @@ impl Bed {
             .arg("--direct")
             .arg("--programs")
             .arg(PROGRAMS.get().expect("the suite has begun"))
-            .arg(format!("--answer-time={}", self.answer_time));
+            .arg(format!("--answer-time={}", self.answer_time))
+            .arg(format!("--tool-time={}", self.tool_time));
         command
     }
 
@@ -244,6 +297,30 @@ impl Bed {
             request
         };
         tokio::join!(self.ask(id, text), answering)
+    }
+
+    /// Serves a memory on the bus; what it is asked to remember comes out of the receiver.
+    pub(crate) async fn serve_memory(&self) -> mpsc::UnboundedReceiver<String> {
+        let (asked, receiver) = mpsc::unbounded_channel();
+        self.bus
+            .object_server()
+            .at("/org/argos/Memory1", FakeMemory(asked))
+            .await
+            .expect("the fake memory");
+        self.bus
+            .request_name("org.argos.Memory1")
+            .await
+            .expect("the fake memory");
+        receiver
+    }
+
+    /// Memory that the broker has, in bytes.
+    pub(crate) fn broker_memory(&self) -> u64 {
+        let pid = self.broker.as_ref().and_then(Child::id).expect("a broker");
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
+        let line = status.lines().find(|l| l.starts_with("VmRSS:"));
+        let kib = line.and_then(|l| l.split_whitespace().nth(1));
+        kib.and_then(|n| n.parse::<u64>().ok()).expect("a number") << 10
     }
 
     /// Every audit row.

@@ -267,3 +267,55 @@ pub(crate) async fn a_broken_manifest_says_where() {
         .unwrap_err();
     assert!(matches!(error, Error::NotFound(_)), "{error}");
 }
+
+pub(crate) async fn a_call_that_runs_is_recorded_as_it_ended_without_its_agent() {
+    let bed = Bed::new(20.0).await;
+    let mut asked = bed.serve_memory().await;
+    bed.start_steward().await;
+    let wish = r#"memory.remember {"text": "slow"}"#;
+    let broker = bed.broker1().await;
+    broker.deliver("steward", 1, "person", wish).await.unwrap();
+    assert_eq!(asked.recv().await.unwrap(), "slow");
+    for pid in bed.processes("argos-agent") {
+        kill(pid);
+    }
+    let row = eventually("the call is recorded", async || bed.audit().pop()).await;
+    assert_eq!(row["tool"], "memory.remember");
+    assert_eq!(row["outcome"], "ok", "{row}");
+    assert!(row["duration_ms"].as_u64().unwrap() >= 2000, "{row}");
+}
+
+pub(crate) async fn an_agent_that_goes_while_the_person_is_asked_has_done_nothing() {
+    let bed = Bed::new(20.0).await;
+    bed.start_steward().await;
+    let permissions = bed.permissions1().await;
+    let mut requests = permissions.receive_requested().await.unwrap();
+    let wish = list(&bed.home().join("Documents"));
+    let broker = bed.broker1().await;
+    broker.deliver("steward", 1, "person", &wish).await.unwrap();
+    requests.next().await.unwrap();
+    for pid in bed.processes("argos-agent") {
+        kill(pid);
+    }
+    let row = eventually("the call is recorded", async || bed.audit().pop()).await;
+    assert_eq!(row["outcome"], "cancelled", "{row}");
+    assert_eq!(row["decision"], "none", "{row}");
+}
+
+pub(crate) async fn a_call_that_is_given_up_is_not_said_to_be_undone() {
+    let bed = Bed::with_tool_time(20.0, 1.0).await;
+    let mut asked = bed.serve_memory().await;
+    bed.start_steward().await;
+    let reply = bed.ask(1, r#"memory.remember {"text": "never"}"#).await;
+    assert_eq!(asked.recv().await.unwrap(), "never");
+    assert!(
+        reply.contains("whether it was done is not known"),
+        "{reply}"
+    );
+    let row = bed.audit().pop().unwrap();
+    assert_eq!(row["outcome"], "timed-out");
+    assert!(
+        row["error"].as_str().unwrap().contains("not known"),
+        "{row}"
+    );
+}

@@ -1,10 +1,15 @@
 //! Agents that try to get out, or to bring the broker down.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
 
 use argos_bus::Error;
 use futures_util::StreamExt;
+use serde::Serialize;
 use serde_json::Value;
+use zbus::DynamicType;
+use zbus::message::Flags;
 
 use crate::bed::{Bed, eventually, list};
 
@@ -124,4 +129,150 @@ pub(crate) async fn a_flood_of_calls_is_slowed_and_prompts_are_merged() {
     let (reply, ()) = tokio::join!(asking, watching);
     assert_eq!(reply.matches("budget.ods").count(), 3, "{reply}");
     assert_eq!(bed.audit().len(), 3);
+}
+
+/// A call of `org.argos.Agent1` as it travels.
+fn message(method: &str, wants_answer: bool, body: &(impl Serialize + DynamicType)) -> Vec<u8> {
+    let mut call =
+        zbus::Message::method_call("/org/argos/Agent1", method).interface("org.argos.Agent1");
+    if !wants_answer {
+        call = call.with_flags(Flags::NO_REPLY_EXPECTED);
+    }
+    call.build(body).unwrap().data().to_vec()
+}
+
+/// An agent that connects, does `then`, and has these bytes in the file `/agent/messages`.
+fn sender(bed: &Bed, name: &str, messages: &[u8], then: &str) -> String {
+    let folder = script(bed, name, &format!("{HELLO}\n{then}"));
+    std::fs::write(Path::new(&folder).join("messages"), messages).unwrap();
+    folder
+}
+
+/// Sends for ever, reading what is answered, or never reading anything.
+const READING: &str = "cat <&3 >/dev/null &\nwhile :; do cat /agent/messages >&3; done";
+const NOT_READING: &str = "while :; do cat /agent/messages >&3; done";
+
+/// The most memory that the broker may have while one agent does its worst.
+const MOST_MEMORY: u64 = 96 << 20;
+
+/// Another agent is served as if there were nothing.
+async fn others_are_served(bed: &Bed, id: u64) {
+    let asking = bed.ask(id, "still there?");
+    let reply = tokio::time::timeout(Duration::from_secs(5), asking).await;
+    assert_eq!(reply.expect("an answer in time"), "echo: still there?");
+    let memory = bed.broker_memory();
+    assert!(memory < MOST_MEMORY, "{} MiB", memory >> 20);
+}
+
+pub(crate) async fn a_flood_of_plans_reaches_the_model_one_by_one() {
+    let bed = Bed::new(20.0).await;
+    bed.start_steward().await;
+    let plans = message("Plan", true, &"wait").repeat(50);
+    let folder = sender(&bed, "planner", &plans, READING);
+    bed.broker1().await.start_agent(&folder).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(bed.model.most_at_once(), 1);
+    others_are_served(&bed, 1).await;
+}
+
+pub(crate) async fn an_agent_that_never_reads_is_cut_off() {
+    let bed = Bed::new(20.0).await;
+    bed.start_steward().await;
+    let broker = bed.broker1().await;
+    let mut states = broker.receive_state_changed().await.unwrap();
+    // Answers that fill its socket, and requests that would be dear to keep.
+    let mut calls = message("Describe", true, &());
+    calls.extend(message("Plan", true, &"x".repeat(200 << 10)));
+    let folder = sender(&bed, "deaf", &calls, NOT_READING);
+    broker.start_agent(&folder).await.unwrap();
+    let cut_off = async {
+        loop {
+            let signal = states.next().await.unwrap();
+            let args = signal.args().unwrap();
+            if *args.agent() == "deaf" && args.detail().contains("ended") {
+                return args.detail().to_string();
+            }
+        }
+    };
+    let watching = async {
+        for id in 1.. {
+            others_are_served(&bed, id).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    let detail = tokio::select! {
+        detail = cut_off => detail,
+        () = watching => unreachable!("it watches for ever"),
+    };
+    assert!(detail.contains("it did not read an answer"), "{detail}");
+}
+
+pub(crate) async fn an_agent_that_never_reads_is_stopped_at_once() {
+    let bed = Bed::new(20.0).await;
+    let broker = bed.broker1().await;
+    let calls = message("Describe", true, &());
+    let folder = sender(&bed, "deaf", &calls, NOT_READING);
+    broker.start_agent(&folder).await.unwrap();
+    // Its socket is full by then, and an answer is being written to it.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let stopping = broker.stop_agent("deaf");
+    tokio::time::timeout(Duration::from_secs(4), stopping)
+        .await
+        .expect("it is stopped in time")
+        .unwrap();
+}
+
+pub(crate) async fn calls_that_want_no_answer_are_counted_as_well() {
+    let bed = Bed::new(20.0).await;
+    let broker = bed.broker1().await;
+    let mut replies = broker.receive_replied().await.unwrap();
+    let mut calls = message("Describe", false, &()).repeat(40);
+    calls.extend(message("Nonsense", false, &()).repeat(40));
+    calls.extend(message("Reply", true, &(0u64, "alive")));
+    let once = "cat <&3 >/dev/null &\ncat /agent/messages >&3\nsleep 60";
+    let folder = sender(&bed, "brisk", &calls, once);
+    broker.start_agent(&folder).await.unwrap();
+    let signal = tokio::time::timeout(Duration::from_secs(10), replies.next())
+        .await
+        .expect("the last message arrives")
+        .unwrap();
+    assert_eq!(*signal.args().unwrap().text(), "alive");
+}
+
+pub(crate) async fn a_flood_of_calls_leaves_a_row_a_second() {
+    let bed = Bed::new(20.0).await;
+    bed.start_steward().await;
+    let calls = message("CallTool", true, &("files.list", "{}")).repeat(50);
+    let folder = sender(&bed, "caller", &calls, READING);
+    let broker = bed.broker1().await;
+    broker.start_agent(&folder).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    others_are_served(&bed, 1).await;
+    broker.stop_agent("caller").await.unwrap();
+    let rows = bed.audit();
+    let limited: Vec<&Value> = rows.iter().filter(|r| r["outcome"] == "limited").collect();
+    assert!((2..=8).contains(&limited.len()), "{}", limited.len());
+    assert!(
+        limited.iter().any(|r| r["calls"].as_u64() > Some(1)),
+        "{limited:?}"
+    );
+    // The others are within the rate.
+    assert!(rows.len() - limited.len() < 40, "{}", rows.len());
+}
+
+pub(crate) async fn a_file_in_the_workspace_has_a_largest_size() {
+    let bed = Bed::new(20.0).await;
+    let writing = "cat /dev/zero > /workspace/big; echo over > /workspace/over; sleep 60";
+    let folder = sender(&bed, "hoarder", &[], writing);
+    let manifest = Path::new(&folder).join("agent.yaml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    std::fs::write(&manifest, format!("{text}limits: {{file-size: 1M}}\n")).unwrap();
+    bed.broker1().await.start_agent(&folder).await.unwrap();
+    let workspace = bed.state().join("agents/hoarder/workspace");
+    eventually("it has written all it could", async || {
+        workspace.join("over").exists().then_some(())
+    })
+    .await;
+    let size = std::fs::metadata(workspace.join("big")).unwrap().len();
+    assert_eq!(size, 1 << 20);
 }
