@@ -26,7 +26,7 @@ pub(crate) fn outcome(tool: &str, arguments: &Value, outcome: &Result<Value>) ->
 pub(crate) fn no_plan(error: &Error) -> String {
     match error {
         Error::InvalidArguments(why) => format!("I cannot take that in: {}", sentence(why)),
-        Error::Unavailable(why) | Error::TimedOut(why) => format!(
+        Error::Unavailable(why) | Error::TimedOut(why) | Error::LimitReached(why) => format!(
             "I cannot think just now: {} Please try again in a moment.",
             sentence(why)
         ),
@@ -60,8 +60,8 @@ fn failure(tool: &str, arguments: &Value, error: &Error) -> String {
     match error {
         Error::Denied(why) if why.contains("for good") || why.contains("in future") => format!(
             "I am not allowed to {doing}, so I did not. You refused this for good; if you change \
-             your mind, take the refusal back in *Settings → Permissions* (or `argos permissions`), \
-             then ask me again."
+             your mind, take the refusal back with `argos permissions revoke` (`argos permissions list` \
+             shows its number), then ask me again."
         ),
         Error::Denied(why) if why.contains("the person refused") => format!(
             "All right, I did not {doing}. If you change your mind, ask me again and choose *Allow*."
@@ -677,7 +677,10 @@ mod tests {
         let never = Err(Error::Denied(
             "the person refused to read /a earlier, for good; …".into(),
         ));
-        assert!(outcome("files.list", &json!({"path": "/a"}), &never).contains("Permissions"));
+        assert!(
+            outcome("files.list", &json!({"path": "/a"}), &never)
+                .contains("argos permissions revoke")
+        );
         let nobody = Err(Error::NoAnswer("…".into()));
         assert!(outcome("files.read", &json!({"path": "/a"}), &nobody).contains("Nobody answered"));
     }
