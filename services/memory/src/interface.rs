@@ -1,7 +1,7 @@
 //! `org.argos.Memory1`: arguments handed to the store, on a thread that may wait for the disk.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter};
+use std::io::BufWriter;
 use std::os::fd::OwnedFd as StdFd;
 use std::sync::Arc;
 
@@ -141,11 +141,7 @@ impl Memories {
     }
 
     async fn import(&self, file: OwnedFd) -> Result<u64> {
-        let new = self
-            .transfer(file, |store, file| {
-                transfer::import(store, BufReader::new(file))
-            })
-            .await?;
+        let new = self.transfer(file, transfer::import_file).await?;
         self.embedder.wake();
         Ok(new)
     }

@@ -1,6 +1,7 @@
 //! Export and import: one JSON object a line, as [`Record`] is written.
 
-use std::io::{BufRead, Write};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 
 use crate::{Error, Record, Result, Store};
 
@@ -11,6 +12,8 @@ const PAGE: usize = 256;
 const MAX_LINE: usize = 6 * crate::MAX_TEXT + (16 << 10);
 /// Most bytes of one import.
 pub const MAX_IMPORT: usize = 256 << 20;
+/// Bytes of lines that are stored in one transaction.
+const BATCH: usize = 4 << 20;
 
 /// Writes all records, lowest number first; returns how many.
 pub fn export(store: &Store, mut to: impl Write) -> Result<u64> {
@@ -36,15 +39,71 @@ pub fn export(store: &Store, mut to: impl Write) -> Result<u64> {
     Ok(written)
 }
 
-/// Reads records as [`export`] writes them, all or none; returns how many were new. Empty lines are
-/// passed over. The error names the first wrong line.
-pub fn import(store: &Store, from: impl BufRead) -> Result<u64> {
-    store.import(&read(from)?)
+/// Reads records as [`export`] writes them; returns how many were new. Empty lines are passed over.
+///
+/// Everything is read twice: first it is checked, so that a wrong line imports nothing, and the error
+/// names the first one; then it is stored, [`BATCH`] at a time. However long the import is, no more
+/// than that is held in memory. Where storing fails in the middle, for want of room or power, what was
+/// stored stays, and the same import once more goes on from there, since known records are kept once.
+pub fn import(store: &Store, mut from: impl BufRead + Seek) -> Result<u64> {
+    let unreadable = |source| Error::Io {
+        what: "read the import into",
+        path: store.path().to_owned(),
+        source,
+    };
+    let start = from.stream_position().map_err(unreadable)?;
+    read(&mut from, |_, _| Ok(()))?;
+    from.seek(SeekFrom::Start(start)).map_err(unreadable)?;
+    let (mut batch, mut bytes, mut new) = (Vec::new(), 0, 0);
+    let stored = read(&mut from, |record, length| {
+        batch.push(record);
+        bytes += length;
+        if bytes >= BATCH {
+            new += store.import(&batch)?;
+            batch.clear();
+            bytes = 0;
+        }
+        Ok(())
+    });
+    stored.map_err(|e| match e {
+        Error::Line { line, reason } => Error::Invalid(format!(
+            "the import changed while it was read: line {line} was right before, now {reason}; \
+             import it again"
+        )),
+        other => other,
+    })?;
+    Ok(new + store.import(&batch)?)
 }
 
-/// Reads and checks the lines of an export.
-pub fn read(mut from: impl BufRead) -> Result<Vec<Record>> {
-    let mut records = Vec::new();
+/// The same from any file. What can be read only once, a pipe, is kept beside the store meanwhile, in
+/// a file without a name.
+pub fn import_file(store: &Store, mut file: File) -> Result<u64> {
+    if file.stream_position().is_err() {
+        file = keep(store, file).map_err(|source| Error::Io {
+            what: "keep the import beside",
+            path: store.path().to_owned(),
+            source,
+        })?;
+    }
+    import(store, BufReader::new(file))
+}
+
+fn keep(store: &Store, file: File) -> std::io::Result<File> {
+    let path = store.path().join("import");
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut kept = options.open(&path)?;
+    std::fs::remove_file(&path)?;
+    // One byte too many is enough to refuse it.
+    std::io::copy(&mut file.take(MAX_IMPORT as u64 + 1), &mut kept)?;
+    kept.rewind()?;
+    Ok(kept)
+}
+
+/// Reads and checks the lines of an export; hands on each record with the length of its line.
+fn read(from: &mut impl BufRead, mut each: impl FnMut(Record, usize) -> Result<()>) -> Result<()> {
     let mut total = 0;
     let mut line = Vec::new();
     for number in 1.. {
@@ -54,7 +113,7 @@ pub fn read(mut from: impl BufRead) -> Result<Vec<Record>> {
         };
         line.clear();
         // One byte more than is allowed, so that a line of just the allowed length passes.
-        let mut bounded = std::io::Read::take(&mut from, MAX_LINE as u64 + 1);
+        let mut bounded = Read::take(&mut *from, MAX_LINE as u64 + 1);
         let length = bounded
             .read_until(b'\n', &mut line)
             .map_err(|e| wrong(format!("cannot read on: {e}")))?;
@@ -75,9 +134,9 @@ pub fn read(mut from: impl BufRead) -> Result<Vec<Record>> {
         }
         let record: Record = serde_json::from_slice(&line).map_err(|e| wrong(e.to_string()))?;
         record.check().map_err(|e| wrong(e.to_string()))?;
-        records.push(record);
+        each(record, length)?;
     }
-    Ok(records)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -87,11 +146,16 @@ mod tests {
     #[test]
     fn wrong_lines_are_named() {
         let good = r#"{"id":1,"when_ms":2,"kind":"said","owner":"a","text":"t","tags":[]}"#;
-        let refused = |text: String| read(text.as_bytes()).unwrap_err().to_string();
-        assert_eq!(
-            read(format!("{good}\n\n{good}").as_bytes()).unwrap().len(),
-            2
-        );
+        let lines = |text: String| {
+            let mut count = 0;
+            read(&mut text.as_bytes(), |_, _| {
+                count += 1;
+                Ok(())
+            })
+            .map(|()| count)
+        };
+        let refused = |text: String| lines(text).unwrap_err().to_string();
+        assert_eq!(lines(format!("{good}\n\n{good}")).unwrap(), 2);
         assert!(refused(format!("{good}\n{{\n")).starts_with("line 2: "));
         assert!(refused(good.replace("said", "sung")).contains("line 1: kind `sung`"));
         assert!(refused(good.replace("when_ms", "when")).contains("line 1: unknown field"));

@@ -1,6 +1,7 @@
 //! Random operations against a simple model of what a memory store is.
 
 use std::collections::BTreeMap;
+use std::io::Cursor;
 
 use argos_memory::{Error, Record, Store, transfer};
 use proptest::prelude::*;
@@ -181,9 +182,9 @@ proptest! {
                 Op::RoundTrip => {
                     let mut lines = Vec::new();
                     assert_eq!(transfer::export(open, &mut lines).unwrap(), model.records.len() as u64);
-                    assert_eq!(transfer::import(open, &lines[..]).unwrap(), 0, "all are known");
+                    assert_eq!(transfer::import(open, Cursor::new(&lines)).unwrap(), 0, "all are known");
                     let other = Store::open(&folder.path().join("other")).unwrap();
-                    assert_eq!(transfer::import(&other, &lines[..]).unwrap(), model.records.len() as u64);
+                    assert_eq!(transfer::import(&other, Cursor::new(&lines)).unwrap(), model.records.len() as u64);
                     assert_eq!(other.page(0, 1000).unwrap(), open.page(0, 1000).unwrap());
                     other.verify().unwrap();
                     drop(other);
@@ -210,7 +211,7 @@ proptest! {
 }
 
 #[test]
-fn import_is_all_or_nothing() {
+fn a_wrong_line_imports_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap();
     store.remember(&super::record("here before")).unwrap();
@@ -219,10 +220,11 @@ fn import_is_all_or_nothing() {
     let good = String::from_utf8(lines)
         .unwrap()
         .replace("here before", "new");
-    let error = transfer::import(&store, format!("{good}{{\"id\": 2}}\n").as_bytes()).unwrap_err();
+    let wrong = format!("{good}{{\"id\": 2}}\n");
+    let error = transfer::import(&store, Cursor::new(wrong)).unwrap_err();
     assert!(error.to_string().starts_with("line 2: "), "{error}");
     assert_eq!(store.count().unwrap(), 1);
-    assert_eq!(transfer::import(&store, good.as_bytes()).unwrap(), 1);
+    assert_eq!(transfer::import(&store, Cursor::new(good)).unwrap(), 1);
     assert_eq!(store.count().unwrap(), 2);
 }
 

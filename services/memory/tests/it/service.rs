@@ -243,3 +243,51 @@ async fn export_and_import_by_fd_and_a_damaged_store() {
         other => panic!("{other:?}"),
     }
 }
+
+/// Memory of its own that a process has now, in bytes.
+fn own_memory(service: &Process) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", service.0.id())).unwrap();
+    let line = status.lines().find(|l| l.starts_with("RssAnon:")).unwrap();
+    line.split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse::<u64>()
+        .unwrap()
+        << 10
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_import_takes_little_memory_also_through_a_pipe() {
+    const LINES: u64 = 5000;
+    let folder = tempfile::tempdir().unwrap();
+    let (_bus, address) = bus(folder.path());
+    let (service, memory) = start(&address, &folder.path().join("memory")).await;
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    std::thread::spawn(move || {
+        let filler = "x".repeat(16_000);
+        for id in 1..=LINES {
+            let line = format!(
+                r#"{{"id":{id},"when_ms":{id},"kind":"said","owner":"a","text":"{id} {filler}","tags":[]}}"#
+            );
+            writeln!(writer, "{line}").unwrap();
+        }
+    });
+    let before = own_memory(&service);
+    let import = memory.import(std::os::fd::OwnedFd::from(reader).into());
+    let mut most = before;
+    let watch = async {
+        loop {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            most = most.max(own_memory(&service));
+        }
+    };
+    let imported = tokio::select! {
+        imported = import => imported.unwrap(),
+        () = watch => unreachable!("it watches for ever"),
+    };
+    assert_eq!(imported, LINES);
+    assert_eq!(memory.count().await.unwrap(), LINES);
+    // 80 MB came in.
+    let taken = most - before;
+    assert!(taken < 32 << 20, "{} MiB", taken >> 20);
+}
