@@ -32,7 +32,7 @@ struct Cli {
     /// Hold the boot to its bars, which are for a quiet machine.
     #[arg(long)]
     bars: bool,
-    /// List the scenarios.
+    /// List those that the other options choose, and run none.
     #[arg(long)]
     list: bool,
 }
@@ -114,14 +114,7 @@ const SLOW: &[Scenario<Stage>] = &[
 ];
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    if cli.list {
-        for scenario in SCENARIOS.iter().chain(SLOW) {
-            println!("{}", scenario.name);
-        }
-        return ExitCode::SUCCESS;
-    }
-    match run(&cli) {
+    match run(&Cli::parse()) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -131,14 +124,37 @@ fn main() -> ExitCode {
     }
 }
 
+/// Those that the command line chooses.
+fn chosen(cli: &Cli) -> anyhow::Result<Vec<Scenario<Stage>>> {
+    let slow = cli.all || !cli.scenario.is_empty();
+    let mut scenarios = SCENARIOS.to_vec();
+    scenarios.extend(SLOW.iter().filter(|_| slow));
+    scenarios.retain(|s| s.name.contains(&cli.scenario));
+    anyhow::ensure!(
+        !scenarios.is_empty(),
+        "no scenario's name contains `{}`; there are: {}",
+        cli.scenario,
+        SCENARIOS
+            .iter()
+            .chain(SLOW)
+            .map(|s| s.name)
+            .collect::<Vec<_>>()
+            .join(", ")
+    );
+    Ok(scenarios)
+}
+
 fn run(cli: &Cli) -> anyhow::Result<bool> {
+    let scenarios = chosen(cli)?;
+    if cli.list {
+        for scenario in scenarios {
+            println!("{}", scenario.name);
+        }
+        return Ok(true);
+    }
     let output = std::env::var_os("ARGOS_OUTPUT")
         .map(PathBuf::from)
         .context("ARGOS_OUTPUT is not set; start the tests by image-build/argos-image")?;
-    let mut scenarios = SCENARIOS.to_vec();
-    if cli.all || !cli.scenario.is_empty() {
-        scenarios.extend_from_slice(SLOW);
-    }
     let (mut passed, mut failed) = (0, 0);
     for round in 1..=cli.repeat {
         if cli.repeat > 1 {
@@ -149,9 +165,35 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
         passed += tally.passed;
         failed += tally.failed;
     }
-    if passed + failed == 0 {
-        anyhow::bail!("no scenario's name contains `{}`; see --list", cli.scenario);
-    }
     println!("\n{passed} passed, {failed} failed");
     Ok(failed == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(words: &[&str]) -> anyhow::Result<Vec<&'static str>> {
+        let cli = Cli::parse_from([&["argos-e2e"], words].concat());
+        Ok(chosen(&cli)?.iter().map(|s| s.name).collect())
+    }
+
+    #[test]
+    fn slow_ones_are_chosen_by_name_or_all_together() {
+        let slow = "iso-boots-from-cd-by-bios";
+        assert!(!names(&[]).unwrap().contains(&slow));
+        assert!(names(&["--all"]).unwrap().contains(&slow));
+        let boots = names(&["--scenario", "boot"]).unwrap();
+        assert!(boots.contains(&slow) && boots.contains(&"boot-to-desktop"));
+        assert!(!boots.contains(&"idle-desktop"));
+    }
+
+    #[test]
+    fn a_name_that_none_has_is_an_error_that_lists_them() {
+        let error = names(&["--scenario", "isos"]).unwrap_err().to_string();
+        assert!(
+            error.contains("`isos`") && error.contains("iso-boots-from-cd-by-bios"),
+            "{error}"
+        );
+    }
 }
