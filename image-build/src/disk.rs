@@ -44,19 +44,40 @@ const GRUB_MODULES: [&str; 14] = [
     "ls",
 ];
 
-fn menu(context: &Context, root: &str, folder: &str) -> String {
-    let words = context.config.kernel_command_line.join(" ");
-    let entry = |title: &str, more: &str| {
+/// What a medium's menu offers.
+#[derive(Debug, Clone, Copy)]
+struct Boot {
+    title: &'static str,
+    /// Words for the initrd: where the root and the changes are.
+    words: &'static str,
+}
+
+/// Of an installed disk: its own partitions.
+const DISK: Boot = Boot {
+    title: "ArgOS",
+    words: "argos.root=auto",
+};
+/// Of a medium to try ArgOS from: its own root, and nothing of the disks of the machine it is put
+/// in, which may have an ArgOS of their own.
+const LIVE: Boot = Boot {
+    title: "ArgOS live (nothing is kept)",
+    words: "argos.root=ISO:ARGOS argos.data=off",
+};
+
+fn menu(boot: Boot, kernel_words: &[String]) -> String {
+    let Boot { title, words } = boot;
+    let kernel_words = kernel_words.join(" ");
+    let entry = |more_title: &str, more: &str| {
         format!(
-            "menuentry \"{title}\" {{\n  linux {folder}/vmlinuz console=tty0 argos.root={root} {words} {more}\n  initrd {folder}/initrd\n}}\n"
+            "menuentry \"{title}{more_title}\" {{\n  linux /argos/vmlinuz console=tty0 {words} {kernel_words}{more}\n  initrd /argos/initrd\n}}\n"
         )
     };
     format!(
         "set timeout=1\nset default=0\n{}{}",
-        entry("ArgOS", ""),
+        entry("", ""),
         entry(
-            "ArgOS, with messages and a shell on failure",
-            "loglevel=6 argos.debug-shell"
+            ", with messages and a shell on failure",
+            " loglevel=6 argos.debug-shell"
         )
     )
 }
@@ -79,7 +100,10 @@ pub(crate) fn raw(context: &Context, outputs: &Outputs, stage: &Path) -> Result<
         ROOT_START / SECTOR,
     );
     std::fs::write(stage.join("table"), table)?;
-    std::fs::write(stage.join("grub.cfg"), menu(context, "auto", "/argos"))?;
+    std::fs::write(
+        stage.join("grub.cfg"),
+        menu(DISK, &context.config.kernel_command_line),
+    )?;
     std::fs::write(
         stage.join("search.cfg"),
         "search --no-floppy --file --set=root /argos/vmlinuz\nconfigfile ($root)/argos/grub.cfg\n",
@@ -179,7 +203,7 @@ pub(crate) fn iso(context: &Context, outputs: &Outputs) -> Result<()> {
         }
         std::fs::write(
             stage.join("boot/grub/grub.cfg"),
-            menu(context, "auto", "/argos"),
+            menu(LIVE, &context.config.kernel_command_line),
         )?;
         for (from, to) in [
             (&outputs.kernel, "argos/vmlinuz"),
@@ -208,4 +232,28 @@ pub(crate) fn iso(context: &Context, outputs: &Outputs) -> Result<()> {
     made?;
     eprintln!("    {}", iso.display());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_live_medium_takes_no_root_and_no_data_from_a_disk() {
+        let text = menu(LIVE, &["quiet".into()]);
+        let kernels: Vec<&str> = text.lines().filter(|l| l.contains("vmlinuz")).collect();
+        assert_eq!(
+            kernels[0].trim(),
+            "linux /argos/vmlinuz console=tty0 argos.root=ISO:ARGOS argos.data=off quiet"
+        );
+        for line in &kernels {
+            assert!(
+                line.contains("argos.root=ISO:ARGOS argos.data=off"),
+                "{line}"
+            );
+        }
+        assert_eq!(text.matches("menuentry \"ArgOS live").count(), 2);
+        let disk = menu(DISK, &[]);
+        assert!(disk.contains("argos.root=auto") && !disk.contains("argos.data"));
+    }
 }
