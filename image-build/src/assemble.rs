@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::compile::{self, Model};
 use crate::context::{Context, human_size};
+use crate::output::STAMP;
 use crate::steps::Fingerprint;
 use crate::tree::{self, Tree};
 use crate::{disk, initrd};
@@ -28,7 +29,8 @@ pub(crate) struct Outputs {
 
 /// The verb `build`.
 pub(crate) fn build(context: &Context) -> Result<Outputs> {
-    context.steps.fresh_logs();
+    let _making = context.making()?;
+    context.steps.fresh_logs()?;
     let tree = Tree::build(context)?;
     let base = tree::base(context)?;
     let programs = compile::programs(context, &tree)?;
@@ -44,7 +46,7 @@ pub(crate) fn build(context: &Context) -> Result<Outputs> {
         model,
     };
     let print = fingerprint(context, &outputs)?;
-    let stamp = context.output.join(".packed");
+    let stamp = context.output.join(STAMP);
     let results = [
         &outputs.kernel,
         &outputs.initrd,
@@ -106,10 +108,6 @@ fn pack(context: &Context, outputs: &Outputs) -> Result<()> {
     let result = pack_in(context, outputs, &stage, &root);
     let _ = rustix::mount::unmount(&root, rustix::mount::UnmountFlags::DETACH);
     let _ = std::fs::remove_dir_all(&stage);
-    if result.is_err() && context.debug_shell {
-        eprintln!("argos-image: a shell in the build tree; leave it to give up");
-        let _ = outputs.tree.command(context, &context.top, "bash").status();
-    }
     result
 }
 

@@ -32,6 +32,7 @@ fn claim(context: &Context, target: &Path) -> Result<()> {
     if std::fs::read_to_string(&mark).is_ok_and(|text| text == owner) {
         return Ok(());
     }
+    let _making = context.making()?;
     forget(target, 2).with_context(|| format!("{}: cannot be cleared", target.display()))?;
     std::fs::create_dir_all(target)?;
     std::fs::write(&mark, owner.as_bytes())
@@ -62,6 +63,7 @@ fn forget(folder: &Path, depth: u32) -> std::io::Result<()> {
 
 /// Compiles the programs of the image and returns where they are.
 pub(crate) fn programs(context: &Context, tree: &Tree) -> Result<Vec<PathBuf>> {
+    let _making = context.making()?;
     let c = &context.config;
     let profile = &c.cargo_profile;
     // The whole workspace, also for the image: the features of shared dependencies are then the
@@ -149,7 +151,11 @@ pub(crate) fn model(context: &Context, tree: &Tree) -> Result<Option<Model>> {
         folder: folder.join("default"),
         runtime: folder.join("libonnxruntime.so"),
     };
-    if folder.is_dir() && context.force < 2 {
+    let anew = context.renews(&folder);
+    let there = || folder.is_dir() && !anew;
+    // Waiting for another run, which may be making it, where it is not there.
+    let _making = (!there()).then(|| context.making()).transpose()?;
+    if there() {
         context.steps.kept("model", "its sources are unchanged");
         return Ok(Some(model));
     }

@@ -1,11 +1,17 @@
-//! Where things are: repository, cache, output, configuration.
+//! Where things are: repository, cache, output, configuration; and what of it this run holds.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::rc::{Rc, Weak};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::Global;
 use crate::config::Config;
+use crate::lock::{self, Making};
+use crate::output;
 use crate::steps::Steps;
 
 /// What every verb works with.
@@ -17,20 +23,30 @@ pub(crate) struct Context {
     pub cache: PathBuf,
     /// Results.
     pub output: PathBuf,
+    /// The output folder is the repository's, not one that a person named.
+    own_output: bool,
     /// The pinned Rust toolchain.
     pub sysroot: PathBuf,
     /// cargo's downloads.
     pub cargo_home: PathBuf,
     pub config: Config,
+    /// What this run was asked to do.
+    verb: &'static str,
     pub profiles: Vec<String>,
     /// 0: keep what is there; 1: pack anew; 2: trees anew.
     pub force: u8,
     pub debug_shell: bool,
     pub steps: Steps,
+    /// The right to make things, while some part of this run needs it.
+    making: RefCell<Weak<Making>>,
+    /// What this run uses until it ends.
+    in_use: RefCell<Vec<File>>,
+    /// What `force` has had made anew already.
+    renewed: RefCell<BTreeSet<PathBuf>>,
 }
 
 impl Context {
-    pub(crate) fn new(global: &Global) -> Result<Self> {
+    pub(crate) fn new(global: &Global, verb: &'static str) -> Result<Self> {
         let from_script = |name: &str| {
             std::env::var_os(name).map(PathBuf::from).with_context(|| {
                 format!("{name} is not set; start this program by image-build/argos-image")
@@ -58,21 +74,52 @@ impl Context {
             profiles: global.profile.clone(),
             force: global.force,
             debug_shell: global.debug_shell,
+            own_output: global.output_dir.is_none(),
             top,
             cache,
             output,
             config,
+            verb,
             steps,
+            making: RefCell::default(),
+            in_use: RefCell::default(),
+            renewed: RefCell::default(),
         })
     }
 
-    /// Building makes device nodes, owners and mounts: it needs root.
-    pub(crate) fn require_root(&self, verb: &str) -> Result<()> {
+    /// Building makes device nodes, owners and mounts: it needs root, and an output folder to write to.
+    pub(crate) fn prepare(&self) -> Result<()> {
         ensure!(
             rustix::process::geteuid().is_root(),
-            "`{verb}` needs root; start it by image-build/argos-image, which asks sudo"
+            "`{}` needs root; start it by image-build/argos-image, which asks sudo",
+            self.verb
         );
-        Ok(())
+        output::prepare(&self.output, self.own_output)
+    }
+
+    /// Keeps other runs from making or removing anything for as long as some part of this one holds
+    /// what is yielded. Waits for another run that does.
+    pub(crate) fn making(&self) -> Result<Rc<Making>> {
+        if let Some(held) = self.making.borrow().upgrade() {
+            return Ok(held);
+        }
+        let taken = Rc::new(Making::wait(&self.cache, self.verb)?);
+        self.making.replace(Rc::downgrade(&taken));
+        Ok(taken)
+    }
+
+    /// Keeps other runs from removing this folder until this one ends. `false`: it is not there.
+    pub(crate) fn uses(&self, folder: &Path) -> Result<bool> {
+        let file = lock::share(folder)?;
+        let there = file.is_some();
+        self.in_use.borrow_mut().extend(file);
+        Ok(there)
+    }
+
+    /// Whether a tree or a model that is there is to be made anew: with `-ff`, but once, since later
+    /// parts of the run work in what the first made.
+    pub(crate) fn renews(&self, path: &Path) -> bool {
+        self.force >= 2 && self.renewed.borrow_mut().insert(path.to_owned())
     }
 
     /// An output file: `argos.SUFFIX`.
@@ -135,7 +182,8 @@ impl Context {
 
     /// Removes results and, by `force`, caches.
     pub(crate) fn clean(&self) -> Result<()> {
-        let mut folders = vec![self.output.clone()];
+        let _making = Making::now(&self.cache, self.verb)?;
+        let mut folders = Vec::new();
         if self.force >= 1 {
             for part in ["trees", "model", "stage"] {
                 folders.push(self.cache.join(part));
@@ -147,28 +195,19 @@ impl Context {
                 folders.push(self.cache.join(part));
             }
         }
+        // All or nothing: whoever uses a tree uses what was compiled in it, too.
+        let _free = folders
+            .iter()
+            .chain([&self.output])
+            .map(|folder| lock::claim(folder))
+            .collect::<Result<Vec<_>>>()?;
+        output::remove(&self.output, self.own_output, &self.config.name)?;
         for folder in folders.iter().filter(|f| f.exists()) {
-            if has_mounts(folder)? {
-                bail!(
-                    "{}: something is mounted beneath it; another build is running",
-                    folder.display()
-                );
-            }
-            std::fs::remove_dir_all(folder)
-                .with_context(|| format!("{}: cannot be removed", folder.display()))?;
+            output::remove_folder(folder)?;
             println!("removed {}", folder.display());
         }
         Ok(())
     }
-}
-
-fn has_mounts(folder: &Path) -> Result<bool> {
-    let mounts = std::fs::read_to_string("/proc/self/mounts")
-        .context("/proc/self/mounts: cannot be read")?;
-    Ok(mounts
-        .lines()
-        .filter_map(|l| l.split(' ').nth(1))
-        .any(|m| Path::new(m).starts_with(folder)))
 }
 
 /// A size in bytes with a binary unit, for people.

@@ -12,7 +12,9 @@ mod config;
 mod context;
 mod disk;
 mod initrd;
+mod lock;
 mod modules;
+mod output;
 mod steps;
 mod suite;
 mod tree;
@@ -97,6 +99,21 @@ enum Verb {
     Clean,
 }
 
+impl Verb {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Summary { .. } => "summary",
+            Self::Build => "build",
+            Self::Vm(_) => "vm",
+            Self::Iso => "iso",
+            Self::Shell { .. } => "shell",
+            Self::Cargo { .. } => "cargo",
+            Self::Test(_) => "test",
+            Self::Clean => "clean",
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match run(&cli) {
@@ -120,19 +137,18 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         );
         return Ok(ExitCode::SUCCESS);
     }
-    let context = Context::new(&cli.global)?;
+    let context = Context::new(&cli.global, cli.verb.name())?;
+    if !matches!(cli.verb, Verb::Summary { .. } | Verb::Clean) {
+        context.prepare()?;
+    }
     match &cli.verb {
         Verb::Summary { .. } => context.summary(),
         Verb::Build => {
-            context.require_root("build")?;
             assemble::build(&context)?;
         }
-        Verb::Vm(options) => {
-            context.require_root("vm")?;
-            return vm::start(&context, options);
-        }
+        Verb::Vm(options) => return vm::start(&context, options),
         Verb::Iso => {
-            context.require_root("iso")?;
+            let _making = context.making()?;
             let outputs = assemble::build(&context)?;
             disk::iso(&context, &outputs)?;
         }
@@ -140,17 +156,10 @@ fn run(cli: &Cli) -> Result<ExitCode> {
             build_tree,
             command,
         } => {
-            context.require_root("shell")?;
             return tree::shell(&context, *build_tree, command);
         }
-        Verb::Cargo { arguments } => {
-            context.require_root("cargo")?;
-            return compile::cargo_for_people(&context, arguments);
-        }
-        Verb::Test(options) => {
-            context.require_root("test")?;
-            return suite::run(&context, options);
-        }
+        Verb::Cargo { arguments } => return compile::cargo_for_people(&context, arguments),
+        Verb::Test(options) => return suite::run(&context, options),
         Verb::Clean => context.clean()?,
     }
     Ok(ExitCode::SUCCESS)

@@ -17,8 +17,11 @@ const SHOWN_LINES: usize = 30;
 pub(crate) struct Steps {
     logs: PathBuf,
     current: RefCell<String>,
-    depth: Cell<u32>,
     started: Instant,
+    /// Logs of earlier runs are gone.
+    fresh: Cell<bool>,
+    /// Opened when a step fails.
+    shell: RefCell<Option<Command>>,
 }
 
 impl Steps {
@@ -26,8 +29,9 @@ impl Steps {
         Self {
             logs,
             current: RefCell::new("build".into()),
-            depth: Cell::new(0),
             started: Instant::now(),
+            fresh: Cell::new(false),
+            shell: RefCell::new(None),
         }
     }
 
@@ -41,16 +45,38 @@ impl Steps {
         let outer = self.current.replace(name.to_owned());
         eprintln!("==> {title}");
         let begin = Instant::now();
-        self.depth.set(self.depth.get() + 1);
         let result = work();
-        self.depth.set(self.depth.get() - 1);
         self.current.replace(outer);
         let took = seconds(begin.elapsed());
         match &result {
             Ok(_) => eprintln!("    {name}: {took}"),
-            Err(_) => eprintln!("    {name}: failed after {took}"),
+            Err(error) => {
+                eprintln!("    {name}: failed after {took}");
+                self.debug(error)?;
+            }
         }
         result.with_context(|| format!("step `{name}` failed"))
+    }
+
+    /// Has this command run when a step fails, while what the step left is still there.
+    pub(crate) fn on_failure(&self, shell: Command) {
+        self.shell.replace(Some(shell));
+    }
+
+    /// Opens the shell, once: a step in a step fails with it.
+    fn debug(&self, error: &anyhow::Error) -> Result<()> {
+        let Some(mut shell) = self.shell.take() else {
+            return Ok(());
+        };
+        eprintln!("argos-image: {error:#}");
+        eprintln!("argos-image: a shell in the build tree; leave it to give up");
+        shell.status().with_context(|| {
+            format!(
+                "{}: cannot be started",
+                shell.get_program().to_string_lossy()
+            )
+        })?;
+        Ok(())
     }
 
     /// Says that a step's result is there already.
@@ -123,9 +149,13 @@ impl Steps {
         Ok(self.logs.join(format!("{}.log", self.current.borrow())))
     }
 
-    /// Forgets the logs of an earlier run.
-    pub(crate) fn fresh_logs(&self) {
-        let _ = std::fs::remove_dir_all(&self.logs);
+    /// Forgets the logs of earlier runs; those of this one stay.
+    pub(crate) fn fresh_logs(&self) -> Result<()> {
+        if self.fresh.replace(true) || !self.logs.exists() {
+            return Ok(());
+        }
+        std::fs::remove_dir_all(&self.logs)
+            .with_context(|| format!("{}: cannot be removed", self.logs.display()))
     }
 }
 
@@ -182,5 +212,51 @@ impl Fingerprint {
 
     pub(crate) fn finish(self) -> String {
         self.0.finalize().to_hex()[..16].to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn logs_of_this_run_stay_and_those_of_others_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = folder.path().join("log");
+        std::fs::create_dir(&logs).unwrap();
+        std::fs::write(logs.join("old.log"), "").unwrap();
+        let steps = Steps::new(logs.clone());
+        steps.fresh_logs().unwrap();
+        steps
+            .step("tree", "a tree", || steps.run(&mut words("echo made")))
+            .unwrap();
+        steps.fresh_logs().unwrap();
+        assert!(!logs.join("old.log").exists());
+        let text = std::fs::read_to_string(logs.join("tree.log")).unwrap();
+        assert!(text.ends_with("made\n"), "{text}");
+    }
+
+    #[test]
+    fn a_failed_step_opens_the_shell_once_while_its_leftovers_are_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        let steps = Steps::new(folder.path().join("log"));
+        steps.on_failure(words(&format!("cat {} >>{}", path("left"), path("seen"))));
+        let result = steps.step("outer", "outer", || {
+            let inner = steps.step("inner", "inner", || {
+                std::fs::write(path("left"), "x")?;
+                steps.run(&mut words("exit 3"))
+            });
+            std::fs::remove_file(path("left"))?;
+            inner
+        });
+        assert!(result.is_err());
+        assert_eq!(std::fs::read_to_string(path("seen")).unwrap(), "x");
     }
 }

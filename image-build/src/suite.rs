@@ -43,7 +43,12 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<ExitCode> {
         context.profiles.iter().any(|p| p == "test"),
         "the tests need the test profile: `argos-image --profile test test`"
     );
+    let making = context.making()?;
+    context.steps.fresh_logs()?;
     let tree = Tree::build(context)?;
+    // Tests hold up nobody: what they use is marked as in use.
+    drop(making);
+    context.uses(&context.output)?;
     let steps = &context.steps;
     if !options.no_unit {
         steps.step("format", "check the formatting", || {
@@ -93,6 +98,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<ExitCode> {
     if options.no_vm {
         return Ok(ExitCode::SUCCESS);
     }
+    let making = context.making()?;
     let outputs = assemble::build(context)?;
     let iso_wanted = options
         .scenario
@@ -101,6 +107,8 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<ExitCode> {
     if iso_wanted {
         disk::iso(context, &outputs)?;
     }
+    // The machines are started by processes of their own, which may have to make a data disk.
+    drop(making);
     let driver = std::env::current_exe()?.with_file_name("argos-e2e");
     let mut command = Command::new(&driver);
     command

@@ -6,6 +6,8 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context as _, Result, bail};
 
 use crate::context::Context;
+use crate::lock;
+use crate::output::remove_folder;
 use crate::steps::Fingerprint;
 
 /// Variables that lead programs to the registries: people behind proxies and private certificates
@@ -75,10 +77,18 @@ impl Tree {
         for file in ["/etc/resolv.conf", "/etc/hosts"] {
             if let Ok(text) = std::fs::read(file) {
                 let inside = self.inside(file);
+                // Programs of another run may be reading it.
+                if std::fs::read(&inside).is_ok_and(|old| old == text) {
+                    continue;
+                }
                 let _ = std::fs::remove_file(&inside);
                 std::fs::write(&inside, text)
                     .with_context(|| format!("{}: cannot be written", inside.display()))?;
             }
+        }
+        if context.debug_shell {
+            let shell = self.command(context, &context.top, "bash");
+            context.steps.on_failure(shell);
         }
         Ok(())
     }
@@ -176,12 +186,19 @@ fn debian(
     }
     let trees = context.cache.join("trees");
     let root = trees.join(format!("{name}-{}", print.finish()));
-    if root.is_dir() && context.force < 2 {
-        context.steps.kept(
-            &format!("{name} tree"),
-            &format!("{} packages", sorted.len()),
-        );
-        return Ok(root);
+    let kept = || {
+        let what = format!("{} packages", sorted.len());
+        context.steps.kept(&format!("{name} tree"), &what);
+        Ok(root.clone())
+    };
+    let anew = context.renews(&root);
+    if !anew && context.uses(&root)? {
+        return kept();
+    }
+    let _making = context.making()?;
+    // Another run may have made it while this one waited.
+    if !anew && context.uses(&root)? {
+        return kept();
     }
     context.steps.step(
         &format!("{name}-tree"),
@@ -194,8 +211,8 @@ fn debian(
             let partial = trees.join(format!("{name}.partial"));
             for leftover in [&partial, &root] {
                 if leftover.exists() {
-                    std::fs::remove_dir_all(leftover)
-                        .with_context(|| format!("{}: cannot be removed", leftover.display()))?;
+                    let _free = lock::claim(leftover)?;
+                    remove_folder(leftover)?;
                 }
             }
             let mut command = Command::new("mmdebstrap");
@@ -230,6 +247,7 @@ fn debian(
             Ok(())
         },
     )?;
+    context.uses(&root)?;
     Ok(root)
 }
 
@@ -294,6 +312,7 @@ pub(crate) fn shell(context: &Context, build_tree: bool, command: &[String]) -> 
     let tree = if build_tree {
         Tree::build(context)?
     } else {
+        let _making = context.making()?;
         let outputs = crate::assemble::build(context)?;
         let stage = context
             .cache
@@ -318,9 +337,9 @@ pub(crate) fn shell(context: &Context, build_tree: bool, command: &[String]) -> 
     );
     let status = run.args(command.iter().skip(1)).status()?;
     if !build_tree {
-        // The overlay's upper folder only; the mount itself goes with this process.
+        // What is mounted in the overlay goes with it; after that its upper folder is all there is.
         let _ = rustix::mount::unmount(&tree.root, rustix::mount::UnmountFlags::DETACH);
-        let _ = tree.root.parent().map(std::fs::remove_dir_all);
+        let _ = tree.root.parent().map(remove_folder);
     }
     Ok(crate::compile::exit_code(status))
 }

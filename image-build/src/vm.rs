@@ -115,6 +115,7 @@ pub(crate) fn start(context: &Context, options: &Options) -> Result<ExitCode> {
             iso.display()
         );
     }
+    context.uses(&context.output)?;
     let tree = Tree::build(context)?;
     let window = !options.headless
         && ["DISPLAY", "WAYLAND_DISPLAY"]
