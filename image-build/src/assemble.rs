@@ -3,7 +3,7 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 use crate::compile::{self, Model};
 use crate::context::{Context, human_size};
@@ -80,7 +80,7 @@ fn fingerprint(context: &Context, outputs: &Outputs) -> Result<String> {
     let c = &context.config;
     let mut print = Fingerprint::default()
         .text(&outputs.base.to_string_lossy())
-        .text(&c.compression)
+        .text(&c.compression.to_string())
         .text(&c.kernel_command_line.join(" "))
         .text(&c.initrd_modules.join(" "))
         .text(&c.initrd_fallback_modules.join(" "));
@@ -90,7 +90,7 @@ fn fingerprint(context: &Context, outputs: &Outputs) -> Result<String> {
     for overlay in &c.overlays {
         print = print
             .text(&overlay.to)
-            .path(&context.top.join(&overlay.from))?;
+            .path(&context.top.join(&*overlay.from))?;
     }
     if let Some(model) = &outputs.model {
         print = print.text(&model.folder.to_string_lossy());
@@ -187,11 +187,10 @@ pub(crate) fn install(context: &Context, outputs: &Outputs, root: &Path) -> Resu
         )?;
     }
     for overlay in &context.config.overlays {
-        let from = context.top.join(&overlay.from);
-        if !from.is_dir() {
-            bail!("overlay `{}` is no folder of the repository", overlay.from);
-        }
-        lay_over(&from, &root.join(overlay.to.trim_start_matches('/')))?;
+        lay_over(
+            &context.top.join(&*overlay.from),
+            &root.join(overlay.to.trim_start_matches('/')),
+        )?;
     }
     let init = root.join("usr/sbin/init");
     let _ = std::fs::remove_file(&init);

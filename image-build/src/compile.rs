@@ -65,7 +65,7 @@ fn forget(folder: &Path, depth: u32) -> std::io::Result<()> {
 pub(crate) fn programs(context: &Context, tree: &Tree) -> Result<Vec<PathBuf>> {
     let _making = context.making()?;
     let c = &context.config;
-    let profile = &c.cargo_profile;
+    let profile = &*c.cargo_profile;
     // The whole workspace, also for the image: the features of shared dependencies are then the
     // same as in the test run, and nothing compiles twice.
     context.steps.step(
@@ -102,12 +102,12 @@ pub(crate) fn programs(context: &Context, tree: &Tree) -> Result<Vec<PathBuf>> {
                 ]);
             for program in &c.static_programs {
                 // The package of that name alone: PID 1 gets no feature that another program asked for.
-                command.args(["-p", program]);
+                command.args(["-p", &**program]);
             }
             context.steps.run_shown(&mut command)
         },
     )?;
-    let folder = match profile.as_str() {
+    let folder = match profile {
         "dev" => "debug",
         other => other,
     };
@@ -116,13 +116,13 @@ pub(crate) fn programs(context: &Context, tree: &Tree) -> Result<Vec<PathBuf>> {
     let programs: Vec<PathBuf> = c
         .programs
         .iter()
-        .map(|p| dynamic.join(p))
-        .chain(c.static_programs.iter().map(|p| fixed.join(p)))
+        .map(|p| dynamic.join(&**p))
+        .chain(c.static_programs.iter().map(|p| fixed.join(&**p)))
         .collect();
     for program in &programs {
         ensure!(
             program.is_file(),
-            "{}: cargo did not make it; is it a program of the workspace?",
+            "{}: cargo did not make it",
             program.display()
         );
     }
@@ -143,7 +143,7 @@ pub(crate) fn model(context: &Context, tree: &Tree) -> Result<Option<Model>> {
     let Some(script) = &context.config.model else {
         return Ok(None);
     };
-    let script = context.top.join(script);
+    let script = context.top.join(&**script);
     let source = script.parent().unwrap_or(Path::new("/"));
     let print = Fingerprint::default().path(source)?.finish();
     let folder = context.cache.join("model").join(print);

@@ -1,18 +1,23 @@
 //! `image.yaml`: what the image is made of.
 //!
 //! The types are the one place where a key is declared: parsing, `summary --keys` (by way of the
-//! JSON Schema) and defaults come from here. A profile may set every key of the file but `profiles`
-//! itself; lists grow, single values are replaced.
+//! JSON Schema) and defaults come from here. A profile adds to lists and replaces single values.
+//! [`Config::load`] finds what is wrong with the file by itself, [`Config::check_against`] what does
+//! not fit the repository; both before anything is built.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+
+use crate::values::{Compression, Resolution, Size, Word, suggestion};
+use crate::workspace::Workspace;
 
 /// The whole of `image.yaml`.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Config {
     /// Name of the output files.
@@ -25,19 +30,19 @@ pub(crate) struct Config {
     pub build_packages: Vec<String>,
     /// Script that is run in the tree, as root, after the packages.
     #[serde(default)]
-    pub customize: Option<String>,
+    pub customize: Option<Word>,
     /// Folders laid over the tree, in this order.
     #[serde(default)]
     pub overlays: Vec<Overlay>,
     /// Programs of the workspace that go to /usr/bin.
-    pub programs: Vec<String>,
+    pub programs: Vec<Word>,
     /// Programs of the workspace, each a package of its own, that are linked statically.
-    pub static_programs: Vec<String>,
+    pub static_programs: Vec<Word>,
     /// Script that makes the default model.
     #[serde(default)]
-    pub model: Option<String>,
+    pub model: Option<Word>,
     /// Cargo profile the programs are compiled with.
-    pub cargo_profile: String,
+    pub cargo_profile: Word,
     /// Kernel modules the initrd loads at once.
     pub initrd_modules: Vec<String>,
     /// Kernel modules the initrd loads if no root has shown up.
@@ -47,7 +52,7 @@ pub(crate) struct Config {
     #[serde(default)]
     pub kernel_command_line: Vec<String>,
     /// EROFS compressor with an optional level: `lz4`, `lz4hc,9`, `zstd,15`.
-    pub compression: String,
+    pub compression: Compression,
     /// The virtual machine that `vm` and `test` start.
     pub vm: Vm,
     /// Named changes to the above, chosen by `--profile`.
@@ -56,72 +61,31 @@ pub(crate) struct Config {
 }
 
 /// A folder of the repository and where it goes in the image.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Overlay {
     /// Folder, relative to the repository.
-    pub from: String,
+    pub from: Word,
     /// Folder in the image.
-    pub to: String,
+    pub to: Word,
 }
 
 /// The virtual machine.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Vm {
     /// Memory, with a unit: `2G`.
-    pub memory: String,
+    pub memory: Size,
     /// Processors.
-    pub cpus: u32,
+    pub cpus: NonZeroU32,
     /// Screen, `WIDTHxHEIGHT` in pixels.
     pub resolution: Resolution,
     /// Size of the data disk that is made on the first start: `4G`. It takes only what is written.
-    pub data_disk: String,
-}
-
-/// Width and height in pixels, written `1280x800`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "String", into = "String")]
-#[schemars(with = "String")]
-pub(crate) struct Resolution {
-    pub width: u32,
-    pub height: u32,
-}
-
-impl std::str::FromStr for Resolution {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong =
-            || format!("`{text}` is no resolution; write it like 1280x800 (320x200 to 7680x4320)");
-        let (w, h) = text.split_once('x').ok_or_else(wrong)?;
-        let (width, height) = (
-            w.parse().map_err(|_| wrong())?,
-            h.parse().map_err(|_| wrong())?,
-        );
-        if !(320..=7680).contains(&width) || !(200..=4320).contains(&height) {
-            return Err(wrong());
-        }
-        Ok(Self { width, height })
-    }
-}
-
-impl TryFrom<String> for Resolution {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<Resolution> for String {
-    fn from(r: Resolution) -> Self {
-        format!("{}x{}", r.width, r.height)
-    }
+    pub data_disk: Size,
 }
 
 /// What a profile may change.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(crate) struct Profile {
     /// Added packages.
@@ -133,9 +97,9 @@ pub(crate) struct Profile {
     /// Added words of the kernel's command line.
     pub kernel_command_line: Vec<String>,
     /// Another cargo profile.
-    pub cargo_profile: Option<String>,
+    pub cargo_profile: Option<Word>,
     /// Another compressor.
-    pub compression: Option<String>,
+    pub compression: Option<Compression>,
 }
 
 impl Config {
@@ -160,13 +124,70 @@ impl Config {
             config.cargo_profile = profile.cargo_profile.unwrap_or(config.cargo_profile);
             config.compression = profile.compression.unwrap_or(config.compression);
         }
-        config
-            .check()
-            .with_context(|| format!("{}", file.display()))?;
+        config.check(&file.display().to_string())?;
         Ok(config)
     }
 
-    fn check(&self) -> Result<()> {
+    /// Finds what does not fit the repository at `top`: paths, programs, the cargo profile. `file`
+    /// is what the configuration was read from.
+    pub(crate) fn check_against(
+        &self,
+        file: &Path,
+        top: &Path,
+        workspace: &Workspace,
+    ) -> Result<()> {
+        let file = file.display().to_string();
+        let scripts = [("customize", &self.customize), ("model", &self.model)];
+        for (key, path) in scripts {
+            if let Some(path) = path {
+                present(&file, key, path, top, "file", Path::is_file)?;
+            }
+        }
+        for overlay in &self.overlays {
+            present(
+                &file,
+                "overlays",
+                &overlay.from,
+                top,
+                "folder",
+                Path::is_dir,
+            )?;
+        }
+        let programs = || workspace.programs.keys().map(String::as_str);
+        for (key, words) in [
+            ("programs", &self.programs),
+            ("static-programs", &self.static_programs),
+        ] {
+            for word in words {
+                let Some(package) = workspace.programs.get(&**word) else {
+                    bail!(
+                        "{}: `{key}`: the workspace has no program `{word}`{}",
+                        word.place(&file),
+                        suggestion(word, programs())
+                    );
+                };
+                if key == "static-programs" && package != &**word {
+                    bail!(
+                        "{}: `{key}`: `{word}` is in the package `{package}`; only a program in a package of its own name can be linked statically",
+                        word.place(&file)
+                    );
+                }
+            }
+        }
+        let profile = &self.cargo_profile;
+        if !workspace.profiles.contains(&**profile) {
+            let known: Vec<&str> = workspace.profiles.iter().map(String::as_str).collect();
+            bail!(
+                "{}: `cargo-profile`: Cargo.toml has no profile `{profile}`{} (known: {})",
+                profile.place(&file),
+                suggestion(profile, known.iter().copied()),
+                known.join(", ")
+            );
+        }
+        Ok(())
+    }
+
+    fn check(&self, file: &str) -> Result<()> {
         let plain = |s: &str| {
             !s.is_empty()
                 && s.chars()
@@ -176,26 +197,24 @@ impl Config {
         for (key, words) in [
             ("packages", &self.packages),
             ("build-packages", &self.build_packages),
-            ("programs", &self.programs),
-            ("static-programs", &self.static_programs),
         ] {
             if let Some(word) = words.iter().find(|w| !plain(w)) {
-                bail!("`{key}`: `{word}` is not a name (letters, digits and + - . _ : only)");
+                bail!(
+                    "{file}: `{key}`: `{word}` is not a name (letters, digits and + - . _ : only)"
+                );
             }
         }
-        for (key, word) in [
-            ("name", &self.name),
-            ("suite", &self.suite),
-            ("cargo-profile", &self.cargo_profile),
-        ] {
+        for (key, word) in [("name", &self.name), ("suite", &self.suite)] {
             if !plain(word) {
-                bail!("`{key}`: `{word}` is not a name (letters, digits and + - . _ : only)");
+                bail!(
+                    "{file}: `{key}`: `{word}` is not a name (letters, digits and + - . _ : only)"
+                );
             }
         }
-        if let Some(o) = self.overlays.iter().find(|o| !o.to.starts_with('/')) {
+        if let Some(Overlay { to, .. }) = self.overlays.iter().find(|o| !o.to.starts_with('/')) {
             bail!(
-                "`overlays`: `to: {}` must be an absolute path in the image",
-                o.to
+                "{}: `overlays`: `to: {to}` must be an absolute path in the image; did you mean `/{to}`?",
+                to.place(file)
             );
         }
         Ok(())
@@ -208,6 +227,37 @@ impl Config {
         explain_object(&schema, &schema, 0, &mut out);
         out
     }
+}
+
+/// Makes sure that a path of the repository is there.
+fn present(
+    file: &str,
+    key: &str,
+    path: &Word,
+    top: &Path,
+    kind: &str,
+    fits: impl Fn(&Path) -> bool,
+) -> Result<()> {
+    let full = top.join(&**path);
+    if fits(&full) {
+        return Ok(());
+    }
+    // What lies beside it and is of the right kind.
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let beside: Vec<String> = top
+        .join(folder)
+        .read_dir()
+        .into_iter()
+        .flatten()
+        .filter_map(|e| Some(e.ok()?.path()))
+        .filter(|p| fits(p))
+        .filter_map(|p| p.file_name()?.to_str().map(str::to_owned))
+        .collect();
+    let hint = suggestion(name, beside.iter().map(String::as_str));
+    bail!(
+        "{}: `{key}`: `{path}` is no {kind} of the repository{hint}",
+        path.place(file)
+    );
 }
 
 fn explain_object(
@@ -264,7 +314,7 @@ mod tests {
         let plain = Config::load(&shipped(), &[]).unwrap();
         let test = Config::load(&shipped(), &["test".into(), "release".into()]).unwrap();
         assert!(test.packages.len() > plain.packages.len());
-        assert_eq!(test.cargo_profile, "release");
+        assert_eq!(&*test.cargo_profile, "release");
     }
 
     #[test]
@@ -294,11 +344,140 @@ mod tests {
         );
     }
 
+    /// The message about the shipped file with one thing in it changed, and the changed line's number.
+    fn message(old: &str, new: &str) -> (String, usize) {
+        let text = std::fs::read_to_string(shipped()).unwrap();
+        let line = text[..text.find(old).unwrap()].matches('\n').count() + 1;
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("image.yaml");
+        std::fs::write(&file, text.replacen(old, new, 1)).unwrap();
+        let error = Config::load(&file, &["test".into()])
+            .and_then(|config| config.check_against(&file, top(), workspace()))
+            .expect_err(new);
+        let error = format!("{error:#}");
+        let rest = error.strip_prefix(&format!("{}:{line}:", file.display()));
+        match rest {
+            Some(rest) => (rest.to_owned(), line),
+            None => panic!("not at line {line}: {error}"),
+        }
+    }
+
+    fn top() -> &'static Path {
+        Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+    }
+
+    /// Read once: cargo takes its time.
+    fn workspace() -> &'static Workspace {
+        static WORKSPACE: std::sync::OnceLock<Workspace> = std::sync::OnceLock::new();
+        WORKSPACE.get_or_init(|| {
+            let home = tempfile::tempdir().unwrap();
+            let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+            Workspace::read(top(), Path::new(&cargo), home.path()).unwrap()
+        })
+    }
+
+    #[test]
+    fn the_shipped_file_fits_the_repository() {
+        for name in ["test", "release"] {
+            let config = Config::load(&shipped(), &[name.into()]).unwrap();
+            config
+                .check_against(&shipped(), top(), workspace())
+                .unwrap();
+        }
+    }
+
+    #[test]
+    fn a_wrong_value_is_found_where_it_stands() {
+        for (old, new, parts) in [
+            (
+                "compression: lz4hc,9",
+                "compression: zst",
+                ["`zst`", "`zstd`?"],
+            ),
+            ("memory: 2G", "memory: 2 GB", ["`2 GB`", "`2G`?"]),
+            (
+                "memory: 2G",
+                "memory: 2048",
+                ["`2048` is no size", "512M or 2G"],
+            ),
+            ("cpus: 2", "cpus: 0", ["0", "nonzero"]),
+            (
+                "resolution: 1280x800",
+                "resolution: 1280",
+                ["`1280`", "1280x800"],
+            ),
+            ("data-disk: 4G", "data-disk: 4 G", ["`4 G`", "`4G`?"]),
+            (
+                "customize: image-build/customize.sh",
+                "customize: image-build/custom.sh",
+                [
+                    "`customize`: `image-build/custom.sh` is no file",
+                    "`customize.sh`?",
+                ],
+            ),
+            (
+                "model: ai/train/build.sh",
+                "model: ai/trian/build.sh",
+                ["`model`: `ai/trian/build.sh` is no file", ""],
+            ),
+            (
+                "{from: rootfs, to: /}",
+                "{from: rotfs, to: /}",
+                ["`overlays`: `rotfs` is no folder", "`rootfs`?"],
+            ),
+            (
+                "to: /usr/share/argos/agents",
+                "to: usr/share/argos/agents",
+                ["`to: usr/share/argos/agents`", "`/usr/share/argos/agents`?"],
+            ),
+            (
+                "  - argos-compositor\n",
+                "  - argos-compositer\n",
+                [
+                    "`programs`: the workspace has no program `argos-compositer`",
+                    "`argos-compositor`?",
+                ],
+            ),
+            (
+                "  - argos-exec\n",
+                "  - argos-session\n",
+                [
+                    "`static-programs`: `argos-session` is in the package `argos-login`",
+                    "",
+                ],
+            ),
+            (
+                "cargo-profile: ci",
+                "cargo-profile: c1",
+                [
+                    "Cargo.toml has no profile `c1`",
+                    "`ci`? (known: ci, dev, release)",
+                ],
+            ),
+            // In a profile as well.
+            (
+                "{from: tests/rootfs, to: /}",
+                "{from: tests/rootf, to: /}",
+                ["`tests/rootf` is no folder", "`rootfs`?"],
+            ),
+        ] {
+            let (message, line) = message(old, new);
+            for part in parts {
+                assert!(message.contains(part), "{new} in line {line}: {message}");
+            }
+        }
+    }
+
     #[test]
     fn a_package_name_cannot_be_an_option() {
         let mut c = Config::load(&shipped(), &[]).unwrap();
         c.packages.push("--hook=rm".into());
-        assert!(c.check().unwrap_err().to_string().contains("--hook=rm"));
+        assert!(
+            c.check("image.yaml")
+                .unwrap_err()
+                .to_string()
+                .contains("--hook=rm")
+        );
     }
 
     #[test]
@@ -313,20 +492,6 @@ mod tests {
             );
         }
         assert!(text.contains("data-disk"));
-    }
-
-    #[test]
-    fn resolutions() {
-        assert_eq!(
-            "1920x1080".parse(),
-            Ok(Resolution {
-                width: 1920,
-                height: 1080
-            })
-        );
-        for wrong in ["", "1920", "0x0", "axb", "99999x10"] {
-            assert!(wrong.parse::<Resolution>().is_err(), "{wrong}");
-        }
     }
 
     /// The pieces of `image.yaml` in the documentation, laid over the shipped one.

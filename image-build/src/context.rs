@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::lock::{self, Making};
 use crate::output;
 use crate::steps::Steps;
+use crate::workspace::Workspace;
 
 /// What every verb works with.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub(crate) struct Context {
     /// cargo's downloads.
     pub cargo_home: PathBuf,
     pub config: Config,
+    /// What it was read from.
+    file: PathBuf,
     /// What this run was asked to do.
     verb: &'static str,
     pub profiles: Vec<String>,
@@ -79,6 +82,7 @@ impl Context {
             cache,
             output,
             config,
+            file,
             verb,
             steps,
             making: RefCell::default(),
@@ -95,6 +99,13 @@ impl Context {
             self.verb
         );
         output::prepare(&self.output, self.own_output)
+    }
+
+    /// Finds what in the configuration does not fit the repository.
+    pub(crate) fn check(&self) -> Result<()> {
+        let cargo = self.sysroot.join("bin/cargo");
+        let workspace = Workspace::read(&self.top, &cargo, &self.cargo_home)?;
+        self.config.check_against(&self.file, &self.top, &workspace)
     }
 
     /// Keeps other runs from making or removing anything for as long as some part of this one holds
@@ -149,7 +160,7 @@ impl Context {
             "programs",
             [c.programs.join(" "), c.static_programs.join(" ")].join(" "),
         );
-        line("cargo profile", c.cargo_profile.clone());
+        line("cargo profile", c.cargo_profile.to_string());
         line(
             "overlays",
             c.overlays
@@ -158,16 +169,14 @@ impl Context {
                 .collect::<Vec<_>>()
                 .join(", "),
         );
-        line("model", c.model.clone().unwrap_or_else(|| "none".into()));
+        line("model", c.model.as_deref().unwrap_or("none").to_owned());
         line("kernel command line", c.kernel_command_line.join(" "));
-        line("compression", c.compression.clone());
+        line("compression", c.compression.to_string());
         line(
             "virtual machine",
             format!(
                 "{} memory, {} cpus, {}",
-                c.vm.memory,
-                c.vm.cpus,
-                String::from(c.vm.resolution)
+                c.vm.memory, c.vm.cpus, c.vm.resolution
             ),
         );
         line("output", self.output.display().to_string());

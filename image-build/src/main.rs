@@ -18,7 +18,9 @@ mod output;
 mod steps;
 mod suite;
 mod tree;
+mod values;
 mod vm;
+mod workspace;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -140,6 +142,9 @@ fn run(cli: &Cli) -> Result<ExitCode> {
     let context = Context::new(&cli.global, cli.verb.name())?;
     if !matches!(cli.verb, Verb::Summary { .. } | Verb::Clean) {
         context.prepare()?;
+    }
+    if !matches!(cli.verb, Verb::Vm(_) | Verb::Cargo { .. } | Verb::Clean) {
+        context.check()?;
     }
     match &cli.verb {
         Verb::Summary { .. } => context.summary(),

@@ -55,7 +55,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<ExitCode> {
             steps.run_shown(compile::cargo(context, &tree)?.args(["fmt", "--all", "--check"]))
         })?;
         let model = compile::model(context, &tree)?;
-        let profile = context.config.cargo_profile.as_str();
+        let profile = &*context.config.cargo_profile;
         if options.lint {
             steps.step("lint", "clippy, warnings being errors", || {
                 steps.run_shown(compile::cargo(context, &tree)?.args([

@@ -156,7 +156,7 @@ impl Tree {
 /// The image's packages, customised: made if it is not there.
 pub(crate) fn base(context: &Context) -> Result<PathBuf> {
     let c = &context.config;
-    let customize = c.customize.as_ref().map(|p| context.top.join(p));
+    let customize = c.customize.as_ref().map(|p| context.top.join(&**p));
     debian(
         context,
         "base",

@@ -3,20 +3,24 @@
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::net::TcpListener;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 
 use crate::assemble;
-use crate::config::Resolution;
 use crate::context::Context;
 use crate::tree::Tree;
+use crate::values::{Resolution, Size};
 
+const QEMU: &str = "qemu-system-x86_64";
 /// QEMU's older than this lack options used here.
 const OLDEST_QEMU: u32 = 8;
+/// QEMU's displays that are windows, the better one first.
+const WINDOWS: [&str; 2] = ["gtk", "sdl"];
 /// UEFI firmware with its variables in one file, in the build tree (package ovmf).
 const OVMF: &str = "/usr/share/ovmf/OVMF.fd";
 /// How long a guest kernel may take to greet on the serial port before KVM counts as not working.
@@ -37,7 +41,8 @@ pub(crate) struct Options {
     /// Write the serial console to this file instead of the terminal.
     #[arg(long, value_name = "FILE")]
     pub serial: Option<PathBuf>,
-    /// Keep state on this disk (qcow2, made if missing) instead of output/argos.data.qcow2.
+    /// Keep state on this disk (qcow2, made if missing) instead of output/argos.data.qcow2. The ISO
+    /// uses none.
     #[arg(long, value_name = "FILE", conflicts_with = "ephemeral")]
     pub data: Option<PathBuf>,
     /// Keep no state: a live boot.
@@ -54,10 +59,10 @@ pub(crate) struct Options {
     pub resolution: Option<Resolution>,
     /// Memory, for example 2G.
     #[arg(long, value_name = "SIZE")]
-    pub memory: Option<String>,
+    pub memory: Option<Size>,
     /// Processors.
     #[arg(long, value_name = "N")]
-    pub cpus: Option<u32>,
+    pub cpus: Option<NonZeroU32>,
     /// How the processor is run; `auto` tries KVM with a trivial guest first.
     #[arg(long, value_enum, default_value_t = Accelerator::Auto)]
     pub accel: Accelerator,
@@ -67,8 +72,13 @@ pub(crate) struct Options {
     /// Draw with the host's GPU (virgl). Needs a window.
     #[arg(long, conflicts_with = "headless")]
     pub gl: bool,
-    /// Words added to the kernel's command line.
-    #[arg(long, value_name = "WORDS", allow_hyphen_values = true)]
+    /// Words added to the kernel's command line. Not with `--boot`: the boot menu has its own words.
+    #[arg(
+        long,
+        value_name = "WORDS",
+        allow_hyphen_values = true,
+        conflicts_with = "boot"
+    )]
     pub append: Option<String>,
     /// Passed to QEMU as they are.
     #[arg(last = true, value_name = "QEMU ARGUMENTS")]
@@ -103,11 +113,9 @@ pub(crate) enum Accelerator {
 
 /// The verb `vm`.
 pub(crate) fn start(context: &Context, options: &Options) -> Result<ExitCode> {
-    let results = ["vmlinuz", "initrd", "root.erofs", "disk.raw"].map(|s| context.result(s));
-    if context.force > 0 || !results.iter().all(|f| f.exists()) {
-        assemble::build(context)?;
-    }
-    if matches!(options.boot, Some(Medium::Cd | Medium::Usb)) {
+    // What cannot work is said before anything is built.
+    let live = matches!(options.boot, Some(Medium::Cd | Medium::Usb));
+    if live {
         let iso = context.result("iso");
         ensure!(
             iso.exists(),
@@ -115,18 +123,23 @@ pub(crate) fn start(context: &Context, options: &Options) -> Result<ExitCode> {
             iso.display()
         );
     }
+    ensure!(
+        options.shell.is_none() || context.profiles.iter().any(|p| p == "test"),
+        "--shell: only the test profile's image has a shell on the second serial port; use `argos-image --profile test vm --shell SOCKET`"
+    );
+    let screen = Screen::choose(options, has_display(), &HostQemu::look())?;
+    if let Some(notice) = &screen.notice {
+        eprintln!("argos-image: {notice}");
+    }
+
+    let results = ["vmlinuz", "initrd", "root.erofs", "disk.raw"].map(|s| context.result(s));
+    if context.force > 0 || !results.iter().all(|f| f.exists()) {
+        context.check()?;
+        assemble::build(context)?;
+    }
     context.uses(&context.output)?;
     let tree = Tree::build(context)?;
-    let window = !options.headless
-        && ["DISPLAY", "WAYLAND_DISPLAY"]
-            .iter()
-            .any(|v| std::env::var_os(v).is_some_and(|v| !v.is_empty()));
-    if !window && !options.headless {
-        eprintln!(
-            "argos-image: there is no display here, so the screen is served by VNC (--headless)"
-        );
-    }
-    let qemu = Qemu::find(context, &tree, window)?;
+    let qemu = Qemu::new(context, &tree, &screen)?;
     for path in [&options.qmp, &options.shell, &options.serial, &options.data]
         .into_iter()
         .flatten()
@@ -138,7 +151,15 @@ pub(crate) fn start(context: &Context, options: &Options) -> Result<ExitCode> {
     let accelerated = match options.accel {
         Accelerator::Kvm => true,
         Accelerator::Tcg => false,
-        Accelerator::Auto => kvm_works(context, &qemu)?,
+        Accelerator::Auto => {
+            let works = kvm_works(context, &qemu)?;
+            if !works {
+                eprintln!(
+                    "argos-image: KVM does not work here, so the processor is emulated (slow)"
+                );
+            }
+            works
+        }
     };
 
     let mut command = qemu.command(context);
@@ -153,12 +174,11 @@ pub(crate) fn start(context: &Context, options: &Options) -> Result<ExitCode> {
     if accelerated {
         command.args(["-accel", "kvm", "-cpu", "host"]);
     } else {
-        eprintln!("argos-image: KVM does not work here, so the processor is emulated (slow)");
         command.args(["-accel", "tcg,thread=multi", "-cpu", "max"]);
     }
     command
         .args(["-smp", &options.cpus.unwrap_or(c.cpus).to_string()])
-        .args(["-m", options.memory.as_deref().unwrap_or(&c.memory)])
+        .args(["-m", &options.memory.unwrap_or(c.memory).to_string()])
         .args([
             "-device",
             "virtio-rng-pci",
@@ -179,7 +199,8 @@ pub(crate) fn start(context: &Context, options: &Options) -> Result<ExitCode> {
     ]);
 
     boot_medium(context, options, &qemu.firmware(&tree), &mut command)?;
-    if !options.ephemeral {
+    // The ISO's menu leaves disks alone: one is attached only where somebody names it.
+    if !options.ephemeral && (!live || options.data.is_some()) {
         let data = match &options.data {
             Some(path) => std::path::absolute(path)?,
             None => context.result("data.qcow2"),
@@ -205,8 +226,9 @@ pub(crate) fn start(context: &Context, options: &Options) -> Result<ExitCode> {
         ]);
     }
     consoles(options, &mut command)?;
-    if window {
-        command.args(["-display", &qemu.window(context, options.gl)?]);
+    if let Some(kind) = screen.window {
+        let gl = if options.gl { ",gl=on" } else { "" };
+        command.args(["-display", &format!("{kind}{gl}")]);
     } else {
         let display = free_vnc_display()?;
         command.args(["-display", "none", "-vnc", &format!("127.0.0.1:{display}")]);
@@ -249,9 +271,6 @@ fn boot_medium(
                 .arg(context.result("initrd"))
                 .args(["-append", &words.join(" ")]);
             read_only_disk(&context.result("disk.raw"), "virtio-blk-pci", command)?;
-        }
-        Some(_) if options.append.is_some() => {
-            bail!("--append goes with the direct boot only; the boot menu has its own words")
         }
         Some(Medium::Disk) => {
             read_only_disk(&context.result("disk.raw"), "virtio-blk-pci", command)?;
@@ -374,7 +393,8 @@ mv "$3.partial" "$3"
 "#;
             let mut command = tree.command(context, &context.top, "sh");
             command
-                .args(["-euc", script, "sh", &context.config.vm.data_disk])
+                .args(["-euc", script, "sh"])
+                .arg(context.config.vm.data_disk.to_string())
                 .arg(&raw)
                 .arg(file);
             context.steps.run(&mut command)
@@ -382,7 +402,90 @@ mv "$3.partial" "$3"
     )
 }
 
-/// A QEMU that is new enough: the host's, or the build tree's.
+fn has_display() -> bool {
+    ["DISPLAY", "WAYLAND_DISPLAY"]
+        .iter()
+        .any(|v| std::env::var_os(v).is_some_and(|v| !v.is_empty()))
+}
+
+/// The QEMU that a person has installed, if any.
+#[derive(Debug, Clone, Copy, Default)]
+struct HostQemu {
+    version: Option<u32>,
+    /// The window it can open.
+    window: Option<&'static str>,
+}
+
+impl HostQemu {
+    fn look() -> Self {
+        let said = |words: &[&str]| {
+            let output = Command::new(QEMU).args(words).output().ok()?;
+            Some(String::from_utf8_lossy(&output.stdout).into_owned())
+        };
+        let version = said(&["--version"]).and_then(|text| version(&text));
+        let displays = said(&["-display", "help"]).unwrap_or_default();
+        Self {
+            version,
+            window: WINDOWS
+                .into_iter()
+                .find(|kind| displays.lines().any(|line| line.trim() == *kind)),
+        }
+    }
+
+    fn fits(&self) -> bool {
+        self.version.is_some_and(|v| v >= OLDEST_QEMU)
+    }
+}
+
+fn version(text: &str) -> Option<u32> {
+    let number = text.split("version ").nth(1)?.split('.').next()?;
+    number.parse().ok()
+}
+
+/// Whose QEMU draws the screen, and where.
+#[derive(Debug, PartialEq, Eq)]
+struct Screen {
+    /// The host's QEMU runs, else the build tree's.
+    host: bool,
+    /// QEMU's name of the window; none: VNC.
+    window: Option<&'static str>,
+    /// What a person who may have expected a window is told.
+    notice: Option<String>,
+}
+
+impl Screen {
+    fn choose(options: &Options, display: bool, host: &HostQemu) -> Result<Self> {
+        let fits = host.fits();
+        let window = host.window.filter(|_| fits && display && !options.headless);
+        let notice = if options.headless || window.is_some() {
+            None
+        } else if !display {
+            Some("there is no display here, so the screen is served by VNC (--headless)".into())
+        } else {
+            // The tree's QEMU has no window: that would draw a whole toolkit into the tree.
+            let lack = match host.version {
+                None => "there is none".into(),
+                Some(version) if !fits => format!("this is version {version}"),
+                Some(_) => "this one has none built in".into(),
+            };
+            Some(format!(
+                "a window needs the host's QEMU, {OLDEST_QEMU} or later ({lack}): `apt-get install qemu-system-x86 qemu-system-gui` (Debian 12: from backports); the screen is served by VNC instead"
+            ))
+        };
+        ensure!(
+            !options.gl || window.is_some(),
+            "--gl draws in a window: {}",
+            notice.unwrap_or_default()
+        );
+        Ok(Self {
+            host: fits,
+            window,
+            notice,
+        })
+    }
+}
+
+/// The QEMU that runs.
 #[derive(Debug)]
 struct Qemu<'a> {
     /// `None`: the host's.
@@ -390,19 +493,14 @@ struct Qemu<'a> {
 }
 
 impl<'a> Qemu<'a> {
-    fn find(context: &Context, tree: &'a Tree, window: bool) -> Result<Self> {
-        let host = Self { tree: None };
-        if host.version(context).is_some_and(|v| v >= OLDEST_QEMU) {
-            return Ok(host);
+    fn new(context: &Context, tree: &'a Tree, screen: &Screen) -> Result<Self> {
+        if screen.host {
+            return Ok(Self { tree: None });
         }
-        // The tree's QEMU has no window: that would draw a whole toolkit into the tree.
-        ensure!(
-            !window,
-            "a window needs the host's QEMU, version {OLDEST_QEMU} or later: `apt-get install qemu-system-x86 qemu-system-gui` (Debian 12: from backports); or use --headless"
-        );
         let inside = Self { tree: Some(tree) };
+        let output = inside.command(context).arg("--version").output()?;
         ensure!(
-            inside.version(context).is_some(),
+            version(&String::from_utf8_lossy(&output.stdout)).is_some(),
             "QEMU does not run in the build tree; `argos-image -ff clean` makes it anew"
         );
         Ok(inside)
@@ -410,8 +508,8 @@ impl<'a> Qemu<'a> {
 
     fn command(&self, context: &Context) -> Command {
         match self.tree {
-            None => Command::new("qemu-system-x86_64"),
-            Some(tree) => tree.command(context, &context.top, "qemu-system-x86_64"),
+            None => Command::new(QEMU),
+            Some(tree) => tree.command(context, &context.top, QEMU),
         }
     }
 
@@ -428,33 +526,6 @@ impl<'a> Qemu<'a> {
             Some(_) => OVMF.into(),
             None => tree.inside(Path::new(OVMF)),
         }
-    }
-
-    fn version(&self, context: &Context) -> Option<u32> {
-        let output = self.command(context).arg("--version").output().ok()?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        text.split("version ")
-            .nth(1)?
-            .split('.')
-            .next()?
-            .parse()
-            .ok()
-    }
-
-    fn window(&self, context: &Context, gl: bool) -> Result<String> {
-        let output = self.command(context).args(["-display", "help"]).output()?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let kind = ["gtk", "sdl"]
-            .into_iter()
-            .find(|k| text.lines().any(|l| l.trim() == *k));
-        let kind = kind.context(
-            "the host's QEMU has no window; `apt-get install qemu-system-gui`, or use --headless",
-        )?;
-        Ok(if gl {
-            format!("{kind},gl=on")
-        } else {
-            kind.to_owned()
-        })
     }
 }
 
@@ -536,4 +607,76 @@ fn probe(context: &Context, qemu: &Qemu<'_>) -> Result<bool> {
     let _ = child.kill();
     let _ = child.wait();
     Ok(works)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn choose(words: &[&str], display: bool, host: HostQemu) -> Result<Screen> {
+        #[derive(Debug, clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            options: Options,
+        }
+        let line = <Line as clap::Parser>::parse_from([&["vm"], words].concat());
+        Screen::choose(&line.options, display, &host)
+    }
+
+    fn host(version: u32, window: Option<&'static str>) -> HostQemu {
+        HostQemu {
+            version: Some(version),
+            window,
+        }
+    }
+
+    #[test]
+    fn a_window_is_opened_where_display_and_qemu_allow_it() {
+        let screen = choose(&[], true, host(9, Some("gtk"))).unwrap();
+        assert_eq!((screen.host, screen.window), (true, Some("gtk")));
+        assert_eq!(screen.notice, None);
+    }
+
+    #[test]
+    fn without_a_fit_qemu_a_display_gets_vnc_and_one_line_that_says_why() {
+        for (qemu, own, lack) in [
+            (HostQemu::default(), false, "there is none"),
+            (host(7, Some("gtk")), false, "this is version 7"),
+            (host(9, None), true, "none built in"),
+        ] {
+            let screen = choose(&[], true, qemu).unwrap();
+            assert_eq!((screen.host, screen.window), (own, None), "{qemu:?}");
+            let notice = screen.notice.unwrap();
+            assert!(
+                notice.contains(lack) && notice.contains("qemu-system-gui"),
+                "{notice}"
+            );
+            assert!(!notice.contains('\n'));
+            let error = choose(&["--gl"], true, qemu).unwrap_err().to_string();
+            assert!(
+                error.contains("--gl") && error.contains("qemu-system-gui"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn headless_asks_for_nothing_and_hears_nothing() {
+        for display in [true, false] {
+            let screen = choose(&["--headless"], display, HostQemu::default()).unwrap();
+            assert_eq!((screen.window, screen.notice), (None, None));
+        }
+        let screen = choose(&[], false, host(9, Some("sdl"))).unwrap();
+        assert!(screen.host && screen.window.is_none());
+        assert!(screen.notice.unwrap().contains("no display"));
+    }
+
+    #[test]
+    fn versions() {
+        assert_eq!(
+            version("QEMU emulator version 10.0.2 (Debian 1:10.0.2)\n"),
+            Some(10)
+        );
+        assert_eq!(version(""), None);
+    }
 }
