@@ -80,7 +80,10 @@ fn fingerprint(context: &Context, outputs: &Outputs) -> Result<String> {
     let c = &context.config;
     let mut print = Fingerprint::default()
         .text(&outputs.base.to_string_lossy())
+        // The shell of the initrd and the boot loader come from there.
+        .text(&outputs.tree.root.to_string_lossy())
         .text(&c.compression.to_string())
+        .text(&c.initrd_shell.to_string())
         .text(&c.kernel_command_line.join(" "))
         .text(&c.initrd_modules.join(" "))
         .text(&c.initrd_fallback_modules.join(" "));

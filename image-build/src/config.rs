@@ -48,6 +48,9 @@ pub(crate) struct Config {
     /// Kernel modules the initrd loads if no root has shown up.
     #[serde(default)]
     pub initrd_fallback_modules: Vec<String>,
+    /// Whether the initrd has a shell (busybox), opened as root on the console when no root is found.
+    #[serde(default)]
+    pub initrd_shell: bool,
     /// Words of the kernel's command line.
     #[serde(default)]
     pub kernel_command_line: Vec<String>,
@@ -98,6 +101,8 @@ pub(crate) struct Profile {
     pub kernel_command_line: Vec<String>,
     /// Another cargo profile.
     pub cargo_profile: Option<Word>,
+    /// With or without a shell in the initrd.
+    pub initrd_shell: Option<bool>,
     /// Another compressor.
     pub compression: Option<Compression>,
 }
@@ -122,6 +127,7 @@ impl Config {
                 .kernel_command_line
                 .extend(profile.kernel_command_line);
             config.cargo_profile = profile.cargo_profile.unwrap_or(config.cargo_profile);
+            config.initrd_shell = profile.initrd_shell.unwrap_or(config.initrd_shell);
             config.compression = profile.compression.unwrap_or(config.compression);
         }
         config.check(&file.display().to_string())?;

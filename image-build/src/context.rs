@@ -172,6 +172,7 @@ impl Context {
         line("model", c.model.as_deref().unwrap_or("none").to_owned());
         line("kernel command line", c.kernel_command_line.join(" "));
         line("compression", c.compression.to_string());
+        line("initrd shell", c.initrd_shell.to_string());
         line(
             "virtual machine",
             format!(
