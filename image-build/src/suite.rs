@@ -1,5 +1,6 @@
 //! The verb `test`: everything that has to hold.
 
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result, ensure};
@@ -23,7 +24,7 @@ pub(crate) struct Options {
     /// Leave out the booted image.
     #[arg(long)]
     pub no_vm: bool,
-    /// Run clippy too, warnings being errors.
+    /// Run clippy too, warnings being errors, and cargo deny if cargo-deny is installed.
     #[arg(long)]
     pub lint: bool,
     /// Also the slow scenarios: the ISO, booted by BIOS and by UEFI.
@@ -43,6 +44,12 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<ExitCode> {
         context.profiles.iter().any(|p| p == "test"),
         "the tests need the test profile: `argos-image --profile test test`"
     );
+    let driver = Driver::new(options)?;
+    let scenarios = if options.no_vm {
+        Vec::new()
+    } else {
+        driver.scenarios()?
+    };
     let making = context.making()?;
     context.steps.fresh_logs()?;
     let tree = Tree::build(context)?;
@@ -70,6 +77,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<ExitCode> {
                     "warnings",
                 ]))
             })?;
+            deny(context)?;
         }
         // Integration tests start programs of other packages, which `cargo test` does not build.
         compile::programs(context, &tree)?;
@@ -100,34 +108,99 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<ExitCode> {
     }
     let making = context.making()?;
     let outputs = assemble::build(context)?;
-    let iso_wanted = options
-        .scenario
-        .as_ref()
-        .map_or(options.all, |name| name.contains("iso"));
-    if iso_wanted {
+    if scenarios.iter().any(|name| name.starts_with("iso")) {
         disk::iso(context, &outputs)?;
     }
     // The machines are started by processes of their own, which may have to make a data disk.
     drop(making);
-    let driver = std::env::current_exe()?.with_file_name("argos-e2e");
-    let mut command = Command::new(&driver);
-    command
-        .env("ARGOS_TREE", &tree.root)
-        .env("ARGOS_OUTPUT", &context.output)
-        .args(["--repeat", &options.repeat.to_string()]);
-    if options.all {
-        command.arg("--all");
-    }
-    if options.bars {
-        command.arg("--bars");
-    }
-    if let Some(text) = &options.scenario {
-        command.args(["--scenario", text]);
-    }
     let status = steps.step("scenarios", "the booted image", || {
-        command
-            .status()
-            .with_context(|| format!("{}: cannot be started", driver.display()))
+        driver.run(
+            driver
+                .command()
+                .env("ARGOS_TREE", &tree.root)
+                .env("ARGOS_OUTPUT", &context.output)
+                .args(["--repeat", &options.repeat.to_string()]),
+            Command::status,
+        )
     })?;
     Ok(compile::exit_code(status))
+}
+
+/// The program that runs the scenarios, with what chooses among them.
+#[derive(Debug)]
+struct Driver {
+    program: PathBuf,
+    choice: Vec<String>,
+}
+
+impl Driver {
+    fn new(options: &Options) -> Result<Self> {
+        let mut choice = Vec::new();
+        if options.all {
+            choice.push("--all".to_owned());
+        }
+        if options.bars {
+            choice.push("--bars".to_owned());
+        }
+        if let Some(text) = &options.scenario {
+            choice.push(format!("--scenario={text}"));
+        }
+        Ok(Self {
+            program: std::env::current_exe()?.with_file_name("argos-e2e"),
+            choice,
+        })
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(&self.choice);
+        command
+    }
+
+    fn run<T>(
+        &self,
+        command: &mut Command,
+        how: impl FnOnce(&mut Command) -> std::io::Result<T>,
+    ) -> Result<T> {
+        how(command).with_context(|| format!("{}: cannot be started", self.program.display()))
+    }
+
+    /// The names of those that will run.
+    fn scenarios(&self) -> Result<Vec<String>> {
+        let output = self.run(self.command().arg("--list"), Command::output)?;
+        ensure!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr).trim_end()
+        );
+        let names = String::from_utf8_lossy(&output.stdout);
+        Ok(names.lines().map(str::to_owned).collect())
+    }
+}
+
+/// Licences, sources and versions of dependencies, where a person has cargo-deny. Not its advisories:
+/// those need a database from the network.
+fn deny(context: &Context) -> Result<()> {
+    let found = Command::new("cargo-deny").arg("--version").output();
+    if !found.is_ok_and(|output| output.status.success()) {
+        eprintln!(
+            "    deny: skipped, since there is no cargo-deny on root's PATH (`cargo install cargo-deny --locked`)"
+        );
+        return Ok(());
+    }
+    let title = "licences, sources and versions of dependencies";
+    context.steps.step("deny", title, || {
+        let toolchain = context.sysroot.join("bin");
+        // Duplicate versions are warnings, which would bury the rest.
+        let words = "--log-level error --locked check bans licenses sources";
+        context.steps.run_shown(
+            Command::new("cargo-deny")
+                .current_dir(&context.top)
+                // It starts both; rustup's may have no toolchain under sudo.
+                .env("CARGO", toolchain.join("cargo"))
+                .env("RUSTC", toolchain.join("rustc"))
+                .env("CARGO_HOME", &context.cargo_home)
+                .args(words.split(' ')),
+        )
+    })
 }
