@@ -88,7 +88,7 @@ impl Link {
                 "a reply may have {MAX_REPLY} bytes"
             ))),
             Err(ReplyRefused::TooOften) => Err(Error::LimitReached(
-                "an agent may speak up on its own twice a minute".to_owned(),
+                "an agent that speaks up on its own has to wait two seconds in between".to_owned(),
             )),
             Err(ReplyRefused::UnknownMessage) => Err(Error::InvalidArguments(format!(
                 "message {in_reply_to} is not waiting for an answer of this agent"

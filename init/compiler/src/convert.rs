@@ -271,9 +271,23 @@ fn process(scope: Scope, kind: KindWord, file: &mut UnitFile) -> Result<Process,
         }
         (_, Some(Ready::Socket(path))) => Readiness::Socket(path.0),
     };
+    if file.group.is_some() && file.user.is_none() {
+        return Err(
+            "`group` goes with `user`: as root a group of its own would hold nothing".into(),
+        );
+    }
     let sandbox = match &file.sandbox {
         None => None,
-        Some(spec) => Some(serde_json::to_string(spec).map_err(|e| format!("`sandbox`: {e}"))?),
+        Some(_) if file.working_directory.is_some() => {
+            return Err(
+                "`working-directory` is outside the sandbox: say `sandbox.working-directory`"
+                    .into(),
+            );
+        }
+        Some(spec) => {
+            spec.check().map_err(|e| format!("`sandbox`: {e}"))?;
+            Some(serde_json::to_string(spec).map_err(|e| format!("`sandbox`: {e}"))?)
+        }
     };
     let limits = file.limits.unwrap_or_default();
     Ok(Process {

@@ -85,7 +85,7 @@ pub struct UnitFile {
     /// Path that is waited for. Paths.
     pub exists: Option<AbsolutePath>,
 
-    /// Unit that is started; the one with the same name if absent. Sockets, timers, paths.
+    /// Unit that is started, which is not this one. Sockets, timers, paths.
     pub unit: Option<Name>,
 }
 

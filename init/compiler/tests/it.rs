@@ -129,6 +129,18 @@ fn a_mistake_leaves_out_its_unit_and_no_other() {
             "bad.yaml:3:16: `18446744073709551615ms` is more than ten years",
         ),
         (
+            "kind: service\nexec: [/x]\ngroup: seat\n",
+            "bad.yaml: `group` goes with `user`",
+        ),
+        (
+            "kind: service\nexec: [/x]\nworking-directory: /\nsandbox: {}\n",
+            "bad.yaml: `working-directory` is outside the sandbox",
+        ),
+        (
+            "kind: service\nexec: [/x]\nsandbox: {namespaces: {pid: false}, root: {proc: full}}\n",
+            "bad.yaml: `sandbox`: ",
+        ),
+        (
             "kind: timer\nunit: bus\nevery: 0s\n",
             "bad.yaml: `every` is under a second",
         ),
