@@ -9,7 +9,7 @@ use argos_e2e::screen::Area;
 use crate::stage::{SOON, Stage, answer_after, has_panel, question, say, unit, units};
 
 /// Units that must be up at the desktop: PID 1's and the person's.
-const SYSTEM: [&str; 7] = [
+const SYSTEM: &[&str] = &[
     "udevd",
     "dbus",
     "seatd",
@@ -18,14 +18,16 @@ const SYSTEM: [&str; 7] = [
     "ai",
     "login",
 ];
-const SESSION: [&str; 7] = [
+const SESSION: &[&str] = &[
     "bus",
+    "init-bridge",
     "compositor",
     "shell",
     "prompt",
     "memory",
     "broker",
     "orchestrator",
+    "agent-steward",
 ];
 
 /// What a boot may take on an emulated machine with two quiet processors, in seconds from QEMU's
@@ -62,7 +64,7 @@ pub(crate) fn boot(stage: &mut Stage) -> Result<()> {
     ensure!(root <= ROOT_BAR, "the root is too large");
     let machine = stage.desktop()?;
     machine.keep_screen("desktop")?;
-    for (user, names) in [(false, &SYSTEM), (true, &SESSION)] {
+    for (user, names) in [(false, SYSTEM), (true, SESSION)] {
         for name in names {
             machine.until(&format!("unit {name} up"), SOON, |m| {
                 Ok((unit(m, user, name)?.0 == "up").then_some(()))
@@ -425,10 +427,17 @@ pub(crate) fn confined(stage: &mut Stage) -> Result<()> {
 
 pub(crate) fn killed_services(stage: &mut Stage) -> Result<()> {
     let machine = stage.desktop()?;
-    for (user, names) in [(false, &SYSTEM), (true, &SESSION)] {
+    for (user, names) in [(false, SYSTEM), (true, SESSION)] {
         for name in names {
             kill_and_wait(machine, user, name)?;
         }
+    }
+    // The person's supervisor takes everything of theirs along; the session brings it back.
+    kill_and_wait(machine, false, "user@1000")?;
+    for name in SESSION {
+        machine.until(&format!("unit {name} up after all"), SOON * 2, |m| {
+            Ok((unit(m, true, name)?.0 == "up").then_some(()))
+        })?;
     }
     // And the desktop is a desktop: panel, launcher, an agent that answers.
     machine.until("the panel", SOON, |m| Ok(has_panel(m)?.then_some(())))?;
