@@ -189,11 +189,13 @@ fn orphans_are_reaped_and_what_a_unit_leaves_is_ended_with_it() {
         // One process leaves the session and becomes an orphan; the other stays in the group.
         (
             "messy.yaml",
-            "{kind: service, exec: [/bin/sh, -c, 'setsid sh -c \"sleep 0.2; echo gone > $T/orphan\" & sleep 1000 & echo $! > $T/left; wait']}",
+            "{kind: service, exec: [/bin/sh, -c, 'setsid sh -c \"echo > $T/away; sleep 0.2; echo gone > $T/orphan\" & sleep 1000 & echo $! > $T/left; wait']}",
         ),
     ]);
     container.client().start("messy").unwrap();
     container.until("the child runs", || container.read("left").ends_with('\n'));
+    // On a busy machine the unit could be stopped before it had left.
+    container.until("the other is away", || container.read("away") == "\n");
     container.client().stop("messy").unwrap();
     container.until("the orphan ends", || container.read("orphan") == "gone\n");
     container.run("left", "test ! -e /proc/$(cat $T/left)", &[]);
