@@ -26,7 +26,7 @@ pub(crate) fn cargo(context: &Context, tree: &Tree) -> Result<Command> {
 /// Makes a target folder this checkout's. cargo knows what two checkouts compiled into one folder
 /// apart by their files' times only, and takes the newer for its own: what another checkout left
 /// there of the workspace's crates is forgotten. What they depend on is the same for all.
-fn claim(context: &Context, target: &Path) -> Result<()> {
+pub(crate) fn claim(context: &Context, target: &Path) -> Result<()> {
     let mark = target.join(".checkout");
     let owner = context.top.to_string_lossy();
     if std::fs::read_to_string(&mark).is_ok_and(|text| text == owner) {

@@ -28,6 +28,8 @@ pub(crate) struct Config {
     pub packages: Vec<String>,
     /// Debian packages of the build tree.
     pub build_packages: Vec<String>,
+    /// Debian packages of the tree that `test --windows` checks the hosted crates in.
+    pub windows_packages: Vec<String>,
     /// Script that is run in the tree, as root, after the packages.
     #[serde(default)]
     pub customize: Option<Word>,
@@ -203,6 +205,7 @@ impl Config {
         for (key, words) in [
             ("packages", &self.packages),
             ("build-packages", &self.build_packages),
+            ("windows-packages", &self.windows_packages),
         ] {
             if let Some(word) = words.iter().find(|w| !plain(w)) {
                 bail!(

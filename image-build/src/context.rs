@@ -201,7 +201,7 @@ impl Context {
         }
         if self.force >= 2 {
             // The host folder holds this very program; the next start compiles it again.
-            for part in ["target", "static", "cargo", "host"] {
+            for part in ["target", "static", "windows", "cargo", "host"] {
                 folders.push(self.cache.join(part));
             }
         }

@@ -3,8 +3,9 @@
 //! The script of the same name beside this crate sees to the host's packages, compiles this program
 //! and starts it in a mount namespace of its own: whatever is mounted here ends with the process.
 //! Two Debian trees are kept in the cache: the *build tree*, in which the programs are compiled and
-//! the image is packed, and the *base tree*, the image's packages. Each step's result is kept under
-//! the hash of what went into it, so that a step whose input is unchanged does not run.
+//! the image is packed, and the *base tree*, the image's packages; `test --windows` adds a third, see
+//! [`windows`]. Each step's result is kept under the hash of what went into it, so that a step whose
+//! input is unchanged does not run.
 
 mod assemble;
 mod compile;
@@ -20,6 +21,7 @@ mod suite;
 mod tree;
 mod values;
 mod vm;
+mod windows;
 mod workspace;
 
 use std::path::PathBuf;

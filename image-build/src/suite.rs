@@ -11,6 +11,7 @@ use crate::compile;
 use crate::context::Context;
 use crate::disk;
 use crate::tree::Tree;
+use crate::windows;
 
 /// Options of `test`.
 #[derive(Debug, Args)]
@@ -27,6 +28,10 @@ pub(crate) struct Options {
     /// Run clippy too, warnings being errors, and cargo deny if cargo-deny is installed.
     #[arg(long)]
     pub lint: bool,
+    /// Check the hosted crates for Windows too. Slow the first time: that takes a Debian tree of its
+    /// own and a standard library compiled from source.
+    #[arg(long)]
+    pub windows: bool,
     /// Also the slow scenarios: the ISO, booted by BIOS and by UEFI.
     #[arg(long)]
     pub all: bool,
@@ -102,6 +107,10 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<ExitCode> {
             ]);
             steps.run_shown(&mut command)
         })?;
+    }
+    // Not one of the unit tests: it needs nothing of theirs, and is asked for by name.
+    if options.windows {
+        windows::check(context)?;
     }
     if options.no_vm {
         return Ok(ExitCode::SUCCESS);

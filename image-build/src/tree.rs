@@ -1,4 +1,4 @@
-//! The two Debian trees, and running programs in them.
+//! The Debian trees, and running programs in them.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -36,8 +36,16 @@ pub(crate) struct Tree {
 impl Tree {
     /// The build tree; made if it is not there.
     pub(crate) fn build(context: &Context) -> Result<Self> {
-        let c = &context.config;
-        let root = debian(context, "build", "minbase", &c.build_packages, None)?;
+        Self::of(context, "build", &context.config.build_packages)
+    }
+
+    /// The tree with a compiler for Windows; made if it is not there.
+    pub(crate) fn windows(context: &Context) -> Result<Self> {
+        Self::of(context, "windows", &context.config.windows_packages)
+    }
+
+    fn of(context: &Context, name: &str, packages: &[String]) -> Result<Self> {
+        let root = debian(context, name, "minbase", packages, None)?;
         let tree = Self { root };
         tree.mount(context)?;
         Ok(tree)

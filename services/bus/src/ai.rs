@@ -1,7 +1,9 @@
 //! `org.argos.AI1` on the system bus: local models.
 
 use serde::{Deserialize, Serialize};
-use zbus::wire::{OwnedFd, Type};
+#[cfg(unix)]
+use zbus::wire::OwnedFd;
+use zbus::wire::Type;
 
 use crate::Result;
 
@@ -71,7 +73,9 @@ pub trait Ai1 {
     /// Generates text with a causal language model. `messages` is a JSON array of
     /// `{role, content}`; `options` a JSON object (`max_tokens`, `temperature`, `seed`, `stop`).
     /// Writes JSON lines to `events`: `{"text": …}` pieces, then `{"done": {…counts, reason}}` or
-    /// `{"error": …}`, and closes it. Errors: `NotFound`, `InvalidArguments`, `Unavailable`.
+    /// `{"error": …}`, and closes it. Errors: `NotFound`, `InvalidArguments`, `Unavailable`. On Unix
+    /// only.
+    #[cfg(unix)]
     fn generate(&self, model: &str, messages: &str, options: &str, events: OwnedFd) -> Result<()>;
     /// Counters since start, a JSON object: requests, tokens, milliseconds, memory.
     fn statistics(&self) -> Result<String>;

@@ -10,6 +10,9 @@
 //!
 //! Times are milliseconds since the Unix epoch (`*_ms`, unsigned 64 bit). JSON travels as a string
 //! only where its shape belongs to somebody else (tool arguments and results, model options).
+//!
+//! D-Bus hands open files over on Unix only. Elsewhere the methods that take one are not declared:
+//! a caller does not compile, and does not fail at run time.
 
 pub mod agent;
 pub mod agents;

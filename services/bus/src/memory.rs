@@ -1,7 +1,9 @@
 //! `org.argos.Memory1` on the session bus: what was said and done, searchable by meaning.
 
 use serde::{Deserialize, Serialize};
-use zbus::wire::{OwnedFd, Type};
+#[cfg(unix)]
+use zbus::wire::OwnedFd;
+use zbus::wire::Type;
 
 use crate::Result;
 
@@ -41,10 +43,12 @@ pub trait Memory1 {
     fn recent(&self, owner: &str, limit: u32) -> Result<Vec<Memory>>;
     /// Forgets one memory. Errors: `NotFound`.
     fn forget(&self, id: u64) -> Result<()>;
-    /// Writes all memories as JSON lines to `file`; returns how many.
+    /// Writes all memories as JSON lines to `file`; returns how many. On Unix only.
+    #[cfg(unix)]
     fn export(&self, file: OwnedFd) -> Result<u64>;
     /// Reads JSON lines as `export` writes them; known ones are kept once. Returns how many were new.
-    /// Errors: `InvalidArguments` with the line that is wrong (nothing is imported then).
+    /// Errors: `InvalidArguments` with the line that is wrong (nothing is imported then). On Unix only.
+    #[cfg(unix)]
     fn import(&self, file: OwnedFd) -> Result<u64>;
     /// How many memories there are.
     #[zbus(property(emits_changed_signal = "false"))]

@@ -7,6 +7,8 @@ use std::process::{Command, Stdio};
 use argos_memory::recovery::Inspector;
 use argos_memory::{Error, Record, Result};
 
+use crate::host;
+
 /// How often salvaging goes on after a fault.
 const MAX_FAULTS: usize = 200;
 
@@ -33,14 +35,16 @@ impl Inspector for Subprocess {
             path: path.to_owned(),
             reason,
         };
+        if host::faulted(output.status) {
+            return Err(corrupt(format!("reading it faults ({})", output.status)));
+        }
         match output.status.code() {
             Some(0) => Ok(()),
             Some(code) if code == i32::from(crate::DAMAGED) => Err(corrupt(said)),
-            Some(_) => Err(Error::Failed {
+            _ => Err(Error::Failed {
                 path: path.to_owned(),
                 reason: said,
             }),
-            None => Err(corrupt(format!("reading it faults ({})", output.status))),
         }
     }
 
@@ -83,6 +87,6 @@ fn salvage_from(path: &Path, from: u64, records: &mut Vec<Record>) -> std::io::R
             }
         }
     }
-    let faulted = child.wait()?.code().is_none();
+    let faulted = host::faulted(child.wait()?);
     Ok(tried.filter(|_| faulted).and_then(|id| id.checked_add(1)))
 }

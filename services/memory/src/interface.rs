@@ -1,15 +1,16 @@
 //! `org.argos.Memory1`: arguments handed to the store, on a thread that may wait for the disk.
 
-use std::fs::File;
-use std::io::BufWriter;
-use std::os::fd::OwnedFd as StdFd;
+// Open files come over D-Bus on Unix only; elsewhere the interface has no `Export` and no `Import`.
+#[cfg(unix)]
+mod files;
+
 use std::sync::Arc;
 
 use argos_bus::memory::Memory;
 use argos_bus::{Error, Result};
-use argos_memory::{Found, MAX_TEXT, Record, Store, transfer};
-use tokio::sync::Semaphore;
+use argos_memory::{Found, MAX_TEXT, Record, Store};
 use zbus::connection::Builder;
+#[cfg(unix)]
 use zbus::wire::OwnedFd;
 
 use crate::embedder::Embedder;
@@ -34,8 +35,8 @@ pub(crate) fn on(bus: &str) -> Builder<'static> {
 pub(crate) struct Memories {
     store: Arc<Store>,
     embedder: Arc<Embedder>,
-    /// One export or import at a time: the other end of its fd may be slow, and each holds a thread.
-    transfers: Arc<Semaphore>,
+    #[cfg(unix)]
+    turn: files::Turn,
 }
 
 impl Memories {
@@ -43,7 +44,8 @@ impl Memories {
         Self {
             store,
             embedder,
-            transfers: Arc::new(Semaphore::new(1)),
+            #[cfg(unix)]
+            turn: files::Turn::default(),
         }
     }
 
@@ -58,20 +60,6 @@ impl Memories {
                 "the memory store failed unexpectedly: {e}"
             ))),
         }
-    }
-
-    async fn transfer(
-        &self,
-        file: OwnedFd,
-        work: impl FnOnce(&Store, File) -> argos_memory::Result<u64> + Send + 'static,
-    ) -> Result<u64> {
-        let _turn = self.transfers.try_acquire().map_err(|_| {
-            Error::LimitReached(
-                "another export or import is going on; try again when it is done".into(),
-            )
-        })?;
-        let file = File::from(StdFd::from(file));
-        self.blocking(move |store| work(store, file)).await
     }
 }
 
@@ -133,15 +121,14 @@ impl Memories {
         self.blocking(move |store| store.forget(id)).await
     }
 
+    #[cfg(unix)]
     async fn export(&self, file: OwnedFd) -> Result<u64> {
-        self.transfer(file, |store, file| {
-            transfer::export(store, BufWriter::new(file))
-        })
-        .await
+        self.write_to(file).await
     }
 
+    #[cfg(unix)]
     async fn import(&self, file: OwnedFd) -> Result<u64> {
-        let new = self.transfer(file, transfer::import_file).await?;
+        let new = self.read_from(file).await?;
         self.embedder.wake();
         Ok(new)
     }

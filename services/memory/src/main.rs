@@ -2,9 +2,10 @@
 //!
 //! A thin shell around the library: [`interface`] is the D-Bus side, [`embedder`] asks the AI service
 //! for vectors, [`inspector`] looks at a possibly damaged store from a process of its own (this program
-//! again, with `check` or `salvage`).
+//! again, with `check` or `salvage`), [`host`] is what differs between hosts.
 
 mod embedder;
+mod host;
 mod inspector;
 mod interface;
 
@@ -17,7 +18,6 @@ use anyhow::Context;
 use argos_memory::recovery::{self, Step};
 use argos_memory::{Error, Store};
 use clap::{Parser, Subcommand};
-use tokio::signal::unix::{SignalKind, signal};
 
 use embedder::Embedder;
 use interface::Memories;
@@ -161,12 +161,10 @@ async fn serve(arguments: Arguments) -> anyhow::Result<()> {
             )
         })?;
     tracing::info!("serving org.argos.Memory1");
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let end = host::end()?;
     tokio::select! {
         () = embedder.run() => {}
-        _ = terminate.recv() => tracing::info!("told to stop"),
-        _ = interrupt.recv() => tracing::info!("interrupted"),
+        how = end => tracing::info!("{how}"),
         () = connection.closed() => anyhow::bail!("the bus closed the connection"),
     }
     Ok(())
