@@ -88,7 +88,7 @@ fn missing_model_is_explained(machine: &mut Machine) -> Result<()> {
         said.text.lines().last().unwrap_or_default()
     );
     ensure!(
-        said.text.contains("default") && said.text.contains("missing"),
+        said.text.contains("is not there") && said.text.contains("/var/lib/argos/models/default"),
         "a missing model is not explained:\n{}",
         said.text
     );
