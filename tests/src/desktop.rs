@@ -156,7 +156,10 @@ pub(crate) fn terminal(stage: &mut Stage) -> Result<()> {
             .is_some_and(|w| w.iter().any(|w| w["app_id"] == "foot"))
             .then_some(()))
     })?;
-    std::thread::sleep(Duration::from_secs(2));
+    // What is typed before the shell reads may be thrown away.
+    machine.until("the shell's prompt", SOON, |m| {
+        Ok(m.read_screen()?.contains("argos@").then_some(()))
+    })?;
     machine.type_text("echo Typed By Hand > ~/typed.txt; echo so it reads\n")?;
     machine.until("the typed command's file", SOON, |m| {
         Ok((m.root("cat /home/argos/typed.txt")? == "Typed By Hand").then_some(()))

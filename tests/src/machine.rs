@@ -17,6 +17,8 @@ use crate::shell::Shell;
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 /// Between two movements of the pointer: the compositor answers each.
 const POINTER_PAUSE: Duration = Duration::from_millis(150);
+/// Between two typed keys.
+const KEY_PAUSE: Duration = Duration::from_millis(40);
 /// How long QEMU may take to open its sockets.
 const SOCKETS: Duration = Duration::from_secs(60);
 /// How long a command in the guest may take unless a scenario says otherwise.
@@ -204,6 +206,9 @@ impl Machine {
             let keys = keys::for_char(c).with_context(|| format!("no key makes {c:?}"))?;
             let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
             self.press(&keys)?;
+            // Faster than people type, and slow enough for a busy guest: QEMU drops what its
+            // keyboard's short queue does not hold.
+            std::thread::sleep(KEY_PAUSE);
         }
         Ok(())
     }

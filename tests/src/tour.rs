@@ -58,7 +58,9 @@ fn launcher(machine: &mut Machine, theme: &str) -> Result<()> {
             .is_some_and(|w| w.iter().any(|w| w["app_id"] == "foot"))
             .then_some(()))
     })?;
-    std::thread::sleep(SETTLED);
+    machine.until("the shell's prompt", SOON, |m| {
+        Ok(m.read_screen()?.contains("argos@").then_some(()))
+    })?;
     machine.type_text("argos status --user\n")?;
     std::thread::sleep(SETTLED);
     machine.keep_screen(&format!("terminal-{theme}"))?;
