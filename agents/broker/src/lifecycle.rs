@@ -34,8 +34,8 @@ use crate::session::{Inbound, Session, lock};
 use crate::socket::AgentSocket;
 use crate::spawn;
 
-/// How long a process may take to say hello.
-const HANDSHAKE_TIME: Duration = Duration::from_secs(15);
+/// How long a process may take to say hello: an emulated machine that does much else is slow.
+const HANDSHAKE_TIME: Duration = Duration::from_secs(45);
 /// An agent that lives this long has settled.
 const SETTLED: Duration = Duration::from_secs(10);
 /// Ends in a row, each before it settled, after which it stays down.
