@@ -12,21 +12,41 @@ use crate::tree::Tree;
 /// The host's triple is the target's: the image is built for the machine that builds it.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
+/// The target folder of the static programs, in the cache.
+const STATIC: &str = "static";
+
 /// cargo in the build tree, with the shared target folder.
 pub(crate) fn cargo(context: &Context, tree: &Tree) -> Result<Command> {
-    let target = context.cache.join("target");
+    cargo_with(context, tree, &[])
+}
+
+/// [`cargo`] with variables of its own.
+pub(crate) fn cargo_with(
+    context: &Context,
+    tree: &Tree,
+    variables: &[(&str, &Path)],
+) -> Result<Command> {
+    let mut command = compiling_in(context, tree, "target")?;
+    for (name, value) in variables {
+        command.arg(format!("{name}={}", value.display()));
+    }
+    command.arg("cargo");
+    Ok(command)
+}
+
+/// `env` in a tree with a target folder of the cache: more variables and a cargo are to follow.
+pub(crate) fn compiling_in(context: &Context, tree: &Tree, folder: &str) -> Result<Command> {
+    let target = context.cache.join(folder);
     claim(context, &target)?;
     let mut command = tree.command(context, &context.top, "env");
-    command
-        .arg(format!("CARGO_TARGET_DIR={}", target.display()))
-        .arg("cargo");
+    command.arg(format!("CARGO_TARGET_DIR={}", target.display()));
     Ok(command)
 }
 
 /// Makes a target folder this checkout's. cargo knows what two checkouts compiled into one folder
 /// apart by their files' times only, and takes the newer for its own: what another checkout left
 /// there of the workspace's crates is forgotten. What they depend on is the same for all.
-pub(crate) fn claim(context: &Context, target: &Path) -> Result<()> {
+fn claim(context: &Context, target: &Path) -> Result<()> {
     let mark = target.join(".checkout");
     let owner = context.top.to_string_lossy();
     if std::fs::read_to_string(&mark).is_ok_and(|text| text == owner) {
@@ -81,15 +101,12 @@ pub(crate) fn programs(context: &Context, tree: &Tree) -> Result<Vec<PathBuf>> {
             ]))
         },
     )?;
-    let static_target = context.cache.join("static");
-    claim(context, &static_target)?;
     context.steps.step(
         "compile-static",
         &format!("compile {} statically", c.static_programs.join(" and ")),
         || {
-            let mut command = tree.command(context, &context.top, "env");
+            let mut command = compiling_in(context, tree, STATIC)?;
             command
-                .arg(format!("CARGO_TARGET_DIR={}", static_target.display()))
                 .arg("RUSTFLAGS=-C target-feature=+crt-static")
                 .args([
                     "cargo",
@@ -112,7 +129,7 @@ pub(crate) fn programs(context: &Context, tree: &Tree) -> Result<Vec<PathBuf>> {
         other => other,
     };
     let dynamic = context.cache.join("target").join(folder);
-    let fixed = static_target.join(TARGET).join(folder);
+    let fixed = context.cache.join(STATIC).join(TARGET).join(folder);
     let programs: Vec<PathBuf> = c
         .programs
         .iter()

@@ -185,11 +185,11 @@ mod tests {
     #[test]
     fn mounts_below_a_folder_are_seen() {
         let mounts =
-            "proc /proc proc rw 0 0\n/dev/vda /cache/trees/build\\0401/work/argos ext4 rw 0 0\n";
+            "proc /proc proc rw 0 0\n/dev/vda /cache/trees/build\\0401/src/argos ext4 rw 0 0\n";
         let at = |folder: &str| mount_below(mounts, Path::new(folder));
         assert_eq!(
             at("/cache/trees"),
-            Some("/cache/trees/build 1/work/argos".into())
+            Some("/cache/trees/build 1/src/argos".into())
         );
         assert_eq!(at("/cache/tree"), None);
     }

@@ -32,7 +32,7 @@ pub(crate) struct Options {
     /// own and a standard library compiled from source.
     #[arg(long)]
     pub windows: bool,
-    /// Also the slow scenarios: the ISO, booted by BIOS and by UEFI.
+    /// Also the slow scenarios: ISO and disk image booted by BIOS and by UEFI, the walk for the pictures.
     #[arg(long)]
     pub all: bool,
     /// Hold the boot to its bars (seconds until PID 1 and the panel), which are for a quiet machine.
@@ -87,25 +87,20 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<ExitCode> {
         // Integration tests start programs of other packages, which `cargo test` does not build.
         compile::programs(context, &tree)?;
         steps.step("unit-tests", "unit and integration tests", || {
-            let mut command = tree.command(context, &context.top, "env");
-            command.arg(format!(
-                "CARGO_TARGET_DIR={}",
-                context.cache.join("target").display()
-            ));
-            if let Some(model) = &model {
-                command.arg(format!("ARGOS_TEST_MODEL={}", model.folder.display()));
-                command.arg(format!("ARGOS_ONNXRUNTIME={}", model.runtime.display()));
-            }
-            command.args([
-                "cargo",
+            let variables = model.as_ref().map_or_else(Vec::new, |model| {
+                vec![
+                    ("ARGOS_TEST_MODEL", model.folder.as_path()),
+                    ("ARGOS_ONNXRUNTIME", model.runtime.as_path()),
+                ]
+            });
+            steps.run_shown(compile::cargo_with(context, &tree, &variables)?.args([
                 "test",
                 "--locked",
                 "--workspace",
                 "--profile",
                 profile,
                 "--no-fail-fast",
-            ]);
-            steps.run_shown(&mut command)
+            ]))
         })?;
     }
     // Not one of the unit tests: it needs nothing of theirs, and is asked for by name.

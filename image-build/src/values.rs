@@ -8,19 +8,10 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
-/// The word nearest to `word`, if one is near enough to be what was meant.
-pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    known
-        .into_iter()
-        .map(|k| (strsim::damerau_levenshtein(k, word), k))
-        .min()
-        .filter(|(distance, k)| *distance <= (k.chars().count() / 2).clamp(1, 3))
-        .map(|(_, k)| k)
-}
-
 /// `; did you mean …?`, or nothing.
 pub(crate) fn suggestion<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    nearest(word, known).map_or_else(String::new, |k| format!("; did you mean `{k}`?"))
+    argos_config::nearest(word, known)
+        .map_or_else(String::new, |k| format!("; did you mean `{k}`?"))
 }
 
 /// A word with its place in the file, for checks that need more than the file.

@@ -28,13 +28,10 @@ pub(crate) fn check(context: &Context) -> Result<()> {
     let making = context.making()?;
     let tree = Tree::windows(context)?;
     drop(making);
-    let target = context.cache.join("windows");
-    compile::claim(context, &target)?;
     let title = format!("check the hosted crates for {TARGET}");
     context.steps.step("windows", &title, || {
-        let mut command = tree.command(context, &context.top, "env");
+        let mut command = compile::compiling_in(context, &tree, "windows")?;
         command
-            .arg(format!("CARGO_TARGET_DIR={}", target.display()))
             // By their paths: the pinned toolchain comes first in the tree's PATH.
             .args(["RUSTC=/usr/bin/rustc", "RUSTC_BOOTSTRAP=1"])
             .args(["/usr/bin/cargo", "check", "--locked"])

@@ -97,15 +97,20 @@ impl Error {
     }
 }
 
-fn unknown(what: &str, word: &str, known: &[&'static str]) -> String {
-    let nearest = known
-        .iter()
-        .map(|k| (strsim::damerau_levenshtein(k, word), *k))
+/// The word nearest to `word`, if one is near enough to be what was meant.
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|k| (strsim::damerau_levenshtein(k, word), k))
         .min()
-        .filter(|(distance, k)| *distance <= (k.chars().count() / 2).clamp(1, 3));
+        .filter(|(distance, k)| *distance <= (k.chars().count() / 2).clamp(1, 3))
+        .map(|(_, k)| k)
+}
+
+fn unknown(what: &str, word: &str, known: &[&'static str]) -> String {
     let list = known.join(", ");
-    match nearest {
-        Some((_, k)) => format!("unknown {what} `{word}`; did you mean `{k}`? (known: {list})"),
+    match nearest(word, known.iter().copied()) {
+        Some(k) => format!("unknown {what} `{word}`; did you mean `{k}`? (known: {list})"),
         None if known.is_empty() => format!("unknown {what} `{word}`; none is taken here"),
         None => format!("unknown {what} `{word}`; known: {list}"),
     }

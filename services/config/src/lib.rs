@@ -13,7 +13,7 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
-pub use error::{Error, Position};
+pub use error::{Error, Position, nearest};
 pub use layers::{layered, merge};
 pub use save::{save, write_atomically};
 
