@@ -6,7 +6,10 @@ use anyhow::{Context as _, Result, ensure};
 use argos_e2e::machine::Machine;
 use argos_e2e::screen::Area;
 
-use crate::stage::{SOON, Stage, answer_after, has_panel, question, say, unit, units};
+use crate::stage::{
+    SOON, Stage, all_up, answer_after, has_panel, open_launcher, question, say, terminal_is_ready,
+    unit, units,
+};
 
 /// Units that must be up at the desktop: PID 1's and the person's.
 const SYSTEM: &[&str] = &[
@@ -65,11 +68,7 @@ pub(crate) fn boot(stage: &mut Stage) -> Result<()> {
     let machine = stage.desktop()?;
     machine.keep_screen("desktop")?;
     for (user, names) in [(false, SYSTEM), (true, SESSION)] {
-        for name in names {
-            machine.until(&format!("unit {name} up"), SOON, |m| {
-                Ok((unit(m, user, name)?.0 == "up").then_some(()))
-            })?;
-        }
+        all_up(machine, user, names, SOON)?;
         for unit in units(machine, user)? {
             ensure!(
                 unit["state"] != "failed",
@@ -138,28 +137,13 @@ pub(crate) fn idle(stage: &mut Stage) -> Result<()> {
 
 pub(crate) fn terminal(stage: &mut Stage) -> Result<()> {
     let machine = stage.desktop()?;
-    let before = machine.screen()?;
-    machine.press(&["meta_l", "spc"])?;
-    machine.until("the launcher", SOON, |m| {
-        let now = m.screen()?;
-        Ok((now.difference(&before, now.all()) > 0.02).then_some(()))
-    })?;
+    open_launcher(machine)?;
     std::thread::sleep(Duration::from_secs(1));
     machine.type_text("foot")?;
     std::thread::sleep(Duration::from_secs(2));
     machine.keep_screen("launcher")?;
     machine.type_text("\n")?;
-    machine.until("the terminal's window", SOON, |m| {
-        let windows = m.person_json("argos desktop windows --json")?;
-        Ok(windows
-            .as_array()
-            .is_some_and(|w| w.iter().any(|w| w["app_id"] == "foot"))
-            .then_some(()))
-    })?;
-    // What is typed before the shell reads may be thrown away.
-    machine.until("the shell's prompt", SOON, |m| {
-        Ok(m.read_screen()?.contains("argos@").then_some(()))
-    })?;
+    terminal_is_ready(machine)?;
     machine.type_text("echo Typed By Hand > ~/typed.txt; echo so it reads\n")?;
     machine.until("the typed command's file", SOON, |m| {
         Ok((m.root("cat /home/argos/typed.txt")? == "Typed By Hand").then_some(()))
@@ -437,11 +421,7 @@ pub(crate) fn killed_services(stage: &mut Stage) -> Result<()> {
     }
     // The person's supervisor takes everything of theirs along; the session brings it back.
     kill_and_wait(machine, false, "user@1000")?;
-    for name in SESSION {
-        machine.until(&format!("unit {name} up after all"), SOON * 2, |m| {
-            Ok((unit(m, true, name)?.0 == "up").then_some(()))
-        })?;
-    }
+    all_up(machine, true, SESSION, SOON * 2)?;
     // And the desktop is a desktop: panel, launcher, an agent that answers.
     machine.until("the panel", SOON, |m| Ok(has_panel(m)?.then_some(())))?;
     machine.keep_screen("after-kills")?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use argos_e2e::machine::Machine;
 
-use crate::stage::{BOOT, SOON, Stage, or_evidence, unit};
+use crate::stage::{BOOT, SOON, Stage, all_up, or_evidence, ready_for_chat, unit};
 
 /// Ending a machine in order: every unit has its time to stop.
 const END: Duration = Duration::from_secs(60);
@@ -13,7 +13,7 @@ const END: Duration = Duration::from_secs(60);
 pub(crate) fn memory_survives(stage: &mut Stage) -> Result<()> {
     let (mut machine, _) = stage.boot("memory-first-boot", "memory.qcow2")?;
     or_evidence(&mut machine, |machine| {
-        ready_for_chat(machine)?;
+        ready_for_chat(machine, BOOT)?;
         let answer = machine.person("argos chat steward 'remember that my cat is called Mia'")?;
         ensure!(!answer.is_empty(), "no answer");
         machine.end_by("argos poweroff", END)
@@ -22,7 +22,7 @@ pub(crate) fn memory_survives(stage: &mut Stage) -> Result<()> {
 
     let (mut machine, _) = stage.boot("memory-second-boot", "memory.qcow2")?;
     or_evidence(&mut machine, |machine| {
-        ready_for_chat(machine)?;
+        ready_for_chat(machine, BOOT)?;
         let answer = machine.person("argos chat steward 'what is my cat called?'")?;
         ensure!(
             answer.contains("Mia"),
@@ -38,7 +38,7 @@ pub(crate) fn broken_input(stage: &mut Stage) -> Result<()> {
     drop(machine);
     let (mut machine, _) = stage.boot("broken-second-boot", "broken.qcow2")?;
     or_evidence(&mut machine, |machine| {
-        ready_for_chat(machine)?;
+        ready_for_chat(machine, BOOT)?;
         broken_files_are_explained(machine)?;
         missing_model_is_explained(machine)?;
         full_disk_is_survived(machine)
@@ -46,7 +46,7 @@ pub(crate) fn broken_input(stage: &mut Stage) -> Result<()> {
 }
 
 fn break_things(machine: &mut Machine) -> Result<()> {
-    ready_for_chat(machine)?;
+    ready_for_chat(machine, BOOT)?;
     machine.root("mkdir -p /etc/argos/units && printf 'kind: service\\nexcc: [/bin/true]\\n' > /etc/argos/units/broken.yaml")?;
     machine.person("mkdir -p ~/.local/state/argos/memory; argos stop --user memory; for f in ~/.local/state/argos/memory/*.mdb; do head -c 65536 /dev/urandom > $f; done")?;
     machine.root(
@@ -62,9 +62,7 @@ fn broken_files_are_explained(machine: &mut Machine) -> Result<()> {
         status.contains("broken.yaml:2") && status.contains("exec"),
         "the broken unit is not explained:\n{status}"
     );
-    machine.until("the memory service", SOON, |m| {
-        Ok((unit(m, true, "memory")?.0 == "up").then_some(()))
-    })?;
+    all_up(machine, true, &["memory"], SOON)?;
     let log = machine.person("argos log --user memory")?;
     ensure!(
         log.contains("corrupt"),
@@ -174,21 +172,8 @@ fn by_firmware(stage: &mut Stage, medium: &str, firmware: &str, root: &str) -> R
             source.starts_with(root),
             "the root is on {source} and not on {root}"
         );
-        ready_for_chat(machine)?;
+        ready_for_chat(machine, BOOT)?;
         machine.end_by("argos poweroff", END)
     })?;
     Ok(())
-}
-
-fn ready_for_chat(machine: &mut Machine) -> Result<()> {
-    machine.until("the agent", BOOT, |m| {
-        let agents = m.person_json("argos agents --json")?;
-        Ok(agents
-            .as_array()
-            .is_some_and(|a| {
-                a.iter()
-                    .any(|a| a["name"] == "steward" && a["state"] == "idle")
-            })
-            .then_some(()))
-    })
 }

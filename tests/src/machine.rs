@@ -213,9 +213,8 @@ impl Machine {
         Ok(())
     }
 
-    /// Moves the pointer to a pixel of the screen.
-    pub fn point(&mut self, x: i64, y: i64) -> Result<()> {
-        let (width, height) = self.size()?;
+    /// Moves the pointer to a pixel of a screen of that size.
+    fn point(&mut self, (width, height): (usize, usize), (x, y): (i64, i64)) -> Result<()> {
         let axis = |name: &str, at: i64, of: usize| json!({"type": "abs", "data": {"axis": name, "value": (at * 32768 + 16384) / of as i64}});
         self.qmp.run(
             "input-send-event",
@@ -226,7 +225,7 @@ impl Machine {
     }
 
     /// Presses or releases the left button.
-    pub fn button(&mut self, down: bool) -> Result<()> {
+    fn button(&mut self, down: bool) -> Result<()> {
         self.qmp.run(
             "input-send-event",
             json!({ "events": [{"type": "btn", "data": {"down": down, "button": "left"}}] }),
@@ -237,35 +236,25 @@ impl Machine {
 
     /// Clicks at a pixel of the screen.
     pub fn click(&mut self, x: i64, y: i64) -> Result<()> {
-        self.point(x, y)?;
+        let size = self.size()?;
+        self.point(size, (x, y))?;
         self.button(true)?;
         self.button(false)
     }
 
     /// Drags from one pixel to another, by way of the middle.
     pub fn drag(&mut self, from: (i64, i64), to: (i64, i64)) -> Result<()> {
-        self.point(from.0, from.1)?;
+        let size = self.size()?;
+        self.point(size, from)?;
         self.button(true)?;
-        self.point((from.0 + to.0) / 2, (from.1 + to.1) / 2)?;
-        self.point(to.0, to.1)?;
+        self.point(size, ((from.0 + to.0) / 2, (from.1 + to.1) / 2))?;
+        self.point(size, to)?;
         self.button(false)
     }
 
     fn size(&mut self) -> Result<(usize, usize)> {
         let screen = self.screen()?;
         Ok((screen.width, screen.height))
-    }
-
-    /// Holds keys down while `during` runs.
-    pub fn hold(
-        &mut self,
-        keys: &[&str],
-        during: impl FnOnce(&mut Self) -> Result<()>,
-    ) -> Result<()> {
-        self.keys(true, keys)?;
-        let done = during(self);
-        self.keys(false, keys)?;
-        done
     }
 
     /// Looks again until `see` returns something, or says what was not seen.

@@ -129,7 +129,7 @@ fn chosen(cli: &Cli) -> anyhow::Result<Vec<Scenario<Stage>>> {
     let slow = cli.all || !cli.scenario.is_empty();
     let mut scenarios = SCENARIOS.to_vec();
     scenarios.extend(SLOW.iter().filter(|_| slow));
-    scenarios.retain(|s| s.name.contains(&cli.scenario));
+    scenarios = scenario::matching(&scenarios, &cli.scenario);
     anyhow::ensure!(
         !scenarios.is_empty(),
         "no scenario's name contains `{}`; there are: {}",
@@ -161,7 +161,7 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
             eprintln!("=== round {round} of {}", cli.repeat);
         }
         let mut stage = Stage::new(&output, cli.bars)?;
-        let tally = scenario::run_all(&mut stage, &scenarios, &cli.scenario, Stage::keep_evidence);
+        let tally = scenario::run_all(&mut stage, &scenarios, Stage::keep_evidence);
         passed += tally.passed;
         failed += tally.failed;
     }

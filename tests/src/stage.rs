@@ -71,28 +71,14 @@ impl Stage {
 
     /// Boots a machine of its own to the desktop. `disk` is a data disk in the stage's folder.
     pub(crate) fn boot(&mut self, name: &str, disk: &str) -> Result<(Machine, Times)> {
-        let setup = Setup {
-            vm: vec![
-                "--data".into(),
-                self.folder.join(disk).display().to_string(),
-            ],
-            qemu: vec![],
-        };
-        let mut machine = Machine::start(&self.folder.join(name), &setup)?;
-        let times = or_evidence(&mut machine, wait_for_desktop)?;
-        Ok((machine, times))
+        let disk = self.folder.join(disk).display().to_string();
+        self.start(name, &["--data", &disk], wait_for_desktop)
     }
 
     /// Boots a machine of its own with this screen (`1920x1080`) and no data disk.
     pub(crate) fn boot_at(&mut self, name: &str, resolution: &str) -> Result<Machine> {
         let words = ["--ephemeral", "--resolution", resolution];
-        let setup = Setup {
-            vm: words.map(str::to_owned).to_vec(),
-            qemu: vec![],
-        };
-        let mut machine = Machine::start(&self.folder.join(name), &setup)?;
-        or_evidence(&mut machine, wait_for_desktop)?;
-        Ok(machine)
+        Ok(self.start(name, &words, wait_for_desktop)?.0)
     }
 
     /// Boots a medium by a firmware to the desktop, without a data disk. Yields the seconds until
@@ -104,19 +90,25 @@ impl Stage {
         firmware: &str,
     ) -> Result<(Machine, f64)> {
         let words = ["--ephemeral", "--boot", medium, "--firmware", firmware];
+        // The boot menu's kernel says nothing on the serial port.
+        self.start(name, &words, wait_for_panel)
+    }
+
+    /// Starts a machine of its own with these words for `vm`, and waits.
+    fn start<T>(
+        &self,
+        name: &str,
+        words: &[&str],
+        ready: impl FnOnce(&mut Machine) -> Result<T>,
+    ) -> Result<(Machine, T)> {
+        let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
         let setup = Setup {
-            vm: words.map(str::to_owned).to_vec(),
+            vm: words,
             qemu: vec![],
         };
         let mut machine = Machine::start(&self.folder.join(name), &setup)?;
-        let panel = or_evidence(&mut machine, |machine| {
-            let panel = machine.until("the panel on the screen", BOOT, |m| {
-                Ok(has_panel(m)?.then(|| m.age()))
-            })?;
-            machine.wait_for_shell(BOOT)?;
-            Ok(panel)
-        })?;
-        Ok((machine, panel))
+        let seen = or_evidence(&mut machine, ready)?;
+        Ok((machine, seen))
     }
 
     /// Keeps what a failed scenario left: the screen, the serial log and the units' own words.
@@ -155,11 +147,17 @@ pub(crate) fn wait_for_desktop(machine: &mut Machine) -> Result<Times> {
     let init = machine.until("PID 1's first word on the console", BOOT, |m| {
         Ok(m.serial().contains("argos-init:").then(|| m.age()))
     })?;
+    let panel = wait_for_panel(machine)?;
+    Ok(Times { init, panel })
+}
+
+/// Waits until the shell's panel is on the screen and the test shell answers; the panel's seconds.
+fn wait_for_panel(machine: &mut Machine) -> Result<f64> {
     let panel = machine.until("the panel on the screen", BOOT, |m| {
         Ok(has_panel(m)?.then(|| m.age()))
     })?;
     machine.wait_for_shell(BOOT)?;
-    Ok(Times { init, panel })
+    Ok(panel)
 }
 
 /// Whether the panel is there: a strip along the upper edge with text in it, and a lit desktop below.
@@ -226,14 +224,68 @@ pub(crate) fn history(machine: &mut Machine) -> Result<Vec<Value>> {
     Ok(value.as_array().cloned().unwrap_or_default())
 }
 
+/// Waits until each of the units is up.
+pub(crate) fn all_up(
+    machine: &mut Machine,
+    user: bool,
+    names: &[&str],
+    limit: Duration,
+) -> Result<()> {
+    for name in names {
+        machine.until(&format!("unit {name} up"), limit, |m| {
+            Ok((unit(m, user, name)?.0 == "up").then_some(()))
+        })?;
+    }
+    Ok(())
+}
+
+/// Waits until the steward can be talked to.
+pub(crate) fn ready_for_chat(machine: &mut Machine, limit: Duration) -> Result<()> {
+    machine.until("the agent", limit, |m| {
+        let agents = m.person_json("argos agents --json")?;
+        Ok(agents
+            .as_array()
+            .is_some_and(|a| {
+                a.iter()
+                    .any(|a| a["name"] == "steward" && a["state"] == "idle")
+            })
+            .then_some(()))
+    })
+}
+
+/// Presses keys and waits until a share of the screen has changed.
+pub(crate) fn show(machine: &mut Machine, keys: &[&str], what: &str, share: f64) -> Result<()> {
+    let before = machine.screen()?;
+    machine.press(keys)?;
+    machine.until(what, SOON, |m| {
+        let now = m.screen()?;
+        Ok((now.difference(&before, now.all()) > share).then_some(()))
+    })
+}
+
+/// Opens the launcher by its key.
+pub(crate) fn open_launcher(machine: &mut Machine) -> Result<()> {
+    show(machine, &["meta_l", "spc"], "the launcher", 0.02)
+}
+
+/// Waits for the terminal's window and the shell's prompt in it: what is typed before the shell
+/// reads may be thrown away.
+pub(crate) fn terminal_is_ready(machine: &mut Machine) -> Result<()> {
+    machine.until("the terminal's window", SOON, |m| {
+        let windows = m.person_json("argos desktop windows --json")?;
+        Ok(windows
+            .as_array()
+            .is_some_and(|w| w.iter().any(|w| w["app_id"] == "foot"))
+            .then_some(()))
+    })?;
+    machine.until("the shell's prompt", SOON, |m| {
+        Ok(m.read_screen()?.contains("argos@").then_some(()))
+    })
+}
+
 /// Opens the chat by its key and says something.
 pub(crate) fn say(machine: &mut Machine, text: &str) -> Result<usize> {
-    let before = machine.screen()?;
-    machine.press(&["meta_l", "c"])?;
-    machine.until("the chat window", SOON, |m| {
-        let now = m.screen()?;
-        Ok((now.difference(&before, now.all()) > 0.05).then_some(()))
-    })?;
+    show(machine, &["meta_l", "c"], "the chat window", 0.05)?;
     std::thread::sleep(Duration::from_secs(1));
     let count = history(machine)?.len();
     machine.type_text(text)?;

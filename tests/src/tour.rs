@@ -5,7 +5,10 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use argos_e2e::machine::Machine;
 
-use crate::stage::{SOON, Stage, answer_after, has_panel, or_evidence, question, say};
+use crate::stage::{
+    SOON, Stage, answer_after, has_panel, open_launcher, or_evidence, question, ready_for_chat,
+    say, terminal_is_ready,
+};
 
 /// Animations and late drawing are over by then.
 const SETTLED: Duration = Duration::from_secs(3);
@@ -23,10 +26,7 @@ fn show(machine: &mut Machine, resolution: &str) -> Result<()> {
         size.width,
         size.height
     );
-    machine.until("the agent", SOON * 2, |m| {
-        let agents = m.person_json("argos agents --json")?;
-        Ok((agents[0]["state"] == "idle").then_some(()))
-    })?;
+    ready_for_chat(machine, SOON * 2)?;
     for theme in ["dark", "light"] {
         machine.person(&format!("argos desktop theme {theme}"))?;
         std::thread::sleep(SETTLED);
@@ -39,28 +39,14 @@ fn show(machine: &mut Machine, resolution: &str) -> Result<()> {
 }
 
 fn launcher(machine: &mut Machine, theme: &str) -> Result<()> {
-    let before = machine.screen()?;
-    machine.press(&["meta_l", "spc"])?;
-    machine.until("the launcher", SOON, |m| {
-        let now = m.screen()?;
-        Ok((now.difference(&before, now.all()) > 0.02).then_some(()))
-    })?;
+    open_launcher(machine)?;
     std::thread::sleep(SETTLED);
     machine.keep_screen(&format!("launcher-{theme}"))?;
     machine.press(&["esc"])?;
     std::thread::sleep(SETTLED);
     // A terminal in front of the wallpaper, with something to read in it.
     machine.press(&["meta_l", "ret"])?;
-    machine.until("the terminal's window", SOON, |m| {
-        let windows = m.person_json("argos desktop windows --json")?;
-        Ok(windows
-            .as_array()
-            .is_some_and(|w| w.iter().any(|w| w["app_id"] == "foot"))
-            .then_some(()))
-    })?;
-    machine.until("the shell's prompt", SOON, |m| {
-        Ok(m.read_screen()?.contains("argos@").then_some(()))
-    })?;
+    terminal_is_ready(machine)?;
     machine.type_text("argos status --user\n")?;
     std::thread::sleep(SETTLED);
     machine.keep_screen(&format!("terminal-{theme}"))?;
