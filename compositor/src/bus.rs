@@ -267,15 +267,10 @@ fn look(colours: FrameColours) -> std::result::Result<Look, String> {
     })
 }
 
-/// A window without its place: a drag changes that with every step, which is nobody's news.
-fn at_origin(window: &Window) -> Window {
-    Window {
-        x: 0,
-        y: 0,
-        width: 0,
-        height: 0,
-        ..window.clone()
-    }
+/// What of a window is news: not its place, which a drag changes with every step.
+fn news(window: &Window) -> (u64, &str, &str, u32, bool) {
+    let w = window;
+    (w.id, &w.app_id, &w.title, w.workspace, w.focused)
 }
 
 async fn connection(
@@ -307,7 +302,7 @@ async fn connection(
                 }
                 let new = snapshot.borrow_and_update().clone();
                 let emitter = interface.signal_emitter();
-                if !new.windows.iter().map(at_origin).eq(last.windows.iter().map(at_origin)) {
+                if !new.windows.iter().map(news).eq(last.windows.iter().map(news)) {
                     Compositor::windows_changed(emitter).await?;
                 }
                 if new.active != last.active {

@@ -5,12 +5,14 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use argos_shell::bus::shell::Shown;
 use argos_shell::bus::{self, Notices};
 use argos_shell::fonts;
 use argos_shell::host::{self, Connection, probe};
 use argos_shell::prompt::{self, Prompt};
 use argos_shell::settings::Settings;
 use argos_shell::shell::{Message, Shell};
+use argos_shell::theme;
 use clap::{Parser, Subcommand};
 
 /// The desktop shell.
@@ -64,11 +66,15 @@ fn shell() -> Result<(), host::Error> {
     fonts::load();
     let settings = Settings::load();
     let (inbox, messages) = calloop::channel::channel();
+    let theme = theme::load_or_default(&settings.theme);
     let commands = bus::shell::start(
         Notices::new(inbox.clone(), Message::Bus),
-        settings.theme.clone(),
+        Shown {
+            name: settings.theme.clone(),
+            frames: theme.frame_colours(),
+        },
     );
-    let program = Shell::new(&settings, commands, inbox);
+    let program = Shell::new(settings.theme, theme, commands, inbox);
     host::run(program, connection, choice(), messages)
 }
 

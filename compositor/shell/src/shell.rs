@@ -11,6 +11,7 @@ use iced_widget::space;
 use jiff::Zoned;
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::bus::shell::Shown;
 use crate::bus::{Command, Notice};
 use crate::host::{
     Anchor, Content, Element, Height, KeyboardInteractivity, Layer, Outputs, Picture, Program,
@@ -102,16 +103,16 @@ pub struct Shell {
 }
 
 impl Shell {
-    /// A shell that obeys `settings`, gives `commands` to the services, and hears from its own
-    /// threads through `inbox`.
+    /// A shell that shows the theme of that name, gives `commands` to the services, and hears from
+    /// its own threads through `inbox`.
     pub fn new(
-        settings: &Settings,
+        theme_name: String,
+        theme: Theme,
         commands: UnboundedSender<Command>,
         inbox: Sender<Message>,
     ) -> Self {
-        let theme = theme::load_or_default(&settings.theme);
         let mut shell = Self {
-            theme_name: settings.theme.clone(),
+            theme_name,
             picture: wallpaper::picture(&theme),
             theme,
             panel: panel::Panel::default(),
@@ -210,7 +211,10 @@ impl Shell {
                     theme: name.to_owned(),
                 }
                 .save();
-                self.command(Command::Theme(name.to_owned()));
+                self.command(Command::Theme(Shown {
+                    name: name.to_owned(),
+                    frames: self.theme.frame_colours(),
+                }));
             }
             Err(error) => self.tell("The theme was not changed", &error.to_string()),
         }

@@ -94,7 +94,7 @@ pub enum Command {
     /// Log out, restart, power off.
     Power(Item),
     /// The theme is this one now.
-    Theme(String),
+    Theme(shell::Shown),
     /// A notification is gone.
     NotificationClosed(u32, Reason),
     /// A notification's button was pressed.

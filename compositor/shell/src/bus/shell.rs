@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 
 use argos_bus::agents::Agents1Proxy;
-use argos_bus::compositor::Compositor1Proxy;
+use argos_bus::compositor::{Compositor1Proxy, FrameColours};
 use futures_util::StreamExt;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use zbus::Connection;
@@ -22,18 +22,23 @@ const NAME: &str = "org.argos.Shell1";
 /// Where it lives.
 const PATH: &str = "/org/argos/Shell1";
 
-/// Starts the thread. `theme` is the name of the theme that is shown.
-pub fn start(notices: Notices, theme: String) -> UnboundedSender<Command> {
+/// The theme that is shown.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// Its name.
+    pub name: String,
+    /// What the compositor draws around windows with it.
+    pub frames: FrameColours,
+}
+
+/// Starts the thread.
+pub fn start(notices: Notices, theme: Shown) -> UnboundedSender<Command> {
     let (commands, receiver) = unbounded_channel();
     on_own_thread("bus", run(notices, receiver, Arc::new(Mutex::new(theme))));
     commands
 }
 
-async fn run(
-    notices: Notices,
-    mut commands: UnboundedReceiver<Command>,
-    theme: Arc<Mutex<String>>,
-) {
+async fn run(notices: Notices, mut commands: UnboundedReceiver<Command>, theme: Arc<Mutex<Shown>>) {
     let mut pauses = Pauses::new();
     loop {
         let served = match connect(&notices, &theme).await {
@@ -72,7 +77,7 @@ enum Ended {
     ShellGone,
 }
 
-async fn connect(notices: &Notices, theme: &Arc<Mutex<String>>) -> zbus::Result<Connection> {
+async fn connect(notices: &Notices, theme: &Arc<Mutex<Shown>>) -> zbus::Result<Connection> {
     let shell = Shell {
         notices: notices.clone(),
         theme: theme.clone(),
@@ -98,7 +103,7 @@ async fn serve(
     connection: Connection,
     notices: &Notices,
     commands: &mut UnboundedReceiver<Command>,
-    theme: &Arc<Mutex<String>>,
+    theme: &Arc<Mutex<Shown>>,
 ) -> Ended {
     let watching = async {
         // Each of them ends only with the connection.
@@ -190,20 +195,20 @@ async fn history(agents: &Agents1Proxy<'_>, agent: &str, notices: &Notices) {
 async fn watch_compositor(
     connection: &Connection,
     notices: &Notices,
-    theme: &Mutex<String>,
+    theme: &Mutex<Shown>,
 ) -> zbus::Result<()> {
     let compositor = Compositor1Proxy::new(connection).await?;
     let mut presence = Presence::of(compositor.inner()).await?;
     let mut requested = compositor.receive_shell_requested().await?;
     let mut active = compositor.receive_active_workspace_changed().await;
     workspaces(&compositor, notices).await;
-    dress(&compositor, &current(theme)).await;
+    dress(&compositor, theme).await;
     loop {
         tokio::select! {
             present = presence.changed() => match present {
                 Some(true) => {
                     workspaces(&compositor, notices).await;
-                    dress(&compositor, &current(theme)).await;
+                    dress(&compositor, theme).await;
                 }
                 Some(false) => {}
                 None => return Ok(()),
@@ -226,8 +231,8 @@ async fn watch_compositor(
 }
 
 /// Has the compositor draw window frames in the theme's colours.
-async fn dress(compositor: &Compositor1Proxy<'_>, theme: &str) {
-    let colours = theme::load_or_default(theme).frame_colours();
+async fn dress(compositor: &Compositor1Proxy<'_>, theme: &Mutex<Shown>) {
+    let colours = current(theme).frames;
     if let Err(error) = compositor.set_frame_colours(&colours).await {
         tracing::debug!("window frames keep their colours: {error}");
     }
@@ -243,7 +248,7 @@ async fn workspaces(compositor: &Compositor1Proxy<'_>, notices: &Notices) {
 }
 
 /// Does what needs no bus; says of the rest that it cannot be done.
-fn without_bus(command: Command, notices: &Notices, theme: &Arc<Mutex<String>>) {
+fn without_bus(command: Command, notices: &Notices, theme: &Arc<Mutex<Shown>>) {
     match command {
         Command::Launch(_) | Command::Power(_) => {
             tokio::task::spawn_blocking({
@@ -251,7 +256,7 @@ fn without_bus(command: Command, notices: &Notices, theme: &Arc<Mutex<String>>) 
                 move || locally(command, &notices)
             });
         }
-        Command::Theme(name) => set(theme, name),
+        Command::Theme(shown) => set(theme, shown),
         Command::Send { agent, text } => {
             let why = "There is no session bus, so no agent can be reached.".to_owned();
             notices.send(Notice::NotSent { agent, text, why });
@@ -268,7 +273,7 @@ async fn obey(
     command: Command,
     connection: Connection,
     notices: Notices,
-    theme: Arc<Mutex<String>>,
+    theme: Arc<Mutex<Shown>>,
 ) {
     if let Err(error) = try_obey(command, &connection, &notices, &theme).await {
         tracing::debug!("the session bus: {error}");
@@ -279,7 +284,7 @@ async fn try_obey(
     command: Command,
     connection: &Connection,
     notices: &Notices,
-    theme: &Arc<Mutex<String>>,
+    theme: &Arc<Mutex<Shown>>,
 ) -> zbus::Result<()> {
     match command {
         Command::Workspace(number) => {
@@ -303,9 +308,9 @@ async fn try_obey(
             // The control socket's client blocks.
             let _ = tokio::task::spawn_blocking(move || locally(command, &notices)).await;
         }
-        Command::Theme(name) => {
-            set(theme, name);
-            dress(&Compositor1Proxy::new(connection).await?, &current(theme)).await;
+        Command::Theme(shown) => {
+            set(theme, shown);
+            dress(&Compositor1Proxy::new(connection).await?, theme).await;
             let shell = connection
                 .object_server()
                 .interface::<_, Shell>(PATH)
@@ -371,17 +376,17 @@ fn reason(error: &argos_bus::Error) -> String {
     }
 }
 
-fn current(theme: &Mutex<String>) -> String {
+fn current(theme: &Mutex<Shown>) -> Shown {
     theme.lock().map_or_else(
         |poisoned| poisoned.into_inner().clone(),
         |theme| theme.clone(),
     )
 }
 
-fn set(theme: &Mutex<String>, name: String) {
+fn set(theme: &Mutex<Shown>, shown: Shown) {
     match theme.lock() {
-        Ok(mut theme) => *theme = name,
-        Err(poisoned) => *poisoned.into_inner() = name,
+        Ok(mut theme) => *theme = shown,
+        Err(poisoned) => *poisoned.into_inner() = shown,
     }
 }
 
@@ -389,7 +394,7 @@ fn set(theme: &Mutex<String>, name: String) {
 #[derive(Debug)]
 struct Shell {
     notices: Notices,
-    theme: Arc<Mutex<String>>,
+    theme: Arc<Mutex<Shown>>,
 }
 
 #[zbus::interface(name = "org.argos.Shell1")]
@@ -423,6 +428,6 @@ impl Shell {
     /// The theme's name.
     #[zbus(property)]
     fn theme(&self) -> String {
-        current(&self.theme)
+        current(&self.theme).name
     }
 }
