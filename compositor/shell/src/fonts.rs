@@ -85,16 +85,10 @@ pub fn load() -> (Option<&'static str>, Option<&'static str>) {
     };
     let db = system.raw().db_mut();
     let mut add = |path: &str| Path::new(path).exists() && db.load_font_file(path).is_ok();
-    let sans = SANS
-        .1
-        .iter()
-        .map(|path| add(path))
-        .fold(true, |all, one| all && one);
-    let fixed = FIXED
-        .1
-        .iter()
-        .map(|path| add(path))
-        .fold(true, |all, one| all && one);
+    // Each file is loaded, also where an earlier one is not there.
+    let mut add_all = |paths: &[&str]| paths.iter().filter(|path| !add(path)).count() == 0;
+    let sans = add_all(SANS.1);
+    let fixed = add_all(FIXED.1);
     let sans_fallback = add(SANS_FALLBACK.1);
     let fixed_fallback = !fixed && add(FIXED_FALLBACK.1);
     let sans = match (sans, sans_fallback) {

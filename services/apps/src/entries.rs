@@ -82,7 +82,7 @@ fn app(entry: &DesktopEntry, languages: &[String]) -> Option<App> {
     }
     let exec = entry.parse_exec().ok()?;
     let text = |value: Option<std::borrow::Cow<'_, str>>| {
-        value.map(|v| v.into_owned()).unwrap_or_default()
+        value.map(std::borrow::Cow::into_owned).unwrap_or_default()
     };
     Some(App {
         id: entry.id().to_owned(),

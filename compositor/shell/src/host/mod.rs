@@ -399,7 +399,7 @@ impl<P: Program> Host<P> {
             match spec.on {
                 Outputs::Active => wanted.push((spec, None)),
                 Outputs::Each => {
-                    wanted.extend(outputs.iter().map(|o| (spec.clone(), Some(o.clone()))))
+                    wanted.extend(outputs.iter().map(|o| (spec.clone(), Some(o.clone()))));
                 }
             }
         }

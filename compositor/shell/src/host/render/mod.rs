@@ -16,6 +16,7 @@ use super::{Error, Renderer};
 pub(crate) use probe::Choice;
 
 /// The drawing side of the process: one renderer for all surfaces, since only one draws at a time.
+#[allow(clippy::large_enum_variant, reason = "there is one in the process")]
 pub(super) enum Backend {
     Cpu(Renderer),
     Gpu(Box<gpu::Gpu>),
