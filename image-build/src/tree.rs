@@ -106,6 +106,16 @@ impl Tree {
         bind(folder, &self.inside(folder), false)
     }
 
+    /// [`Self::share`], where the folder is not seen already: a folder that something is mounted on
+    /// cannot be removed as long as this process lives.
+    pub(crate) fn show(&self, context: &Context, folder: &Path) -> Result<()> {
+        let seen = [&context.top, &context.output];
+        if seen.iter().any(|known| folder.starts_with(known)) {
+            return Ok(());
+        }
+        self.share(folder)
+    }
+
     /// Where a path of the tree lies on the host.
     pub(crate) fn inside(&self, path: impl AsRef<Path>) -> PathBuf {
         let path = path.as_ref();

@@ -145,7 +145,7 @@ pub(crate) fn start(context: &Context, options: &Options) -> Result<ExitCode> {
         .flatten()
     {
         if let Some(folder) = std::path::absolute(path)?.parent() {
-            qemu.share(folder)?;
+            qemu.show(context, folder)?;
         }
     }
     let accelerated = match options.accel {
@@ -382,7 +382,7 @@ fn make_data_disk(context: &Context, tree: &Tree, file: &Path) -> Result<()> {
         &format!("make the data disk {}", file.display()),
         || {
             let folder = file.parent().unwrap_or(Path::new("/"));
-            tree.share(folder)?;
+            tree.show(context, folder)?;
             let raw = file.with_extension("raw.partial");
             let script = r#"
 truncate -s "$1" "$2"
@@ -513,9 +513,9 @@ impl<'a> Qemu<'a> {
         }
     }
 
-    fn share(&self, folder: &Path) -> Result<()> {
+    fn show(&self, context: &Context, folder: &Path) -> Result<()> {
         match self.tree {
-            Some(tree) => tree.share(folder),
+            Some(tree) => tree.show(context, folder),
             None => Ok(()),
         }
     }

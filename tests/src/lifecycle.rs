@@ -108,6 +108,13 @@ fn full_disk_is_survived(machine: &mut Machine) -> Result<()> {
         said.text.lines().last().unwrap_or_default()
     );
     ensure!(!said.text.is_empty(), "a full disk is met with silence");
+    let call = machine.try_root("as-person \"argos tools call notes.add text=full\"")?;
+    ensure!(
+        call.status != 0 && call.text.contains("No space left"),
+        "a note on a full disk: status {}, {}",
+        call.status,
+        call.text
+    );
     for name in ["compositor", "shell", "broker"] {
         let (state, _) = unit(machine, true, name)?;
         ensure!(state == "up", "on a full disk {name} is {state}");
