@@ -187,7 +187,8 @@ impl Init {
     ) -> Result<()> {
         self.may_change("switching the machine off", connection, &header)
             .await?;
-        self.ask(Client::poweroff).await
+        self.shut_down("PowerOff", Client::poweroff, connection)
+            .await
     }
 
     /// Stops everything in order and restarts the machine.
@@ -198,7 +199,7 @@ impl Init {
     ) -> Result<()> {
         self.may_change("restarting the machine", connection, &header)
             .await?;
-        self.ask(Client::reboot).await
+        self.shut_down("Reboot", Client::reboot, connection).await
     }
 
     /// A unit changed its state.

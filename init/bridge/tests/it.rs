@@ -25,7 +25,17 @@ struct World {
 }
 
 impl World {
+    /// The person's bridge, on a session bus.
     fn new() -> Self {
+        Self::with(&["--user"])
+    }
+
+    /// The machine's bridge, on what it takes for the system bus.
+    fn of_the_machine() -> Self {
+        Self::with(&[])
+    }
+
+    fn with(options: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let services = folder.path().join("services");
         std::fs::create_dir(&services).unwrap();
@@ -75,10 +85,11 @@ impl World {
         let notify = UnixDatagram::bind(folder.path().join("notify")).unwrap();
         notify.set_read_timeout(Some(PATIENCE)).unwrap();
         let bridge = Command::new(env!("CARGO_BIN_EXE_argos-init-bridge"))
-            .arg("--user")
+            .args(options)
             .arg("--control")
             .arg(folder.path().join("control"))
             .env("DBUS_SESSION_BUS_ADDRESS", address(folder.path()))
+            .env("DBUS_SYSTEM_BUS_ADDRESS", address(folder.path()))
             .env("NOTIFY_SOCKET", folder.path().join("notify"))
             .stdin(Stdio::null())
             .spawn()
@@ -176,7 +187,14 @@ fn supervise(
         }
         while let Ok(Some((request, _))) = peer.next() {
             let reply = match &request {
-                Request::Status => Reply::Units(vec![unit("seatd", UnitState::Up)]),
+                Request::Status => Reply::Units(vec![
+                    unit("seatd", UnitState::Up),
+                    // Whoever runs the tests sits at the seat.
+                    unit(
+                        &format!("user@{}", rustix::process::getuid().as_raw()),
+                        UnitState::Up,
+                    ),
+                ]),
                 Request::Start { name } if name == "bad" => Reply::Error {
                     code: ErrorCode::Failed,
                     message: "bad is down: it ended with status 1".to_owned(),
@@ -212,7 +230,7 @@ async fn units_are_mirrored_with_times_from_the_epoch() {
     let init = Init1Proxy::new(&client).await.unwrap();
 
     let units = init.list_units().await.unwrap();
-    assert_eq!(units.len(), 1);
+    assert_eq!(units.len(), 2);
     assert_eq!(
         (units[0].name.as_str(), units[0].state.as_str()),
         ("seatd", "up")
@@ -342,6 +360,67 @@ async fn activation_starts_units_and_tells_of_failure() {
         .unwrap()
         .unwrap()
         .unwrap();
+}
+
+/// Answers in the place of login1: a program blocks switching off, restarting is fine.
+struct Login(mpsc::Sender<&'static str>);
+
+#[derive(Debug, zbus::DBusError)]
+#[zbus(prefix = "org.freedesktop.login1")]
+enum LoginError {
+    #[zbus(error)]
+    ZBus(zbus::Error),
+    BlockedByInhibitorLock(String),
+}
+
+#[zbus::interface(name = "org.freedesktop.login1.Manager")]
+impl Login {
+    async fn power_off(&self, _interactive: bool) -> Result<(), LoginError> {
+        self.0.send("off").unwrap();
+        Err(LoginError::BlockedByInhibitorLock(
+            "Backup is writing".to_owned(),
+        ))
+    }
+
+    async fn reboot(&self, _interactive: bool) -> Result<(), LoginError> {
+        self.0.send("reboot").unwrap();
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_may_block_switching_off() {
+    let world = World::of_the_machine();
+    let client = world.client().await;
+    let init = Init1Proxy::new(&client).await.unwrap();
+
+    // Nobody to ask: the supervisor alone does it.
+    init.power_off().await.unwrap();
+    world.request(|request| matches!(request, Request::Poweroff));
+
+    let login = world.client().await;
+    let (sender, asked) = mpsc::channel();
+    login
+        .object_server()
+        .at("/org/freedesktop/login1", Login(sender))
+        .await
+        .unwrap();
+    login.request_name("org.freedesktop.login1").await.unwrap();
+    let blocked = init.power_off().await.unwrap_err();
+    assert!(
+        matches!(&blocked, argos_bus::Error::Denied(text) if text.contains("Backup")),
+        "{blocked:?}"
+    );
+    init.reboot().await.unwrap();
+    assert_eq!(asked.recv().unwrap(), "off");
+    assert_eq!(asked.recv().unwrap(), "reboot");
+    // What was blocked did not happen, and login1 tells the supervisor itself.
+    while let Ok(request) = world.requests.try_recv() {
+        assert!(
+            !matches!(request, Request::Poweroff | Request::Reboot),
+            "{request:?}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
