@@ -41,6 +41,7 @@
 
 mod error;
 mod explain;
+mod filter;
 mod landlock;
 mod privileges;
 mod probe;

@@ -1,15 +1,14 @@
 //! seccomp: which system calls a profile may make.
 //!
-//! Three filters are installed; of their verdicts the kernel takes the most severe, and among
-//! several errors that of the filter installed last:
+//! One filter is installed, of three kinds of verdict:
 //!
-//! 1. `lethal` kills the process for calls that only an attack makes, for i386 calls, and for x32
-//!    calls (which carry the x86-64 architecture, but a bit in their number).
-//! 2. `allowed` lists what works; the rest is `ENOSYS`, as on a kernel that never had it, which
-//!    programs are written to cope with. `clone3` is one of those: its flags are in memory, where a
-//!    filter cannot see them, and `clone` is what libraries fall back to.
-//! 3. `refused` says `EPERM` to calls that exist everywhere but are not for this profile, and to
-//!    arguments: namespaces in `clone`, socket families, `ioctl` commands, `prctl` options.
+//! * `LETHAL` calls kill the process: only an attack makes them. So do i386 calls, and x32 calls (which
+//!   carry the x86-64 architecture, but a bit in their number).
+//! * What is not listed is `ENOSYS`, as on a kernel that never had it, which programs are written to
+//!   cope with. `clone3` is one of those: its flags are in memory, where a filter cannot see them, and
+//!   `clone` is what libraries fall back to.
+//! * `EPERM` is for calls that exist everywhere but are not for this profile, and for arguments:
+//!   namespaces in `clone`, socket families, `ioctl` commands, `prctl` options.
 //!
 //! Arguments are compared in the width the kernel uses: an `ioctl` command is 32 bits, whatever the
 //! caller put into the upper half of the register.
@@ -17,230 +16,118 @@
 //! x86-64 only for now. Another architecture needs its own list of calls that exist there; it must
 //! not start with none, so it does not compile.
 
-use std::collections::BTreeMap;
-
-use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule, TargetArch, sock_filter,
-};
-
 use crate::Error;
+use crate::filter::{Filter, Rule, Test, Verdict};
 use crate::spec::Profile;
 
 #[cfg(not(target_arch = "x86_64"))]
 compile_error!("argos-sandbox has a list of system calls for x86-64 only");
 
-type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+const NO: Verdict = Verdict::Errno(libc::EPERM);
 
-/// Installs the filters of a profile on this process. Needs no_new_privs. From the first filter on
-/// only allowed calls work, which include installing the others.
+/// Installs the filter of a profile on this process. Needs no_new_privs.
 pub(crate) fn restrict(profile: Profile) -> Result<(), Error> {
-    let compiled = [lethal()?, allowed(profile)?, refused(profile)?];
-    compiled.iter().try_for_each(install)
+    filter(profile).install()
 }
 
 /// Installs the filter of [`crate::seal`].
 pub(crate) fn seal() -> Result<(), Error> {
-    install(&compile(
-        sealed(),
-        SeccompAction::Errno(libc::EPERM as u32),
-        SeccompAction::Allow,
-    )?)
+    let rules = SEALED.iter().chain(SOCKETS);
+    let filter = Filter {
+        rules: rules.map(|call| (*call, Rule::Always(NO))).collect(),
+        otherwise: Verdict::Allow,
+    };
+    filter.install()
 }
 
-fn install(program: &BpfProgram) -> Result<(), Error> {
-    seccompiler::apply_filter(program).map_err(|error| {
-        Error::step(
-            "installing the system call filter",
-            std::io::Error::other(error.to_string()),
-        )
-    })
-}
-
-fn compile(
-    rules: Rules,
-    on_match: SeccompAction,
-    otherwise: SeccompAction,
-) -> Result<BpfProgram, Error> {
-    SeccompFilter::new(rules, otherwise, on_match, TargetArch::x86_64)
-        .and_then(BpfProgram::try_from)
-        .map_err(|error| {
-            Error::step(
-                "compiling the system call filter",
-                std::io::Error::other(error.to_string()),
-            )
-        })
-}
-
-fn lethal() -> Result<BpfProgram, Error> {
-    const LOAD_NUMBER: u16 = 0x20; // BPF_LD | BPF_W | BPF_ABS
-    const JUMP_IF_AT_LEAST: u16 = 0x35; // BPF_JMP | BPF_JGE | BPF_K
-    const RETURN: u16 = 0x06; // BPF_RET | BPF_K
-    const X32_BIT: u32 = 0x4000_0000;
-    let mut program = vec![
-        sock_filter {
-            code: LOAD_NUMBER,
-            jt: 0,
-            jf: 0,
-            k: 0,
-        },
-        sock_filter {
-            code: JUMP_IF_AT_LEAST,
-            jt: 0,
-            jf: 1,
-            k: X32_BIT,
-        },
-        sock_filter {
-            code: RETURN,
-            jt: 0,
-            jf: 0,
-            k: libc::SECCOMP_RET_KILL_PROCESS,
-        },
-    ];
-    let rules = LETHAL.iter().map(|call| (*call, Vec::new())).collect();
-    // Begins with the check of the architecture, which kills what is not x86-64.
-    program.extend(compile(
-        rules,
-        SeccompAction::KillProcess,
-        SeccompAction::Allow,
-    )?);
-    Ok(program)
-}
-
-fn allowed(profile: Profile) -> Result<BpfProgram, Error> {
-    let mut calls = ALLOWED.to_vec();
+fn filter(profile: Profile) -> Filter {
+    let all = |calls: &'static [i64], verdict| {
+        let rule = move |call: &i64| (*call, Rule::Always(verdict));
+        calls.iter().map(rule)
+    };
+    // Where two lists name a call the later one holds.
+    let mut rules: std::collections::BTreeMap<i64, Rule> = all(ALLOWED, Verdict::Allow).collect();
+    rules.extend(all(REFUSED, NO));
     if profile == Profile::Service {
-        calls.extend(ALLOWED_SERVICE);
-    }
-    let rules = calls.into_iter().map(|call| (call, Vec::new())).collect();
-    compile(
-        rules,
-        SeccompAction::Allow,
-        SeccompAction::Errno(libc::ENOSYS as u32),
-    )
-}
-
-fn refused(profile: Profile) -> Result<BpfProgram, Error> {
-    let mut rules = Rules::new();
-    for call in REFUSED {
-        rules.insert(*call, Vec::new());
-    }
-    if profile == Profile::Service {
-        for call in ALLOWED_SERVICE {
-            rules.remove(call);
-        }
+        rules.extend(all(ALLOWED_SERVICE, Verdict::Allow));
     }
 
     // A namespace through clone would give back what the sandbox took.
-    rules.insert(
-        libc::SYS_clone,
-        NAMESPACE_FLAGS
-            .iter()
-            .map(|flag| rule(vec![has_bits(0, *flag as u64)]))
-            .collect::<Result<_, _>>()?,
-    );
+    rules.insert(libc::SYS_clone, unless_any_bit(0, NAMESPACE_FLAGS));
     // A filter that hands its decisions to another process could be used to fool that process.
-    const NEW_LISTENER: u64 = 8;
-    rules.insert(
-        libc::SYS_seccomp,
-        vec![rule(vec![has_bits(1, NEW_LISTENER)])?],
-    );
-    rules.insert(libc::SYS_prctl, vec![none_of(0, PRCTL_OPTIONS)?]);
+    const NEW_LISTENER: u32 = 8;
+    rules.insert(libc::SYS_seccomp, unless_any_bit(1, NEW_LISTENER));
+    rules.insert(libc::SYS_prctl, only(0, PRCTL_OPTIONS));
 
-    let unix = [libc::AF_UNIX as u64];
+    const UNIX: &[u64] = &[libc::AF_UNIX as u64];
     match profile {
         Profile::Agent => {
-            rules.insert(libc::SYS_ioctl, vec![none_of(1, IOCTL_COMMANDS)?]);
-            rules.insert(libc::SYS_socket, vec![none_of(0, &unix)?]);
+            rules.insert(libc::SYS_ioctl, only(1, IOCTL_COMMANDS));
+            rules.insert(libc::SYS_socket, only(0, UNIX));
         }
         Profile::Worker => {
-            rules.insert(libc::SYS_ioctl, vec![none_of(1, IOCTL_COMMANDS)?]);
-            for call in SOCKETS {
-                rules.insert(*call, Vec::new());
-            }
+            rules.insert(libc::SYS_ioctl, only(1, IOCTL_COMMANDS));
+            rules.extend(all(SOCKETS, NO));
         }
         Profile::Service => {
             rules.insert(
                 libc::SYS_ioctl,
-                IOCTL_INJECTION
-                    .iter()
-                    .map(|command| rule(vec![is(1, *command)]))
-                    .collect::<Result<_, _>>()?,
+                Rule::If {
+                    argument: 1,
+                    test: one_of(IOCTL_INJECTION),
+                    then: NO,
+                    otherwise: Verdict::Allow,
+                },
             );
-            let families = [
-                libc::AF_UNIX,
-                libc::AF_INET,
-                libc::AF_INET6,
-                libc::AF_NETLINK,
+            const FAMILIES: &[u64] = &[
+                libc::AF_UNIX as u64,
+                libc::AF_INET as u64,
+                libc::AF_INET6 as u64,
+                libc::AF_NETLINK as u64,
             ];
-            rules.insert(
-                libc::SYS_socket,
-                vec![none_of(0, &families.map(|family| family as u64))?],
-            );
+            rules.insert(libc::SYS_socket, only(0, FAMILIES));
         }
     }
-    rules.insert(libc::SYS_socketpair, vec![none_of(0, &unix)?]);
-    compile(
+    rules.insert(libc::SYS_socketpair, only(0, UNIX));
+    rules.extend(all(LETHAL, Verdict::Kill));
+    Filter {
         rules,
-        SeccompAction::Errno(libc::EPERM as u32),
-        SeccompAction::Allow,
-    )
+        otherwise: Verdict::Errno(libc::ENOSYS),
+    }
 }
 
-fn sealed() -> Rules {
-    SEALED
-        .iter()
-        .chain(SOCKETS)
-        .map(|call| (*call, Vec::new()))
-        .collect()
+/// `EPERM` for any other value of an argument.
+fn only(argument: u8, values: &[u64]) -> Rule {
+    Rule::If {
+        argument,
+        test: one_of(values),
+        then: Verdict::Allow,
+        otherwise: NO,
+    }
 }
 
-fn rule(conditions: Vec<Result<SeccompCondition, Error>>) -> Result<SeccompRule, Error> {
-    let conditions = conditions.into_iter().collect::<Result<Vec<_>, _>>()?;
-    SeccompRule::new(conditions).map_err(|error| {
-        Error::step(
-            "compiling the system call filter",
-            std::io::Error::other(error.to_string()),
-        )
-    })
+/// `EPERM` where an argument has any of the bits.
+fn unless_any_bit(argument: u8, bits: u32) -> Rule {
+    Rule::If {
+        argument,
+        test: Test::AnyBit(bits),
+        then: NO,
+        otherwise: Verdict::Allow,
+    }
 }
 
-/// Matches where a 32-bit argument is none of the values.
-fn none_of(argument: u8, values: &[u64]) -> Result<SeccompRule, Error> {
-    rule(
-        values
-            .iter()
-            .map(|value| condition(argument, SeccompCmpOp::Ne, *value))
-            .collect(),
-    )
+fn one_of(values: &[u64]) -> Test {
+    Test::OneOf(values.iter().map(|value| *value as u32).collect())
 }
 
-fn is(argument: u8, value: u64) -> Result<SeccompCondition, Error> {
-    condition(argument, SeccompCmpOp::Eq, value)
-}
-
-fn has_bits(argument: u8, bits: u64) -> Result<SeccompCondition, Error> {
-    condition(argument, SeccompCmpOp::MaskedEq(bits), bits)
-}
-
-fn condition(argument: u8, operation: SeccompCmpOp, value: u64) -> Result<SeccompCondition, Error> {
-    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operation, value).map_err(|error| {
-        Error::step(
-            "compiling the system call filter",
-            std::io::Error::other(error.to_string()),
-        )
-    })
-}
-
-const NAMESPACE_FLAGS: &[libc::c_int] = &[
-    libc::CLONE_NEWNS,
-    libc::CLONE_NEWCGROUP,
-    libc::CLONE_NEWUTS,
-    libc::CLONE_NEWIPC,
-    libc::CLONE_NEWUSER,
-    libc::CLONE_NEWPID,
-    libc::CLONE_NEWNET,
-];
+/// Every namespace there is.
+const NAMESPACE_FLAGS: u32 = (libc::CLONE_NEWNS
+    | libc::CLONE_NEWCGROUP
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUSER
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWNET) as u32;
 
 /// Terminal and file commands that ask, or change what only the caller sees.
 const IOCTL_COMMANDS: &[u64] = &[
@@ -700,8 +587,43 @@ mod tests {
     #[test]
     fn every_profile_compiles_within_the_kernels_limit() {
         for profile in [Profile::Agent, Profile::Worker, Profile::Service] {
-            for program in [lethal(), allowed(profile), refused(profile)] {
-                assert!(program.unwrap().len() < 4096);
+            let program = filter(profile).compile().unwrap();
+            assert!(program.len() < 1024, "{profile:?}: {}", program.len());
+        }
+    }
+
+    /// Filters that are put on top of each other: each call gets the most severe verdict, and of
+    /// several numbers that of the last list. That is what the lists mean, said the slow way.
+    #[test]
+    fn the_filter_says_what_the_lists_say() {
+        for profile in [Profile::Agent, Profile::Worker, Profile::Service] {
+            let service = profile == Profile::Service;
+            let filter = filter(profile);
+            for call in 0..600 {
+                let rule = filter.rules.get(&call);
+                if matches!(rule, Some(Rule::If { .. })) {
+                    assert!(ALLOWED.contains(&call), "{call}");
+                    continue;
+                }
+                let refused = (REFUSED.contains(&call)
+                    && !(service && ALLOWED_SERVICE.contains(&call)))
+                    || (profile == Profile::Worker && SOCKETS.contains(&call));
+                let allowed =
+                    ALLOWED.contains(&call) || (service && ALLOWED_SERVICE.contains(&call));
+                let expected = if LETHAL.contains(&call) {
+                    Verdict::Kill
+                } else if refused {
+                    NO
+                } else if allowed {
+                    Verdict::Allow
+                } else {
+                    filter.otherwise
+                };
+                let said = rule.map_or(filter.otherwise, |rule| match rule {
+                    Rule::Always(verdict) => *verdict,
+                    Rule::If { .. } => unreachable!("looked at above"),
+                });
+                assert_eq!(said, expected, "{profile:?} {call}");
             }
         }
     }
