@@ -18,6 +18,7 @@
 //! | `lifecycle` | start, end and restart of an agent |
 //! | [`sandbox`], [`spawn`], [`worker`] | what runs, how it is started, the tool worker |
 //! | `bus` | the interfaces on the session bus |
+//! | `unattended` | the broker without a bus of its own, to be tested by hand |
 //!
 //! What survives a `kill -9` of the broker is on disk already: grants and audit rows. Agents end
 //! with it, since their socket closes, and the orchestrator starts them again.
@@ -33,6 +34,7 @@ pub mod manifest;
 pub mod permission;
 pub mod prompts;
 mod run;
+mod unattended;
 pub mod sandbox;
 pub mod session;
 pub mod socket;
@@ -40,3 +42,4 @@ pub mod spawn;
 pub mod worker;
 
 pub use run::{Options, probe_sandbox, serve};
+pub use unattended::Unattended;

@@ -22,16 +22,13 @@ use argos_bus::{Error, Result};
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use tracing::{info, warn};
-use zbus::Guid;
-use zbus::connection::{AuthMechanism, Builder};
 
 use crate::core::Broker;
-use crate::link::Link;
+use crate::link;
 use crate::manifest::{self, Agent};
 use crate::permission::Subject;
 use crate::sandbox;
 use crate::session::{Inbound, Session, lock};
-use crate::socket::AgentSocket;
 use crate::spawn;
 
 /// How long a process may take to say hello: an emulated machine that does much else is slow.
@@ -260,26 +257,12 @@ impl Life {
             Err(e) => return End::NotStarted(e.what),
         };
         let session = Arc::new(Session::new(agent));
-        let link = Link {
-            broker: Arc::clone(&self.broker),
-            session: Arc::clone(&session),
-        };
-        let socket = match AgentSocket::new(started.socket) {
-            Ok(socket) => socket,
+        let (fault, connecting) = match link::serve(&self.broker, &session, started.socket) {
+            Ok(serving) => serving,
             Err(e) => {
                 spawn::stop(&spawner, &unit).await;
                 return End::NotStarted(format!("its socket cannot be used: {e}"));
             }
-        };
-        let fault = socket.fault();
-        let connecting = async {
-            Builder::socket(socket)
-                .server(Guid::generate())
-                .p2p()
-                .auth_mechanism(AuthMechanism::Anonymous)
-                .serve_at("/org/argos/Agent1", link)
-                .build()
-                .await
         };
         let connected = tokio::select! {
             connected = tokio::time::timeout(HANDSHAKE_TIME, connecting) => Some(connected),

@@ -3,23 +3,56 @@
 //! Everything an agent can say arrives here. Who says it is known from the socket; nothing in a
 //! message names the agent.
 
+use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use argos_bus::{Error, Result};
 use serde_json::{Value, json};
+use zbus::connection::{AuthMechanism, Builder};
+use zbus::{Connection, Guid};
 
 use crate::call::{self, Caller};
 use crate::core::Broker;
 use crate::session::{MAX_REPLY, ReplyRefused, Session};
+use crate::socket::{AgentSocket, Fault};
 
 /// Longest request that is turned into a plan, in bytes.
 const MAX_REQUEST: usize = 16 << 10;
 
 /// The interface for one agent.
 #[derive(Debug)]
-pub(crate) struct Link {
-    pub(crate) broker: Arc<Broker>,
-    pub(crate) session: Arc<Session>,
+struct Link {
+    broker: Arc<Broker>,
+    session: Arc<Session>,
+}
+
+/// Serves an agent at the broker's end of its socket. The handshake, for which there is no time limit
+/// here, is over when the future yields the connection.
+///
+/// # Errors
+/// The descriptor is no stream socket or cannot be watched.
+pub(crate) fn serve(
+    broker: &Arc<Broker>,
+    session: &Arc<Session>,
+    end: OwnedFd,
+) -> io::Result<(Fault, impl Future<Output = zbus::Result<Connection>> + use<>)> {
+    let socket = AgentSocket::new(end)?;
+    let fault = socket.fault();
+    let link = Link {
+        broker: Arc::clone(broker),
+        session: Arc::clone(session),
+    };
+    let connecting = async {
+        Builder::socket(socket)
+            .server(Guid::generate())
+            .p2p()
+            .auth_mechanism(AuthMechanism::Anonymous)
+            .serve_at("/org/argos/Agent1", link)
+            .build()
+            .await
+    };
+    Ok((fault, connecting))
 }
 
 #[zbus::interface(name = "org.argos.Agent1")]
