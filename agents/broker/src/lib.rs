@@ -34,11 +34,11 @@ pub mod manifest;
 pub mod permission;
 pub mod prompts;
 mod run;
-mod unattended;
 pub mod sandbox;
 pub mod session;
 pub mod socket;
 pub mod spawn;
+mod unattended;
 pub mod worker;
 
 pub use run::{Options, probe_sandbox, serve};

@@ -36,7 +36,10 @@ pub(crate) fn serve(
     broker: &Arc<Broker>,
     session: &Arc<Session>,
     end: OwnedFd,
-) -> io::Result<(Fault, impl Future<Output = zbus::Result<Connection>> + use<>)> {
+) -> io::Result<(
+    Fault,
+    impl Future<Output = zbus::Result<Connection>> + use<>,
+)> {
     let socket = AgentSocket::new(end)?;
     let fault = socket.fault();
     let link = Link {

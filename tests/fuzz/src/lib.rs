@@ -43,7 +43,8 @@ pub fn manifest(data: &[u8]) {
             return;
         };
         let spec = &launch.spec;
-        spec.check().expect("a manifest makes no impossible sandbox");
+        spec.check()
+            .expect("a manifest makes no impossible sandbox");
         assert_eq!(&Spec::from_json(&spec.to_json()).expect("JSON"), spec);
         let n = &spec.namespaces;
         assert!(n.user && n.mount && n.pid && n.net && n.ipc && n.uts && n.cgroup);

@@ -7,15 +7,15 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use argos_broker::Unattended;
 use argos_broker::core::Settings;
 use argos_broker::manifest::{self, Agent};
 use argos_broker::sandbox::Programs;
 use argos_broker::spawn::{Launch, SpawnError, Spawner};
-use argos_broker::Unattended;
 use tokio::runtime::Runtime;
 use zbus::Connection;
 use zbus::connection::Builder;
@@ -214,7 +214,11 @@ fn message(serial: u32, member: &str, signature: &str, body: &[u8]) -> Vec<u8> {
     }
     let mut bytes = vec![b'l', 1, 0, 1];
     for number in [body.len(), serial as usize, fields.len()] {
-        bytes.extend(u32::try_from(number).expect("a short message").to_le_bytes());
+        bytes.extend(
+            u32::try_from(number)
+                .expect("a short message")
+                .to_le_bytes(),
+        );
     }
     bytes.extend(fields);
     pad(&mut bytes, 8);

@@ -6,15 +6,18 @@
 //! cargo run --release -p argos-bench-sandbox -- spawn --exec target/x86_64-unknown-linux-gnu/release/argos-exec
 //! cargo run --release -p argos-bench-sandbox -- work  --exec …
 //! cargo run --release -p argos-bench-sandbox -- idle  --exec … --agent target/release/argos-agent
+//! tests/bench/sandbox/peers/install FOLDER
+//! cargo run --release -p argos-bench-sandbox -- calls --exec … --programs target/release --peers FOLDER
 //! ```
 //!
 //! The peer is bubblewrap (`bwrap`, Debian package `bubblewrap`), from PATH. User namespaces have to be
 //! there for the user who runs it, so not in a chroot. Each table ends with the ratio that is looked at,
 //! and the status is 1 where one is over its bar: `spawn` 0.8 of bwrap, `work` 1.03 of the same work
-//! outside, `idle` 2 MB of private memory an agent.
+//! outside, `idle` 2 MB of private memory an agent, `calls` 0.25 ms and a fifth of what the MCP servers take.
 //!
 //! As root, `--realtime` keeps other programs of a busy machine out of the times.
 
+mod calls;
 mod idle;
 mod peer;
 mod probe;
@@ -42,6 +45,11 @@ enum What {
     Work(work::Options),
     /// Many agents that wait: the memory of each.
     Idle(idle::Options),
+    /// Tool calls of many agents, beside MCP servers.
+    Calls(calls::Options),
+    /// An agent that calls; started by the broker for `calls`.
+    #[command(hide = true)]
+    Call(calls::Pace),
     /// The work itself; started by `work`.
     #[command(hide = true)]
     Do {
@@ -57,6 +65,8 @@ fn main() -> ExitCode {
         What::Spawn(options) => spawn::run(&options),
         What::Work(options) => work::run(&options),
         What::Idle(options) => idle::run(&options),
+        What::Calls(options) => calls::run(&options),
+        What::Call(pace) => calls::call(pace),
         What::Do { kind, folder } => work::act(kind, &folder),
     };
     match outcome {
