@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use argos_bus::{Error, Result};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 use zbus::connection::{AuthMechanism, Builder};
 use zbus::{Connection, Guid};
 
@@ -46,7 +47,10 @@ pub(crate) fn serve(
         broker: Arc::clone(broker),
         session: Arc::clone(session),
     };
-    let connecting = async {
+    // A task of its own, which ends with the future: what an agent sends first is parsed here, and
+    // should that ever panic, it is this agent that does not connect.
+    let mut task = JoinSet::new();
+    task.spawn(async {
         Builder::socket(socket)
             .server(Guid::generate())
             .p2p()
@@ -54,6 +58,13 @@ pub(crate) fn serve(
             .serve_at("/org/argos/Agent1", link)
             .build()
             .await
+    });
+    let connecting = async move {
+        match task.join_next().await {
+            Some(Ok(connected)) => connected,
+            Some(Err(e)) => Err(zbus::Error::Failure(format!("the handshake failed: {e}"))),
+            None => Err(zbus::Error::Failure("there was no handshake".to_owned())),
+        }
     };
     Ok((fault, connecting))
 }

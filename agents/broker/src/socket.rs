@@ -112,7 +112,7 @@ impl Socket for AgentSocket {
         let reader = LimitedReader {
             inner: Reader {
                 stream: read,
-                handshake_left: Some(MAX_HANDSHAKE),
+                handshake: Some(Handshake::new()),
             },
             pace: Pace::new(Instant::now()),
             shared: Arc::clone(&self.shared),
@@ -141,7 +141,7 @@ impl ReadHalf for LimitedReader {
         already_received_bytes: &mut Vec<u8>,
         already_received_fds: &mut Vec<OwnedFd>,
     ) -> zbus::Result<Message> {
-        self.inner.handshake_left = None;
+        self.inner.handshake = None;
         let cut_off = || io::Error::from(io::ErrorKind::UnexpectedEof);
         let place = self.shared.open.acquire().await.map_err(|_| cut_off())?;
         if let Some(wait) = self.pace.take(Instant::now()) {
@@ -214,8 +214,47 @@ fn check_length(header: &[u8]) -> io::Result<()> {
 #[derive(Debug)]
 struct Reader {
     stream: OwnedReadHalf,
-    /// Bytes the handshake may still take; none once it is over.
-    handshake_left: Option<usize>,
+    /// What of the handshake is watched; none once it is over.
+    handshake: Option<Handshake>,
+}
+
+/// The handshake as far as it came. zbus takes for granted that its lines are not empty.
+#[derive(Debug)]
+struct Handshake {
+    /// Bytes that it may still take.
+    left: usize,
+    /// The line that is coming in; none after `BEGIN`, where messages may follow at once.
+    line: Option<Vec<u8>>,
+}
+
+impl Handshake {
+    fn new() -> Self {
+        Self {
+            left: MAX_HANDSHAKE,
+            line: Some(Vec::new()),
+        }
+    }
+
+    fn take(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let wrong = |what| Err(io::Error::new(io::ErrorKind::InvalidData, what));
+        match self.left.checked_sub(bytes.len()) {
+            Some(left) => self.left = left,
+            None => return wrong("the handshake does not end"),
+        }
+        for byte in bytes {
+            let Some(line) = &mut self.line else { break };
+            if *byte != b'\n' {
+                line.push(*byte);
+            } else if line.last() != Some(&b'\r') {
+                return wrong("a line of the handshake has no end as it should be");
+            } else if line == b"BEGIN\r" {
+                self.line = None;
+            } else {
+                line.clear();
+            }
+        }
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -223,10 +262,8 @@ impl ReadHalf for Reader {
     async fn recvmsg(&mut self, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
         // An ordinary read drops descriptors that were sent along.
         let read = self.stream.read(buffer).await?;
-        if let Some(left) = &mut self.handshake_left {
-            *left = left.checked_sub(read).ok_or_else(|| {
-                io::Error::new(io::ErrorKind::InvalidData, "the handshake does not end")
-            })?;
+        if let Some(handshake) = &mut self.handshake {
+            handshake.take(&buffer[..read])?;
         }
         Ok((read, Vec::new()))
     }

@@ -44,6 +44,12 @@ pub(crate) fn canonical(
         return Err(wrong("it leads to a name that is not UTF-8".to_owned()));
     };
     text::plain(tried, "path", path)?;
+    // What stands around a path is not part of it, so nobody could say that it is.
+    if path.ends_with(char::is_whitespace) {
+        return Err(wrong(format!(
+            "{path:?} ends in a space, which cannot be seen"
+        )));
+    }
     if NOT_FILES
         .iter()
         .any(|tree| Path::new(path).starts_with(tree))
