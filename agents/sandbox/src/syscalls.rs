@@ -9,7 +9,8 @@
 //!    programs are written to cope with. `clone3` is one of those: its flags are in memory, where a
 //!    filter cannot see them, and `clone` is what libraries fall back to.
 //! 3. `refused` says `EPERM` to calls that exist everywhere but are not for this profile, and to
-//!    arguments: namespaces in `clone`, socket families, `ioctl` commands, `prctl` options.
+//!    arguments: namespaces in `clone`, socket families, `ioctl` commands, `prctl` options, memory
+//!    files that could be run, set-user-id bits.
 //!
 //! Arguments are compared in the width the kernel uses: an `ioctl` command is 32 bits, whatever the
 //! caller put into the upper half of the register.
@@ -109,8 +110,12 @@ fn lethal() -> Result<BpfProgram, Error> {
 
 fn allowed(profile: Profile) -> Result<BpfProgram, Error> {
     let mut calls = ALLOWED.to_vec();
-    if profile == Profile::Service {
-        calls.extend(ALLOWED_SERVICE);
+    match profile {
+        Profile::Service => calls.extend(ALLOWED_SERVICE),
+        // Its mode is in memory, where a filter cannot see a set-user-id bit. A worker runs our own
+        // program, which needs it to open files beneath a folder.
+        Profile::Agent => calls.retain(|call| *call != libc::SYS_openat2),
+        Profile::Worker => {}
     }
     let rules = calls.into_iter().map(|call| (call, Vec::new())).collect();
     compile(
@@ -146,7 +151,9 @@ fn refused(profile: Profile) -> Result<BpfProgram, Error> {
         vec![rule(vec![has_bits(1, NEW_LISTENER)])?],
     );
     rules.insert(libc::SYS_prctl, vec![none_of(0, PRCTL_OPTIONS)?]);
-
+    if profile != Profile::Service {
+        no_programs_of_its_own(&mut rules)?;
+    }
     let unix = [libc::AF_UNIX as u64];
     match profile {
         Profile::Agent => {
@@ -185,6 +192,52 @@ fn refused(profile: Profile) -> Result<BpfProgram, Error> {
         SeccompAction::Errno(libc::EPERM as u32),
         SeccompAction::Allow,
     )
+}
+
+/// Files that would run, or run as somebody else, although nothing that the sandbox may write is to:
+/// memory files are on no mount and beneath no Landlock rule; and a set-user-id bit means nothing
+/// inside, but the workspace is also seen from outside, where it would lend the person's rights to
+/// every other user.
+fn no_programs_of_its_own(rules: &mut Rules) -> Result<(), Error> {
+    const MFD_NOEXEC_SEAL: u64 = 8;
+    rules.insert(
+        libc::SYS_memfd_create,
+        vec![rule(vec![condition(
+            1,
+            SeccompCmpOp::MaskedEq(MFD_NOEXEC_SEAL),
+            0,
+        )])?],
+    );
+    for (call, mode) in [
+        (libc::SYS_chmod, 1),
+        (libc::SYS_fchmod, 1),
+        (libc::SYS_fchmodat, 2),
+        (libc::SYS_fchmodat2, 2),
+        (libc::SYS_mkdir, 1),
+        (libc::SYS_mkdirat, 2),
+        (libc::SYS_creat, 1),
+    ] {
+        rules.insert(
+            call,
+            [libc::S_ISUID, libc::S_ISGID]
+                .iter()
+                .map(|bit| rule(vec![has_bits(mode, u64::from(*bit))]))
+                .collect::<Result<_, _>>()?,
+        );
+    }
+    for (call, flags, mode) in [(libc::SYS_open, 1, 2), (libc::SYS_openat, 2, 3)] {
+        rules.insert(
+            call,
+            [libc::O_CREAT, libc::O_TMPFILE & !libc::O_DIRECTORY]
+                .iter()
+                .flat_map(|making| {
+                    [libc::S_ISUID, libc::S_ISGID].map(|bit| (*making as u64, u64::from(bit)))
+                })
+                .map(|(making, bit)| rule(vec![has_bits(flags, making), has_bits(mode, bit)]))
+                .collect::<Result<_, _>>()?,
+        );
+    }
+    Ok(())
 }
 
 fn sealed() -> Rules {
