@@ -39,4 +39,4 @@ pub mod socket;
 pub mod spawn;
 pub mod worker;
 
-pub use run::{Options, probe_sandbox, serve};
+pub use run::{Options, explain, probe_sandbox, serve};
