@@ -99,6 +99,8 @@ pub(crate) struct Profile {
     pub build_packages: Vec<String>,
     /// Added overlays.
     pub overlays: Vec<Overlay>,
+    /// Added programs of the workspace.
+    pub programs: Vec<Word>,
     /// Added words of the kernel's command line.
     pub kernel_command_line: Vec<String>,
     /// Another cargo profile.
@@ -125,6 +127,7 @@ impl Config {
             config.packages.extend(profile.packages);
             config.build_packages.extend(profile.build_packages);
             config.overlays.extend(profile.overlays);
+            config.programs.extend(profile.programs);
             config
                 .kernel_command_line
                 .extend(profile.kernel_command_line);
@@ -323,6 +326,7 @@ mod tests {
         let plain = Config::load(&shipped(), &[]).unwrap();
         let test = Config::load(&shipped(), &["test".into(), "release".into()]).unwrap();
         assert!(test.packages.len() > plain.packages.len());
+        assert!(test.programs.len() > plain.programs.len());
         assert_eq!(&*test.cargo_profile, "release");
     }
 

@@ -4,6 +4,7 @@
 //! desktop start from there. Those that are about booting and ending start machines of their own.
 
 mod desktop;
+mod escape;
 mod lifecycle;
 mod stage;
 mod tour;
@@ -66,6 +67,14 @@ const SCENARIOS: &[Scenario<Stage>] = &[
     Scenario {
         name: "agent-process-is-confined",
         run: desktop::confined,
+    },
+    Scenario {
+        name: "escape-suite-is-blocked",
+        run: escape::suite,
+    },
+    Scenario {
+        name: "escape-by-an-agent-is-blocked",
+        run: escape::agent,
     },
     Scenario {
         name: "killed-services-come-back",

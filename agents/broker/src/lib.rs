@@ -41,5 +41,5 @@ pub mod spawn;
 mod unattended;
 pub mod worker;
 
-pub use run::{Options, probe_sandbox, serve};
+pub use run::{Options, explain, probe_sandbox, serve};
 pub use unattended::Unattended;

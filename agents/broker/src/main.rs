@@ -21,6 +21,11 @@ enum Command {
         /// Agent
         agent: String,
     },
+    /// Print what an agent may do, as JSON (`argos sandbox explain` puts it into words)
+    Explain {
+        /// Agent
+        agent: String,
+    },
     /// Print the JSON Schema of agent.yaml
     Schema,
 }
@@ -42,6 +47,10 @@ async fn main() -> anyhow::Result<()> {
                 "{}",
                 argos_broker::probe_sandbox(&arguments.options, &agent).await?
             );
+            Ok(())
+        }
+        Some(Command::Explain { agent }) => {
+            println!("{}", argos_broker::explain(&arguments.options, &agent)?);
             Ok(())
         }
         Some(Command::Schema) => {

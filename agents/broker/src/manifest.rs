@@ -162,9 +162,6 @@ pub fn load(folder: &Path) -> Result<Agent, Error> {
     if manifest.title.trim().is_empty() || manifest.title.chars().count() > 64 {
         return wrong("title must have 1 to 64 characters".to_owned());
     }
-    if manifest.title.chars().any(char::is_control) {
-        return wrong("title must be plain text on one line".to_owned());
-    }
     if let Code::Command(argv) = &manifest.code {
         match argv.first() {
             None => return wrong("code: command needs a program".to_owned()),
@@ -175,12 +172,51 @@ pub fn load(folder: &Path) -> Result<Agent, Error> {
             }
             Some(_) => {}
         }
+        if let Some(word) = argv.iter().find(|word| word.contains('\0')) {
+            return wrong(format!(
+                "code: {word:?} holds a NUL, which no program can be given"
+            ));
+        }
+    }
+    // They end up in questions, in lists and in the names of things: a break would imitate another
+    // line, a NUL or a character that turns the direction of text hides what follows.
+    let lines = manifest
+        .tools
+        .iter()
+        .map(|tool| ("tools", tool))
+        .chain(manifest.permissions.iter().flat_map(|need| {
+            [
+                ("permissions: action", &need.action),
+                ("permissions: resource", &need.resource),
+            ]
+        }))
+        .chain([
+            ("title", &manifest.title),
+            ("description", &manifest.description),
+        ]);
+    for (key, text) in lines {
+        if let Some(bad) = text.chars().find(|c| misleads(*c)) {
+            return wrong(format!(
+                "{key}: {text:?} holds {bad:?}; write plain text on one line"
+            ));
+        }
     }
     Ok(Agent {
         manifest,
         folder: folder.to_owned(),
         hash,
     })
+}
+
+/// Whether a character could make a line look like another: controls, and what is not seen itself
+/// but turns the direction of text, joins or hides.
+fn misleads(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 impl Manifest {
@@ -348,6 +384,26 @@ mod tests {
                 .to_string()
                 .contains("inside the agent's folder")
         );
+    }
+
+    #[test]
+    fn nothing_that_hides_or_breaks_a_line_gets_into_a_manifest() {
+        for (text, part) in [
+            ("title: \"St\\nReally from the system\"", "title"),
+            ("title: \"St\\u202edrawets\"", "title"),
+            ("title: \"St\\u200beward\"", "title"),
+            ("title: S\ndescription: \"a\\0b\"", "description"),
+            ("title: S\ntools: [\"files.list\\nfiles.delete\"]", "tools"),
+            (
+                "title: S\npermissions: [{action: read, resource: \"/home/x\\n/etc\"}]",
+                "resource",
+            ),
+            ("title: S\ncode: {command: [run, \"a\\0b\"]}", "NUL"),
+        ] {
+            let (_dir, folder) = agent(&format!("name: steward\n{text}\n"));
+            let error = load(&folder).unwrap_err().to_string();
+            assert!(error.contains(part), "{text}: {error}");
+        }
     }
 
     #[test]

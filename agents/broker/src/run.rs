@@ -106,13 +106,8 @@ pub async fn serve(options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Starts the agent's sandbox with the runtime's probe in it and returns what the probe found, a
-/// JSON object.
-///
-/// # Errors
-/// The agent cannot be found or its sandbox cannot be set up; says which rule is missing.
-pub async fn probe_sandbox(options: &Options, name: &str) -> anyhow::Result<String> {
-    let settings = options.settings()?;
+/// An agent by its name, and its workspace, which need not be there yet.
+fn find(settings: &Settings, name: &str) -> anyhow::Result<(manifest::Agent, PathBuf)> {
     let own = settings.home.join(".local/share/argos/agents");
     let folder = [settings.shipped.as_path(), Path::new(&own)]
         .into_iter()
@@ -125,8 +120,51 @@ pub async fn probe_sandbox(options: &Options, name: &str) -> anyhow::Result<Stri
                 own.display()
             )
         })?;
-    let agent = manifest::load(&folder)?;
     let workspace = settings.state.join("agents").join(name).join("workspace");
+    Ok((manifest::load(&folder)?, workspace))
+}
+
+/// What an agent may do, from its manifest and its sandbox: a JSON object with `agent`, `title`,
+/// `folder`, `hash`, `tools`, `permissions`, `limits`, `command`, `spec` and, in plain words, `lines`.
+///
+/// # Errors
+/// The agent cannot be found, or its manifest cannot be used.
+pub fn explain(options: &Options, name: &str) -> anyhow::Result<String> {
+    let settings = options.settings()?;
+    let (agent, workspace) = find(&settings, name)?;
+    let launch = sandbox::agent(&agent, &settings.programs, &workspace, false)?;
+    let manifest = &agent.manifest;
+    let explained = serde_json::json!({
+        "agent": manifest.name,
+        "title": manifest.title,
+        "folder": agent.folder,
+        "hash": agent.hash,
+        "tools": manifest.tools,
+        "permissions": manifest.permissions.iter().map(|need| serde_json::json!({
+            "action": need.action,
+            "resource": need.resource,
+        })).collect::<Vec<_>>(),
+        "limits": {
+            "memory": manifest.limits.memory,
+            "tasks": manifest.limits.tasks,
+            "cpu": manifest.limits.cpu,
+            "file-size": manifest.limits.file_size,
+        },
+        "command": launch.argv,
+        "spec": launch.spec,
+        "lines": sandbox::explain(&agent, &launch),
+    });
+    Ok(explained.to_string())
+}
+
+/// Starts the agent's sandbox with the runtime's probe in it and returns what the probe found, a
+/// JSON object.
+///
+/// # Errors
+/// The agent cannot be found or its sandbox cannot be set up; says which rule is missing.
+pub async fn probe_sandbox(options: &Options, name: &str) -> anyhow::Result<String> {
+    let settings = options.settings()?;
+    let (agent, workspace) = find(&settings, name)?;
     std::fs::create_dir_all(&workspace)
         .with_context(|| format!("{} cannot be made", workspace.display()))?;
     let launch = sandbox::agent(&agent, &settings.programs, &workspace, true)?;

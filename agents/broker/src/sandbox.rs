@@ -81,6 +81,49 @@ pub fn agent(
     })
 }
 
+/// What an agent may do, one plain sentence a line: what it can ask for, then what its own process
+/// can reach.
+pub fn explain(agent: &Agent, launch: &Launch) -> Vec<String> {
+    let manifest = &agent.manifest;
+    let mut lines = Vec::new();
+    lines.push(if manifest.tools.is_empty() {
+        "It may call no tool: all it can do is talk.".to_owned()
+    } else {
+        format!(
+            "It may ask for these tools and no others: {}. Each call is checked against what you \
+             allowed, and recorded.",
+            manifest.tools.join(", ")
+        )
+    });
+    for need in &manifest.permissions {
+        lines.push(format!(
+            "Its manifest wishes for `{}` on {}{}.",
+            need.action,
+            need.resource,
+            ": given where the agent comes with the system, asked for otherwise"
+        ));
+    }
+    lines.push(match &manifest.code {
+        Code::Native => "The system's own runtime runs in its sandbox.".to_owned(),
+        Code::Command(command) => format!(
+            "A program of its own runs in its sandbox: {} in {}.",
+            command.join(" "),
+            agent.folder.display()
+        ),
+    });
+    lines.extend(launch.spec.explain());
+    let limits = &manifest.limits;
+    lines.push(format!(
+        "It may use {} of memory, {} processes and threads, {} of one processor; no file of it \
+         gets larger than {}.",
+        limits.memory,
+        limits.tasks.max(8),
+        limits.cpu,
+        limits.file_size
+    ));
+    lines
+}
+
 /// How a tool worker is started: unit `tools-worker-NUMBER`, with no files at all once it runs.
 pub fn worker(programs: &Programs, number: u64) -> Launch {
     let program = programs.path("argos-tools");
@@ -231,6 +274,24 @@ mod tests {
             let mut agent = steward.clone();
             agent.manifest.name = other.to_owned();
             assert_ne!(name(&agent, false), probe);
+        }
+    }
+
+    #[test]
+    fn what_an_agent_may_do_is_said_in_words() {
+        let programs = Programs {
+            folder: "/usr/bin".into(),
+        };
+        let steward = steward();
+        let launch = agent(&steward, &programs, Path::new("/home/x/w"), false).unwrap();
+        let text = explain(&steward, &launch).join("\n");
+        for part in [
+            "files.list",
+            "It may read and change /home/x/w, which it sees as /workspace.",
+            "It has no network.",
+            "128M of memory",
+        ] {
+            assert!(text.contains(part), "no `{part}` in:\n{text}");
         }
     }
 

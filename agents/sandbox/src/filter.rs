@@ -39,11 +39,10 @@ impl Verdict {
 pub(crate) enum Rule {
     /// Its number alone.
     Always(Verdict),
-    /// The lower 32 bits of an argument, counted from 0, which is all that the kernel looks at in the
-    /// arguments that are asked about here.
+    /// The lower 32 bits of arguments, counted from 0, which is all that the kernel looks at in those
+    /// that are asked about here: whether all the tests hold.
     If {
-        argument: u8,
-        test: Test,
+        tests: Vec<(u8, Test)>,
         then: Verdict,
         otherwise: Verdict,
     },
@@ -184,30 +183,39 @@ fn search(ranges: &[(u32, Rule)]) -> Result<Vec<sock_filter>, Error> {
 /// Ends with a verdict.
 fn decide(rule: &Rule) -> Result<Vec<sock_filter>, Error> {
     let end = |verdict: Verdict| instruction(RETURN, 0, 0, verdict.value());
-    let (argument, test, then, otherwise) = match rule {
+    let (tests, then, otherwise) = match rule {
         Rule::Always(verdict) => return Ok(vec![end(*verdict)]),
         Rule::If {
-            argument,
-            test,
+            tests,
             then,
             otherwise,
-        } => (*argument, test, *then, *otherwise),
+        } => (tests, *then, *otherwise),
     };
-    // Little-endian: the lower half comes first.
-    let load = instruction(LOAD, 0, 0, ARGUMENTS + 8 * u32::from(argument));
-    let mut program = vec![load];
-    match test {
-        Test::AnyBit(bits) => program.push(instruction(JUMP_IF_BITS, 1, 0, *bits)),
-        Test::OneOf(values) => {
-            for (index, value) in values.iter().enumerate() {
-                let over = u8::try_from(values.len() - index)
-                    .map_err(|_| impossible("an argument has too many values".to_owned()))?;
-                program.push(instruction(JUMP_IF_EQUAL, over, 0, *value));
+    // From the end: a test that holds goes on to what stands behind it, any other to the last verdict.
+    let mut program = vec![end(then), end(otherwise)];
+    for (argument, test) in tests.iter().rev() {
+        let fails = program.len() - 1;
+        // Little-endian: the lower half comes first.
+        let load = instruction(LOAD, 0, 0, ARGUMENTS + 8 * u32::from(*argument));
+        let mut block = vec![load];
+        match test {
+            Test::AnyBit(bits) => block.push(instruction(JUMP_IF_BITS, 0, near(fails)?, *bits)),
+            Test::OneOf(values) => {
+                for (value, left) in values.iter().zip((0..values.len()).rev()) {
+                    let next = if left == 0 { near(fails)? } else { 0 };
+                    block.push(instruction(JUMP_IF_EQUAL, near(left)?, next, *value));
+                }
             }
         }
+        block.append(&mut program);
+        program = block;
     }
-    program.extend([end(otherwise), end(then)]);
     Ok(program)
+}
+
+/// A conditional jump goes no further than 255 instructions.
+fn near(over: usize) -> Result<u8, Error> {
+    u8::try_from(over).map_err(|_| impossible("an argument has too many values".to_owned()))
 }
 
 fn instruction(code: u16, jt: u8, jf: u8, k: u32) -> sock_filter {
@@ -270,8 +278,7 @@ mod tests {
         rules.insert(
             16,
             Rule::If {
-                argument: 1,
-                test: Test::OneOf(vec![5, 7, 9]),
+                tests: vec![(1, Test::OneOf(vec![5, 7, 9]))],
                 then: Verdict::Allow,
                 otherwise: Verdict::Errno(libc::EPERM),
             },
@@ -279,9 +286,20 @@ mod tests {
         rules.insert(
             56,
             Rule::If {
-                argument: 0,
-                test: Test::AnyBit(0x1010),
+                tests: vec![(0, Test::AnyBit(0x1010))],
                 then: Verdict::Errno(libc::EPERM),
+                otherwise: Verdict::Allow,
+            },
+        );
+        rules.insert(
+            257,
+            Rule::If {
+                tests: vec![
+                    (2, Test::AnyBit(0o100)),
+                    (3, Test::OneOf(vec![1, 2])),
+                    (3, Test::AnyBit(2)),
+                ],
+                then: Verdict::Kill,
                 otherwise: Verdict::Allow,
             },
         );
@@ -331,6 +349,21 @@ mod tests {
             (0x10_0000_0000, allow),
         ] {
             assert_eq!(verdict(56, [value, 0, 0, 0, 0, 0]), expected, "{value:#x}");
+        }
+        let kill = Verdict::Kill.value();
+        for (flags, mode, expected) in [
+            (0o100, 2, kill),
+            (0o101, 2, kill),
+            (0o001, 2, allow),
+            (0o100, 1, allow),
+            (0o100, 3, allow),
+            (0, 0, allow),
+        ] {
+            assert_eq!(
+                verdict(257, [0, 0, flags, mode, 0, 0]),
+                expected,
+                "{flags:o} {mode}"
+            );
         }
     }
 

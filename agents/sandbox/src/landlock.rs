@@ -13,7 +13,7 @@ use landlock::{
 };
 
 use crate::Error;
-use crate::probe::landlock_abi;
+use crate::probe::{LANDLOCK_LEVELS, landlock_abi};
 use crate::spec::{Access, Proc, Spec};
 
 /// Fails where the kernel has less than the spec requires.
@@ -39,15 +39,10 @@ pub(crate) fn require(minimum: u32) -> Result<(), Error> {
 
 /// What the first level that is missing above `has` would have enforced.
 fn missing(has: u32) -> &'static str {
-    match has {
-        0 => "access to files",
-        1 => "renaming and linking between folders",
-        2 => "truncating files",
-        3 => "TCP ports",
-        4 => "device controls (ioctl)",
-        5 => "signals and abstract sockets",
-        _ => "a rule",
-    }
+    usize::try_from(has)
+        .ok()
+        .and_then(|has| LANDLOCK_LEVELS.get(has))
+        .unwrap_or(&"a rule")
 }
 
 /// Restricts this process to what follows from the spec. It must see the paths as the program will.

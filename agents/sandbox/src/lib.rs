@@ -39,6 +39,7 @@
 //! started gives them up with [`seal`].
 #![deny(missing_docs)]
 
+mod calls;
 mod error;
 mod explain;
 mod filter;
@@ -49,15 +50,17 @@ mod process;
 mod root;
 mod spec;
 mod syscalls;
+mod trace;
 
 use std::ffi::CString;
 
 pub use error::Error;
-pub use probe::{Levels, probe};
+pub use probe::{LANDLOCK_LEVELS, Levels, probe};
 pub use spec::{
     Access, Bind, DEFAULT_LANDLOCK, Landlock, Limits, Namespaces, PathRule, Proc, Profile, Root,
     Spec, Tmpfs,
 };
+pub use trace::{Answer, Denial, Report, Wanted, attach, trace};
 
 /// Puts the calling process into the sandbox; to be followed at once by `exec`.
 ///

@@ -18,9 +18,28 @@ pub struct Levels {
     pub seccomp: bool,
     /// Whether cgroup v2 is mounted at `/sys/fs/cgroup`.
     pub cgroup_v2: bool,
+    /// Controllers that the control group of the calling process may hand on: `cpu`, `memory`,
+    /// `pids`, and others.
+    pub controllers: Vec<String>,
+    /// Each namespace that the kernel has, as named in `/proc/self/ns`.
+    pub namespaces: Vec<String>,
     /// Whether the process calling has `CAP_SYS_ADMIN`.
     pub privileged: bool,
 }
+
+/// What each Landlock ABI added, from 1 on. A kernel with a later one is used to the last of these.
+pub const LANDLOCK_LEVELS: [&str; 10] = [
+    "files",
+    "renaming and linking between folders",
+    "truncating files",
+    "TCP ports",
+    "device controls (ioctl)",
+    "signals and abstract sockets",
+    "a log of what was denied",
+    "all threads at once",
+    "sockets by path",
+    "UDP ports",
+];
 
 /// Asks the kernel. Takes about a millisecond; forks once.
 #[must_use]
@@ -35,11 +54,34 @@ pub fn probe() -> Levels {
         seccomp: has_seccomp(),
         cgroup_v2: rustix::fs::statfs("/sys/fs/cgroup")
             .is_ok_and(|stat| stat.f_type == libc::CGROUP2_SUPER_MAGIC),
+        controllers: controllers(),
+        namespaces: namespaces(),
         privileged: rustix::thread::capabilities(None).is_ok_and(|sets| {
             sets.effective
                 .contains(rustix::thread::CapabilitySet::SYS_ADMIN)
         }),
     }
+}
+
+fn controllers() -> Vec<String> {
+    let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let path = own
+        .lines()
+        .find_map(|line| line.strip_prefix("0::"))
+        .unwrap_or("/");
+    std::fs::read_to_string(format!("/sys/fs/cgroup{path}/cgroup.controllers"))
+        .unwrap_or_default()
+        .split_whitespace()
+        .map(str::to_owned)
+        .collect()
+}
+
+fn namespaces() -> Vec<String> {
+    ["user", "mnt", "pid", "net", "ipc", "uts", "cgroup"]
+        .into_iter()
+        .filter(|name| std::path::Path::new("/proc/self/ns").join(name).exists())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The Landlock ABI, 0 where there is none.

@@ -26,6 +26,9 @@ use crate::spec::{Access, Proc, Root};
 /// host is covered only in this process's own mount namespace.
 const FOOTHOLDS: [&str; 4] = ["/tmp", "/run", "/mnt", "/usr"];
 
+/// What git keeps at the top of a folder of files.
+const REPOSITORY: &str = ".git";
+
 const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
 
 /// Builds the root and moves into it. The calling process must be in a mount namespace of its own.
@@ -41,6 +44,12 @@ pub(crate) fn enter(root: &Root) -> Result<(), Error> {
         let tree = clone_tree(&bind.source, bind.access)?;
         let is_dir = is_directory(&tree, bind.target())?;
         mounts.push((bind.target().to_owned(), tree, is_dir));
+        if bind.access == Access::Write && is_dir && has_repository(&bind.source)? {
+            let tree = clone_tree(&bind.source.join(REPOSITORY), Access::Read)?;
+            let target = bind.target().join(REPOSITORY);
+            let is_dir = is_directory(&tree, &target)?;
+            mounts.push((target, tree, is_dir));
+        }
     }
     if root.devices {
         for (name, tree) in clone_devices()? {
@@ -91,6 +100,24 @@ pub(crate) fn enter(root: &Root) -> Result<(), Error> {
                 ". The current root must be a mount point: a chroot is not",
             )
         })
+}
+
+/// Whether git keeps something in a folder that may be written. It is read-only inside, and as a
+/// mount it can be neither renamed nor replaced: hooks, `config` and `commondir` in it, or the file
+/// that says where the repository is, would otherwise have the person's next use of git run what
+/// the sandbox wrote. A folder without one can be given one from inside; that one is data.
+fn has_repository(folder: &Path) -> Result<bool, Error> {
+    let path = folder.join(REPOSITORY);
+    match std::fs::symlink_metadata(&path) {
+        Ok(about) if about.is_symlink() => Err(Error::step_hint(
+            format!("protecting {}", path.display()),
+            io::Error::other("it is a symbolic link, which could be replaced from inside"),
+            ". Give the folder to read, or put the repository where the link is",
+        )),
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::step(format!("looking at {}", path.display()), error)),
+    }
 }
 
 /// A detached copy of what is mounted at and beneath a host path, with its final flags.

@@ -8,13 +8,16 @@
 //!   cope with. `clone3` is one of those: its flags are in memory, where a filter cannot see them, and
 //!   `clone` is what libraries fall back to.
 //! * `EPERM` is for calls that exist everywhere but are not for this profile, and for arguments:
-//!   namespaces in `clone`, socket families, `ioctl` commands, `prctl` options.
+//!   namespaces in `clone`, socket families, `ioctl` commands, `prctl` options, memory files that could
+//!   be run, set-user-id bits.
 //!
 //! Arguments are compared in the width the kernel uses: an `ioctl` command is 32 bits, whatever the
 //! caller put into the upper half of the register.
 //!
 //! x86-64 only for now. Another architecture needs its own list of calls that exist there; it must
 //! not start with none, so it does not compile.
+
+use std::collections::BTreeMap;
 
 use crate::Error;
 use crate::filter::{Filter, Rule, Test, Verdict};
@@ -46,10 +49,16 @@ fn filter(profile: Profile) -> Filter {
         calls.iter().map(rule)
     };
     // Where two lists name a call the later one holds.
-    let mut rules: std::collections::BTreeMap<i64, Rule> = all(ALLOWED, Verdict::Allow).collect();
+    let mut rules: BTreeMap<i64, Rule> = all(ALLOWED, Verdict::Allow).collect();
     rules.extend(all(REFUSED, NO));
-    if profile == Profile::Service {
-        rules.extend(all(ALLOWED_SERVICE, Verdict::Allow));
+    match profile {
+        Profile::Service => rules.extend(all(ALLOWED_SERVICE, Verdict::Allow)),
+        // Its mode is in memory, where a filter cannot see a set-user-id bit. A worker runs our own
+        // program, which needs it to open files beneath a folder.
+        Profile::Agent => {
+            rules.remove(&libc::SYS_openat2);
+        }
+        Profile::Worker => {}
     }
 
     // A namespace through clone would give back what the sandbox took.
@@ -58,6 +67,9 @@ fn filter(profile: Profile) -> Filter {
     const NEW_LISTENER: u32 = 8;
     rules.insert(libc::SYS_seccomp, unless_any_bit(1, NEW_LISTENER));
     rules.insert(libc::SYS_prctl, only(0, PRCTL_OPTIONS));
+    if profile != Profile::Service {
+        no_programs_of_its_own(&mut rules);
+    }
 
     const UNIX: &[u64] = &[libc::AF_UNIX as u64];
     match profile {
@@ -73,8 +85,7 @@ fn filter(profile: Profile) -> Filter {
             rules.insert(
                 libc::SYS_ioctl,
                 Rule::If {
-                    argument: 1,
-                    test: one_of(IOCTL_INJECTION),
+                    tests: vec![(1, one_of(IOCTL_INJECTION))],
                     then: NO,
                     otherwise: Verdict::Allow,
                 },
@@ -96,11 +107,49 @@ fn filter(profile: Profile) -> Filter {
     }
 }
 
+/// Files that would run, or run as somebody else, although nothing that the sandbox may write is to:
+/// memory files are on no mount and beneath no Landlock rule; and a set-user-id bit means nothing
+/// inside, but the workspace is also seen from outside, where it would lend the person's rights to
+/// every other user.
+fn no_programs_of_its_own(rules: &mut BTreeMap<i64, Rule>) {
+    const MFD_NOEXEC_SEAL: u32 = 8;
+    const SET_ID: u32 = libc::S_ISUID | libc::S_ISGID;
+    const MAKING: u32 = (libc::O_CREAT | (libc::O_TMPFILE & !libc::O_DIRECTORY)) as u32;
+    rules.insert(
+        libc::SYS_memfd_create,
+        Rule::If {
+            tests: vec![(1, Test::AnyBit(MFD_NOEXEC_SEAL))],
+            then: Verdict::Allow,
+            otherwise: NO,
+        },
+    );
+    for (call, mode) in [
+        (libc::SYS_chmod, 1),
+        (libc::SYS_fchmod, 1),
+        (libc::SYS_fchmodat, 2),
+        (libc::SYS_fchmodat2, 2),
+        (libc::SYS_mkdir, 1),
+        (libc::SYS_mkdirat, 2),
+        (libc::SYS_creat, 1),
+    ] {
+        rules.insert(call, unless_any_bit(mode, SET_ID));
+    }
+    for (call, flags, mode) in [(libc::SYS_open, 1, 2), (libc::SYS_openat, 2, 3)] {
+        rules.insert(
+            call,
+            Rule::If {
+                tests: vec![(flags, Test::AnyBit(MAKING)), (mode, Test::AnyBit(SET_ID))],
+                then: NO,
+                otherwise: Verdict::Allow,
+            },
+        );
+    }
+}
+
 /// `EPERM` for any other value of an argument.
 fn only(argument: u8, values: &[u64]) -> Rule {
     Rule::If {
-        argument,
-        test: one_of(values),
+        tests: vec![(argument, one_of(values))],
         then: Verdict::Allow,
         otherwise: NO,
     }
@@ -109,8 +158,7 @@ fn only(argument: u8, values: &[u64]) -> Rule {
 /// `EPERM` where an argument has any of the bits.
 fn unless_any_bit(argument: u8, bits: u32) -> Rule {
     Rule::If {
-        argument,
-        test: Test::AnyBit(bits),
+        tests: vec![(argument, Test::AnyBit(bits))],
         then: NO,
         otherwise: Verdict::Allow,
     }
@@ -608,8 +656,9 @@ mod tests {
                 let refused = (REFUSED.contains(&call)
                     && !(service && ALLOWED_SERVICE.contains(&call)))
                     || (profile == Profile::Worker && SOCKETS.contains(&call));
-                let allowed =
-                    ALLOWED.contains(&call) || (service && ALLOWED_SERVICE.contains(&call));
+                let allowed = (ALLOWED.contains(&call)
+                    && !(profile == Profile::Agent && call == libc::SYS_openat2))
+                    || (service && ALLOWED_SERVICE.contains(&call));
                 let expected = if LETHAL.contains(&call) {
                     Verdict::Kill
                 } else if refused {

@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -83,6 +84,11 @@ pub(crate) enum Command {
     Desktop {
         #[command(subcommand)]
         command: DesktopCommand,
+    },
+    /// Run programs in sandboxes, read sandboxes aloud, see what they deny.
+    Sandbox {
+        #[command(subcommand)]
+        command: SandboxCommand,
     },
     /// Look at everything that has to be there and say what is not.
     Doctor,
@@ -371,6 +377,56 @@ pub(crate) enum DesktopCommand {
         /// `launcher`, `chat` or `power`.
         part: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SandboxCommand {
+    /// Run a program in a sandbox; its exit status is the program's (126: it was not started).
+    Run {
+        #[command(flatten)]
+        walls: WallsArgs,
+        /// Program and arguments.
+        #[arg(last = true, required = true, value_name = "PROGRAM")]
+        program: Vec<OsString>,
+    },
+    /// Say in plain words what an agent may do, or what a sandbox allows.
+    Explain {
+        /// Name of the agent; none: the sandbox that the options describe.
+        agent: Option<String>,
+        #[command(flatten)]
+        walls: WallsArgs,
+    },
+    /// Run a program in a sandbox, or watch an agent that runs, and show what it is denied.
+    Trace {
+        /// Name of the agent.
+        #[arg(required_unless_present = "program", conflicts_with = "program")]
+        agent: Option<String>,
+        /// Seconds to watch the agent for.
+        #[arg(long, default_value_t = 10, conflicts_with = "program")]
+        seconds: u64,
+        #[command(flatten)]
+        walls: WallsArgs,
+        /// Program and arguments.
+        #[arg(last = true, value_name = "PROGRAM")]
+        program: Vec<OsString>,
+    },
+}
+
+/// A sandbox.
+#[derive(Debug, Args)]
+pub(crate) struct WallsArgs {
+    /// A file (YAML), or `agent`, `worker`, `service`.
+    #[arg(long, default_value = "agent", value_name = "FILE|NAME")]
+    pub(crate) spec: String,
+    /// A file or folder that it may also read; may be given again.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) read: Vec<PathBuf>,
+    /// A file or folder that it may also change.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) write: Vec<PathBuf>,
+    /// A file or folder that it may also read and run.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) exec: Vec<PathBuf>,
 }
 
 #[cfg(test)]

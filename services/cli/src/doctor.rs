@@ -16,7 +16,11 @@ use crate::output::{Cell, Output, Tone, bytes};
 use crate::units::tone;
 
 /// The Landlock ABI that agents' sandboxes need: files, network ports, devices, signals.
-const LANDLOCK_NEEDED: u32 = 6;
+const LANDLOCK_NEEDED: u32 = argos_sandbox::DEFAULT_LANDLOCK;
+/// Namespaces that a sandbox has of its own, as `/proc/self/ns` names them.
+const NAMESPACES: [&str; 7] = ["user", "mnt", "pid", "net", "ipc", "uts", "cgroup"];
+/// Controllers that agents' limits need.
+const CONTROLLERS: [&str; 3] = ["memory", "pids", "cpu"];
 /// Longest time for one answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -146,8 +150,14 @@ fn kernel() -> Vec<Check> {
         Check::new(
             "landlock",
             levels.landlock >= LANDLOCK_NEEDED,
-            format!("ABI {} (agents need {LANDLOCK_NEEDED})", levels.landlock),
+            landlock(levels.landlock),
             "agents do not start: boot a kernel from 6.12 on with `lsm=landlock,…`",
+        ),
+        Check::new(
+            "namespaces",
+            missing(&NAMESPACES, &levels.namespaces).is_empty(),
+            told(&NAMESPACES, &levels.namespaces),
+            "agents do not start: the kernel was built without them",
         ),
         Check::new(
             "user namespaces",
@@ -175,7 +185,42 @@ fn kernel() -> Vec<Check> {
             },
             "units have no limits: boot with `cgroup_no_v1=all`",
         ),
+        Check::wish(
+            "controllers",
+            missing(&CONTROLLERS, &levels.controllers).is_empty(),
+            told(&CONTROLLERS, &levels.controllers),
+            "agents are not held to their share of memory, processes or processor: the control \
+             group that this runs in was not handed them",
+        ),
     ]
+}
+
+/// The kernel's level, what it enforces and what it does not.
+fn landlock(abi: u32) -> String {
+    let known = argos_sandbox::LANDLOCK_LEVELS;
+    let (has, lacks) = known.split_at(usize::try_from(abi).unwrap_or(0).min(known.len()));
+    let mut text = format!("ABI {abi} (agents need {LANDLOCK_NEEDED})");
+    if !has.is_empty() {
+        text.push_str(&format!(": {}", has.join(", ")));
+    }
+    if !lacks.is_empty() {
+        text.push_str(&format!("; not: {}", lacks.join(", ")));
+    }
+    text
+}
+
+fn missing<'a>(wanted: &[&'a str], there: &[String]) -> Vec<&'a str> {
+    let lacks = |name: &&&str| !there.iter().any(|have| have == **name);
+    wanted.iter().filter(lacks).copied().collect()
+}
+
+fn told(wanted: &[&str], there: &[String]) -> String {
+    let missing = missing(wanted, there);
+    if missing.is_empty() {
+        wanted.join(", ")
+    } else {
+        format!("not there: {}", missing.join(", "))
+    }
 }
 
 fn space(name: &'static str, path: &str) -> Check {
@@ -307,4 +352,26 @@ async fn memories() -> Result<Check> {
     let bus = bus::session().await?;
     let count = Memory1Proxy::new(&bus).await?.count().await?;
     Ok(Check::new("memory", true, format!("{count} memories"), ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_level_is_told() {
+        let text = landlock(6);
+        assert!(
+            text.contains("signals and abstract sockets; not: a log"),
+            "{text}"
+        );
+        assert!(landlock(0).contains("not: files"));
+        assert!(!landlock(99).contains("not:"));
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let there = ["cpu".to_owned(), "pids".to_owned()];
+        assert_eq!(told(&CONTROLLERS, &there), "not there: memory");
+    }
 }

@@ -3,7 +3,7 @@
 //! Units are reached over the supervisors' control sockets ([`units`]), so that they can be seen
 //! and changed when D-Bus is down. Everything else is a client of a service on one of the buses:
 //! [`agents`], [`tools`] (with permissions and audit), [`memory`], [`models`], [`desktop`].
-//! [`doctor`] asks all of them. [`args`] declares the command line, [`output`] prints, [`failure`]
+//! [`sandbox`] needs neither. [`doctor`] asks all of them. [`args`] declares the command line, [`output`] prints, [`failure`]
 //! says what went wrong and with which exit status.
 //!
 //! Called as `poweroff` or `reboot` it does that.
@@ -17,6 +17,7 @@ mod failure;
 mod memory;
 mod models;
 mod output;
+mod sandbox;
 mod tools;
 mod units;
 
@@ -31,13 +32,13 @@ use crate::failure::{Failure, Result, Status};
 use crate::output::Output;
 use crate::units::Power;
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let cli = Cli::parse_from(arguments());
-    let result = tokio::select! {
-        result = run(cli) => result,
-        // What the command holds is dropped: files that are not complete disappear.
-        _ = tokio::signal::ctrl_c() => Err(Failure::silent(Status::Interrupted)),
+    let out = Output::new(cli.json);
+    let result = match cli.command {
+        // A sandbox is entered by a process that has one thread.
+        Command::Sandbox { command } => sandbox::run(out, command),
+        command => answer(out, command),
     };
     let Err(failure) = result else {
         return ExitCode::SUCCESS;
@@ -48,6 +49,15 @@ async fn main() -> ExitCode {
     complain(&failure);
     // A blocking request that was interrupted must not hold the program.
     std::process::exit(failure.status as i32)
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn answer(out: Output, command: Command) -> Result {
+    tokio::select! {
+        result = run(out, command) => result,
+        // What the command holds is dropped: files that are not complete disappear.
+        _ = tokio::signal::ctrl_c() => Err(Failure::silent(Status::Interrupted)),
+    }
 }
 
 /// The command line; `poweroff` and `reboot` are links to this program.
@@ -75,9 +85,8 @@ fn complain(failure: &Failure) {
     }
 }
 
-async fn run(cli: Cli) -> Result {
-    let out = Output::new(cli.json);
-    match cli.command {
+async fn run(out: Output, command: Command) -> Result {
+    match command {
         Command::Status(args) => blocking(move || units::status(out, &args)).await,
         Command::Start(args) => {
             blocking(move || units::change(out, &args, "up", Client::start)).await
@@ -103,6 +112,7 @@ async fn run(cli: Cli) -> Result {
         Command::Ai { command } => models::ask(out, command).await,
         Command::Audit { lines } => tools::audit(out, lines).await,
         Command::Desktop { command } => desktop::run(out, command).await,
+        Command::Sandbox { command } => sandbox::run(out, command),
         Command::Doctor => doctor::run(out).await,
         Command::Completions { shell } => {
             // The generator panics where it cannot write.

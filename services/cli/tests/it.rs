@@ -193,3 +193,39 @@ fn without_a_desktop_the_bus_commands_say_so() {
     let told = text(&output.stderr);
     assert!(told.contains("argos status --user bus"), "{told}");
 }
+
+#[test]
+fn a_sandbox_is_put_into_words_and_its_mistakes_are_named() {
+    let argos = |arguments: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_argos"))
+            .arg("sandbox")
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+    };
+    let told = argos(&["explain", "--read", "/usr/share"]);
+    assert_eq!(told.status.code(), Some(0));
+    let told = text(&told.stdout);
+    assert!(told.contains("It may read /usr/share."), "{told}");
+    assert!(told.contains("It has no network."), "{told}");
+
+    let missing = argos(&["run", "--read", "/there/is/none", "--", "true"]);
+    assert_eq!(missing.status.code(), Some(4));
+    assert!(text(&missing.stderr).contains("/there/is/none"));
+    let missing = argos(&["run", "--", "there-is-no-such-program"]);
+    assert_eq!(missing.status.code(), Some(4));
+    assert!(text(&missing.stderr).contains("--exec"));
+
+    let folder = tempfile::tempdir().unwrap();
+    let spec = folder.path().join("spec.yaml");
+    std::fs::write(&spec, "profile: agent\nnamespaces: {nett: true}\n").unwrap();
+    let wrong = argos(&["run", "--spec", spec.to_str().unwrap(), "--", "true"]);
+    assert_eq!(wrong.status.code(), Some(1));
+    let told = text(&wrong.stderr);
+    assert!(
+        told.contains("spec.yaml:2:") && told.contains("`net`"),
+        "{told}"
+    );
+    assert_eq!(argos(&["trace"]).status.code(), Some(2));
+}

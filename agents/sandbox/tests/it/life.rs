@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use argos_sandbox::{Access, Landlock, Namespaces, PathRule, Profile, Spec};
+use argos_sandbox::{Access, Answer, Landlock, Namespaces, PathRule, Profile, Spec};
 
 use crate::fixture::{Fixture, program, sandbox};
 
@@ -42,6 +42,18 @@ pub(crate) const ALL: &[(&str, Test)] = &[
     (
         "a sealed process opens nothing, not even beneath a folder it holds",
         sealed,
+    ),
+    (
+        "a trace tells killed, refused and out of reach apart",
+        traced,
+    ),
+    (
+        "a running program can be watched and is left running",
+        attached,
+    ),
+    (
+        "a repository that is no plain folder is not given to write",
+        linked_repository,
     ),
     ("spawn time", spawn_time),
 ];
@@ -311,6 +323,107 @@ fn spawn_time(fixture: &Fixture) -> Result<String, String> {
     Ok(format!(
         "  (median: plain {plain:.2} ms, sandboxed {inside:.2} ms)"
     ))
+}
+
+fn traced(fixture: &Fixture) -> Result<String, String> {
+    let spec = fixture.spec();
+    let secret = fixture.folder.join("home/secret");
+    let made = fixture.folder.join("readonly/made");
+    // In words of a shell: a look, a write, a run, a call that is refused, one that kills.
+    let script = format!(
+        "exec 2>/dev/null; cat {}; : > {}; {}/workspace/program; hostname x; chroot / true; exit 9",
+        secret.display(),
+        made.display(),
+        fixture.folder.display(),
+    );
+    let argv: Vec<_> = ["/bin/sh", "-c", &script]
+        .map(|word| std::ffi::CString::new(word).expect("no NUL"))
+        .into();
+    let report = argos_sandbox::trace(&spec, &argv).map_err(|error| error.to_string())?;
+    if report.status != Some(9) {
+        return Err(format!("the program's status: {report:?}"));
+    }
+    let seen = |call: &str, path: &std::path::Path, answer: Answer| {
+        report
+            .denials
+            .keys()
+            .any(|denial| denial.call == call && denial.path == path && denial.answer == answer)
+    };
+    let program = fixture.folder.join("workspace/program");
+    let none = std::path::Path::new("");
+    for (call, path, answer) in [
+        ("openat", secret.as_path(), Answer::Errno(libc::ENOENT)),
+        ("openat", &made, Answer::Errno(libc::EROFS)),
+        ("execve", &program, Answer::Errno(libc::EACCES)),
+        ("sethostname", none, Answer::Errno(libc::EPERM)),
+        ("chroot", none, Answer::Killed),
+    ] {
+        if !seen(call, path, answer) {
+            return Err(format!("no {call} {}: {report:#?}", path.display()));
+        }
+    }
+    let count = report.denials.len();
+    if count > 30 {
+        return Err(format!(
+            "{count} denials hide the few that matter: {report:#?}"
+        ));
+    }
+    Ok(format!("  ({count} denials, {} processes)", report.watched))
+}
+
+fn attached(fixture: &Fixture) -> Result<String, String> {
+    let mut child = shell(
+        &fixture.spec(),
+        &format!(
+            "echo up; while :; do sleep 0.02; cat {} 2>/dev/null; done",
+            fixture.folder.join("home/secret").display()
+        ),
+    )
+    .stdout(Stdio::piped())
+    .spawn()
+    .map_err(|error| error.to_string())?;
+    wait_for_line(&mut child)?;
+    // The process that was started, the reaper, the program.
+    let below = |pid: u32| -> Option<u32> {
+        let list = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+        list.split_whitespace().next()?.parse().ok()
+    };
+    let program = below(child.id()).and_then(below).ok_or("no program")?;
+    let pid = i32::try_from(program).map_err(|error| error.to_string())?;
+    let report = argos_sandbox::attach(&[pid], Duration::from_millis(700));
+    let alive = child
+        .try_wait()
+        .map_err(|error| error.to_string())?
+        .is_none();
+    let state = std::fs::read_to_string(format!("/proc/{program}/status")).unwrap_or_default();
+    let _ = child.kill();
+    let _ = child.wait();
+    let report = report.map_err(|error| error.to_string())?;
+    if !alive || state.contains("State:\tt") || !state.contains("TracerPid:\t0") {
+        return Err(format!("it was not left running: {state}"));
+    }
+    let secret = fixture.folder.join("home/secret");
+    if report.denials.keys().any(|denial| denial.path == secret) {
+        Ok(String::new())
+    } else {
+        Err(format!("{report:#?}"))
+    }
+}
+
+fn linked_repository(fixture: &Fixture) -> Result<String, String> {
+    let folder = fixture.folder.join("linked");
+    std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+    std::os::unix::fs::symlink(fixture.folder.join("home"), folder.join(".git"))
+        .map_err(|error| error.to_string())?;
+    let output = output(shell(
+        &fixture.spec().bind(&folder, Access::Write),
+        "exit 0",
+    ))?;
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    expect(
+        output.status.code() == Some(126) && text.contains(".git") && text.contains("symbolic"),
+        &output,
+    )
 }
 
 /// A pipe whose writing end becomes the program's descriptor 3.
