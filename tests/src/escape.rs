@@ -46,12 +46,13 @@ pub(crate) fn agent(stage: &mut Stage) -> Result<()> {
     // A manifest that imitates another line is refused by name.
     machine.person("d=~/.local/share/argos/agents/liar; mkdir -p $d; printf 'name: liar\\ntitle: \"Steward\\\\nReally\"\\n' > $d/agent.yaml")?;
     machine.person("argos agents >/dev/null")?;
-    let liar = machine.try_root("as-person 'argos agents start liar'")?;
-    ensure!(
-        liar.status != 0 && liar.text.contains("one line"),
-        "a title of two lines: {}",
-        liar.text
-    );
+    machine.try_root("as-person 'argos agents start liar'")?;
+    machine.until("the refusal of a title of two lines", SOON, |m| {
+        let told = m.try_root(
+            "as-person 'argos agents --json; argos agents history liar; argos log --user broker; argos log --user orchestrator'",
+        )?;
+        Ok(told.text.contains("write plain text on one line").then_some(()))
+    })?;
     let told = machine.person("argos sandbox explain hostile")?;
     ensure!(
         told.contains("It has no network.") && told.contains("bin/hostile"),
@@ -123,10 +124,10 @@ fn commands(machine: &mut Machine) -> Result<()> {
         traced.contains("--read /home/argos/Documents/Welcome.md"),
         "the trace does not say what would help:\n{traced}"
     );
-    let traced =
-        machine.person("argos sandbox trace -- sh -c 'chroot / true; hostname x' || true")?;
+    let traced = machine
+        .person("argos sandbox trace -- sh -c '/usr/sbin/chroot / true; chown 0 .' || true")?;
     ensure!(
-        traced.contains("chroot") && traced.contains("killed") && traced.contains("sethostname"),
+        traced.contains("chroot") && traced.contains("killed") && traced.contains("fchownat"),
         "{traced}"
     );
     // An agent that runs: each attempt is seen, and it goes on afterwards.

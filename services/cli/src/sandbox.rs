@@ -145,6 +145,7 @@ fn explain(out: Output, agent: &str) -> Result {
     let output = Command::new(&beside)
         .args(["explain", "--", agent])
         .env("RUST_LOG", "error")
+        .env("RUST_BACKTRACE", "0")
         .output()
         .map_err(|error| {
             Failure::new(
@@ -158,6 +159,7 @@ fn explain(out: Output, agent: &str) -> Result {
         _ => {
             let text = String::from_utf8_lossy(&output.stderr);
             let text = text.trim().trim_start_matches("Error: ");
+            let text = text.split("\n\n").next().unwrap_or_default();
             let status = if text.starts_with("no agent") {
                 Status::NotFound
             } else {
