@@ -386,7 +386,9 @@ fn is_denial(begun: &Begun, errno: i32) -> bool {
     match errno {
         // Whether a descriptor is a terminal is asked of every device.
         libc::EACCES if begun.number == libc::SYS_ioctl => false,
-        libc::EPERM | libc::EACCES | libc::EROFS | libc::EXDEV => true,
+        libc::EPERM | libc::EACCES | libc::EROFS => true,
+        // From one bind to another; copies are tried across file systems by habit.
+        libc::EXDEV => begun.number != libc::SYS_copy_file_range,
         libc::ENOSYS => !calls::is_asked_for_by_habit(begun.number),
         libc::ENOENT => !begun.path.as_os_str().is_empty() && exists_outside(&begun.path),
         libc::EFBIG | libc::EMFILE | libc::ENOSPC => true,

@@ -343,6 +343,10 @@ fn never(denial: &Denial) -> Option<String> {
         (Wanted::Nothing, _) if denial.call == "socket" => {
             Some("there is no network inside, and no socket but those of files".to_owned())
         }
+        (Wanted::Nothing, Answer::Errno(libc_errno::EAGAIN)) => Some(
+            "no more processes than `limits: {processes: …}` of the sandbox says: --spec FILE"
+                .to_owned(),
+        ),
         (Wanted::Nothing, Answer::Errno(_)) => Some(format!("`{}` is refused", denial.call)),
         _ => None,
     }
