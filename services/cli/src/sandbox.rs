@@ -145,6 +145,7 @@ fn explain(out: Output, agent: &str) -> Result {
     let output = Command::new(&beside)
         .args(["explain", "--", agent])
         .env("RUST_LOG", "error")
+        .env("RUST_BACKTRACE", "0")
         .output()
         .map_err(|error| {
             Failure::new(
@@ -158,6 +159,7 @@ fn explain(out: Output, agent: &str) -> Result {
         _ => {
             let text = String::from_utf8_lossy(&output.stderr);
             let text = text.trim().trim_start_matches("Error: ");
+            let text = text.split("\n\n").next().unwrap_or_default();
             let status = if text.starts_with("no agent") {
                 Status::NotFound
             } else {
@@ -341,6 +343,10 @@ fn never(denial: &Denial) -> Option<String> {
         (Wanted::Nothing, _) if denial.call == "socket" => {
             Some("there is no network inside, and no socket but those of files".to_owned())
         }
+        (Wanted::Nothing, Answer::Errno(libc_errno::EAGAIN)) => Some(
+            "no more processes than `limits: {processes: …}` of the sandbox says: --spec FILE"
+                .to_owned(),
+        ),
         (Wanted::Nothing, Answer::Errno(_)) => Some(format!("`{}` is refused", denial.call)),
         _ => None,
     }
