@@ -126,7 +126,7 @@ pub async fn probe_sandbox(options: &Options, name: &str) -> anyhow::Result<Stri
             )
         })?;
     let agent = manifest::load(&folder)?;
-    let workspace = settings.state.join("agents").join(name).join("workspace");
+    let workspace = settings.workspace(name);
     std::fs::create_dir_all(&workspace)
         .with_context(|| format!("{} cannot be made", workspace.display()))?;
     let launch = sandbox::agent(&agent, &settings.programs, &workspace, true)?;
