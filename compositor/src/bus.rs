@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 use argos_bus::{
     Error, Result,
-    compositor::{FrameColours, Window},
+    compositor::{Capture, FrameColours, Window},
 };
 use smithay::reexports::calloop::channel as calloop;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -17,11 +17,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::{
     config::{Colour, Look},
     layout::WindowId,
+    render::Picture,
     state::State,
 };
 
 const NAME: &str = "org.argos.Compositor1";
 const PATH: &str = "/org/argos/Compositor1";
+/// Who may be given a picture of the screen.
+const BROKER: &str = "org.argos.Broker1";
 /// Between two attempts to reach the bus.
 const RETRY: Duration = Duration::from_secs(1);
 /// How many requests for the shell wait while there is no bus; more are dropped.
@@ -51,6 +54,8 @@ pub enum Request {
     Workspace(u32, oneshot::Sender<bool>),
     /// Draws frames in other colours.
     Frames(Box<Look>, oneshot::Sender<bool>),
+    /// Draws a window, or for 0 an output, into memory.
+    Capture(u64, oneshot::Sender<Result<Picture>>),
 }
 
 /// The compositor's end.
@@ -132,6 +137,10 @@ impl State {
                 self.set_theme_look(*look);
                 (answer, true)
             }
+            Request::Capture(window, answer) => {
+                let _ = answer.send(self.capture(window));
+                return;
+            }
         };
         // The asker may have gone meanwhile.
         let _ = answer.send(found);
@@ -141,10 +150,19 @@ impl State {
 struct Compositor {
     requests: Arc<calloop::Sender<Request>>,
     snapshot: watch::Receiver<Snapshot>,
+    capturing: tokio::sync::Mutex<()>,
 }
 
 impl Compositor {
-    async fn ask(&self, request: impl FnOnce(oneshot::Sender<bool>) -> Request) -> Result<bool> {
+    fn new(requests: Arc<calloop::Sender<Request>>, snapshot: watch::Receiver<Snapshot>) -> Self {
+        Self {
+            requests,
+            snapshot,
+            capturing: tokio::sync::Mutex::default(),
+        }
+    }
+
+    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T> {
         let (answer, answered) = oneshot::channel();
         let gone = || Error::Unavailable("the compositor is shutting down".into());
         self.requests.send(request(answer)).map_err(|_| gone())?;
@@ -199,6 +217,41 @@ impl Compositor {
         let look = Box::new(look(colours).map_err(Error::InvalidArguments)?);
         self.ask(|answer| Request::Frames(look, answer)).await?;
         Ok(())
+    }
+
+    /// For the broker alone: a picture shows what every window shows, and it is the broker that asks
+    /// the person for it, each time. That it is the broker is the bus's word on who has its name.
+    async fn capture(
+        &self,
+        window: u64,
+        #[zbus(connection)] connection: &zbus::Connection,
+        #[zbus(header)] header: zbus::message::Header<'_>,
+    ) -> Result<Capture> {
+        if !argos_bus::caller::owns(BROKER, connection, &header).await? {
+            return Err(Error::Denied(format!(
+                "pictures of the screen are given to {BROKER} alone, which asks the person; \
+                 call the tool screen.capture"
+            )));
+        }
+        // One at a time: a picture of a large screen is a large piece of memory.
+        let _turn = self.capturing.lock().await;
+        let picture = self
+            .ask(|answer| Request::Capture(window, answer))
+            .await??;
+        let (width, height) = (picture.width, picture.height);
+        // Compressing takes longer than others on the bus should wait.
+        let sealed = tokio::task::spawn_blocking(move || crate::screenshot::seal(&picture)).await;
+        let sealed = sealed.map_err(|error| Error::Failed(format!("no picture: {error}")))?;
+        let (png, bytes) = sealed.map_err(|error| match error.kind() {
+            std::io::ErrorKind::FileTooLarge => Error::LimitReached(error.to_string()),
+            _ => Error::Failed(format!("the picture cannot be kept: {error}")),
+        })?;
+        Ok(Capture {
+            png: png.into(),
+            bytes,
+            width,
+            height,
+        })
     }
 
     #[zbus(property)]
@@ -278,10 +331,7 @@ async fn connection(
     snapshot: &mut watch::Receiver<Snapshot>,
     shell: &mut mpsc::Receiver<String>,
 ) -> zbus::Result<()> {
-    let served = Compositor {
-        requests: Arc::clone(requests),
-        snapshot: snapshot.clone(),
-    };
+    let served = Compositor::new(Arc::clone(requests), snapshot.clone());
     let connection = zbus::connection::Builder::session()
         .serve_at(PATH, served)
         .name(NAME)
@@ -350,10 +400,7 @@ mod tests {
             renderer: "pixman",
         };
         let snapshot = watch::Sender::new(shown.clone());
-        let served = Compositor {
-            requests: Arc::new(requests),
-            snapshot: snapshot.subscribe(),
-        };
+        let served = Compositor::new(Arc::new(requests), snapshot.subscribe());
         // The loop's side: knows window 7 and workspaces 1 to 4.
         std::thread::spawn(move || {
             while let Ok(request) = channel.recv() {
@@ -363,6 +410,7 @@ mod tests {
                     Request::Frames(look, answer) => {
                         (answer, look.title_bar == Colour([0xee, 0xf2, 0xf5]))
                     }
+                    Request::Capture(..) => unreachable!("nobody here is the broker"),
                 };
                 answer.send(found).unwrap();
             }
@@ -406,5 +454,83 @@ mod tests {
             proxy.activate_workspace(5).await,
             Err(Error::InvalidArguments(_))
         ));
+    }
+
+    /// A session bus of its own; ends with the value.
+    struct Bus(std::process::Child, String);
+
+    impl Bus {
+        fn start() -> Self {
+            use std::io::BufRead;
+            let mut daemon = std::process::Command::new("dbus-daemon")
+                .args(["--session", "--print-address", "--nofork", "--nopidfile"])
+                .stdout(std::process::Stdio::piped())
+                .spawn()
+                .expect("dbus-daemon (package dbus) is needed for this test");
+            let mut address = String::new();
+            std::io::BufReader::new(daemon.stdout.take().unwrap())
+                .read_line(&mut address)
+                .unwrap();
+            Self(daemon, address.trim().to_owned())
+        }
+
+        async fn connect(&self) -> zbus::Connection {
+            let builder = Builder::address(self.1.as_str());
+            builder.build().await.unwrap()
+        }
+    }
+
+    impl Drop for Bus {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
+    #[tokio::test]
+    async fn pictures_are_for_whoever_is_the_broker_now() {
+        let bus = Bus::start();
+        let (requests, channel) = calloop::channel();
+        let snapshot = watch::Sender::new(Snapshot::default());
+        let served = Compositor::new(Arc::new(requests), snapshot.subscribe());
+        std::thread::spawn(move || {
+            while let Ok(Request::Capture(window, answer)) = channel.recv() {
+                let picture = Picture {
+                    width: 2,
+                    height: 1,
+                    rgba: vec![window as u8; 8],
+                };
+                let _ = answer.send(match window {
+                    9 => Err(Error::NotFound("there is no window 9".into())),
+                    _ => Ok(picture),
+                });
+            }
+        });
+        let server = bus.connect().await;
+        server.object_server().at(PATH, served).await.unwrap();
+        server.request_name(NAME).await.unwrap();
+
+        let stranger = bus.connect().await;
+        let asks = Compositor1Proxy::new(&stranger).await.unwrap();
+        // Nobody has the broker's name; then somebody else has it.
+        let refused = asks.capture(0).await.unwrap_err();
+        assert!(
+            matches!(&refused, Error::Denied(text) if text.contains("screen.capture")),
+            "{refused}"
+        );
+        let broker = bus.connect().await;
+        broker.request_name(BROKER).await.unwrap();
+        assert!(matches!(asks.capture(0).await, Err(Error::Denied(_))));
+
+        let given = Compositor1Proxy::new(&broker).await.unwrap();
+        let capture = given.capture(7).await.unwrap();
+        assert_eq!((capture.width, capture.height), (2, 1));
+        let seals = rustix::fs::fcntl_get_seals(&capture.png).unwrap();
+        assert!(seals.contains(rustix::fs::SealFlags::WRITE | rustix::fs::SealFlags::SHRINK));
+        assert!(matches!(given.capture(9).await, Err(Error::NotFound(_))));
+
+        // Who was the broker is not any more.
+        broker.release_name(BROKER).await.unwrap();
+        assert!(matches!(given.capture(0).await, Err(Error::Denied(_))));
     }
 }

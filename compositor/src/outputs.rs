@@ -35,7 +35,12 @@ use smithay::{
     wayland::fractional_scale::with_fractional_scale,
 };
 
-use crate::{backend::Outcome, layout::Rect, render::Scene, state::State};
+use crate::{
+    backend::Outcome,
+    layout::Rect,
+    render::{Scene, View},
+    state::State,
+};
 
 /// Frames may come this much early: timers and flips are not exact.
 const SLACK: Duration = Duration::from_millis(3);
@@ -310,6 +315,7 @@ impl State {
         self.cursor
             .prepare(output.current_scale().fractional_scale());
         let scene = Scene {
+            view: View::Screen,
             windows: &self.windows,
             cursor: &self.cursor,
             pointer: self.pointer_at,

@@ -24,7 +24,14 @@ use smithay::{
     wayland::shell::wlr_layer::Layer,
 };
 
-use crate::{cursor::Cursor, error::Error, layers, outputs::geometry, windows::Windows};
+use crate::{
+    cursor::Cursor,
+    error::Error,
+    layers,
+    layout::{Rect, WindowId},
+    outputs::geometry,
+    windows::Windows,
+};
 
 render_elements! {
     /// One thing on the screen.
@@ -48,9 +55,21 @@ impl<R: Renderer + ImportAll + ImportMem> std::fmt::Debug for Element<R> {
     }
 }
 
+/// What of the desktop is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum View {
+    /// The screen, as the person sees it.
+    Screen,
+    /// What is behind the pointer and the prompts: what others may be given a picture of.
+    Behind,
+    /// One window's content, wherever it is and whatever is in front of it.
+    Window(WindowId),
+}
+
 /// All that a frame is made of.
 #[derive(Debug)]
 pub struct Scene<'a> {
+    pub(crate) view: View,
     pub(crate) windows: &'a Windows,
     pub(crate) cursor: &'a Cursor,
     pub(crate) pointer: Point<f64, Logical>,
@@ -61,6 +80,14 @@ pub struct Scene<'a> {
 }
 
 impl Scene<'_> {
+    /// The part of the global space that is drawn.
+    fn area(&self, output: &Output) -> Rect {
+        match self.view {
+            View::Screen | View::Behind => geometry(output),
+            View::Window(id) => self.windows.layout.client(id).unwrap_or_default(),
+        }
+    }
+
     /// The elements of `output`, front to back. A surface whose buffer cannot be imported is left
     /// out.
     pub fn elements<R>(&self, renderer: &mut R, output: &Output) -> Vec<Element<R>>
@@ -69,10 +96,16 @@ impl Scene<'_> {
         R::TextureId: Clone + Send + 'static,
     {
         let scale = Scale::from(output.current_scale().fractional_scale());
-        let area = geometry(output);
+        let area = self.area(output);
         let mut list = Vec::new();
+        if let View::Window(id) = self.view {
+            self.windows
+                .window_elements(id, renderer, area, scale, &mut list);
+            return list;
+        }
+        let on_screen = self.view == View::Screen;
 
-        if area.to_f64().contains(self.pointer) {
+        if on_screen && area.to_f64().contains(self.pointer) {
             let at = self.pointer - area.loc.to_f64();
             self.cursor.elements(renderer, at, scale, &mut list);
         }
@@ -99,7 +132,7 @@ impl Scene<'_> {
         for prompt in map
             .layers()
             .rev()
-            .filter(|surface| layers::is_prompt(surface))
+            .filter(|surface| on_screen && layers::is_prompt(surface))
         {
             layer(renderer, prompt, &mut list);
         }
@@ -206,10 +239,16 @@ where
         renderer: name,
         reason,
     };
-    let mode = output
-        .current_mode()
-        .ok_or_else(|| failed("the output has no mode".into()))?;
-    let size: Size<i32, Buffer> = (mode.size.w, mode.size.h).into();
+    let scale = output.current_scale().fractional_scale();
+    let physical: Size<i32, Physical> = match scene.view {
+        View::Screen | View::Behind => {
+            let mode = output.current_mode();
+            mode.ok_or_else(|| failed("the output has no mode".into()))?
+                .size
+        }
+        View::Window(_) => scene.area(output).size.to_physical_precise_round(scale),
+    };
+    let size: Size<i32, Buffer> = (physical.w, physical.h).into();
     let elements = scene.elements(renderer, output);
     let mut target = renderer
         .create_buffer(Fourcc::Abgr8888, size)
@@ -217,8 +256,7 @@ where
     let mut frame = renderer
         .bind(&mut target)
         .map_err(|error| failed(error.to_string()))?;
-    let scale = output.current_scale().fractional_scale();
-    OutputDamageTracker::new(mode.size, scale, Transform::Normal)
+    OutputDamageTracker::new(physical, scale, Transform::Normal)
         .render_output(renderer, &mut frame, 0, &elements, scene.background)
         .map_err(|error| failed(error.to_string()))?;
     let mapping = renderer

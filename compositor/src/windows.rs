@@ -209,54 +209,68 @@ impl Windows {
         R::TextureId: Clone + Send + 'static,
     {
         for id in self.layout.visible() {
-            let (Some(managed), Some(frame), Some(origin), Some(extent)) = (
-                self.get(id),
-                self.layout.frame(id),
-                self.origin(id),
-                self.extent(id),
-            ) else {
-                continue;
-            };
-            if !extent.overlaps(area) {
-                continue;
+            self.window_elements(id, renderer, area, scale, list);
+        }
+    }
+
+    /// One window's elements, visible or not.
+    pub(crate) fn window_elements<R>(
+        &self,
+        id: WindowId,
+        renderer: &mut R,
+        area: Rect,
+        scale: Scale<f64>,
+        list: &mut Vec<Element<R>>,
+    ) where
+        R: Renderer + ImportAll + ImportMem,
+        R::TextureId: Clone + Send + 'static,
+    {
+        let (Some(managed), Some(frame), Some(origin), Some(extent)) = (
+            self.get(id),
+            self.layout.frame(id),
+            self.origin(id),
+            self.extent(id),
+        ) else {
+            return;
+        };
+        if !extent.overlaps(area) {
+            return;
+        }
+        let to_output = |point: Point<i32, Logical>| -> Point<i32, Physical> {
+            (point - area.loc).to_physical_precise_round(scale)
+        };
+        let (popups, content) = window_tree(renderer, &managed.window, to_output(origin), scale);
+        list.extend(popups);
+        if let Some(bar) = &managed.title_bar
+            && self.layout.title_bar(id) > 0
+        {
+            let size = bar.size();
+            match MemoryRenderBufferRenderElement::from_buffer(
+                renderer,
+                to_output(frame.loc).to_f64(),
+                bar.buffer(),
+                None,
+                None,
+                Some(size),
+                Kind::Unspecified,
+            ) {
+                Ok(element) => list.push(element.into()),
+                Err(error) => tracing::warn!("title bar: {error}"),
             }
-            let to_output = |point: Point<i32, Logical>| -> Point<i32, Physical> {
-                (point - area.loc).to_physical_precise_round(scale)
-            };
-            let (popups, content) =
-                window_tree(renderer, &managed.window, to_output(origin), scale);
-            list.extend(popups);
-            if let Some(bar) = &managed.title_bar
-                && self.layout.title_bar(id) > 0
-            {
-                let size = bar.size();
-                match MemoryRenderBufferRenderElement::from_buffer(
-                    renderer,
-                    to_output(frame.loc).to_f64(),
-                    bar.buffer(),
-                    None,
-                    None,
-                    Some(size),
-                    Kind::Unspecified,
-                ) {
-                    Ok(element) => list.push(element.into()),
-                    Err(error) => tracing::warn!("title bar: {error}"),
-                }
-            }
-            list.extend(content);
-            if self.layout.title_bar(id) > 0 {
-                for (buffer, loc) in managed.borders.parts(frame) {
-                    list.push(
-                        SolidColorRenderElement::from_buffer(
-                            buffer,
-                            to_output(loc),
-                            scale,
-                            1.0,
-                            Kind::Unspecified,
-                        )
-                        .into(),
-                    );
-                }
+        }
+        list.extend(content);
+        if self.layout.title_bar(id) > 0 {
+            for (buffer, loc) in managed.borders.parts(frame) {
+                list.push(
+                    SolidColorRenderElement::from_buffer(
+                        buffer,
+                        to_output(loc),
+                        scale,
+                        1.0,
+                        Kind::Unspecified,
+                    )
+                    .into(),
+                );
             }
         }
     }

@@ -225,6 +225,10 @@ pub(crate) fn start(context: &Context, options: &Options) -> Result<ExitCode> {
             "virtio-net-pci,netdev=net",
         ]);
     }
+    // A sound card that nobody hears: there is a volume to set.
+    command.args(["-audiodev", "none,id=quiet"]);
+    command.args(["-device", "intel-hda"]);
+    command.args(["-device", "hda-output,audiodev=quiet"]);
     consoles(options, &mut command)?;
     if let Some(kind) = screen.window {
         let gl = if options.gl { ",gl=on" } else { "" };

@@ -20,6 +20,8 @@ const SYSTEM: &[&str] = &[
     "init-bridge",
     "ai",
     "login",
+    "devices",
+    "network",
 ];
 const SESSION: &[&str] = &[
     "bus",

@@ -112,6 +112,11 @@ impl Machine {
         &self.folder
     }
 
+    /// The build tree, whose programs read pictures.
+    pub fn tree(&self) -> &Path {
+        &self.tree
+    }
+
     /// The monitor.
     pub fn qmp(&mut self) -> &mut Qmp {
         &mut self.qmp

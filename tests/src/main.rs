@@ -7,6 +7,7 @@ mod desktop;
 mod escape;
 mod lifecycle;
 mod stage;
+mod tools;
 mod tour;
 
 use std::path::PathBuf;
@@ -63,6 +64,18 @@ const SCENARIOS: &[Scenario<Stage>] = &[
     Scenario {
         name: "agent-reads-nothing-when-denied",
         run: desktop::agent_denied,
+    },
+    Scenario {
+        name: "tools-steer-windows-and-devices",
+        run: tools::steer,
+    },
+    Scenario {
+        name: "tools-take-a-picture-when-allowed",
+        run: tools::capture,
+    },
+    Scenario {
+        name: "network-switched-off-stays-off",
+        run: tools::network,
     },
     Scenario {
         name: "agent-process-is-confined",

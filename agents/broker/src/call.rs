@@ -208,7 +208,12 @@ async fn settle<'a>(
         )));
     }
     let context = Context::new(caller.agent(), broker.settings.home.clone())
-        .with_shared_memory(has_shared_memory(broker, caller, tool));
+        .with_shared_memory(has_shared_memory(broker, caller, tool))
+        .with_workspace(
+            caller
+                .agent()
+                .map(|agent| broker.settings.workspace(&agent)),
+        );
     let checked = {
         // Checking follows symbolic links, which may wait for a disk.
         let (broker, tool, context) = (Arc::clone(broker), tool.to_owned(), context.clone());

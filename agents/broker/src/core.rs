@@ -42,6 +42,13 @@ pub struct Settings {
     pub tool_time: Duration,
 }
 
+impl Settings {
+    /// Where an agent keeps its files; `/workspace` inside its sandbox.
+    pub(crate) fn workspace(&self, agent: &str) -> PathBuf {
+        self.state.join("agents").join(agent).join("workspace")
+    }
+}
+
 /// The clock on the wall. Only the edge reads it; rules get the time as an argument.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct WallClock;

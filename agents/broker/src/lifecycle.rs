@@ -339,11 +339,7 @@ impl Life {
             // It starts without; the person is asked instead.
             warn!("{e}");
         }
-        let workspace = settings
-            .state
-            .join("agents")
-            .join(&self.name)
-            .join("workspace");
+        let workspace = settings.workspace(&self.name);
         std::fs::create_dir_all(&workspace)
             .map_err(|e| Error::Failed(format!("{}: cannot be made: {e}", workspace.display())))?;
         let launch = sandbox::agent(&agent, &settings.programs, &workspace, false)

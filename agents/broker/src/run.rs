@@ -120,7 +120,7 @@ fn find(settings: &Settings, name: &str) -> anyhow::Result<(manifest::Agent, Pat
                 own.display()
             )
         })?;
-    let workspace = settings.state.join("agents").join(name).join("workspace");
+    let workspace = settings.workspace(name);
     Ok((manifest::load(&folder)?, workspace))
 }
 

@@ -4,6 +4,8 @@
 //! other people's programs are data: they are escaped, so that a file called `[x](y)` is shown and
 //! not interpreted.
 
+mod desktop;
+
 use std::fmt::Write;
 
 use argos_bus::{Error, Result};
@@ -104,7 +106,9 @@ fn intent(tool: &str, arguments: &Value) -> String {
         "theme.set" => format!("switch to the theme {}", a("theme")),
         "memory.remember" => "remember that".to_owned(),
         "memory.recall" => "search my memory".to_owned(),
-        other => format!("use {}", code(other)),
+        other => {
+            desktop::intent(other, arguments).unwrap_or_else(|| format!("use {}", code(other)))
+        }
     }
 }
 
@@ -134,7 +138,7 @@ fn success(tool: &str, arguments: &Value, result: &Value) -> String {
             plain(arguments["text"].as_str().unwrap_or("it"))
         )),
         "memory.recall" => memory_recall(arguments, result),
-        _ => None,
+        other => desktop::success(other, arguments, result),
     };
     worded.unwrap_or_else(|| raw(tool, result))
 }

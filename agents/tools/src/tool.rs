@@ -88,6 +88,8 @@ pub struct Context {
     /// Whether the person granted this agent the memory that all agents share (`memory`); without
     /// it `memory.*` use the agent's own (`memory/NAME`), which needs no grant.
     pub shared_memory: bool,
+    /// The calling agent's workspace, where files go that a tool makes for it.
+    pub workspace: Option<PathBuf>,
 }
 
 impl Context {
@@ -99,7 +101,15 @@ impl Context {
             notes: home.join("Notes"),
             home,
             shared_memory: false,
+            workspace: None,
         }
+    }
+
+    /// The same, with the agent's workspace.
+    #[must_use]
+    pub fn with_workspace(mut self, workspace: Option<PathBuf>) -> Self {
+        self.workspace = workspace;
+        self
     }
 
     /// The same, with the memory that all agents share if `yes`.

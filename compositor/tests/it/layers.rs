@@ -164,3 +164,63 @@ fn who_lets_go_of_the_keyboard_keeps_it_until_something_else_is_used() {
     f.roundtrip(&mut client);
     assert_eq!(client.events.keyboard.as_ref(), Some(&chat.surface));
 }
+
+#[test]
+fn a_picture_for_others_shows_neither_prompts_nor_the_pointer() {
+    let mut f = Fixture::new();
+    let mut client = f.client();
+    let below = f.window(&mut client, "below", (400, 300), RED);
+    let mut shell = f.trusted_client();
+    let prompt = shell.layer("argos-prompt", Layer::Top, |layer| {
+        layer.set_size(1280, 800);
+    });
+    f.roundtrip(&mut shell);
+    shell.fill(&prompt.surface, (1280, 800), BLUE);
+    f.roundtrip(&mut shell);
+    f.pointer(640.0, 400.0);
+    let on_screen = f.state.screenshot(&f.output.clone()).unwrap();
+    assert_eq!(on_screen.pixel(300, 200), rgb(BLUE));
+
+    let given = f.state.capture(0).unwrap();
+    assert_eq!((given.width, given.height), (1280, 800));
+    let blue = given
+        .rgba
+        .chunks_exact(4)
+        .filter(|pixel| pixel[..3] == rgb(BLUE))
+        .count();
+    assert_eq!(blue, 0, "no pixel of the prompt is in it");
+    let shown = f.state.window_list()[0].clone();
+    let middle = (
+        (shown.x + shown.width / 2) as u32,
+        (shown.y + shown.height / 2) as u32,
+    );
+    assert_eq!(given.pixel(middle.0, middle.1), rgb(RED));
+
+    prompt.layer.destroy();
+    prompt.surface.destroy();
+    f.roundtrip(&mut shell);
+    // One window: its content alone, though something covers it, and on whichever workspace.
+    let mut other = f.client();
+    f.window(&mut other, "above", (1000, 700), GREEN);
+    for workspace in [0, 1] {
+        if workspace == 1 {
+            f.chord(&[125, 3]);
+            f.roundtrip(&mut client);
+        }
+        let picture = f.state.capture(shown.id).unwrap();
+        assert_eq!((picture.width, picture.height), (400, 300));
+        assert!(
+            picture
+                .rgba
+                .chunks_exact(4)
+                .all(|pixel| pixel[..3] == rgb(RED)),
+            "workspace {workspace}"
+        );
+    }
+    below.toplevel.destroy();
+    f.roundtrip(&mut client);
+    assert!(matches!(
+        f.state.capture(shown.id),
+        Err(argos_bus::Error::NotFound(_))
+    ));
+}

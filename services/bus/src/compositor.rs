@@ -28,6 +28,20 @@ pub struct Window {
     pub height: i32,
 }
 
+/// A picture of the screen or of a window.
+#[cfg(unix)]
+#[derive(Debug, Serialize, Deserialize, Type)]
+pub struct Capture {
+    /// A sealed memory file: a PNG, 8 bits each of red, green and blue.
+    pub png: zbus::wire::OwnedFd,
+    /// How many bytes of it.
+    pub bytes: u64,
+    /// Pixels in a row.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+}
+
 /// Colours of the frames that the compositor draws around windows, each as `#rrggbb`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type)]
 pub struct FrameColours {
@@ -65,6 +79,12 @@ pub trait Compositor1 {
     /// Draws frames in a theme's colours, unless the person's settings name their own. Errors:
     /// `InvalidArguments`.
     fn set_frame_colours(&self, colours: &FrameColours) -> Result<()>;
+    /// A picture of a window, or for 0 of the output under the pointer, without pointer and
+    /// prompts. For the broker alone, which asks the person each time: whoever else asks is refused.
+    /// Errors: `Denied`, `NotFound`, `Unavailable` (no output), `LimitReached` (too
+    /// large), `Failed`.
+    #[cfg(unix)]
+    fn capture(&self, window: u64) -> Result<Capture>;
     /// The workspace on screen, from 1.
     #[zbus(property)]
     fn active_workspace(&self) -> zbus::fdo::Result<u32>;

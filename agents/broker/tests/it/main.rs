@@ -8,6 +8,7 @@
 
 mod bed;
 mod broker;
+mod capture;
 #[allow(unsafe_code)]
 #[path = "../../../sandbox/tests/it/chroot.rs"]
 mod chroot;
@@ -55,6 +56,7 @@ const TESTS: &[(&str, Test)] = tests![
     hostile::calls_that_want_no_answer_are_counted_as_well,
     hostile::a_flood_of_calls_leaves_a_row_a_second,
     hostile::a_file_in_the_workspace_has_a_largest_size,
+    capture::a_picture_is_asked_for_each_time_and_lands_in_the_workspace,
     conversation::a_request_in_the_chat_ends_in_an_answer,
     conversation::the_broker_is_killed_and_everything_comes_back,
     conversation::what_was_said_is_there_after_a_restart,

@@ -5,18 +5,30 @@
 
 mod apps_launch;
 mod apps_list;
+mod brightness_set;
+mod devices;
 mod files;
 mod files_list;
 mod files_read;
 mod memory;
 mod memory_recall;
 mod memory_remember;
+mod network;
+mod network_set;
+mod network_status;
 mod notes_add;
+mod screen_capture;
 mod services;
 mod services_list;
 mod services_status;
 mod system_info;
 mod theme_set;
+mod volume_set;
+mod windows;
+mod windows_close;
+mod windows_focus;
+mod windows_list;
+mod workspace_switch;
 
 use std::os::fd::OwnedFd;
 
@@ -34,15 +46,24 @@ pub(crate) fn all() -> Vec<Tool> {
     vec![
         declare::<apps_launch::AppsLaunch>(),
         declare::<apps_list::AppsList>(),
+        declare::<brightness_set::BrightnessSet>(),
         declare::<files_list::FilesList>(),
         declare::<files_read::FilesRead>(),
         declare::<memory_recall::MemoryRecall>(),
         declare::<memory_remember::MemoryRemember>(),
+        declare::<network_set::NetworkSet>(),
+        declare::<network_status::NetworkStatus>(),
         declare::<notes_add::NotesAdd>(),
+        declare::<screen_capture::ScreenCapture>(),
         declare::<services_list::ServicesList>(),
         declare::<services_status::ServicesStatus>(),
         declare::<system_info::SystemInfo>(),
         declare::<theme_set::ThemeSet>(),
+        declare::<volume_set::VolumeSet>(),
+        declare::<windows_close::WindowsClose>(),
+        declare::<windows_focus::WindowsFocus>(),
+        declare::<windows_list::WindowsList>(),
+        declare::<workspace_switch::WorkspaceSwitch>(),
     ]
 }
 

@@ -74,6 +74,13 @@ fn too_much_of_everything() {
         ("services.status", "unit"),
         ("theme.set", "theme"),
         ("system.info", "topic"),
+        ("windows.focus", "window"),
+        ("windows.close", "window"),
+        ("workspace.switch", "number"),
+        ("screen.capture", "window"),
+        ("volume.set", "percent"),
+        ("brightness.set", "percent"),
+        ("network.set", "enabled"),
     ] {
         refused(tool, json!({name: megabyte}));
         refused(tool, json!({name: deep(200)}));
@@ -88,6 +95,13 @@ fn too_much_of_everything() {
     refused("files.read", json!({"path": "~/x", "max_bytes": u64::MAX}));
     refused("files.read", json!({"path": "~/x", "max_bytes": -1}));
     refused("files.read", json!({"path": "~/x", "max_bytes": 1.5}));
+    for percent in [json!(101), json!(-1), json!(1.5), json!(u64::MAX)] {
+        refused("volume.set", json!({"percent": percent}));
+        refused("brightness.set", json!({"percent": percent}));
+    }
+    for number in [json!(0), json!(-1), json!(65), json!("2")] {
+        refused("workspace.switch", json!({"number": number}));
+    }
 }
 
 #[test]
@@ -135,7 +149,7 @@ fn any_json() -> impl Strategy<Value = Value> {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
             prop::collection::hash_map(
-                "path|text|query|app|unit|theme|topic|title|tags|limit|max_bytes|args|[a-z]{1,4}",
+                "path|text|query|app|unit|theme|topic|title|tags|limit|max_bytes|args|window|number|percent|enabled|[a-z]{1,4}",
                 inner,
                 0..5
             )

@@ -2,6 +2,7 @@
 //! that answer over a real connection.
 
 mod contract;
+mod desktop;
 mod files;
 mod hostile;
 mod rig;

@@ -1,0 +1,46 @@
+//! What the tools on the network have in common: the network service of the machine.
+
+use argos_bus::network::{Network1Proxy, Status};
+use serde_json::{Value, json};
+
+use crate::{Code, Env, ToolError};
+
+/// Resource of the permission.
+pub(super) const RESOURCE: &str = "network";
+/// The most links, and addresses of one, that are told.
+const MOST: usize = 64;
+
+pub(super) async fn network<'a>(tried: &str, env: &Env) -> Result<Network1Proxy<'a>, ToolError> {
+    let unavailable = |why: String| ToolError::new(Code::Unavailable, tried, why);
+    let Some(bus) = &env.system else {
+        return Err(unavailable("the system bus cannot be reached".to_owned()));
+    };
+    Network1Proxy::new(bus)
+        .await
+        .map_err(|error| unavailable(error.to_string()))
+}
+
+/// Where the network stands, as it is told to agents.
+pub(super) fn tell(status: &Status) -> Value {
+    let links = status.links.iter().take(MOST).map(|link| {
+        let addresses: Vec<&str> = link.addresses.iter().take(MOST).map(|a| &**a).collect();
+        json!({
+            "link": link.name,
+            "kind": link.kind,
+            "up": link.up,
+            "connected": link.connected,
+            "addresses": addresses,
+        })
+    });
+    let links: Vec<Value> = links.collect();
+    let routes = status.default_routes.iter().take(MOST);
+    let routes: Vec<Value> = routes
+        .map(|route| json!({"gateway": route.gateway, "link": route.link, "metric": route.metric}))
+        .collect();
+    json!({
+        "enabled": status.enabled,
+        "links": links,
+        "default_routes": routes,
+        "truncated": status.links.len() > MOST,
+    })
+}
