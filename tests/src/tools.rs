@@ -55,6 +55,11 @@ pub(crate) fn steer(stage: &mut Stage) -> Result<()> {
             .then_some(()))
     })?;
 
+    // Sound comes with the rest of the devices, after the desktop.
+    machine.until("the sound card", SOON * 2, |m| {
+        let found = m.root("ls /proc/asound/card0/codec#* 2>/dev/null || true")?;
+        Ok((!found.trim().is_empty()).then_some(()))
+    })?;
     // The codec's own registers, and not what the service says of itself.
     let amplifiers = "grep -h 'Amp-Out vals' /proc/asound/card0/codec#*";
     let mut seen = Vec::new();

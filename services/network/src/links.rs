@@ -3,11 +3,11 @@
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use argos_bus::network::{Link, Route, Status};
-use futures_util::StreamExt;
-use futures_util::TryStreamExt;
 use futures_util::stream::BoxStream;
+use futures_util::{Stream, StreamExt, TryStreamExt};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags};
 use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkLayerType, LinkMessage};
@@ -15,6 +15,7 @@ use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteType,
 };
 use rtnetlink::{Handle, IpVersion, LinkUnspec, MulticastGroup, RouteMessageBuilder};
+use tokio::sync::Mutex;
 
 use crate::kept::{Taken, Way};
 
@@ -25,6 +26,8 @@ const CLASS: &str = "/sys/class/net";
 #[derive(Debug, Clone)]
 pub(crate) struct Links {
     handle: Handle,
+    /// The kernel lists one thing at a time to a socket: a second list meanwhile is `EBUSY`.
+    listing: Arc<Mutex<()>>,
 }
 
 /// One link, as far as it counts here.
@@ -57,12 +60,25 @@ impl Links {
         let (connection, handle, changes) =
             rtnetlink::new_multicast_connection(&[MulticastGroup::Link])?;
         tokio::spawn(connection);
-        Ok((Self { handle }, changes.map(drop).boxed()))
+        let links = Self {
+            handle,
+            listing: Arc::default(),
+        };
+        Ok((links, changes.map(drop).boxed()))
+    }
+
+    /// A whole list. It is asked for only when it is its turn.
+    async fn listed<S, T>(&self, ask: impl FnOnce() -> S) -> io::Result<Vec<T>>
+    where
+        S: Stream<Item = Result<T, rtnetlink::Error>>,
+    {
+        let _turn = self.listing.lock().await;
+        ask().map_err(in_words).try_collect().await
     }
 
     /// Every link, by number.
     pub(crate) async fn all(&self) -> io::Result<Vec<Seen>> {
-        let found: Vec<LinkMessage> = collect(self.handle.link().get().execute()).await?;
+        let found: Vec<LinkMessage> = self.listed(|| self.handle.link().get().execute()).await?;
         let mut seen: Vec<Seen> = found.into_iter().filter_map(link).collect();
         seen.sort_by_key(|link| link.index);
         Ok(seen)
@@ -168,7 +184,9 @@ impl Links {
     }
 
     async fn addresses(&self) -> io::Result<Vec<Address>> {
-        let found = collect(self.handle.address().get().execute()).await?;
+        let found = self
+            .listed(|| self.handle.address().get().execute())
+            .await?;
         let addresses = found.into_iter().filter_map(|message| {
             // Where there is a peer, `Local` is ours and `Address` theirs.
             let local = message.attributes.iter().find_map(|a| match a {
@@ -198,7 +216,10 @@ impl Links {
                 IpVersion::V4 => RouteMessageBuilder::<std::net::Ipv4Addr>::new().build(),
                 IpVersion::V6 => RouteMessageBuilder::<std::net::Ipv6Addr>::new().build(),
             };
-            match collect(self.handle.route().get(asked).execute()).await {
+            let found = self
+                .listed(|| self.handle.route().get(asked).execute())
+                .await;
+            match found {
                 Ok(found) => all.extend(found),
                 // A kernel without IPv6.
                 Err(error)
@@ -213,12 +234,6 @@ impl Links {
         });
         Ok(all)
     }
-}
-
-async fn collect<T>(
-    stream: impl futures_util::Stream<Item = Result<T, rtnetlink::Error>>,
-) -> io::Result<Vec<T>> {
-    stream.map_err(in_words).try_collect().await
 }
 
 fn in_words(error: rtnetlink::Error) -> io::Error {

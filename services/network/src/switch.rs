@@ -343,13 +343,10 @@ mod tests {
                 "{address}: {again:?}"
             );
         }
-        let routes = std::process::Command::new("ip")
-            .args(["route", "show", "10.9.0.0/16"])
-            .output();
-        if let Ok(routes) = routes {
-            let text = String::from_utf8_lossy(&routes.stdout).into_owned();
-            assert!(text.contains("dev a0"), "{text}");
-        }
+        let seen = switch.links.all().await.unwrap();
+        let a0 = seen.iter().find(|link| link.name == "a0").unwrap();
+        let now = switch.links.about(a0).await.unwrap();
+        assert!(now.routes.contains(&way("10.9.0.0/16", None, 0)), "{now:?}");
     }
 
     #[tokio::test]
@@ -413,5 +410,21 @@ mod tests {
         let status = switch.status().await.unwrap();
         assert!(status.enabled);
         assert_eq!(up(&status), ["a0", "b0", "lo"]);
+    }
+
+    #[tokio::test]
+    async fn many_may_ask_at_once() {
+        let Some(world) = world().await else { return };
+        let switch = world.start().await;
+        // While links change, too, which has the guard look at them.
+        let asked = futures_util::future::join_all((0..20).map(|_| switch.status()));
+        let (all, set) = tokio::join!(asked, switch.set(false));
+        assert!(set.unwrap());
+        for status in all {
+            assert_eq!(status.unwrap().links.len(), 3);
+        }
+        for _ in 0..20 {
+            assert_eq!(up(&switch.status().await.unwrap()), ["lo"]);
+        }
     }
 }
