@@ -23,7 +23,9 @@ pub mod error;
 pub mod init;
 pub mod memory;
 pub mod permissions;
+pub mod providers;
 pub mod shell;
+pub mod tool_provider;
 pub mod tools;
 
 pub use error::{Error, Result};

@@ -13,6 +13,7 @@ mod broker;
 mod chroot;
 mod conversation;
 mod hostile;
+mod providers;
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -55,6 +56,8 @@ const TESTS: &[(&str, Test)] = tests![
     hostile::calls_that_want_no_answer_are_counted_as_well,
     hostile::a_flood_of_calls_leaves_a_row_a_second,
     hostile::a_file_in_the_workspace_has_a_largest_size,
+    providers::a_provider_on_the_bus_is_asked_for_and_kept_in_its_place,
+    providers::a_page_is_fetched_from_the_host_that_was_granted_and_no_other,
     conversation::a_request_in_the_chat_ends_in_an_answer,
     conversation::the_broker_is_killed_and_everything_comes_back,
     conversation::what_was_said_is_there_after_a_restart,

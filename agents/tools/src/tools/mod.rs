@@ -17,6 +17,7 @@ mod services_list;
 mod services_status;
 mod system_info;
 mod theme_set;
+mod web_fetch;
 
 use std::os::fd::OwnedFd;
 
@@ -43,6 +44,7 @@ pub(crate) fn all() -> Vec<Tool> {
         declare::<services_status::ServicesStatus>(),
         declare::<system_info::SystemInfo>(),
         declare::<theme_set::ThemeSet>(),
+        declare::<web_fetch::WebFetch>(),
     ]
 }
 
@@ -55,6 +57,7 @@ pub(crate) fn in_worker(tool: &str) -> Option<Work> {
         files_list::FilesList::NAME => Some(files_list::work),
         files_read::FilesRead::NAME => Some(files_read::work),
         notes_add::NotesAdd::NAME => Some(notes_add::work),
+        web_fetch::WebFetch::NAME => Some(web_fetch::work),
         _ => None,
     }
 }

@@ -51,6 +51,13 @@ const ROWS: &[(&str, &str, &str, &str, &str)] = &[
         "allow",
     ),
     (
+        "web.fetch",
+        r#"{"url": "https://Example.org/a"}"#,
+        "network",
+        "example.org",
+        "ask",
+    ),
+    (
         "memory.remember",
         r#"{"text": "x", "tags": ["a"]}"#,
         "write",
