@@ -1,4 +1,4 @@
-//! The three interfaces on the session bus, and the signals.
+//! The interfaces on the session bus, and the signals. That on tool providers is with them.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,10 +20,11 @@ const PERMISSIONS: &str = "/org/argos/Permissions1";
 const TOOLS: &str = "/org/argos/Tools1";
 const BROKER: &str = "/org/argos/Broker1";
 /// Names the broker owns.
-pub(crate) const NAMES: [&str; 3] = [
+pub(crate) const NAMES: [&str; 4] = [
     "org.argos.Permissions1",
     "org.argos.Tools1",
     "org.argos.Broker1",
+    "org.argos.Providers1",
 ];
 /// Longest message that is handed to an agent, in bytes.
 const MAX_TEXT: usize = 16 << 10;
@@ -81,11 +82,10 @@ struct ToolsServer(Arc<Broker>);
 #[zbus::interface(name = "org.argos.Tools1")]
 impl ToolsServer {
     async fn list(&self) -> Result<Vec<Tool>> {
-        Ok(self
-            .0
-            .catalogue
-            .iter()
-            .map(argos_tools::Tool::to_bus)
+        let provided = self.0.providers.tools(&self.0, |_| true).await;
+        let builtin = self.0.catalogue.iter().map(argos_tools::Tool::to_bus);
+        Ok(builtin
+            .chain(provided.iter().map(|tool| tool.to_bus()))
             .collect())
     }
 
@@ -174,6 +174,7 @@ pub(crate) async fn serve(broker: &Arc<Broker>, connection: &Connection) -> zbus
         .await?;
     server.at(TOOLS, ToolsServer(Arc::clone(broker))).await?;
     server.at(BROKER, BrokerServer(Arc::clone(broker))).await?;
+    crate::providers::serve(broker, connection).await?;
     for name in NAMES {
         connection.request_name(name).await?;
     }

@@ -29,8 +29,9 @@ use tracing::{error, warn};
 
 use crate::audit::{Room, Row};
 use crate::core::Broker;
-use crate::permission::{By, Decision, Fallback, Need, Scope, Verdict, decide};
+use crate::permission::{By, Decision, Fallback, Need, Scope, Subject, Verdict, decide};
 use crate::prompts::{Answer, Closed, Question};
+use crate::providers;
 use crate::session::{MAX_CALLS, Session, lock};
 
 /// Longest arguments of one call, in bytes.
@@ -52,6 +53,23 @@ impl Caller {
         match self {
             Self::Agent(session) => Some(session.subject.agent.clone()),
             Self::Person => None,
+        }
+    }
+
+    /// As a provider's questions name it.
+    fn on_behalf(&self) -> providers::For {
+        match self {
+            Self::Agent(session) => providers::For {
+                subject: session.subject.clone(),
+                title: session.agent.manifest.title.clone(),
+            },
+            Self::Person => providers::For {
+                subject: Subject {
+                    agent: "person".to_owned(),
+                    hash: String::new(),
+                },
+                title: "You".to_owned(),
+            },
         }
     }
 
@@ -125,7 +143,7 @@ pub(crate) async fn call(
     broker.withdraw_abandoned();
     let (ending, room) = match permitted {
         Ok(permitted) => match reserve(broker).await {
-            Ok(room) => (run(broker, permitted).await, Some(room)),
+            Ok(room) => (run(broker, caller, permitted).await, Some(room)),
             Err(e) => (Ending::error("failed", e), None),
         },
         Err(ending) => (ending, None),
@@ -214,12 +232,15 @@ async fn settle<'a>(
                 .agent()
                 .map(|agent| broker.settings.workspace(&agent)),
         );
-    let checked = {
+    let checked = if providers::is_provided(tool) {
+        Ok(broker.providers.check(broker, tool, parsed).await)
+    } else {
         // Checking follows symbolic links, which may wait for a disk.
         let (broker, tool, context) = (Arc::clone(broker), tool.to_owned(), context.clone());
         tokio::task::spawn_blocking(move || broker.catalogue.find(&tool)?.check(parsed, &context))
+            .await
     };
-    let call = match checked.await {
+    let call = match checked {
         Ok(Ok(call)) => call,
         Ok(Err(e)) => return invalid(e.into()),
         Err(e) => {
@@ -268,9 +289,24 @@ async fn settle<'a>(
 }
 
 /// Carries out a permitted call, within its time.
-async fn run(broker: &Arc<Broker>, permitted: Permitted<'_>) -> Ending {
+async fn run(broker: &Arc<Broker>, caller: &Caller, permitted: Permitted<'_>) -> Ending {
     let limit = broker.settings.tool_time;
     let call = &permitted.call;
+    if providers::is_provided(call.tool) {
+        // Its time stands still while the person is asked to confirm something, so it is kept there.
+        return match broker
+            .providers
+            .call(broker, caller.on_behalf(), call)
+            .await
+        {
+            Ok(value) => Ending {
+                outcome: "ok",
+                result: Ok(value),
+            },
+            Err(e @ Error::TimedOut(_)) => Ending::error("timed-out", e),
+            Err(e) => Ending::error("failed", e),
+        };
+    }
     let running = async {
         let worker = broker.workers.get().await?;
         let env = Env {
@@ -567,7 +603,7 @@ async fn record_together(broker: &Arc<Broker>, session: &Session, mut row: Row) 
 }
 
 /// Writes the row off the async threads: it waits for the disk.
-async fn record(broker: &Arc<Broker>, row: Row, room: Option<Room>) -> Result<()> {
+pub(crate) async fn record(broker: &Arc<Broker>, row: Row, room: Option<Room>) -> Result<()> {
     let log = Arc::clone(&broker.audit);
     let tool = row.tool.clone();
     let written = tokio::task::spawn_blocking(move || lock(&log).append(&row, room)).await;

@@ -17,6 +17,7 @@ use crate::audit::Audit;
 use crate::grants::GrantStore;
 use crate::lifecycle::Slot;
 use crate::prompts::{Closed, Prompts};
+use crate::providers::{Folders, Providers};
 use crate::sandbox::Programs;
 use crate::session::{Session, lock};
 use crate::spawn::Spawner;
@@ -40,6 +41,8 @@ pub struct Settings {
     pub answer_time: Duration,
     /// Longest time a tool may run.
     pub tool_time: Duration,
+    /// Where tool providers are declared.
+    pub providers: Folders,
 }
 
 impl Settings {
@@ -103,6 +106,7 @@ pub struct Broker {
     pub(crate) settings: Settings,
     pub(crate) clock: WallClock,
     pub(crate) catalogue: Catalogue,
+    pub(crate) providers: Providers,
     pub(crate) permissions: Mutex<Permissions>,
     pub(crate) audit: Arc<Mutex<Audit>>,
     pub(crate) agents: tokio::sync::Mutex<HashMap<String, Slot>>,
@@ -131,6 +135,7 @@ impl Broker {
         let (events, receiver) = mpsc::unbounded_channel();
         let broker = Self {
             workers: Workers::new(Arc::clone(&spawner), settings.programs.clone()),
+            providers: Providers::new(settings.providers.clone()),
             settings,
             clock: WallClock,
             catalogue: Catalogue::builtin(),

@@ -17,6 +17,7 @@
 //! | `call` | the way of one tool call |
 //! | `lifecycle` | start, end and restart of an agent |
 //! | [`sandbox`], [`spawn`], [`worker`] | what runs, how it is started, the tool worker |
+//! | [`providers`], `proxy` | tools from outside, and how their providers reach a host |
 //! | `bus` | the interfaces on the session bus |
 //! | `unattended` | the broker without a bus of its own, to be tested by hand |
 //!
@@ -33,6 +34,8 @@ mod link;
 pub mod manifest;
 pub mod permission;
 pub mod prompts;
+pub mod providers;
+mod proxy;
 mod run;
 pub mod sandbox;
 pub mod session;

@@ -73,7 +73,7 @@ pub(crate) fn serve(
 impl Link {
     async fn describe(&self) -> Result<String> {
         let manifest = &self.session.agent.manifest;
-        let tools: Vec<Value> = self
+        let mut tools: Vec<Value> = self
             .broker
             .catalogue
             .iter()
@@ -82,6 +82,12 @@ impl Link {
                 |t| json!({"name": t.name(), "description": t.description(), "schema": t.schema()}),
             )
             .collect();
+        // Providers are only started for agents that have tools of theirs.
+        let wanted = |provider: &str| manifest.may_call_some_of(provider);
+        let provided = self.broker.providers.tools(&self.broker, wanted).await;
+        tools.extend(provided.iter().filter(|t| manifest.may_call(t.name())).map(
+            |t| json!({"name": t.name(), "description": t.description(), "schema": t.schema()}),
+        ));
         Ok(json!({
             "name": manifest.name,
             "title": manifest.title,

@@ -28,6 +28,8 @@ enum Command {
     },
     /// Print the JSON Schema of agent.yaml
     Schema,
+    /// Print the JSON Schema of tools/NAME.yaml, which declares a tool provider
+    ProviderSchema,
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
@@ -55,6 +57,10 @@ async fn main() -> anyhow::Result<()> {
         }
         Some(Command::Schema) => {
             println!("{:#}", argos_broker::manifest::schema());
+            Ok(())
+        }
+        Some(Command::ProviderSchema) => {
+            println!("{:#}", argos_broker::providers::declaration::schema());
             Ok(())
         }
     }

@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::permission::Need;
 
@@ -63,7 +63,7 @@ pub enum Code {
 }
 
 /// How much of the machine an agent may use.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Limits {
     /// Memory, as in a unit file: `256M`.
@@ -227,6 +227,22 @@ impl Manifest {
                 .strip_prefix(area)
                 .is_some_and(|rest| rest.starts_with('.')),
             None => t == tool,
+        })
+    }
+}
+
+impl Manifest {
+    /// Whether the agent may call any tool of a provider (`mcp.files`).
+    pub fn may_call_some_of(&self, provider: &str) -> bool {
+        self.tools.iter().any(|tool| {
+            let below = |name: &str| {
+                name.strip_prefix(provider)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            };
+            match tool.strip_suffix(".*") {
+                Some(area) => below(area) || provider.starts_with(&format!("{area}.")),
+                None => below(tool),
+            }
         })
     }
 }

@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::core::{Broker, Settings};
+use crate::providers::Folders;
 use crate::sandbox::Programs;
 use crate::spawn::{Direct, Spawner, Supervised};
 use crate::{bus, call, lifecycle, manifest, sandbox, spawn};
@@ -24,7 +25,15 @@ pub struct Options {
     /// Agents that come with the system
     #[arg(long, value_name = "FOLDER", default_value = "/usr/share/argos/agents")]
     pub agents: PathBuf,
-    /// Folder of argos-agent, argos-tools and argos-exec
+    /// Where tool providers are declared, later folders over earlier ones
+    #[arg(
+        long,
+        value_name = "FOLDERS",
+        value_delimiter = ':',
+        default_values = ["/usr/share/argos/tools", "/etc/argos/tools"]
+    )]
+    pub providers: Vec<PathBuf>,
+    /// Folder of argos-agent, argos-tools, argos-mcp and argos-exec
     #[arg(long, value_name = "FOLDER", default_value = "/usr/bin")]
     pub programs: PathBuf,
     /// Start agents as own children instead of through the person's supervisor (other hosts, tests)
@@ -53,6 +62,10 @@ impl Options {
                 .state
                 .clone()
                 .unwrap_or_else(|| home.join(".local/state/argos")),
+            providers: Folders {
+                system: self.providers.clone(),
+                own: home.join(".config/argos/tools"),
+            },
             home,
             shipped: self.agents.clone(),
             programs: Programs {
@@ -101,6 +114,7 @@ pub async fn serve(options: &Options) -> anyhow::Result<()> {
     }
     info!("ending");
     lifecycle::stop_all(&broker).await;
+    broker.providers.end(&broker).await;
     broker.workers.end().await;
     signals.abort();
     Ok(())

@@ -213,7 +213,7 @@ fn size(agent: &Agent, key: &str, text: &str) -> Result<u64, Error> {
 }
 
 /// Reads `256M`, `1G`, `512K` or plain bytes.
-fn bytes(text: &str) -> Option<u64> {
+pub(crate) fn bytes(text: &str) -> Option<u64> {
     let text = text.trim();
     let (number, shift) = match text.chars().last()? {
         'K' => (&text[..text.len() - 1], 10),

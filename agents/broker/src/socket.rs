@@ -342,7 +342,7 @@ impl Pace {
     }
 
     /// Takes one token, into debt if need be; how long to wait until the debt is paid.
-    fn take(&mut self, now: Instant) -> Option<Duration> {
+    pub(crate) fn take(&mut self, now: Instant) -> Option<Duration> {
         self.refill(now);
         self.tokens -= 1.0;
         (self.tokens < 0.0).then(|| Duration::from_secs_f64(-self.tokens / self.per_second))

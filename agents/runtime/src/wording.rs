@@ -106,6 +106,7 @@ fn intent(tool: &str, arguments: &Value) -> String {
         "theme.set" => format!("switch to the theme {}", a("theme")),
         "memory.remember" => "remember that".to_owned(),
         "memory.recall" => "search my memory".to_owned(),
+        "web.fetch" => format!("fetch {}", a("url")),
         other => {
             desktop::intent(other, arguments).unwrap_or_else(|| format!("use {}", code(other)))
         }
@@ -138,6 +139,7 @@ fn success(tool: &str, arguments: &Value, result: &Value) -> String {
             plain(arguments["text"].as_str().unwrap_or("it"))
         )),
         "memory.recall" => memory_recall(arguments, result),
+        "web.fetch" => web_fetch(result),
         other => desktop::success(other, arguments, result),
     };
     worded.unwrap_or_else(|| raw(tool, result))
@@ -218,6 +220,25 @@ fn files_read(arguments: &Value, result: &Value) -> Option<String> {
     let mut out = format!("{} says:\n\n{}", code(path), fenced(&shown));
     if cut {
         out.push_str("\n\nThat is the beginning; the file goes on.");
+    }
+    Some(out)
+}
+
+fn web_fetch(result: &Value) -> Option<String> {
+    let url = text(result, &["url"])?;
+    if let Some(place) = text(result, &["redirect"]) {
+        return Some(format!(
+            "{} leads to {}, which is another place. Ask me to fetch that if you want it.",
+            code(url),
+            code(place)
+        ));
+    }
+    let content = text(result, &["text"])?;
+    let shown: String = content.chars().take(MAX_TEXT).collect();
+    let cut = shown.len() < content.len() || result["truncated"] == true;
+    let mut out = format!("{} says:\n\n{}", code(url), fenced(&shown));
+    if cut {
+        out.push_str("\n\nThat is the beginning; the page goes on.");
     }
     Some(out)
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{Code, Tool, ToolError};
+use crate::{Code, ToolError};
 
 /// Most bytes a string anywhere in the arguments may have.
 pub const MAX_STRING: usize = 256 << 10;
@@ -11,13 +11,18 @@ pub const MAX_VALUES: usize = 1000;
 /// Deepest nesting of the arguments.
 pub const MAX_DEPTH: usize = 16;
 
-/// Checks size, depth and schema.
-pub(crate) fn check(tool: &Tool, arguments: &Value) -> Result<(), ToolError> {
-    let tried = || format!("call {}", tool.name);
+/// Checks the arguments of `tool`: size, depth and schema.
+pub(crate) fn check(
+    tool: &str,
+    validator: &jsonschema::Validator,
+    schema: &Value,
+    arguments: &Value,
+) -> Result<(), ToolError> {
+    let tried = || format!("call {tool}");
     let mut left = MAX_VALUES;
     bounded(arguments, MAX_DEPTH, &mut left)
         .map_err(|why| ToolError::new(Code::LimitReached, tried(), why))?;
-    if let Some(error) = tool.validator.iter_errors(arguments).next() {
+    if let Some(error) = validator.iter_errors(arguments).next() {
         let place = error.instance_path().to_string();
         let place = if place.is_empty() {
             String::new()
@@ -28,7 +33,7 @@ pub(crate) fn check(tool: &Tool, arguments: &Value) -> Result<(), ToolError> {
         why.truncate(why.char_indices().nth(300).map_or(why.len(), |(at, _)| at));
         return Err(
             ToolError::new(Code::InvalidArguments, tried(), format!("{why}{place}"))
-                .hint(format!("It takes {}", takes(&tool.schema))),
+                .hint(format!("It takes {}", takes(schema))),
         );
     }
     Ok(())

@@ -32,6 +32,21 @@ pub enum Action {
 }
 
 impl Action {
+    /// The action of that name.
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<Self> {
+        [
+            Self::Read,
+            Self::Write,
+            Self::Launch,
+            Self::Control,
+            Self::Network,
+            Self::Message,
+        ]
+        .into_iter()
+        .find(|action| action.name() == name)
+    }
+
     /// The name in grants and on the bus: `read`.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -207,7 +222,7 @@ impl Tool {
     /// `InvalidArguments` where they do not fit the schema or name something malformed; `NotFound`
     /// where an application is named that is not installed.
     pub fn check(&self, arguments: Value, context: &Context) -> Result<Call, ToolError> {
-        crate::schema::check(self, &arguments)?;
+        crate::schema::check(self.name, &self.validator, &self.schema, &arguments)?;
         let resolved = (self.resolve)(arguments, context)?;
         Ok(Call {
             tool: self.name,

@@ -26,7 +26,9 @@ pub mod init;
 pub mod memory;
 pub mod network;
 pub mod permissions;
+pub mod providers;
 pub mod shell;
+pub mod tool_provider;
 pub mod tools;
 
 pub use error::{Error, Result};

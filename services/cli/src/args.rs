@@ -54,6 +54,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ToolsCommand,
     },
+    /// MCP servers whose tools agents can have; our tools for MCP clients.
+    Mcp {
+        #[command(subcommand)]
+        command: McpCommand,
+    },
     /// Questions of agents, and what was granted.
     Permissions {
         #[command(subcommand)]
@@ -199,6 +204,72 @@ pub(crate) enum ToolsCommand {
         /// Arguments: one JSON object, or `name=value` pairs (values are JSON where they parse).
         arguments: Vec<String>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum McpCommand {
+    /// Every tool provider and how it is doing.
+    List,
+    /// Start a provider if need be and show what it offers.
+    Show {
+        /// Name: `files`, `mcp.files`, `dbus.weather`.
+        server: String,
+    },
+    /// Declare an MCP server of yours: a program, run in a sandbox, or an address.
+    Add(McpAddArgs),
+    /// Take a server of yours away, and what was granted for it.
+    Remove {
+        /// Name: `files`.
+        server: String,
+    },
+    /// Serve our tools to an MCP client on standard input and output. Its calls are asked for,
+    /// limited and recorded as those of `mcp-client:NAME`.
+    Serve {
+        /// Name of the client.
+        #[arg(long, default_value = "default")]
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct McpAddArgs {
+    /// Name: small letters, digits and `-`. Its tools are `mcp.NAME.TOOL`.
+    pub(crate) name: String,
+    /// Title for people.
+    #[arg(long)]
+    pub(crate) title: Option<String>,
+    /// Where a server is that speaks Streamable HTTP.
+    #[arg(
+        long,
+        value_name = "URL",
+        conflicts_with = "command",
+        required_unless_present = "command"
+    )]
+    pub(crate) url: Option<String>,
+    /// File or folder that it may read and run, beside /usr; may be given again.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) code: Vec<PathBuf>,
+    /// File or folder that it may read; may be given again.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) read: Vec<PathBuf>,
+    /// Folder that it may write; may be given again.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) write: Vec<PathBuf>,
+    /// Host that it may reach: `example.org`, `*.example.org:8443`, `127.0.0.1:8080`; may be given again.
+    #[arg(long = "host", value_name = "HOST")]
+    pub(crate) hosts: Vec<String>,
+    /// Variable of its environment; may be given again.
+    #[arg(long = "env", value_name = "NAME=VALUE")]
+    pub(crate) environment: Vec<String>,
+    /// Memory it may use: `256M`.
+    #[arg(long)]
+    pub(crate) memory: Option<String>,
+    /// Processes and threads it may have.
+    #[arg(long)]
+    pub(crate) tasks: Option<u32>,
+    /// Behind `--`: the server's program (absolute path) and its arguments.
+    #[arg(last = true)]
+    pub(crate) command: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -2,7 +2,7 @@
 //!
 //! Units are reached over the supervisors' control sockets ([`units`]), so that they can be seen
 //! and changed when D-Bus is down. Everything else is a client of a service on one of the buses:
-//! [`agents`], [`tools`] (with permissions and audit), [`memory`], [`models`], [`desktop`].
+//! [`agents`], [`tools`] (with permissions and audit), [`mcp`], [`memory`], [`models`], [`desktop`].
 //! [`sandbox`] needs neither. [`doctor`] asks all of them. [`args`] declares the command line, [`output`] prints, [`failure`]
 //! says what went wrong and with which exit status.
 //!
@@ -14,6 +14,7 @@ mod bus;
 mod desktop;
 mod doctor;
 mod failure;
+mod mcp;
 mod memory;
 mod models;
 mod output;
@@ -106,6 +107,7 @@ async fn run(out: Output, command: Command) -> Result {
             agents::run(out, command.unwrap_or(AgentsCommand::List)).await
         }
         Command::Tools { command } => tools::run(out, command).await,
+        Command::Mcp { command } => mcp::run(out, command).await,
         Command::Permissions { command } => tools::permissions(out, command).await,
         Command::Memory { command } => memory::run(out, command).await,
         Command::Model { command } => models::run(out, command).await,

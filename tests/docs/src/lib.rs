@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 /// What a block of YAML or JSON can be. Each kind has a test beside its parser; a block of no kind
 /// would be looked at by nobody.
-pub const KINDS: [&str; 11] = [
+pub const KINDS: [&str; 12] = [
     "agent",
     "audit",
     "compositor",
@@ -26,6 +26,7 @@ pub const KINDS: [&str; 11] = [
     "sandbox",
     "shell",
     "theme",
+    "tool-provider",
     "unit",
     "wallpaper",
 ];

@@ -106,6 +106,7 @@ impl World {
             programs: Programs {
                 folder: PathBuf::from("/nonexistent"),
             },
+            providers: Vec::new(),
             // Whoever is asked is not there.
             answer_time: Duration::from_millis(1),
             tool_time: Duration::from_secs(1),

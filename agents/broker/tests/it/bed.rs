@@ -181,12 +181,30 @@ impl Bed {
         self.folder.path().join("agents")
     }
 
+    /// Where the system's tool providers are declared.
+    pub(crate) fn providers(&self) -> PathBuf {
+        self.folder.path().join("tools")
+    }
+
     pub(crate) fn state(&self) -> PathBuf {
         self.home().join(".local/state/argos")
     }
 
-    /// A program of ours in this session.
+    /// The bus's address. For the tests of `argos-mcp`, which have their sessions from here.
+    #[allow(dead_code)]
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// A program of ours in this session that knows where the agents are.
     pub(crate) fn command(&self, name: &str) -> Command {
+        let mut command = self.plain_command(name);
+        command.arg("--agents").arg(self.agents());
+        command
+    }
+
+    /// A program of ours in this session.
+    pub(crate) fn plain_command(&self, name: &str) -> Command {
         let mut command = Command::new(program(name));
         command
             .env_clear()
@@ -198,8 +216,6 @@ impl Bed {
             )
             .env("DBUS_SESSION_BUS_ADDRESS", &self.address)
             .env("DBUS_SYSTEM_BUS_ADDRESS", &self.address)
-            .arg("--agents")
-            .arg(self.agents())
             .stdin(Stdio::null())
             .kill_on_drop(true);
         command
@@ -211,6 +227,8 @@ impl Bed {
             .arg("--direct")
             .arg("--programs")
             .arg(PROGRAMS.get().expect("the suite has begun"))
+            .arg("--providers")
+            .arg(self.providers())
             .arg(format!("--answer-time={}", self.answer_time))
             .arg(format!("--tool-time={}", self.tool_time));
         command

@@ -14,6 +14,7 @@ mod capture;
 mod chroot;
 mod conversation;
 mod hostile;
+mod providers;
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -57,6 +58,8 @@ const TESTS: &[(&str, Test)] = tests![
     hostile::a_flood_of_calls_leaves_a_row_a_second,
     hostile::a_file_in_the_workspace_has_a_largest_size,
     capture::a_picture_is_asked_for_each_time_and_lands_in_the_workspace,
+    providers::a_provider_on_the_bus_is_asked_for_and_kept_in_its_place,
+    providers::a_page_is_fetched_from_the_host_that_was_granted_and_no_other,
     conversation::a_request_in_the_chat_ends_in_an_answer,
     conversation::the_broker_is_killed_and_everything_comes_back,
     conversation::what_was_said_is_there_after_a_restart,

@@ -24,6 +24,7 @@ mod services_status;
 mod system_info;
 mod theme_set;
 mod volume_set;
+mod web_fetch;
 mod windows;
 mod windows_close;
 mod windows_focus;
@@ -64,6 +65,7 @@ pub(crate) fn all() -> Vec<Tool> {
         declare::<windows_focus::WindowsFocus>(),
         declare::<windows_list::WindowsList>(),
         declare::<workspace_switch::WorkspaceSwitch>(),
+        declare::<web_fetch::WebFetch>(),
     ]
 }
 
@@ -76,6 +78,7 @@ pub(crate) fn in_worker(tool: &str) -> Option<Work> {
         files_list::FilesList::NAME => Some(files_list::work),
         files_read::FilesRead::NAME => Some(files_read::work),
         notes_add::NotesAdd::NAME => Some(notes_add::work),
+        web_fetch::WebFetch::NAME => Some(web_fetch::work),
         _ => None,
     }
 }

@@ -103,6 +103,13 @@ const ROWS: &[(&str, &str, &str, &str, &str)] = &[
         "confirm",
     ),
     (
+        "web.fetch",
+        r#"{"url": "https://Example.org/a"}"#,
+        "network",
+        "example.org",
+        "ask",
+    ),
+    (
         "memory.remember",
         r#"{"text": "x", "tags": ["a"]}"#,
         "write",

@@ -1,0 +1,295 @@
+//! The reference servers and clients of the MCP project, installed into the folder that
+//! `ARGOS_MCP_PEERS` names (it is kept for the next run). Without it this does nothing: it needs Python,
+//! Node.js and their package registries.
+//!
+//! * `mcp` from PyPI: a server over standard input and output, the same over Streamable HTTP, and a
+//!   client of `argos-mcp serve`;
+//! * `@modelcontextprotocol/server-filesystem` from npm as a sandboxed server;
+//! * `@modelcontextprotocol/inspector` from npm, in its command-line mode, as a client.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use argos_bus::providers::Providers1Proxy;
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use crate::bed::{Bed, PROGRAMS, eventually};
+use crate::servers::{answering, call, text};
+
+const PYTHON: &str = "mcp==2.3.0";
+const FILESYSTEM: &str = "@modelcontextprotocol/server-filesystem@2026.8.31";
+const INSPECTOR: &str = "@modelcontextprotocol/inspector@2.12.0";
+
+/// A server with Python's own library: a tool each for a text, a confirmation, and a form.
+const SERVER: &str = r#"
+import sys
+from mcp.server import MCPServer
+from mcp.server.mcpserver import Context
+from pydantic import BaseModel
+
+server = MCPServer("reference")
+
+class Sure(BaseModel):
+    sure: bool
+
+class Form(BaseModel):
+    password: str
+
+@server.tool()
+def add(a: int, b: int) -> int:
+    """Adds two numbers"""
+    return a + b
+
+@server.tool()
+async def confirm(question: str, ctx: Context) -> str:
+    answer = await ctx.elicit(message=question, schema=Sure)
+    return answer.action
+
+@server.tool()
+async def form(ctx: Context) -> str:
+    answer = await ctx.elicit(message="Your password?", schema=Form)
+    return answer.action
+
+if sys.argv[1] == "stdio":
+    server.run(transport="stdio")
+else:
+    server.run(transport="streamable-http", host="127.0.0.1", port=int(sys.argv[2]))
+"#;
+
+/// A client with Python's own library.
+const CLIENT: &str = r#"
+import asyncio, json, sys
+from mcp import Client, StdioServerParameters
+from mcp.client.stdio import stdio_client
+
+async def main():
+    server = StdioServerParameters(command=sys.argv[1], args=["serve", "--name", "python"], env=json.loads(sys.argv[2]))
+    async with Client(stdio_client(server)) as client:
+        tools = await client.list_tools()
+        names = [tool.name for tool in tools.tools]
+        result = await client.call_tool("files_list", {"path": sys.argv[3]})
+        print(json.dumps({"names": names, "error": result.is_error, "text": result.content[0].text}))
+
+asyncio.run(main())
+"#;
+
+async fn run(command: &mut Command) -> String {
+    let output = command
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {said} {errors}");
+    said
+}
+
+/// Where the peers are, installed.
+async fn install(folder: &Path) -> (PathBuf, PathBuf) {
+    let (python, node) = (folder.join("python"), folder.join("node"));
+    std::fs::create_dir_all(&node).unwrap();
+    if !python.join("bin/python3").exists() {
+        run(Command::new("python3")
+            .args(["-m", "venv", "--copies"])
+            .arg(&python))
+        .await;
+    }
+    run(Command::new(python.join("bin/pip"))
+        .args(["install", "--quiet", "--disable-pip-version-check", PYTHON])
+        .env("HOME", folder))
+    .await;
+    run(Command::new("npm")
+        .args([
+            "install",
+            "--no-audit",
+            "--no-fund",
+            "--ignore-scripts",
+            "--prefix",
+        ])
+        .arg(&node)
+        .args([FILESYSTEM, INSPECTOR])
+        .env("HOME", folder))
+    .await;
+    (python, node)
+}
+
+pub(crate) async fn the_servers_and_clients_of_the_mcp_project() {
+    let Some(folder) = std::env::var_os("ARGOS_MCP_PEERS").map(PathBuf::from) else {
+        println!("  (left out: ARGOS_MCP_PEERS names no folder)");
+        return;
+    };
+    let (python, node) = install(&folder).await;
+    let bed = Bed::new(30.0).await;
+    let providers = Providers1Proxy::new(&bed.bus).await.unwrap();
+
+    // Node's server on files, in a sandbox: what is its folder, and what is not.
+    let program = node.join("node_modules/@modelcontextprotocol/server-filesystem/dist/index.js");
+    let documents = bed.home().join("Documents");
+    let declaration = json!({
+        "name": "files",
+        "kind": "mcp",
+        "command": ["/usr/bin/node", program, documents],
+        "code": [node],
+        "write": [documents],
+        "limits": {"memory": "1G", "tasks": 64},
+    });
+    providers.add(&declaration.to_string()).await.unwrap();
+    let listed = text(&bed, "mcp.files.list_directory", json!({"path": documents})).await;
+    assert!(listed.contains("budget.ods"), "{listed}");
+    let file = documents.join("new.txt");
+    call(
+        &bed,
+        "mcp.files.write_file",
+        json!({"path": file, "content": "by a server"}),
+    )
+    .await
+    .unwrap();
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "by a server");
+    let outside = call(
+        &bed,
+        "mcp.files.read_text_file",
+        json!({"path": bed.home().join("secret.txt")}),
+    )
+    .await;
+    assert!(outside.is_err(), "{outside:?}");
+
+    // Python's, over standard input and output.
+    let script = bed.folder.path().join("reference.py");
+    std::fs::write(&script, SERVER).unwrap();
+    let interpreter = std::fs::canonicalize(python.join("bin/python3")).unwrap();
+    let prefix =
+        run(Command::new(&interpreter).args(["-c", "import sys; print(sys.base_prefix)"])).await;
+    let declaration = json!({
+        "name": "reference",
+        "kind": "mcp",
+        "command": [interpreter, script, "stdio"],
+        "code": [python, prefix.trim()],
+        "read": [script],
+        "limits": {"memory": "1G", "tasks": 64},
+    });
+    providers.add(&declaration.to_string()).await.unwrap();
+    let sum = call(&bed, "mcp.reference.add", json!({"a": 2, "b": 3}))
+        .await
+        .unwrap();
+    assert_eq!(sum["text"], "5", "{sum}");
+    let wrong = call(&bed, "mcp.reference.add", json!({"a": "x"})).await;
+    assert!(
+        matches!(wrong, Err(argos_bus::Error::InvalidArguments(_))),
+        "{wrong:?}"
+    );
+    let (said, request) = answering(
+        &bed,
+        text(
+            &bed,
+            "mcp.reference.confirm",
+            json!({"question": "Really?"}),
+        ),
+        "once",
+    )
+    .await;
+    assert_eq!(said, "accept");
+    assert!(request.summary.contains("Really?"), "{request:?}");
+    let form = call(&bed, "mcp.reference.form", json!({})).await;
+    assert!(form.unwrap_err().to_string().contains("yes or no"));
+
+    // The same over Streamable HTTP, outside of any sandbox of ours, through the proxy.
+    let port = {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        free.local_addr().unwrap().port()
+    };
+    let mut server = Command::new(&interpreter)
+        .arg(&script)
+        .args(["streamable-http", &port.to_string()])
+        .kill_on_drop(true)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    eventually("the server listens", async || {
+        tokio::net::TcpStream::connect(("127.0.0.1", port))
+            .await
+            .ok()
+    })
+    .await;
+    let declaration = json!({
+        "name": "web",
+        "kind": "mcp",
+        "url": format!("http://127.0.0.1:{port}/mcp"),
+        "hosts": [format!("127.0.0.1:{port}")],
+    });
+    providers.add(&declaration.to_string()).await.unwrap();
+    let sum = call(&bed, "mcp.web.add", json!({"a": 20, "b": 3}))
+        .await
+        .unwrap();
+    assert_eq!(sum["text"], "23", "{sum}");
+    server.kill().await.unwrap();
+
+    // Python's client of our own server.
+    let program = PROGRAMS.get().unwrap().join("argos-mcp");
+    let environment: Value = json!({
+        "DBUS_SESSION_BUS_ADDRESS": bed.address(),
+        "HOME": bed.home(),
+        "PATH": "/usr/bin:/bin",
+    });
+    let mut client = Command::new(&interpreter);
+    client
+        .args(["-c", CLIENT])
+        .arg(&program)
+        .arg(environment.to_string())
+        .arg(&documents);
+    let (said, request) = answering(&bed, run(&mut client), "once").await;
+    let said: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(said["error"], false, "{said}");
+    assert!(
+        said["text"].as_str().unwrap().contains("budget.ods"),
+        "{said}"
+    );
+    assert_eq!(request.agent, "mcp-client:python");
+
+    // The inspector, as a client of it.
+    let config = bed.folder.path().join("inspector.json");
+    let server =
+        json!({"command": program, "args": ["serve", "--name", "inspector"], "env": environment});
+    std::fs::write(
+        &config,
+        json!({"mcpServers": {"argos": server}}).to_string(),
+    )
+    .unwrap();
+    let inspector = async |words: &[&str]| {
+        let mut command = Command::new("node");
+        command
+            .arg(node.join("node_modules/.bin/mcp-inspector"))
+            .arg("--cli")
+            .arg("--config")
+            .arg(&config)
+            .args(["--server", "argos", "--connect-timeout", "120000"])
+            .args(words)
+            .env("HOME", bed.folder.path())
+            .env("MCP_INSPECTOR_SECRET_STORE", "memory");
+        run(&mut command).await
+    };
+    let list: Value = serde_json::from_str(&inspector(&["--method", "tools/list"]).await).unwrap();
+    let tools = list["tools"].as_array().unwrap();
+    assert!(
+        tools.iter().any(|tool| tool["name"] == "files_list"),
+        "{list}"
+    );
+    assert!(
+        tools.iter().any(|tool| tool["name"] == "mcp_reference_add"),
+        "{list}"
+    );
+    let path = format!("path={}", documents.display());
+    let words = [
+        "--method",
+        "tools/call",
+        "--tool-name",
+        "files_list",
+        "--tool-arg",
+        &path,
+    ];
+    let (said, request) = answering(&bed, inspector(&words), "once").await;
+    assert!(said.contains("budget.ods"), "{said}");
+    assert_eq!(request.agent, "mcp-client:inspector");
+}
