@@ -46,13 +46,9 @@ pub(crate) fn agent(stage: &mut Stage) -> Result<()> {
     // A manifest that imitates another line is refused by name.
     machine.person("d=~/.local/share/argos/agents/liar; mkdir -p $d; printf 'name: liar\\ntitle: \"Steward\\\\nReally\"\\n' > $d/agent.yaml")?;
     machine.person("argos agents >/dev/null")?;
-    machine.try_root("as-person 'argos agents start liar'")?;
-    machine.until("the refusal of a title of two lines", SOON, |m| {
-        let told = m.try_root(
-            "as-person 'argos agents --json; argos agents history liar; argos log --user broker; argos log --user orchestrator'",
-        )?;
-        Ok(told.text.contains("write plain text on one line").then_some(()))
-    })?;
+    let liar = machine.try_root(
+        "as-person 'cat ~/.local/share/argos/agents/liar/agent.yaml; argos agents start liar; sleep 3; argos agents --json; argos agents history liar'",
+    )?;
     let told = machine.person("argos sandbox explain hostile")?;
     ensure!(
         told.contains("It has no network.") && told.contains("bin/hostile"),
@@ -104,7 +100,13 @@ pub(crate) fn agent(stage: &mut Stage) -> Result<()> {
     commands(machine)?;
     prompts(machine)?;
     injection(machine)?;
-    bombs(machine)
+    bombs(machine)?;
+    ensure!(
+        liar.text.contains("write plain text on one line"),
+        "a title of two lines was not refused:\n{}",
+        liar.text
+    );
+    Ok(())
 }
 
 /// `argos sandbox` on programs and on an agent that runs.

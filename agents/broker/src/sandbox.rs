@@ -19,6 +19,11 @@ const CODE: &str = "/agent";
 /// An agent's share of the processor when the person's own programs want it too; theirs is 100.
 const AGENT_WEIGHT: u32 = 50;
 
+/// Most processes and threads, and the largest file in bytes, that a manifest may ask for: it is
+/// written by whoever wrote the agent, and what it may use is not theirs to decide.
+const MOST_TASKS: u32 = 1024;
+const MOST_FILE_SIZE: u64 = 4 << 30;
+
 /// Where the system's own programs are.
 #[derive(Debug, Clone)]
 pub struct Programs {
@@ -70,7 +75,16 @@ pub fn agent(
     spec.environment
         .insert("HOME".to_owned(), WORKSPACE.to_owned());
     spec.limits.processes = Some(u64::from(manifest.limits.tasks).max(8));
-    spec.limits.file_size_bytes = Some(size(agent, "file-size", &manifest.limits.file_size)?);
+    let file_size = size(agent, "file-size", &manifest.limits.file_size)?;
+    if file_size > MOST_FILE_SIZE {
+        let what = format!(
+            "limits: file-size `{}` is more than an agent gets; write `{}G` or less",
+            manifest.limits.file_size,
+            MOST_FILE_SIZE >> 30
+        );
+        return Err(wrong(agent, what));
+    }
+    spec.limits.file_size_bytes = Some(file_size);
     let prefix = if probe { "probe-" } else { "" };
     Ok(Launch {
         name: format!("{prefix}agent-{}", manifest.name),
@@ -178,6 +192,22 @@ fn add(mut spec: Spec, source: &Path, inside: &str, access: Access) -> Spec {
 fn limits(agent: &Agent) -> Result<Limits, Error> {
     let wanted = &agent.manifest.limits;
     let memory = size(agent, "memory", &wanted.memory)?;
+    let half = memory_of_the_machine() / 2;
+    if memory > half {
+        let what = format!(
+            "limits: memory `{}` is more than half of this machine's; write `{}M` or less",
+            wanted.memory,
+            half >> 20
+        );
+        return Err(wrong(agent, what));
+    }
+    if wanted.tasks > MOST_TASKS {
+        let what = format!(
+            "limits: tasks {} is more than an agent gets; write {MOST_TASKS} or less",
+            wanted.tasks
+        );
+        return Err(wrong(agent, what));
+    }
     let cpu = wanted
         .cpu
         .strip_suffix('%')
@@ -196,6 +226,12 @@ fn limits(agent: &Agent) -> Result<Limits, Error> {
         cpu_weight: Some(AGENT_WEIGHT),
         open_files: None,
     })
+}
+
+/// In bytes.
+fn memory_of_the_machine() -> u64 {
+    let about = rustix::system::sysinfo();
+    u64::from(about.mem_unit) * about.totalram
 }
 
 fn wrong(agent: &Agent, what: String) -> Error {
@@ -304,6 +340,23 @@ mod tests {
         };
         let error = super::agent(&agent, &programs, Path::new("/w"), false).unwrap_err();
         assert!(error.to_string().contains("file-size `much`"), "{error}");
+    }
+
+    #[test]
+    fn an_agent_does_not_set_its_own_limits_as_high_as_it_likes() {
+        let programs = Programs {
+            folder: "/usr/bin".into(),
+        };
+        let refused = |change: fn(&mut crate::manifest::Limits)| {
+            let mut agent = steward();
+            change(&mut agent.manifest.limits);
+            super::agent(&agent, &programs, Path::new("/w"), false)
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(refused(|l| l.tasks = 1_000_000).contains("1024 or less"));
+        assert!(refused(|l| l.memory = "1000000G".to_owned()).contains("half of this machine"));
+        assert!(refused(|l| l.file_size = "1000G".to_owned()).contains("`4G` or less"));
     }
 
     #[test]

@@ -21,6 +21,13 @@ impl Spec {
                     line.push('.');
                     lines.push(line);
                 }
+                if root.binds.iter().any(|bind| bind.access == Access::Write) {
+                    lines.push(
+                        "What it may change it cannot run, and a git repository at the top of it \
+                         stays as it is."
+                            .to_owned(),
+                    );
+                }
                 for tmpfs in &root.tmpfs {
                     lines.push(format!(
                         "It may keep up to {} MiB in {}, gone when it ends.",

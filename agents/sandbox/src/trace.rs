@@ -349,6 +349,7 @@ impl Watch {
         for pid in self.tasks.keys() {
             request(libc::PTRACE_INTERRUPT, *pid, 0, 0);
         }
+        let mut gone = std::collections::HashSet::new();
         let end = Instant::now() + Duration::from_secs(1);
         while !self.tasks.is_empty() && Instant::now() < end {
             let mut status = 0;
@@ -360,10 +361,26 @@ impl Watch {
                 pid if libc::WIFSTOPPED(status) => {
                     let event = status >> 16;
                     let signal = libc::WSTOPSIG(status);
+                    if matches!(
+                        event,
+                        libc::PTRACE_EVENT_FORK
+                            | libc::PTRACE_EVENT_VFORK
+                            | libc::PTRACE_EVENT_CLONE
+                    ) {
+                        // One more, which is watched from its first instruction on.
+                        let mut child: libc::c_ulong = 0;
+                        request(libc::PTRACE_GETEVENTMSG, pid, 0, &raw mut child as usize);
+                        if let Ok(child) = i32::try_from(child)
+                            && !gone.contains(&child)
+                        {
+                            self.tasks.insert(child, Task::default());
+                        }
+                    }
                     let deliver = event == 0 && signal != libc::SIGTRAP | 0x80;
                     let signal = if deliver { signal } else { 0 };
                     request(libc::PTRACE_DETACH, pid, 0, signal as usize);
                     self.tasks.remove(&pid);
+                    gone.insert(pid);
                 }
                 pid => {
                     self.tasks.remove(&pid);

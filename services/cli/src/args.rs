@@ -463,6 +463,7 @@ pub(crate) enum SandboxCommand {
     /// Say in plain words what an agent may do, or what a sandbox allows.
     Explain {
         /// Name of the agent; none: the sandbox that the options describe.
+        #[arg(conflicts_with_all = ["read", "write", "exec"])]
         agent: Option<String>,
         #[command(flatten)]
         walls: WallsArgs,
@@ -470,7 +471,10 @@ pub(crate) enum SandboxCommand {
     /// Run a program in a sandbox, or watch an agent that runs, and show what it is denied.
     Trace {
         /// Name of the agent.
-        #[arg(required_unless_present = "program", conflicts_with = "program")]
+        #[arg(
+            required_unless_present = "program",
+            conflicts_with_all = ["program", "read", "write", "exec"]
+        )]
         agent: Option<String>,
         /// Seconds to watch the agent for.
         #[arg(long, default_value_t = 10, conflicts_with = "program")]
