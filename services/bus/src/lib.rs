@@ -24,6 +24,7 @@ pub mod init;
 pub mod memory;
 pub mod permissions;
 pub mod shell;
+pub mod timers;
 pub mod tools;
 
 pub use error::{Error, Result};
