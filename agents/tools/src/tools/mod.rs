@@ -3,20 +3,39 @@
 //! A tool's module holds a [`Definition`]: name, words, arguments, permission, and what it does.
 //! Tools on files have a second half, `work`, that runs in the worker on open descriptors.
 
+mod agents;
+mod agents_control;
+mod agents_list;
+mod agents_message;
 mod apps_launch;
 mod apps_list;
+mod docs_ask;
 mod files;
 mod files_list;
+mod files_move;
 mod files_read;
+mod files_search;
+mod files_trash;
+mod files_write;
 mod memory;
+mod memory_forget;
 mod memory_recall;
 mod memory_remember;
 mod notes_add;
+mod notes_search;
+mod power;
+mod processes;
+mod processes_list;
+mod processes_stop;
+mod search;
 mod services;
 mod services_list;
+mod services_restart;
 mod services_status;
 mod system_info;
 mod theme_set;
+mod timers;
+mod trash;
 
 use std::os::fd::OwnedFd;
 
@@ -32,17 +51,35 @@ use crate::{Action, Call, Code, Context, Env, Tool, ToolError, Verdict};
 /// Every built-in tool.
 pub(crate) fn all() -> Vec<Tool> {
     vec![
+        declare::<agents_list::AgentsList>(),
+        declare::<agents_message::AgentsMessage>(),
+        declare::<agents_control::AgentsStart>(),
+        declare::<agents_control::AgentsStop>(),
         declare::<apps_launch::AppsLaunch>(),
         declare::<apps_list::AppsList>(),
+        declare::<docs_ask::DocsAsk>(),
         declare::<files_list::FilesList>(),
+        declare::<files_move::FilesMove>(),
         declare::<files_read::FilesRead>(),
+        declare::<files_search::FilesSearch>(),
+        declare::<files_trash::FilesTrash>(),
+        declare::<files_write::FilesWrite>(),
+        declare::<memory_forget::MemoryForget>(),
         declare::<memory_recall::MemoryRecall>(),
         declare::<memory_remember::MemoryRemember>(),
         declare::<notes_add::NotesAdd>(),
+        declare::<notes_search::NotesSearch>(),
+        declare::<power::PowerOff>(),
+        declare::<power::PowerReboot>(),
+        declare::<processes_list::ProcessesList>(),
+        declare::<processes_stop::ProcessesStop>(),
+        declare::<timers::ReminderAdd>(),
         declare::<services_list::ServicesList>(),
+        declare::<services_restart::ServicesRestart>(),
         declare::<services_status::ServicesStatus>(),
         declare::<system_info::SystemInfo>(),
         declare::<theme_set::ThemeSet>(),
+        declare::<timers::TimerSet>(),
     ]
 }
 
@@ -54,6 +91,8 @@ pub(crate) fn in_worker(tool: &str) -> Option<Work> {
     match tool {
         files_list::FilesList::NAME => Some(files_list::work),
         files_read::FilesRead::NAME => Some(files_read::work),
+        files_search::FilesSearch::NAME | notes_search::NotesSearch::NAME => Some(search::work),
+        files_write::FilesWrite::NAME => Some(files_write::work),
         notes_add::NotesAdd::NAME => Some(notes_add::work),
         _ => None,
     }
@@ -124,7 +163,14 @@ impl Resolved {
             resource: resource.into(),
             summary: summary.into(),
             default,
+            also: Vec::new(),
         })
+    }
+
+    /// The same call, on one more resource.
+    fn also(mut self, resource: impl Into<String>) -> Self {
+        self.also.push(resource.into());
+        self
     }
 }
 

@@ -1,9 +1,11 @@
 //! The tools as the broker uses them: real arguments, real files, the real worker, and services
 //! that answer over a real connection.
 
+mod changes;
 mod contract;
 mod files;
 mod hostile;
 mod rig;
+mod search;
 mod services;
 mod worker;
