@@ -29,12 +29,14 @@ use tracing::{error, warn};
 
 use crate::audit::{Room, Row};
 use crate::core::Broker;
-use crate::permission::{By, Decision, Fallback, Need, Scope, Verdict, decide};
+use crate::permission::{By, Decision, Fallback, Grant, Need, Scope, Subject, Verdict, decide};
 use crate::prompts::{Answer, Closed, Question};
 use crate::session::{MAX_CALLS, Session, lock};
 
 /// Longest arguments of one call, in bytes.
 const MAX_ARGUMENTS: usize = 128 << 10;
+/// Largest result of one call, in bytes of JSON.
+const MAX_RESULT: usize = 4 << 20;
 /// Calls that run into a limit within this time of the first are recorded with it.
 const TOGETHER: Duration = Duration::from_secs(1);
 
@@ -55,6 +57,14 @@ impl Caller {
         }
     }
 
+    /// Other agents that it calls for.
+    fn behalf(&self) -> Vec<Subject> {
+        match self {
+            Self::Agent(session) => session.behalf(),
+            Self::Person => Vec::new(),
+        }
+    }
+
     async fn gone(&self) {
         match self {
             Self::Agent(session) => session.gone().await,
@@ -67,6 +77,8 @@ impl Caller {
 struct Permitted<'a> {
     call: Call,
     context: Context,
+    /// Whose worker runs it.
+    owner: Option<String>,
     /// The path whose grant allows it, for calls on paths.
     granted: Option<PathBuf>,
     /// Its place among the agent's open calls.
@@ -207,8 +219,10 @@ async fn settle<'a>(
             shortened(tool)
         )));
     }
+    let behalf: Vec<String> = caller.behalf().into_iter().map(|s| s.agent).collect();
     let context = Context::new(caller.agent(), broker.settings.home.clone())
-        .with_shared_memory(has_shared_memory(broker, caller, tool));
+        .with_shared_memory(has_shared_memory(broker, caller, tool))
+        .for_agents(behalf);
     let checked = {
         // Checking follows symbolic links, which may wait for a disk.
         let (broker, tool, context) = (Arc::clone(broker), tool.to_owned(), context.clone());
@@ -256,6 +270,7 @@ async fn settle<'a>(
     }
     Ok(Permitted {
         call,
+        owner: context.agent.clone(),
         context,
         granted,
         _slot: slot,
@@ -266,26 +281,43 @@ async fn settle<'a>(
 async fn run(broker: &Arc<Broker>, permitted: Permitted<'_>) -> Ending {
     let limit = broker.settings.tool_time;
     let call = &permitted.call;
+    let mut lease = None;
     let running = async {
-        let worker = broker.workers.get().await?;
+        if call.needs_worker() {
+            let owner = permitted.owner.as_deref();
+            lease = Some(broker.workers.get(owner).await?);
+        }
         let env = Env {
             context: permitted.context,
             session: Some(broker.session_bus.clone()),
             system: broker.system_bus().await,
-            worker: Some(worker),
+            worker: lease.as_ref().map(|lease| lease.worker().clone()),
             granted: permitted.granted,
         };
         call.execute(&env).await.map_err(Error::from)
     };
-    match tokio::time::timeout(limit, running).await {
-        Ok(Ok(value)) => Ending {
-            outcome: "ok",
-            result: Ok(value),
+    let ended = tokio::time::timeout(limit, running).await;
+    match ended {
+        Ok(Ok(value)) => match value.to_string().len() {
+            size if size > MAX_RESULT => Ending::error(
+                "failed",
+                Error::LimitReached(format!(
+                    "the result of {} has {size} bytes; at most {MAX_RESULT} are handed on. \
+                     It was done; ask for less",
+                    call.tool
+                )),
+            ),
+            _ => Ending {
+                outcome: "ok",
+                result: Ok(value),
+            },
         },
         Ok(Err(e)) => Ending::error("failed", e),
         Err(_) => {
             // The worker has no say in how long a call takes; a fresh one serves the next.
-            broker.workers.replace();
+            if let Some(lease) = &lease {
+                lease.replace();
+            }
             // A service that was asked may still do it, a worker may have done it just now.
             let what = format!(
                 "{} did not end within {} s; whether it was done is not known",
@@ -308,13 +340,45 @@ fn has_shared_memory(broker: &Broker, caller: &Caller, tool: &str) -> bool {
         resource: "memory".to_owned(),
     };
     let permissions = lock(&broker.permissions);
-    let decision = decide(
-        permissions.grants.all(),
-        &session.subject,
-        &need,
-        Fallback::Ask,
-    );
-    matches!(decision, Decision::Allow(_))
+    // What another agent may not see is not looked up for it either.
+    std::iter::once(session.subject.clone())
+        .chain(session.behalf())
+        .all(|subject| {
+            let decision = decide(permissions.grants.all(), &subject, &need, Fallback::Ask);
+            matches!(decision, Decision::Allow(_))
+        })
+}
+
+/// What the rule says of a call on all its resources, for the agent and those it calls for: a no of
+/// any of them is a no, and where one has to be asked, the person is asked, once and for this call.
+fn decide_all(
+    grants: &[Grant],
+    subjects: &[Subject],
+    needs: &[Need],
+    fallback: Fallback,
+) -> Decision {
+    let mut allowed = None;
+    let mut ask = None;
+    for subject in subjects {
+        for need in needs {
+            match decide(grants, subject, need, fallback) {
+                Decision::Deny(by) => return Decision::Deny(by),
+                Decision::Ask { grantable } => {
+                    // An answer that is kept is about one agent and one resource.
+                    let grantable = grantable && subjects.len() == 1 && needs.len() == 1;
+                    ask = Some(Decision::Ask { grantable });
+                }
+                Decision::Allow(by) => {
+                    allowed.get_or_insert(by);
+                }
+            }
+        }
+    }
+    match (ask, allowed) {
+        (Some(ask), _) => ask,
+        (None, Some(by)) => Decision::Allow(by),
+        (None, None) => Decision::Deny(By::Malformed),
+    }
 }
 
 /// Who settled a permission, and how.
@@ -381,7 +445,16 @@ async fn permitted(
             argos_tools::Verdict::Ask => Fallback::Ask,
             argos_tools::Verdict::Confirm => Fallback::Confirm,
         };
-        match decide(permissions.grants.all(), &session.subject, need, fallback) {
+        let behalf = session.behalf();
+        let subjects: Vec<Subject> = std::iter::once(session.subject.clone())
+            .chain(behalf.iter().cloned())
+            .collect();
+        let also = call.also.iter().map(|resource| Need {
+            action: need.action.clone(),
+            resource: resource.clone(),
+        });
+        let needs: Vec<Need> = std::iter::once(need.clone()).chain(also).collect();
+        match decide_all(permissions.grants.all(), &subjects, &needs, fallback) {
             Decision::Allow(by) => return Ok(Settled::Allowed(by)),
             Decision::Deny(by) => return Ok(Settled::Refused(by)),
             Decision::Ask { grantable } => {
@@ -391,7 +464,7 @@ async fn permitted(
                     tool: call.tool.to_owned(),
                     arguments: call.arguments.to_string(),
                     need: need.clone(),
-                    summary: call.summary.clone(),
+                    summary: summary(call, &behalf),
                     grantable,
                 };
                 let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
@@ -422,6 +495,19 @@ async fn permitted(
             }
         },
     ))
+}
+
+/// The call in one sentence, with the agents that it is for.
+fn summary(call: &Call, behalf: &[Subject]) -> String {
+    if behalf.is_empty() {
+        return call.summary.clone();
+    }
+    let names: Vec<&str> = behalf.iter().map(|s| s.agent.as_str()).collect();
+    format!(
+        "Asked by the agent {}: {}",
+        names.join(", for "),
+        call.summary
+    )
 }
 
 /// While it lives, the agent is shown as waiting for this question.

@@ -16,6 +16,7 @@ use zbus::Connection;
 use crate::audit::Audit;
 use crate::grants::GrantStore;
 use crate::lifecycle::Slot;
+use crate::permission::Subject;
 use crate::prompts::{Closed, Prompts};
 use crate::sandbox::Programs;
 use crate::session::{Session, lock};
@@ -40,6 +41,8 @@ pub struct Settings {
     pub answer_time: Duration,
     /// Longest time a tool may run.
     pub tool_time: Duration,
+    /// A tool worker that nobody has used for so long is ended.
+    pub worker_idle: Duration,
 }
 
 /// The clock on the wall. Only the edge reads it; rules get the time as an argument.
@@ -101,6 +104,8 @@ pub struct Broker {
     pub(crate) agents: tokio::sync::Mutex<HashMap<String, Slot>>,
     pub(crate) spawner: Arc<dyn Spawner>,
     pub(crate) workers: Workers,
+    /// Whom the agents' names stand for: as each was when it last ran.
+    pub(crate) subjects: Mutex<HashMap<String, Subject>>,
     pub(crate) session_bus: Connection,
     system_bus: tokio::sync::Mutex<Option<Connection>>,
     events: mpsc::UnboundedSender<Event>,
@@ -123,7 +128,11 @@ impl Broker {
         }
         let (events, receiver) = mpsc::unbounded_channel();
         let broker = Self {
-            workers: Workers::new(Arc::clone(&spawner), settings.programs.clone()),
+            workers: Workers::new(
+                Arc::clone(&spawner),
+                settings.programs.clone(),
+                settings.worker_idle,
+            ),
             settings,
             clock: WallClock,
             catalogue: Catalogue::builtin(),
@@ -133,6 +142,7 @@ impl Broker {
             }),
             audit: Arc::new(Mutex::new(audit)),
             agents: tokio::sync::Mutex::default(),
+            subjects: Mutex::default(),
             spawner,
             session_bus,
             system_bus: tokio::sync::Mutex::default(),
