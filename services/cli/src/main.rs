@@ -2,7 +2,7 @@
 //!
 //! Units are reached over the supervisors' control sockets ([`units`]), so that they can be seen
 //! and changed when D-Bus is down. Everything else is a client of a service on one of the buses:
-//! [`agents`], [`tools`] (with permissions and audit), [`memory`], [`models`], [`desktop`].
+//! [`agents`], [`tools`] (with permissions and audit), [`memory`], [`timers`], [`models`], [`desktop`].
 //! [`doctor`] asks all of them. [`args`] declares the command line, [`output`] prints, [`failure`]
 //! says what went wrong and with which exit status.
 //!
@@ -17,6 +17,7 @@ mod failure;
 mod memory;
 mod models;
 mod output;
+mod timers;
 mod tools;
 mod units;
 
@@ -26,7 +27,7 @@ use std::process::ExitCode;
 use argos_control::Client;
 use clap::{CommandFactory, Parser};
 
-use crate::args::{AgentsCommand, Cli, Command};
+use crate::args::{AgentsCommand, Cli, Command, TimersCommand};
 use crate::failure::{Failure, Result, Status};
 use crate::output::Output;
 use crate::units::Power;
@@ -99,6 +100,9 @@ async fn run(cli: Cli) -> Result {
         Command::Tools { command } => tools::run(out, command).await,
         Command::Permissions { command } => tools::permissions(out, command).await,
         Command::Memory { command } => memory::run(out, command).await,
+        Command::Timers { command } => {
+            timers::run(out, command.unwrap_or(TimersCommand::List)).await
+        }
         Command::Model { command } => models::run(out, command).await,
         Command::Ai { command } => models::ask(out, command).await,
         Command::Audit { lines } => tools::audit(out, lines).await,
