@@ -81,6 +81,8 @@ struct Permitted<'a> {
     owner: Option<String>,
     /// The path whose grant allows it, for calls on paths.
     granted: Option<PathBuf>,
+    /// Paths that the person refused to the agent, and to those it calls for.
+    refused: Vec<PathBuf>,
     /// Its place among the agent's open calls.
     _slot: Option<SemaphorePermit<'a>>,
 }
@@ -256,6 +258,9 @@ async fn settle<'a>(
                 Err(e) => return limited(text_of(&e)),
             };
             row.by = settled.to_string();
+            if !context.behalf.is_empty() {
+                row.by = format!("{}, for {}", row.by, context.behalf.join(", for "));
+            }
             if !settled.allows() {
                 row.decision = "deny";
                 return Err(Ending::error("denied", settled.refusal(&call, &need)));
@@ -273,6 +278,7 @@ async fn settle<'a>(
         owner: context.agent.clone(),
         context,
         granted,
+        refused: refused_paths(broker, caller, &need),
         _slot: slot,
     })
 }
@@ -293,6 +299,7 @@ async fn run(broker: &Arc<Broker>, permitted: Permitted<'_>) -> Ending {
             system: broker.system_bus().await,
             worker: lease.as_ref().map(|lease| lease.worker().clone()),
             granted: permitted.granted,
+            refused: permitted.refused,
         };
         call.execute(&env).await.map_err(Error::from)
     };
@@ -349,6 +356,29 @@ fn has_shared_memory(broker: &Broker, caller: &Caller, tool: &str) -> bool {
         })
 }
 
+/// The paths that the person refused for this action. What changes files can take a folder to where
+/// a refusal to read it does not reach, so for that every refusal counts.
+fn refused_paths(broker: &Broker, caller: &Caller, need: &Need) -> Vec<PathBuf> {
+    let Caller::Agent(session) = caller else {
+        return Vec::new();
+    };
+    let subjects: Vec<Subject> = std::iter::once(session.subject.clone())
+        .chain(session.behalf())
+        .collect();
+    lock(&broker.permissions)
+        .grants
+        .all()
+        .iter()
+        .filter(|g| g.verdict == Verdict::Deny && g.resource.starts_with('/'))
+        .filter(|g| g.action == need.action || need.action == "write")
+        .filter(|g| {
+            let whose = |s: &Subject| s.agent == g.agent && s.hash == g.agent_hash;
+            subjects.iter().any(whose)
+        })
+        .map(|g| PathBuf::from(&g.resource))
+        .collect()
+}
+
 /// What the rule says of a call on all its resources, for the agent and those it calls for: a no of
 /// any of them is a no, and where one has to be asked, the person is asked, once and for this call.
 fn decide_all(
@@ -361,6 +391,12 @@ fn decide_all(
     let mut ask = None;
     for subject in subjects {
         for need in needs {
+            // What an agent keeps for itself is its own affair, and not that of who asks it.
+            let private = |owner: &str| owner != subject.agent;
+            let fallback = match need.resource.strip_prefix("memory/") {
+                Some(owner) if private(owner) && fallback == Fallback::Allow => Fallback::Ask,
+                _ => fallback,
+            };
             match decide(grants, subject, need, fallback) {
                 Decision::Deny(by) => return Decision::Deny(by),
                 Decision::Ask { grantable } => {
@@ -686,3 +722,71 @@ fn shortened(tool: &str) -> String {
 pub(crate) const TOOL_TIME: Duration = Duration::from_secs(30);
 /// Time after which no answer is a no.
 pub(crate) const ANSWER_TIME: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subject(agent: &str) -> Subject {
+        Subject {
+            agent: agent.to_owned(),
+            hash: "h".to_owned(),
+        }
+    }
+
+    fn need(resource: &str) -> Need {
+        Need {
+            action: "read".to_owned(),
+            resource: resource.to_owned(),
+        }
+    }
+
+    fn grant(id: u64, agent: &str, resource: &str, verdict: Verdict) -> Grant {
+        Grant {
+            id,
+            agent: agent.to_owned(),
+            agent_hash: "h".to_owned(),
+            action: "read".to_owned(),
+            resource: resource.to_owned(),
+            verdict,
+            scope: Scope::Always,
+            created_ms: 0,
+        }
+    }
+
+    #[test]
+    fn every_agent_and_every_resource_has_to_be_allowed() {
+        let both = [subject("steward"), subject("scout")];
+        let needs = [need("/a"), need("/b")];
+        let yes = |agent, resource| grant(1, agent, resource, Verdict::Allow);
+        let no = |agent, resource| grant(2, agent, resource, Verdict::Deny);
+        let ask = Decision::Ask { grantable: false };
+        let of = |grants: &[Grant], subjects: &[Subject], needs: &[Need]| {
+            decide_all(grants, subjects, needs, Fallback::Ask)
+        };
+        let all = [yes("steward", "/"), yes("scout", "/a"), yes("scout", "/b")];
+        assert!(matches!(of(&all, &both, &needs), Decision::Allow(_)));
+        assert_eq!(of(&all[..2], &both, &needs), ask);
+        assert_eq!(of(&all[1..], &both, &needs), ask);
+        // Alone, and on one thing, an answer can be kept.
+        let kept = Decision::Ask { grantable: true };
+        assert_eq!(of(&[], &both[..1], &needs[..1]), kept);
+        assert_eq!(of(&[], &both[..1], &needs), ask);
+        // One no of anybody on anything.
+        for refusal in [no("steward", "/b"), no("scout", "/")] {
+            let mut grants = all.to_vec();
+            grants.push(refusal);
+            assert!(matches!(of(&grants, &both, &needs), Decision::Deny(_)));
+        }
+        assert!(matches!(of(&all, &both, &[]), Decision::Deny(_)));
+    }
+
+    #[test]
+    fn what_an_agent_remembers_for_itself_is_not_told_to_others_unasked() {
+        let own = [need("memory/steward")];
+        let of = |subjects: &[Subject]| decide_all(&[], subjects, &own, Fallback::Allow);
+        assert_eq!(of(&[subject("steward")]), Decision::Allow(By::Tool));
+        let asked = of(&[subject("steward"), subject("scout")]);
+        assert_eq!(asked, Decision::Ask { grantable: false });
+    }
+}

@@ -285,6 +285,26 @@ mod tests {
     }
 
     #[test]
+    fn nobody_answers_what_another_was_asked() {
+        let asked = Plan {
+            calls: vec![list("/a")],
+            question: Some("List /a?".into()),
+            ..Plan::default()
+        };
+        let means = Table {
+            plans: vec![("lst a", asked)],
+            called: RefCell::default(),
+        };
+        let mut dialogue = Dialogue::new(&json!({}));
+        run(dialogue.answer(&means, "person", "lst a"));
+        run(dialogue.answer(&means, "agent:scout", "yes"));
+        assert_eq!(run(dialogue.answer(&means, "timer", "yes")), "");
+        assert!(means.called.borrow().is_empty());
+        run(dialogue.answer(&means, "person", "yes"));
+        assert_eq!(means.called.borrow().len(), 1);
+    }
+
+    #[test]
     fn a_yes_to_a_proposal_goes_through_the_model() {
         let asked = Plan {
             question: Some("Did you mean to list ~/Documents?".into()),

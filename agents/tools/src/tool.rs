@@ -303,4 +303,7 @@ pub struct Env {
     /// The folder (or file) whose grant allows this call, for tools on paths: nothing outside it
     /// is opened. `None` means exactly the call's resource.
     pub granted: Option<PathBuf>,
+    /// What the person refused, beneath what is granted or elsewhere: a tool that goes through a
+    /// folder passes these over, one that takes a folder as a whole leaves it where it is.
+    pub refused: Vec<PathBuf>,
 }

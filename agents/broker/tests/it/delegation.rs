@@ -133,6 +133,35 @@ pub(crate) async fn an_agent_is_held_to_the_grants_of_who_asks_it() {
     assert!(reply.contains("budget.ods"), "{reply}");
 }
 
+pub(crate) async fn a_refusal_inside_a_granted_folder_holds_for_all_that_goes_through_it() {
+    let bed = Bed::new(20.0).await;
+    bed.start_steward().await;
+    let documents = bed.home().join("Documents");
+    bed.ask_and_answer(1, &list(&documents.join("letters")), "never")
+        .await;
+    bed.ask_and_answer(2, &list(&documents), "always").await;
+    let search = json!({"query": "anna", "path": documents});
+    let reply = bed.ask(3, &format!("files.search {search}")).await;
+    assert!(reply.contains("found nothing"), "{reply}");
+    let (reply, request) = bed
+        .ask_and_answer(
+            4,
+            &format!("files.trash {}", json!({"path": documents})),
+            "once",
+        )
+        .await;
+    assert!(!request.grantable);
+    assert!(reply.contains("refused to this agent"), "{reply}");
+    // A refusal of either path of a move is a refusal, and nobody is asked.
+    let into = json!({"from": documents.join("budget.ods"), "to": bed.home().join("b.ods")});
+    bed.ask_and_answer(5, &format!("files.move {into}"), "never")
+        .await;
+    let back = json!({"from": bed.home().join("secret.txt"), "to": documents.join("budget.ods")});
+    let reply = bed.ask(6, &format!("files.move {back}")).await;
+    assert!(reply.contains("refused this for good"), "{reply}");
+    assert!(documents.join("letters/anna.txt").exists() && bed.home().join("secret.txt").exists());
+}
+
 pub(crate) async fn nobody_speaks_as_an_agent_but_the_broker() {
     let bed = Bed::new(20.0).await;
     let (_child, agents) = orchestrator(&bed).await;

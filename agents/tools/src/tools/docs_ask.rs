@@ -33,8 +33,8 @@ const B: f64 = 0.75;
 const EMPTY: [&str; 44] = [
     "a", "an", "the", "i", "you", "it", "is", "are", "be", "do", "does", "did", "can", "could",
     "how", "what", "which", "who", "why", "when", "where", "to", "of", "in", "on", "for", "with",
-    "and", "or", "my", "me", "this", "that", "there", "if", "so", "as", "at", "by", "from", "argo",
-    "please", "tell", "about",
+    "and", "or", "my", "me", "this", "that", "there", "if", "so", "as", "at", "by", "from",
+    "argos", "please", "tell", "about",
 ];
 
 pub(crate) struct DocsAsk;
@@ -204,11 +204,11 @@ fn heading(line: &str) -> Option<usize> {
 fn terms(text: &str) -> Vec<String> {
     text.to_lowercase()
         .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty() && !EMPTY.contains(word))
         .map(|word| match word.strip_suffix('s') {
             Some(one) if one.len() > 2 && !one.ends_with('s') => one,
             _ => word,
         })
-        .filter(|word| !word.is_empty() && !EMPTY.contains(word))
         .map(str::to_owned)
         .collect()
 }

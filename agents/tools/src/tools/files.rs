@@ -110,6 +110,22 @@ impl Place {
     }
 }
 
+/// Refuses to take a folder as a whole that has something in it which the person refused.
+pub(super) fn whole(tried: &str, path: &Path, env: &Env) -> Result<(), ToolError> {
+    match env.refused.iter().find(|refused| refused.starts_with(path)) {
+        None => Ok(()),
+        Some(refused) => Err(ToolError::new(
+            Code::Denied,
+            tried,
+            format!(
+                "{} is in it, which is refused to this agent",
+                refused.display()
+            ),
+        )
+        .hint("Name the other things in it one by one")),
+    }
+}
+
 /// What a file is, for people.
 pub(super) fn kind(stat: &Stat) -> &'static str {
     match FileType::from_raw_mode(stat.st_mode) {

@@ -70,7 +70,9 @@ impl Definition for FilesMove {
             PathBuf::from(&call.resource),
             call.also.first().map(PathBuf::from),
         );
+        let whole = files::whole(&format!("{} {}", Self::NAME, call.resource), &paths.0, env);
         Box::pin(super::blocking(Self::NAME, move || {
+            whole?;
             let (from, Some(to)) = paths else {
                 return Err(ToolError::new(
                     Code::Failed,

@@ -56,8 +56,10 @@ impl Definition for FilesTrash {
     fn execute<'a>(call: &'a Call, env: &'a Env) -> BoxFuture<'a, Result<Value, ToolError>> {
         let (path, granted) = (PathBuf::from(&call.resource), env.granted.clone());
         let home = env.context.home.clone();
+        let tried = format!("{} {}", Self::NAME, path.display());
+        let whole = files::whole(&tried, &path, env);
         Box::pin(super::blocking(Self::NAME, move || {
-            let tried = format!("{} {}", Self::NAME, path.display());
+            whole?;
             let place = Place::find(&tried, granted.as_deref(), &path, false)?;
             let Some(stat) = place.stat(&tried)? else {
                 return Err(ToolError::io(tried, &Errno::NOENT.into()));

@@ -272,15 +272,18 @@ impl Draft {
                 // Who may read and run it stays as it was; nothing is set-user-id that way.
                 let mode = Mode::from_raw_mode(stat.st_mode & 0o777);
                 rustix::fs::fchmod(&self.file, mode).map_err(failed)?;
-                rename(&self.part, &self.place, RenameFlags::EXCHANGE).map_err(failed)?;
+                match rename(&self.part, &self.place, RenameFlags::EXCHANGE) {
+                    Ok(()) => {}
+                    // A file system that cannot (exFAT, some network ones).
+                    Err(Errno::INVAL) => return self.in_two_steps(home).map(Some),
+                    Err(error) => return Err(failed(error)),
+                }
                 // From here on the older version has the other name.
                 match trash::put(home, &self.part, &self.place.path) {
                     Ok(kept) => Some(kept),
                     Err(error) => {
                         rename(&self.part, &self.place, RenameFlags::EXCHANGE).map_err(failed)?;
-                        return Err(ToolError::io(self.tried.as_str(), &error).hint(
-                            "Nothing was written: the version that is there cannot be put into the trash",
-                        ));
+                        return Err(self.no_trash(&error));
                     }
                 }
             }
@@ -288,6 +291,31 @@ impl Draft {
         // The name is on disk once the folder is.
         rustix::fs::fsync(&self.place.folder).map_err(failed)?;
         Ok(kept)
+    }
+
+    /// Puts the older version into the trash and then gives the draft its name: for a moment neither
+    /// is there, and an end in this moment leaves the older one in the trash.
+    fn in_two_steps(&self, home: &Path) -> Result<PathBuf, ToolError> {
+        let kept =
+            trash::put(home, &self.place, &self.place.path).map_err(|e| self.no_trash(&e))?;
+        rustix::fs::renameat_with(
+            &self.part.folder,
+            &self.part.name,
+            &self.place.folder,
+            &self.place.name,
+            RenameFlags::NOREPLACE,
+        )
+        .and_then(|()| rustix::fs::fsync(&self.place.folder))
+        .map_err(|error| {
+            ToolError::io(self.tried.as_str(), &error.into())
+                .hint(format!("The version that was there is {}", kept.display()))
+        })?;
+        Ok(kept)
+    }
+
+    fn no_trash(&self, error: &std::io::Error) -> ToolError {
+        ToolError::io(self.tried.as_str(), error)
+            .hint("Nothing was written: the version that is there cannot be put into the trash")
     }
 }
 
@@ -328,4 +356,23 @@ pub(super) fn work(arguments: Value, fds: Vec<OwnedFd>) -> Result<Value, ToolErr
     }
     let size = file.metadata().map_err(failed)?.len();
     Ok(json!({"written_bytes": text.len(), "size_bytes": size}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_two_names_cannot_be_exchanged_nothing_is_lost_either() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().canonicalize().unwrap();
+        let path = home.join("a.txt");
+        std::fs::write(&path, "old").unwrap();
+        let (draft, file) = Draft::new("t".to_owned(), None, &path).unwrap();
+        work(json!({"text": "new"}), vec![file]).unwrap();
+        let kept = draft.in_two_steps(&home).unwrap();
+        drop(draft);
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        assert_eq!(std::fs::read(kept).unwrap(), b"old");
+    }
 }

@@ -6,7 +6,7 @@
 //! are left out as in other searches, other file systems are not entered and links not followed; the
 //! result counts what was left out, and says where a bound cut it.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Read;
@@ -101,6 +101,7 @@ fn glob(pieces: &[String], name: &str) -> bool {
 #[derive(Debug, Default, Serialize)]
 struct Left {
     hidden: u64,
+    refused: u64,
     binary: u64,
     large: u64,
     unreadable: u64,
@@ -140,6 +141,11 @@ pub(super) async fn run(
     let contents = wanted.pieces.is_none();
     let (steps, mut walked) = mpsc::channel(2);
     let until = Instant::now() + TIME;
+    let refused: HashSet<PathBuf> = env
+        .refused
+        .iter()
+        .filter_map(|path| path.strip_prefix(place).ok().map(Path::to_owned))
+        .collect();
     // Ends by itself soon after the receiver is dropped, also when this call is given up.
     let walk = tokio::task::spawn_blocking({
         let wanted = wanted.clone();
@@ -148,6 +154,7 @@ pub(super) async fn run(
                 folder,
                 wanted,
                 contents,
+                refused,
                 until,
                 steps,
                 left: Left::default(),
@@ -227,6 +234,8 @@ struct Walk {
     folder: OwnedFd,
     wanted: Wanted,
     contents: bool,
+    /// Beneath the folder.
+    refused: HashSet<PathBuf>,
     until: Instant,
     steps: mpsc::Sender<Step>,
     left: Left,
@@ -276,6 +285,10 @@ impl Walk {
                     continue;
                 }
                 let within = path.join(&name);
+                if self.refused.contains(&within) {
+                    self.left.refused += 1;
+                    continue;
+                }
                 let word = match kind {
                     FileType::Directory => "folder",
                     FileType::RegularFile => "file",

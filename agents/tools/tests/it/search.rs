@@ -117,6 +117,46 @@ async fn nothing_outside_is_found_by_links_and_nothing_blocks() {
 }
 
 #[tokio::test]
+async fn what_was_refused_is_passed_over() {
+    let mut rig = Rig::new();
+    for folder in ["Documents/private/deep", "Documents/open", "Notes/private"] {
+        std::fs::create_dir_all(rig.home.join(folder)).unwrap();
+        std::fs::write(rig.home.join(folder).join("needle.txt"), "needle").unwrap();
+    }
+    rig.env.refused = vec![
+        rig.home.join("Documents/private"),
+        rig.home.join("Notes/private"),
+    ];
+    let found = rig
+        .call(
+            "files.search",
+            json!({"query": "needle", "path": "~/Documents"}),
+        )
+        .await
+        .unwrap();
+    assert_eq!(paths(&rig, &found, "names"), ["Documents/open/needle.txt"]);
+    assert_eq!(paths(&rig, &found, "texts"), ["Documents/open/needle.txt"]);
+    assert_eq!(found["left_out"]["refused"], 1);
+    let found = rig
+        .call("notes.search", json!({"query": "needle"}))
+        .await
+        .unwrap();
+    assert_eq!(found["texts"], json!([]));
+    // Nor is it carried out of reach with the folder it is in.
+    for (tool, arguments) in [
+        ("files.trash", json!({"path": "~/Documents"})),
+        (
+            "files.move",
+            json!({"from": "~/Documents", "to": "~/Elsewhere"}),
+        ),
+    ] {
+        let error = rig.call(tool, arguments).await.unwrap_err();
+        assert!(error.why.contains("Documents/private"), "{tool}: {error}");
+    }
+    assert!(rig.home.join("Documents/private/deep/needle.txt").exists());
+}
+
+#[tokio::test]
 async fn much_is_cut_and_says_so() {
     let rig = Rig::new();
     for number in 0..300 {
