@@ -123,8 +123,12 @@ pub(crate) fn changeable(
 
 /// Whether a path has a hidden part: what stands there steers programs (`.bashrc`, `.config`,
 /// `.git/hooks`), so a grant for a folder above it is no word on it.
-pub(crate) fn hidden(path: &str) -> bool {
-    path.split('/').any(|part| part.starts_with('.'))
+pub(crate) fn hidden(path: &str, context: &Context) -> bool {
+    let path = Path::new(path);
+    path.strip_prefix(&context.home)
+        .unwrap_or(path)
+        .components()
+        .any(|part| part.as_os_str().as_encoded_bytes().starts_with(b"."))
 }
 
 /// Makes a path absolute and takes out `.` and `..`, by its words alone.

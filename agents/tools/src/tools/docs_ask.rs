@@ -1,8 +1,8 @@
 //! `docs.ask`: passages of the system's documentation that fit a question.
 //!
 //! The documentation is a few dozen small files in the read-only image, so each question reads and
-//! ranks all of it: passages by the words they share with the question (Okapi BM25, and how many of the
-//! question's words a passage has at all), words of a heading counting more. It answers with the documentation's own words and says where they stand.
+//! ranks all of it: passages by the words they share with the question (Okapi BM25), and on top
+//! of that those words that stand in the headings above it or are the page's name. It answers with the documentation's own words and says where they stand.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -24,8 +24,9 @@ const MOST_SIZE: u64 = 1 << 20;
 const LONG: usize = 700;
 /// Longest passage that is told, in characters: a block of code is not cut in two.
 const MOST_SHOWN: usize = 1600;
-/// How much more a word counts in a heading.
-const HEADING: usize = 3;
+/// What a word of the question counts on top where it is in a heading or the page's name. A word that
+/// stands once in a passage of mean length counts 1.
+const HEADING: f64 = 1.0;
 /// What repetition and length count for, as BM25's authors have them.
 const K1: f64 = 1.2;
 const B: f64 = 0.75;
@@ -200,67 +201,52 @@ fn heading(line: &str) -> Option<usize> {
     ((1..=6).contains(&level) && line[level..].starts_with(' ')).then_some(level)
 }
 
-/// The words of a text that say something, in small letters and without an ending `s`.
+/// The words of a text that say something, in small letters and in the singular.
 fn terms(text: &str) -> Vec<String> {
     text.to_lowercase()
         .split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty() && !EMPTY.contains(word))
-        .map(|word| match word.strip_suffix('s') {
-            Some(one) if one.len() > 2 && !one.ends_with('s') => one,
-            _ => word,
-        })
-        .map(str::to_owned)
+        .map(
+            |word| match (word.strip_suffix("ies"), word.strip_suffix('s')) {
+                (Some(stem), _) if stem.len() > 1 => format!("{stem}y"),
+                (_, Some(one)) if one.len() > 2 && !one.ends_with('s') => one.to_owned(),
+                _ => word.to_owned(),
+            },
+        )
         .collect()
 }
 
 /// The passages that share a word with the question, best first.
 fn rank<'a>(all: &'a [Passage], question: &str) -> Vec<(f64, &'a Passage)> {
     let wanted: HashSet<String> = terms(question).into_iter().collect();
-    let counted: Vec<(HashMap<String, usize>, usize)> = all
-        .iter()
-        .map(|passage| {
-            let mut counts: HashMap<String, usize> = HashMap::new();
-            let body = terms(&passage.text);
-            let length = body.len();
-            for term in body {
-                *counts.entry(term).or_default() += 1;
-            }
-            let name = passage.file.trim_end_matches(".md");
-            for term in terms(&format!("{name} {}", passage.section.join(" "))) {
-                *counts.entry(term).or_default() += HEADING;
-            }
-            (counts, length)
-        })
-        .collect();
+    let bodies: Vec<Vec<String>> = all.iter().map(|passage| terms(&passage.text)).collect();
     let count = all.len() as f64;
-    let mean = counted.iter().map(|(_, length)| length).sum::<usize>() as f64 / count.max(1.0);
+    let mean = bodies.iter().map(Vec::len).sum::<usize>() as f64 / count.max(1.0);
+    // A word says the more the fewer passages have it.
     let weights: HashMap<&String, f64> = wanted
         .iter()
         .map(|term| {
-            let having = counted
-                .iter()
-                .filter(|(counts, _)| counts.contains_key(term))
-                .count() as f64;
+            let having = bodies.iter().filter(|body| body.contains(term)).count() as f64;
             (term, ((count - having + 0.5) / (having + 0.5)).ln_1p())
         })
         .collect();
     let mut ranked: Vec<(f64, &Passage)> = all
         .iter()
-        .zip(&counted)
-        .map(|(passage, (counts, length))| {
-            let fullness = 1.0 - B + B * *length as f64 / mean.max(1.0);
+        .zip(&bodies)
+        .map(|(passage, body)| {
+            let fullness = 1.0 - B + B * body.len() as f64 / mean.max(1.0);
+            let headings = terms(&passage.section.join(" "));
+            let page = terms(passage.file.trim_end_matches(".md"));
             let score: f64 = weights
                 .iter()
                 .map(|(term, weight)| {
-                    let times = counts.get(*term).copied().unwrap_or(0) as f64;
-                    weight * times * (K1 + 1.0) / (times + K1 * fullness)
+                    let times = body.iter().filter(|word| word == term).count() as f64;
+                    let above = [&headings, &page].map(|words| f64::from(words.contains(term)));
+                    let counts = times * (K1 + 1.0) / (times + K1 * fullness);
+                    weight * (counts + HEADING * (above[0] + above[1]))
                 })
                 .sum();
-            let had = wanted
-                .iter()
-                .filter(|term| counts.contains_key(*term))
-                .count();
-            (score * had as f64 / wanted.len() as f64, passage)
+            (score, passage)
         })
         .filter(|(score, _)| *score > 0.0)
         .collect();
@@ -290,6 +276,11 @@ mod tests {
             ("what may stand in agent.yaml?", "agents.md"),
             ("how do I build the image?", "image.md"),
             ("export memories", "memory.md"),
+            ("how do I change the wallpaper", "desktop.md"),
+            ("which keys switch workspaces", "desktop.md"),
+            ("how does an agent get a timer", "agents.md"),
+            ("restart a service when it fails", "units.md"),
+            ("how do I boot in QEMU", "image.md"),
         ] {
             let answer = ask(&docs(), question).unwrap();
             let first = &answer["passages"][0];

@@ -51,8 +51,8 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Finds `path`, one of the call's resources. Its folder is opened part by part, through no
-    /// link, from the granted folder on where a grant for one allows this. With `make`, folders on
+    /// Finds `path`, one of the call's resources. Its folder is opened through no link, beneath the
+    /// granted folder where a grant for one allows this. With `make`, folders on
     /// the way that are not there are made.
     pub(super) fn find(
         tried: &str,
@@ -79,20 +79,9 @@ impl Place {
                 format!("it lies outside of {}, which was granted", top.display()),
             ));
         };
-        let mut folder = open_folder(top).map_err(failed)?;
-        for part in way {
-            folder = match folder_in(&folder, part, false) {
-                Err(error) if make && error.raw_os_error() == Some(Errno::NOENT.raw_os_error()) => {
-                    match rustix::fs::mkdirat(&folder, part, Mode::from_raw_mode(0o777)) {
-                        Ok(()) | Err(Errno::EXIST) => {}
-                        Err(error) => return Err(failed(error.into())),
-                    }
-                    folder_in(&folder, part, false)
-                }
-                found => found,
-            }
+        let folder = open_folder(top)
+            .and_then(|top| folder_at(&top, way, make))
             .map_err(failed)?;
-        }
         Ok(Self {
             folder,
             name: name.to_owned(),
@@ -107,6 +96,24 @@ impl Place {
             Err(Errno::NOENT) => Ok(None),
             Err(error) => Err(ToolError::io(tried, &error.into())),
         }
+    }
+}
+
+/// Opens the folder `way` beneath an open one; with `make`, what is missing of it is made. In one go
+/// where it is there, since folders on the way may be closed to reading.
+fn folder_at(top: &OwnedFd, way: &Path, make: bool) -> std::io::Result<OwnedFd> {
+    let (Some(above), Some(name)) = (way.parent(), way.file_name()) else {
+        return top.try_clone();
+    };
+    match folder_in(top, way.as_os_str(), false) {
+        Err(error) if make && error.raw_os_error() == Some(Errno::NOENT.raw_os_error()) => {
+            let above = folder_at(top, above, make)?;
+            match rustix::fs::mkdirat(&above, name, Mode::from_raw_mode(0o777)) {
+                Ok(()) | Err(Errno::EXIST) => folder_in(&above, name, false),
+                Err(error) => Err(error.into()),
+            }
+        }
+        found => found,
     }
 }
 

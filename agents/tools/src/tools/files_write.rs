@@ -77,7 +77,7 @@ impl Definition for FilesWrite {
             format!("Write {size} bytes of text into {path}; an older version goes into the trash.")
         };
         // What programs obey is not covered by a grant for the folder above it.
-        let default = if path::hidden(&path) {
+        let default = if path::hidden(&path, context) {
             Verdict::Confirm
         } else {
             Self::DEFAULT
