@@ -14,6 +14,7 @@ use zbus::object_server::SignalEmitter;
 use crate::call::{self, Caller};
 use crate::core::{Broker, Event};
 use crate::lifecycle;
+use crate::permission::Subject;
 use crate::session::{Inbound, lock};
 
 const PERMISSIONS: &str = "/org/argos/Permissions1";
@@ -133,12 +134,14 @@ impl BrokerServer {
                 "a message may have {MAX_TEXT} bytes"
             )));
         }
+        let behalf = senders(&self.0, &from)?;
         lifecycle::deliver(
             &self.0,
             &agent,
             Inbound {
                 id: message_id,
                 from,
+                behalf,
                 text,
             },
         )
@@ -160,6 +163,30 @@ impl BrokerServer {
         state: &str,
         detail: &str,
     ) -> zbus::Result<()>;
+}
+
+/// The agents that a message is from.
+///
+/// # Errors
+/// Nobody who is known can have sent it: without their grants nothing can be held against them.
+fn senders(broker: &Broker, from: &str) -> Result<Vec<Subject>> {
+    if matches!(from, "person" | "timer") {
+        return Ok(Vec::new());
+    }
+    let names = from.strip_prefix("agent:").ok_or_else(|| {
+        Error::InvalidArguments(
+            "a message is from `person`, `timer`, or `agent:` and names".to_owned(),
+        )
+    })?;
+    let subjects = lock(&broker.subjects);
+    names
+        .split(',')
+        .map(|name| {
+            subjects.get(name).cloned().ok_or_else(|| {
+                Error::InvalidArguments(format!("no agent `{name}` has run that could say this"))
+            })
+        })
+        .collect()
 }
 
 /// Serves the interfaces and takes the names, in this order, so that nobody meets a name without

@@ -29,13 +29,15 @@ use tracing::{error, warn};
 
 use crate::audit::{Room, Row};
 use crate::core::Broker;
-use crate::permission::{By, Decision, Fallback, Need, Scope, Subject, Verdict, decide};
+use crate::permission::{By, Decision, Fallback, Grant, Need, Scope, Subject, Verdict, decide};
 use crate::prompts::{Answer, Closed, Question};
 use crate::providers;
 use crate::session::{MAX_CALLS, Session, lock};
 
 /// Longest arguments of one call, in bytes.
 const MAX_ARGUMENTS: usize = 128 << 10;
+/// Largest result of one call, in bytes of JSON.
+const MAX_RESULT: usize = 4 << 20;
 /// Calls that run into a limit within this time of the first are recorded with it.
 const TOGETHER: Duration = Duration::from_secs(1);
 
@@ -73,6 +75,14 @@ impl Caller {
         }
     }
 
+    /// Other agents that it calls for.
+    fn behalf(&self) -> Vec<Subject> {
+        match self {
+            Self::Agent(session) => session.behalf(),
+            Self::Person => Vec::new(),
+        }
+    }
+
     async fn gone(&self) {
         match self {
             Self::Agent(session) => session.gone().await,
@@ -85,8 +95,12 @@ impl Caller {
 struct Permitted<'a> {
     call: Call,
     context: Context,
+    /// Whose worker runs it.
+    owner: Option<String>,
     /// The path whose grant allows it, for calls on paths.
     granted: Option<PathBuf>,
+    /// Paths that the person refused to the agent, and to those it calls for.
+    refused: Vec<PathBuf>,
     /// Its place among the agent's open calls.
     _slot: Option<SemaphorePermit<'a>>,
 }
@@ -225,13 +239,15 @@ async fn settle<'a>(
             shortened(tool)
         )));
     }
+    let behalf: Vec<String> = caller.behalf().into_iter().map(|s| s.agent).collect();
     let context = Context::new(caller.agent(), broker.settings.home.clone())
         .with_shared_memory(has_shared_memory(broker, caller, tool))
         .with_workspace(
             caller
                 .agent()
                 .map(|agent| broker.settings.workspace(&agent)),
-        );
+        )
+        .for_agents(behalf);
     let checked = if providers::is_provided(tool) {
         Ok(broker.providers.check(broker, tool, parsed).await)
     } else {
@@ -268,6 +284,9 @@ async fn settle<'a>(
                 Err(e) => return limited(text_of(&e)),
             };
             row.by = settled.to_string();
+            if !context.behalf.is_empty() {
+                row.by = format!("{}, for {}", row.by, context.behalf.join(", for "));
+            }
             if !settled.allows() {
                 row.decision = "deny";
                 return Err(Ending::error("denied", settled.refusal(&call, &need)));
@@ -282,8 +301,10 @@ async fn settle<'a>(
     }
     Ok(Permitted {
         call,
+        owner: context.agent.clone(),
         context,
         granted,
+        refused: refused_paths(broker, caller, &need),
         _slot: slot,
     })
 }
@@ -307,26 +328,44 @@ async fn run(broker: &Arc<Broker>, caller: &Caller, permitted: Permitted<'_>) ->
             Err(e) => Ending::error("failed", e),
         };
     }
+    let mut lease = None;
     let running = async {
-        let worker = broker.workers.get().await?;
+        if call.needs_worker() {
+            let owner = permitted.owner.as_deref();
+            lease = Some(broker.workers.get(owner).await?);
+        }
         let env = Env {
             context: permitted.context,
             session: Some(broker.session_bus.clone()),
             system: broker.system_bus().await,
-            worker: Some(worker),
+            worker: lease.as_ref().map(|lease| lease.worker().clone()),
             granted: permitted.granted,
+            refused: permitted.refused,
         };
         call.execute(&env).await.map_err(Error::from)
     };
-    match tokio::time::timeout(limit, running).await {
-        Ok(Ok(value)) => Ending {
-            outcome: "ok",
-            result: Ok(value),
+    let ended = tokio::time::timeout(limit, running).await;
+    match ended {
+        Ok(Ok(value)) => match value.to_string().len() {
+            size if size > MAX_RESULT => Ending::error(
+                "failed",
+                Error::LimitReached(format!(
+                    "the result of {} has {size} bytes; at most {MAX_RESULT} are handed on. \
+                     It was done; ask for less",
+                    call.tool
+                )),
+            ),
+            _ => Ending {
+                outcome: "ok",
+                result: Ok(value),
+            },
         },
         Ok(Err(e)) => Ending::error("failed", e),
         Err(_) => {
             // The worker has no say in how long a call takes; a fresh one serves the next.
-            broker.workers.replace();
+            if let Some(lease) = &lease {
+                lease.replace();
+            }
             // A service that was asked may still do it, a worker may have done it just now.
             let what = format!(
                 "{} did not end within {} s; whether it was done is not known",
@@ -349,13 +388,74 @@ fn has_shared_memory(broker: &Broker, caller: &Caller, tool: &str) -> bool {
         resource: "memory".to_owned(),
     };
     let permissions = lock(&broker.permissions);
-    let decision = decide(
-        permissions.grants.all(),
-        &session.subject,
-        &need,
-        Fallback::Ask,
-    );
-    matches!(decision, Decision::Allow(_))
+    // What another agent may not see is not looked up for it either.
+    std::iter::once(session.subject.clone())
+        .chain(session.behalf())
+        .all(|subject| {
+            let decision = decide(permissions.grants.all(), &subject, &need, Fallback::Ask);
+            matches!(decision, Decision::Allow(_))
+        })
+}
+
+/// The paths that the person refused for this action. What changes files can take a folder to where
+/// a refusal to read it does not reach, so for that every refusal counts.
+fn refused_paths(broker: &Broker, caller: &Caller, need: &Need) -> Vec<PathBuf> {
+    let Caller::Agent(session) = caller else {
+        return Vec::new();
+    };
+    let subjects: Vec<Subject> = std::iter::once(session.subject.clone())
+        .chain(session.behalf())
+        .collect();
+    lock(&broker.permissions)
+        .grants
+        .all()
+        .iter()
+        .filter(|g| g.verdict == Verdict::Deny && g.resource.starts_with('/'))
+        .filter(|g| g.action == need.action || need.action == "write")
+        .filter(|g| {
+            let whose = |s: &Subject| s.agent == g.agent && s.hash == g.agent_hash;
+            subjects.iter().any(whose)
+        })
+        .map(|g| PathBuf::from(&g.resource))
+        .collect()
+}
+
+/// What the rule says of a call on all its resources, for the agent and those it calls for: a no of
+/// any of them is a no, and where one has to be asked, the person is asked, once and for this call.
+fn decide_all(
+    grants: &[Grant],
+    subjects: &[Subject],
+    needs: &[Need],
+    fallback: Fallback,
+) -> Decision {
+    let mut allowed = None;
+    let mut ask = None;
+    for subject in subjects {
+        for need in needs {
+            // What an agent keeps for itself is its own affair, and not that of who asks it.
+            let private = |owner: &str| owner != subject.agent;
+            let fallback = match need.resource.strip_prefix("memory/") {
+                Some(owner) if private(owner) && fallback == Fallback::Allow => Fallback::Ask,
+                _ => fallback,
+            };
+            match decide(grants, subject, need, fallback) {
+                Decision::Deny(by) => return Decision::Deny(by),
+                Decision::Ask { grantable } => {
+                    // An answer that is kept is about one agent and one resource.
+                    let grantable = grantable && subjects.len() == 1 && needs.len() == 1;
+                    ask = Some(Decision::Ask { grantable });
+                }
+                Decision::Allow(by) => {
+                    allowed.get_or_insert(by);
+                }
+            }
+        }
+    }
+    match (ask, allowed) {
+        (Some(ask), _) => ask,
+        (None, Some(by)) => Decision::Allow(by),
+        (None, None) => Decision::Deny(By::Malformed),
+    }
 }
 
 /// Who settled a permission, and how.
@@ -422,7 +522,16 @@ async fn permitted(
             argos_tools::Verdict::Ask => Fallback::Ask,
             argos_tools::Verdict::Confirm => Fallback::Confirm,
         };
-        match decide(permissions.grants.all(), &session.subject, need, fallback) {
+        let behalf = session.behalf();
+        let subjects: Vec<Subject> = std::iter::once(session.subject.clone())
+            .chain(behalf.iter().cloned())
+            .collect();
+        let also = call.also.iter().map(|resource| Need {
+            action: need.action.clone(),
+            resource: resource.clone(),
+        });
+        let needs: Vec<Need> = std::iter::once(need.clone()).chain(also).collect();
+        match decide_all(permissions.grants.all(), &subjects, &needs, fallback) {
             Decision::Allow(by) => return Ok(Settled::Allowed(by)),
             Decision::Deny(by) => return Ok(Settled::Refused(by)),
             Decision::Ask { grantable } => {
@@ -432,7 +541,7 @@ async fn permitted(
                     tool: call.tool.to_owned(),
                     arguments: call.arguments.to_string(),
                     need: need.clone(),
-                    summary: call.summary.clone(),
+                    summary: summary(call, &behalf),
                     grantable,
                 };
                 let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
@@ -463,6 +572,19 @@ async fn permitted(
             }
         },
     ))
+}
+
+/// The call in one sentence, with the agents that it is for.
+fn summary(call: &Call, behalf: &[Subject]) -> String {
+    if behalf.is_empty() {
+        return call.summary.clone();
+    }
+    let names: Vec<&str> = behalf.iter().map(|s| s.agent.as_str()).collect();
+    format!(
+        "Asked by the agent {}: {}",
+        names.join(", for "),
+        call.summary
+    )
 }
 
 /// While it lives, the agent is shown as waiting for this question.
@@ -641,3 +763,71 @@ fn shortened(tool: &str) -> String {
 pub(crate) const TOOL_TIME: Duration = Duration::from_secs(30);
 /// Time after which no answer is a no.
 pub(crate) const ANSWER_TIME: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subject(agent: &str) -> Subject {
+        Subject {
+            agent: agent.to_owned(),
+            hash: "h".to_owned(),
+        }
+    }
+
+    fn need(resource: &str) -> Need {
+        Need {
+            action: "read".to_owned(),
+            resource: resource.to_owned(),
+        }
+    }
+
+    fn grant(id: u64, agent: &str, resource: &str, verdict: Verdict) -> Grant {
+        Grant {
+            id,
+            agent: agent.to_owned(),
+            agent_hash: "h".to_owned(),
+            action: "read".to_owned(),
+            resource: resource.to_owned(),
+            verdict,
+            scope: Scope::Always,
+            created_ms: 0,
+        }
+    }
+
+    #[test]
+    fn every_agent_and_every_resource_has_to_be_allowed() {
+        let both = [subject("steward"), subject("scout")];
+        let needs = [need("/a"), need("/b")];
+        let yes = |agent, resource| grant(1, agent, resource, Verdict::Allow);
+        let no = |agent, resource| grant(2, agent, resource, Verdict::Deny);
+        let ask = Decision::Ask { grantable: false };
+        let of = |grants: &[Grant], subjects: &[Subject], needs: &[Need]| {
+            decide_all(grants, subjects, needs, Fallback::Ask)
+        };
+        let all = [yes("steward", "/"), yes("scout", "/a"), yes("scout", "/b")];
+        assert!(matches!(of(&all, &both, &needs), Decision::Allow(_)));
+        assert_eq!(of(&all[..2], &both, &needs), ask);
+        assert_eq!(of(&all[1..], &both, &needs), ask);
+        // Alone, and on one thing, an answer can be kept.
+        let kept = Decision::Ask { grantable: true };
+        assert_eq!(of(&[], &both[..1], &needs[..1]), kept);
+        assert_eq!(of(&[], &both[..1], &needs), ask);
+        // One no of anybody on anything.
+        for refusal in [no("steward", "/b"), no("scout", "/")] {
+            let mut grants = all.to_vec();
+            grants.push(refusal);
+            assert!(matches!(of(&grants, &both, &needs), Decision::Deny(_)));
+        }
+        assert!(matches!(of(&all, &both, &[]), Decision::Deny(_)));
+    }
+
+    #[test]
+    fn what_an_agent_remembers_for_itself_is_not_told_to_others_unasked() {
+        let own = [need("memory/steward")];
+        let of = |subjects: &[Subject]| decide_all(&[], subjects, &own, Fallback::Allow);
+        assert_eq!(of(&[subject("steward")]), Decision::Allow(By::Tool));
+        let asked = of(&[subject("steward"), subject("scout")]);
+        assert_eq!(asked, Decision::Ask { grantable: false });
+    }
+}

@@ -16,6 +16,7 @@ use zbus::Connection;
 use crate::audit::Audit;
 use crate::grants::GrantStore;
 use crate::lifecycle::Slot;
+use crate::permission::Subject;
 use crate::prompts::{Closed, Prompts};
 use crate::providers::{Folders, Providers};
 use crate::sandbox::Programs;
@@ -41,6 +42,8 @@ pub struct Settings {
     pub answer_time: Duration,
     /// Longest time a tool may run.
     pub tool_time: Duration,
+    /// A tool worker that nobody has used for so long is ended.
+    pub worker_idle: Duration,
     /// Where tool providers are declared.
     pub providers: Folders,
 }
@@ -112,6 +115,8 @@ pub struct Broker {
     pub(crate) agents: tokio::sync::Mutex<HashMap<String, Slot>>,
     pub(crate) spawner: Arc<dyn Spawner>,
     pub(crate) workers: Workers,
+    /// Whom the agents' names stand for: as each was when it last ran.
+    pub(crate) subjects: Mutex<HashMap<String, Subject>>,
     pub(crate) session_bus: Connection,
     system_bus: tokio::sync::Mutex<Option<Connection>>,
     events: mpsc::UnboundedSender<Event>,
@@ -134,7 +139,11 @@ impl Broker {
         }
         let (events, receiver) = mpsc::unbounded_channel();
         let broker = Self {
-            workers: Workers::new(Arc::clone(&spawner), settings.programs.clone()),
+            workers: Workers::new(
+                Arc::clone(&spawner),
+                settings.programs.clone(),
+                settings.worker_idle,
+            ),
             providers: Providers::new(settings.providers.clone()),
             settings,
             clock: WallClock,
@@ -145,6 +154,7 @@ impl Broker {
             }),
             audit: Arc::new(Mutex::new(audit)),
             agents: tokio::sync::Mutex::default(),
+            subjects: Mutex::default(),
             spawner,
             session_bus,
             system_bus: tokio::sync::Mutex::default(),

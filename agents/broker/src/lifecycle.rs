@@ -257,6 +257,7 @@ impl Life {
             Err(e) => return End::NotStarted(e.what),
         };
         let session = Arc::new(Session::new(agent));
+        lock(&self.broker.subjects).insert(self.name.clone(), session.subject.clone());
         let (fault, connecting) = match link::serve(&self.broker, &session, started.socket) {
             Ok(serving) => serving,
             Err(e) => {
@@ -304,6 +305,7 @@ impl Life {
         // First the process: while it lives and does not read, closing would wait for the answer
         // that is being written to it.
         spawn::stop(&spawner, &unit).await;
+        self.broker.workers.end_of(&self.name).await;
         // Closing twice is no error worth a word.
         let _ = connection.close().await;
         if asked_to_stop {

@@ -145,7 +145,8 @@ impl Prompts {
         let (sender, answer) = oneshot::channel();
         if question.grantable
             && let Some(same) = self.waiting.iter_mut().find(|w| {
-                w.question.subject == question.subject
+                w.question.grantable
+                    && w.question.subject == question.subject
                     && w.question.tool == question.tool
                     && w.question.arguments == question.arguments
                     && w.question.need == question.need

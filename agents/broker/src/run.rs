@@ -14,7 +14,7 @@ use crate::core::{Broker, Settings};
 use crate::providers::Folders;
 use crate::sandbox::Programs;
 use crate::spawn::{Direct, Spawner, Supervised};
-use crate::{bus, call, lifecycle, manifest, sandbox, spawn};
+use crate::{bus, call, lifecycle, manifest, sandbox, spawn, worker};
 
 /// How the broker is run.
 #[derive(Debug, Clone, clap::Args)]
@@ -45,6 +45,9 @@ pub struct Options {
     /// Seconds after which a running tool is given up
     #[arg(long, value_name = "SECONDS", default_value_t = call::TOOL_TIME.as_secs_f64())]
     pub tool_time: f64,
+    /// Seconds after which a tool worker that nobody uses is ended
+    #[arg(long, value_name = "SECONDS", default_value_t = worker::IDLE.as_secs_f64(), hide = true)]
+    pub worker_idle: f64,
 }
 
 impl Options {
@@ -57,6 +60,8 @@ impl Options {
             .context("--answer-time must be a number of seconds")?;
         let tool_time = Duration::try_from_secs_f64(self.tool_time)
             .context("--tool-time must be a number of seconds")?;
+        let worker_idle = Duration::try_from_secs_f64(self.worker_idle)
+            .context("--worker-idle must be a number of seconds")?;
         Ok(Settings {
             state: self
                 .state
@@ -73,6 +78,7 @@ impl Options {
             },
             answer_time,
             tool_time,
+            worker_idle,
         })
     }
 
@@ -103,8 +109,8 @@ pub async fn serve(options: &Options) -> anyhow::Result<()> {
         .await
         .context("the names on the session bus cannot be taken; does another argos-broker run?")?;
     info!("ready with {} tools", broker.catalogue.names().count());
-    // Warm before the first call; if it fails now, the first call says why.
-    if let Err(e) = broker.workers.get().await {
+    // Tried before the first call, which says it as well.
+    if let Err(e) = broker.workers.get(None).await {
         warn!("{}", call::text_of(&e));
     }
     tokio::select! {

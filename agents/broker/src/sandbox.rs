@@ -138,12 +138,16 @@ pub fn explain(agent: &Agent, launch: &Launch) -> Vec<String> {
     lines
 }
 
-/// How a tool worker is started: unit `tools-worker-NUMBER`, with no files at all once it runs.
-pub fn worker(programs: &Programs, number: u64) -> Launch {
+/// How the tool worker of an agent (or of the person) is started: unit `tools-worker-NUMBER`, with no
+/// files at all once it runs.
+pub fn worker(programs: &Programs, number: u64, owner: Option<&str>) -> Launch {
     let program = programs.path("argos-tools");
     Launch {
         name: format!("tools-worker-{number}"),
-        description: "Tool worker".to_owned(),
+        description: match owner {
+            Some(agent) => format!("Tool worker of {agent}"),
+            None => "Tool worker".to_owned(),
+        },
         argv: vec![program.display().to_string(), "worker".to_owned()],
         spec: least(Spec::worker(), &program),
         limits: Limits {

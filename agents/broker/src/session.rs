@@ -3,7 +3,7 @@
 //! A session lives as long as one connection. A restarted agent gets a new one, so nothing that
 //! belongs to the old process (open calls, questions, half-answered messages) can leak into it.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Mutex;
 
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -26,8 +26,10 @@ const MAX_DETAIL: usize = 200;
 pub struct Inbound {
     /// Number; the reply names it.
     pub id: u64,
-    /// Who sent it: `person` or an agent's name.
+    /// Who sent it: `person`, `timer`, or `agent:NAME` with the names of those it was sent for.
     pub from: String,
+    /// The agents among these. What is done for the message is held against their grants as well.
+    pub behalf: Vec<Subject>,
     /// Text.
     pub text: String,
 }
@@ -85,7 +87,7 @@ pub struct Session {
     plan_pace: Mutex<Pace>,
     speech_pace: Mutex<Pace>,
     /// Messages taken and not answered yet.
-    unanswered: Mutex<HashSet<u64>>,
+    unanswered: Mutex<HashMap<u64, Vec<Subject>>>,
     said: Mutex<Said>,
     turned_away: Mutex<TurnedAway>,
     gone: watch::Sender<bool>,
@@ -109,7 +111,7 @@ impl Session {
             plans: Semaphore::new(1),
             plan_pace: Mutex::new(Pace::with(20.0, 1.0, now)),
             speech_pace: Mutex::new(Pace::with(10.0, 0.5, now)),
-            unanswered: Mutex::new(HashSet::new()),
+            unanswered: Mutex::default(),
             said: Mutex::new(Said {
                 own: Status {
                     state: "idle".to_owned(),
@@ -164,8 +166,20 @@ impl Session {
             message = inbox.recv() => message?,
             () = self.gone() => return None,
         };
-        lock(&self.unanswered).insert(message.id);
+        lock(&self.unanswered).insert(message.id, message.behalf.clone());
         Some(message)
+    }
+
+    /// The other agents it works for now: those behind every message that it has taken and not
+    /// answered. Which of these a call is for only the agent knows, so it is for all.
+    pub fn behalf(&self) -> Vec<Subject> {
+        let mut behalf: Vec<Subject> = Vec::new();
+        for subject in lock(&self.unanswered).values().flatten() {
+            if !behalf.contains(subject) {
+                behalf.push(subject.clone());
+            }
+        }
+        behalf
     }
 
     /// Checks a reply. `Err` says why it is not passed on.
@@ -180,7 +194,7 @@ impl Session {
                 Err(ReplyRefused::TooOften)
             };
         }
-        if lock(&self.unanswered).remove(&in_reply_to) {
+        if lock(&self.unanswered).remove(&in_reply_to).is_some() {
             Ok(())
         } else {
             Err(ReplyRefused::UnknownMessage)

@@ -8,9 +8,11 @@
 //! * [`world`]: the entities, components and systems; pure.
 //! * [`chat`]: what was said, on disk.
 //! * [`registry`]: which agents there are.
+//! * [`timers`]: timers and reminders.
 //! * [`service`]: session bus, memory and clock around them.
 
 pub mod chat;
 pub mod registry;
 pub mod service;
+pub mod timers;
 pub mod world;

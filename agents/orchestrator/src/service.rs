@@ -1,4 +1,5 @@
-//! The edge of the world: session bus, chat file, memory, clock.
+//! The edge of the world: session bus, chat file, memory, clock. Timers are beside it
+//! ([`crate::timers`]); here they are one more who says something.
 //!
 //! One task owns world and chat and takes everything in turn from a channel; what takes time
 //! (deliveries, starts) runs beside it and reports back through the same channel.
@@ -20,6 +21,8 @@ use zbus::object_server::SignalEmitter;
 
 use crate::chat::{Chat, KEPT};
 use crate::registry;
+use crate::timers::{self, Timers};
+use crate::world::components::Source;
 use crate::world::{Action, Event, MAX_WAITING, World};
 
 const PATH: &str = "/org/argos/Agents1";
@@ -36,7 +39,7 @@ const MAX_TO_REMEMBER: usize = 256;
 pub struct Options {
     /// Folders of agents, the system's first.
     pub agents: Vec<PathBuf>,
-    /// Folder of `chat.jsonl`.
+    /// Folder of `chat.jsonl` and `timers.json`.
     pub state: PathBuf,
 }
 
@@ -47,6 +50,17 @@ enum Command {
         agent: String,
         text: String,
         reply: oneshot::Sender<Result<u64>>,
+    },
+    Relay {
+        from: Source,
+        agent: String,
+        text: String,
+        reply: oneshot::Sender<Result<u64>>,
+    },
+    /// A timer that an agent set has gone off.
+    Rang {
+        agent: String,
+        text: String,
     },
     History {
         agent: String,
@@ -78,6 +92,13 @@ pub async fn serve(options: Options, end: impl Future<Output = ()>) -> anyhow::R
             chat.skipped()
         );
     }
+    let file = options.state.join("timers.json");
+    let (timers, warning) = Timers::open(&file)
+        .with_context(|| format!("{}: the timers cannot be kept", file.display()))?;
+    if let Some(warning) = warning {
+        warn!("{warning}");
+    }
+    let timers = timers::service::Service::new(timers, Arc::new(jiff::Zoned::now));
     let connection = Connection::session()
         .await
         .context("the session bus cannot be reached; is DBUS_SESSION_BUS_ADDRESS right?")?;
@@ -95,7 +116,19 @@ pub async fn serve(options: Options, end: impl Future<Output = ()>) -> anyhow::R
         .object_server()
         .at(PATH, Server(commands.clone()))
         .await?;
-    let broker_signals = tokio::spawn(listen(connection.clone(), commands));
+    let broker_signals = tokio::spawn(listen(connection.clone(), commands.clone()));
+    timers
+        .serve(&connection)
+        .await
+        .context("org.argos.Timers1 cannot be taken; does another argos-orchestrator run?")?;
+    let (rang, mut ringing) = mpsc::channel(16);
+    let ringing_timers = tokio::spawn(timers.run(connection.clone(), rang));
+    tokio::spawn(async move {
+        while let Some((agent, text)) = ringing.recv().await {
+            // The owner ends only with the process.
+            let _ = commands.send(Command::Rang { agent, text }).await;
+        }
+    });
     let remembering = tokio::spawn(remember(connection.clone(), to_remember));
     connection
         .request_name("org.argos.Agents1")
@@ -104,6 +137,7 @@ pub async fn serve(options: Options, end: impl Future<Output = ()>) -> anyhow::R
     info!("ready");
     tokio::select! {
         () = connection.closed() => bail!("the session bus is gone"),
+        ended = ringing_timers => bail!("the timers ended: {ended:?}"),
         ended = broker_signals => bail!("listening to the broker ended: {ended:?}"),
         // Not a task of its own: the world stays on this thread.
         () = owner.run(inbox) => bail!("the world ended"),
@@ -155,6 +189,43 @@ impl Server {
     async fn send(&self, agent: String, text: String) -> Result<u64> {
         self.ask(|reply| Command::Send { agent, text, reply })
             .await?
+    }
+
+    async fn relay(
+        &self,
+        from: Vec<String>,
+        agent: String,
+        text: String,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: zbus::message::Header<'_>,
+    ) -> Result<u64> {
+        // Whoever is on this bus may speak as the person; as an agent only who knows its agents.
+        let bus = zbus::fdo::DBusProxy::new(connection).await?;
+        let owner = bus
+            .get_name_owner(BROKER.try_into().map_err(zbus::Error::from)?)
+            .await;
+        if header.sender().is_none() || owner.ok().as_deref() != header.sender() {
+            return Err(Error::Denied(
+                "only the broker speaks for agents; say it with Send".to_owned(),
+            ));
+        }
+        let mut names = from.into_iter();
+        let Some(name) = names.next() else {
+            return Err(Error::InvalidArguments(
+                "it does not say which agent says this".to_owned(),
+            ));
+        };
+        let from = Source::Agent {
+            name,
+            behalf: names.collect(),
+        };
+        self.ask(|reply| Command::Relay {
+            from,
+            agent,
+            text,
+            reply,
+        })
+        .await?
     }
 
     async fn history(&self, agent: String, limit: u32) -> Result<Vec<ChatMessage>> {
@@ -218,7 +289,10 @@ impl Owner {
                 in_reply_to,
                 text,
             }) => {
-                self.say("agent", &agent, in_reply_to, text.clone()).await;
+                // An empty answer says that there is nothing to say.
+                if !text.trim().is_empty() {
+                    self.say("agent", &agent, in_reply_to, text.clone()).await;
+                }
                 self.happened(Event::Replied {
                     agent,
                     in_reply_to,
@@ -242,6 +316,20 @@ impl Owner {
             Command::Send { agent, text, reply } => {
                 let _ = reply.send(self.send(agent, text).await);
             }
+            Command::Relay {
+                from,
+                agent,
+                text,
+                reply,
+            } => {
+                let _ = reply.send(self.relay(from, agent, text).await);
+            }
+            Command::Rang { agent, text } => {
+                // The person saw it as a notification; an agent that is gone needs no word.
+                if let Err(e) = self.tell(Source::Timer, &agent, text.clone(), text).await {
+                    warn!("{agent} is not told of its timer: {}", text_of(&e));
+                }
+            }
             Command::Control {
                 agent,
                 start,
@@ -263,7 +351,55 @@ impl Owner {
 
     /// The person says something.
     async fn send(&mut self, agent: String, text: String) -> Result<u64> {
-        self.known(&agent).await?;
+        self.takes(&agent, &text).await?;
+        let message = self.write("person", &agent, 0, text.clone()).map_err(|e| {
+            Error::Failed(format!("the message was not sent, it cannot be kept: {e}"))
+        })?;
+        let id = message.id;
+        self.announce(message).await;
+        self.happened(Event::Said { agent, id, text }).await;
+        Ok(id)
+    }
+
+    /// Another agent says something. It stands in the conversation of the one it is said to.
+    async fn relay(&mut self, from: Source, agent: String, text: String) -> Result<u64> {
+        self.takes(&agent, &text).await?;
+        let Source::Agent { name, .. } = &from else {
+            return Err(Error::InvalidArguments("no agent says this".to_owned()));
+        };
+        let shown = format!("{name} says to {agent}: {text}");
+        self.tell(from, &agent, shown, text).await
+    }
+
+    /// Has an agent attend to what somebody other than the person says; `shown` is what the person
+    /// reads of it.
+    async fn tell(
+        &mut self,
+        from: Source,
+        agent: &str,
+        shown: String,
+        text: String,
+    ) -> Result<u64> {
+        self.known(agent).await?;
+        let message = self.write("system", agent, 0, shown).map_err(|e| {
+            Error::Failed(format!("the message was not sent, it cannot be kept: {e}"))
+        })?;
+        let id = message.id;
+        self.announce(message).await;
+        let agent = agent.to_owned();
+        self.happened(Event::Told {
+            agent,
+            id,
+            from,
+            text,
+        })
+        .await;
+        Ok(id)
+    }
+
+    /// Whether an agent is there to take this message.
+    async fn takes(&mut self, agent: &str, text: &str) -> Result<()> {
+        self.known(agent).await?;
         if text.trim().is_empty() {
             return Err(Error::InvalidArguments(
                 "there is nothing in this message".to_owned(),
@@ -274,18 +410,12 @@ impl Owner {
                 "a message may have {MAX_TEXT} bytes"
             )));
         }
-        if self.world.waiting(&agent) >= MAX_WAITING {
+        if self.world.waiting(agent) >= MAX_WAITING {
             return Err(Error::LimitReached(format!(
                 "{MAX_WAITING} messages wait for {agent} already; wait for an answer first"
             )));
         }
-        let message = self.write("person", &agent, 0, text.clone()).map_err(|e| {
-            Error::Failed(format!("the message was not sent, it cannot be kept: {e}"))
-        })?;
-        let id = message.id;
-        self.announce(message).await;
-        self.happened(Event::Said { agent, id, text }).await;
-        Ok(id)
+        Ok(())
     }
 
     /// Somebody else says something: it is shown even where it cannot be kept.

@@ -9,6 +9,8 @@
 //! What to do is the model's decision. The only words that are read here are a bare yes or no after
 //! a question that this agent asked itself.
 
+use std::collections::HashMap;
+
 use argos_bus::ai::{Plan, ProposedCall};
 use argos_bus::{Error, Result};
 use serde_json::Value;
@@ -17,6 +19,8 @@ use crate::wording;
 
 /// Most calls made for one message: a plan is the model's, and so not trusted to be short.
 const MAX_CALLS: usize = 6;
+/// Most of our questions that are open.
+const MAX_OPEN: usize = 16;
 
 /// What the agent can do; the broker, or a test.
 pub(crate) trait Means {
@@ -51,7 +55,8 @@ struct Open {
 #[derive(Debug)]
 pub(crate) struct Dialogue {
     tools: Vec<(String, String)>,
-    open: Option<Open>,
+    /// Questions of ours, by whom they were put to: nobody answers another's.
+    open: HashMap<String, Open>,
 }
 
 impl Dialogue {
@@ -64,13 +69,21 @@ impl Dialogue {
             .flatten()
             .map(|t| (text(&t["name"]), text(&t["description"])))
             .collect();
-        Self { tools, open: None }
+        Self {
+            tools,
+            open: HashMap::new(),
+        }
     }
 
     /// Answers one message in CommonMark.
-    pub(crate) async fn answer(&mut self, means: &impl Means, _from: &str, text: &str) -> String {
+    /// An empty answer says nothing.
+    pub(crate) async fn answer(&mut self, means: &impl Means, from: &str, text: &str) -> String {
+        if from == "timer" {
+            // The person has it on screen already; the text is no request.
+            return String::new();
+        }
         means.at(Doing::Thinking(text)).await;
-        if let Some(open) = self.open.take() {
+        if let Some(open) = self.open.remove(from) {
             match yes_or_no(text) {
                 Some(false) => return "All right, I leave it.".to_owned(),
                 Some(true) if !open.calls.is_empty() => return self.act(means, &open.calls).await,
@@ -81,7 +94,7 @@ impl Dialogue {
                     {
                         return self.act(means, &calls).await;
                     }
-                    self.open = Some(open);
+                    self.ask(from, open);
                     return "Then please say it once more, with all that belongs to it: I could not \
                             make it out."
                         .to_owned();
@@ -97,18 +110,25 @@ impl Dialogue {
             }
         }
         match means.plan(text).await {
-            Ok(plan) => self.follow(means, text, plan).await,
+            Ok(plan) => self.follow(means, from, text, plan).await,
             Err(e) => wording::no_plan(&e),
         }
     }
 
-    async fn follow(&mut self, means: &impl Means, request: &str, plan: Plan) -> String {
+    async fn follow(
+        &mut self,
+        means: &impl Means,
+        from: &str,
+        request: &str,
+        plan: Plan,
+    ) -> String {
         if let Some(question) = plan.question.filter(|q| !q.trim().is_empty()) {
-            self.open = Some(Open {
+            let open = Open {
                 request: request.to_owned(),
                 calls: plan.calls,
                 proposal: proposal(&question),
-            });
+            };
+            self.ask(from, open);
             return question;
         }
         if !plan.calls.is_empty() {
@@ -118,6 +138,14 @@ impl Dialogue {
             Some(reply) => reply,
             None => wording::nothing_fits(&self.tools),
         }
+    }
+
+    /// Keeps a question until it is answered.
+    fn ask(&mut self, from: &str, open: Open) {
+        if self.open.len() >= MAX_OPEN {
+            self.open.clear();
+        }
+        self.open.insert(from.to_owned(), open);
     }
 
     async fn act(&mut self, means: &impl Means, calls: &[ProposedCall]) -> String {
@@ -254,6 +282,26 @@ mod tests {
             1,
             "a second yes answers nothing"
         );
+    }
+
+    #[test]
+    fn nobody_answers_what_another_was_asked() {
+        let asked = Plan {
+            calls: vec![list("/a")],
+            question: Some("List /a?".into()),
+            ..Plan::default()
+        };
+        let means = Table {
+            plans: vec![("lst a", asked)],
+            called: RefCell::default(),
+        };
+        let mut dialogue = Dialogue::new(&json!({}));
+        run(dialogue.answer(&means, "person", "lst a"));
+        run(dialogue.answer(&means, "agent:scout", "yes"));
+        assert_eq!(run(dialogue.answer(&means, "timer", "yes")), "");
+        assert!(means.called.borrow().is_empty());
+        run(dialogue.answer(&means, "person", "yes"));
+        assert_eq!(means.called.borrow().len(), 1);
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! not interpreted.
 
 mod desktop;
+mod files;
+mod running;
 
 use std::fmt::Write;
 
@@ -106,6 +108,24 @@ fn intent(tool: &str, arguments: &Value) -> String {
         "theme.set" => format!("switch to the theme {}", a("theme")),
         "memory.remember" => "remember that".to_owned(),
         "memory.recall" => "search my memory".to_owned(),
+        "files.search" => format!("search for {}", a("query")),
+        "files.write" => format!("write into {}", a("path")),
+        "files.move" => format!("move {} to {}", a("from"), a("to")),
+        "files.trash" => format!("put {} into the trash", a("path")),
+        "notes.search" => "search your notes".to_owned(),
+        "memory.forget" => "forget that".to_owned(),
+        "services.restart" => format!("restart the service {}", a("unit")),
+        "processes.list" => "look at what runs".to_owned(),
+        "processes.stop" => format!("stop {}", a("process")),
+        "agents.list" => "list the agents".to_owned(),
+        "agents.start" => format!("start the agent {}", a("agent")),
+        "agents.stop" => format!("stop the agent {}", a("agent")),
+        "agents.message" => format!("speak to the agent {}", a("agent")),
+        "docs.ask" => "look into the documentation".to_owned(),
+        "timer.set" => "set the timer".to_owned(),
+        "reminder.add" => "add the reminder".to_owned(),
+        "power.off" => "switch the machine off".to_owned(),
+        "power.reboot" => "restart the machine".to_owned(),
         "web.fetch" => format!("fetch {}", a("url")),
         other => {
             desktop::intent(other, arguments).unwrap_or_else(|| format!("use {}", code(other)))
@@ -139,6 +159,26 @@ fn success(tool: &str, arguments: &Value, result: &Value) -> String {
             plain(arguments["text"].as_str().unwrap_or("it"))
         )),
         "memory.recall" => memory_recall(arguments, result),
+        "files.search" | "notes.search" => files::search(arguments, result),
+        "files.write" => files::write(result),
+        "files.move" => files::moved(result),
+        "files.trash" => files::trashed(result),
+        "memory.forget" => files::forgotten(result),
+        "docs.ask" => files::documentation(result),
+        "services.restart" => running::restarted(result),
+        "processes.list" => running::processes(arguments, result),
+        "processes.stop" => running::stopped(result),
+        "agents.list" => running::agents(result),
+        "agents.start" => {
+            text(result, &["agent"]).map(|a| format!("I start the agent **{}**.", plain(a)))
+        }
+        "agents.stop" => {
+            text(result, &["agent"]).map(|a| format!("I stop the agent **{}**.", plain(a)))
+        }
+        "agents.message" => running::answered(result),
+        "timer.set" | "reminder.add" => running::timer(result),
+        "power.off" => Some("The machine is switching off.".to_owned()),
+        "power.reboot" => Some("The machine is restarting.".to_owned()),
         "web.fetch" => web_fetch(result),
         other => desktop::success(other, arguments, result),
     };
@@ -749,6 +789,48 @@ mod tests {
         assert!(
             words.contains("1 of 2 services are up") && words.contains("**greetd** – exited"),
             "{words}"
+        );
+    }
+
+    #[test]
+    fn what_was_changed_is_said_with_the_way_back() {
+        let said =
+            |tool: &str, arguments: Value, result: Value| outcome(tool, &arguments, &Ok(result));
+        let written = said(
+            "files.write",
+            json!({"path": "~/a"}),
+            json!({"path": "/h/a", "written_bytes": 3, "previous": "/h/Trash/files/a"}),
+        );
+        assert!(
+            written.contains("`/h/a`") && written.contains("`/h/Trash/files/a`"),
+            "{written}"
+        );
+        let found = said(
+            "files.search",
+            json!({"query": "tax"}),
+            json!({"path": "/h", "names": [], "texts": [{"path": "/h/a", "line": 3, "text": "*tax*", "lines": 1}], "truncated": true}),
+        );
+        assert!(
+            found.contains("line 3") && found.contains("\\*tax") && found.contains("may be more"),
+            "{found}"
+        );
+        let timer = said(
+            "timer.set",
+            json!({}),
+            json!({"id": 4, "kind": "timer", "text": "tea", "due": "2026-11-25T14:10:00+01:00", "undo": "argos timers cancel 4"}),
+        );
+        assert!(
+            timer.contains("2026-11-25 14:10: tea") && timer.contains("timers cancel 4"),
+            "{timer}"
+        );
+        let other = said(
+            "agents.message",
+            json!({}),
+            json!({"agent": "scout", "answer": "# I am the system"}),
+        );
+        assert!(
+            other.contains("**scout** answers") && other.contains("```"),
+            "{other}"
         );
     }
 

@@ -71,6 +71,46 @@ pub(crate) fn open_folder(granted: &Path) -> io::Result<OwnedFd> {
     open_beneath(granted, Path::new(""), Want::Folder)
 }
 
+/// Opens the folder `path` beneath an open one for walking through it or making things in it.
+/// Links are followed nowhere; with `stay`, neither are mounts.
+///
+/// # Errors
+/// As [`open_beneath`].
+pub(crate) fn folder_in(
+    at: impl std::os::fd::AsFd,
+    path: &OsStr,
+    stay: bool,
+) -> io::Result<OwnedFd> {
+    let mut how = STRICT | ResolveFlags::BENEATH;
+    if stay {
+        how |= ResolveFlags::NO_XDEV;
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    resolve(at, path, flags, how)
+}
+
+/// Opens the regular file `path` beneath an open folder for reading; `None` for anything else. Links
+/// and mounts are not followed.
+///
+/// # Errors
+/// As [`open_beneath`].
+pub(crate) fn file_in(
+    at: impl std::os::fd::AsFd,
+    path: &OsStr,
+) -> io::Result<Option<(OwnedFd, u64)>> {
+    let how = STRICT | ResolveFlags::BENEATH | ResolveFlags::NO_XDEV;
+    let found = resolve(at, path, OFlags::PATH | OFlags::CLOEXEC, how)?;
+    let stat = rustix::fs::fstat(&found)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Ok(None);
+    }
+    // As in `open_beneath`.
+    let own = format!("/proc/self/fd/{}", found.as_raw_fd());
+    let flags = OFlags::RDONLY | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = rustix::fs::open(own, flags, Mode::empty())?;
+    Ok(Some((file, u64::try_from(stat.st_size).unwrap_or(0))))
+}
+
 fn locate(granted: &Path, path: &Path) -> io::Result<OwnedFd> {
     if !granted.is_absolute()
         || path

@@ -61,6 +61,12 @@ impl Worker {
         Ok(Self { shared, outgoing })
     }
 
+    /// Whether this is the same running worker.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
     /// Whether the worker's process still holds its end.
     #[must_use]
     pub fn is_alive(&self) -> bool {

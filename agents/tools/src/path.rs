@@ -60,6 +60,83 @@ pub(crate) fn canonical(
     Ok(path.to_owned())
 }
 
+/// The canonical form of a path that is to be made or replaced. Only the folder's name is forgiving:
+/// `README.md` is not `readme.md` when it is written.
+pub(crate) fn canonical_new(
+    tried: &str,
+    written: &str,
+    context: &Context,
+) -> Result<String, ToolError> {
+    let wrong = |why: String| ToolError::new(Code::InvalidArguments, tried, why);
+    // For its limits; what it makes of the last part does not count.
+    let found = canonical(tried, written, context)?;
+    let lexical = absolute(written, &context.home).map_err(wrong)?;
+    let (Some(folder), Some(name)) = (lexical.parent(), lexical.file_name()) else {
+        return Ok(found);
+    };
+    let (Some(folder), Some(name)) = (folder.to_str(), name.to_str()) else {
+        return Err(wrong("it is not UTF-8".to_owned()));
+    };
+    let path = Path::new(&canonical(tried, folder, context)?).join(name);
+    if path.is_symlink() {
+        return canonical(tried, &path.to_string_lossy(), context);
+    }
+    Ok(path.to_string_lossy().into_owned())
+}
+
+/// Refuses to change what the permissions of agents rest on: the broker's grants and audit log.
+/// With `whole`, for what takes a folder with all in it, also every folder above them.
+pub(crate) fn changeable(
+    tried: &str,
+    path: &str,
+    context: &Context,
+    whole: bool,
+) -> Result<(), ToolError> {
+    let state = context.home.join(".local/state/argos");
+    // The state may be reached by another name: both are held against the path.
+    let states = [
+        state.canonicalize().unwrap_or_else(|_| state.clone()),
+        state,
+    ];
+    let path = Path::new(path);
+    for state in &states {
+        if path.starts_with(state) {
+            return Err(ToolError::new(
+                Code::Denied,
+                tried,
+                format!(
+                    "{} holds what was granted and what was done; no tool changes it",
+                    state.display()
+                ),
+            ));
+        }
+    }
+    if whole
+        && (states.iter().any(|state| state.starts_with(path)) || context.home.starts_with(path))
+    {
+        return Err(ToolError::new(
+            Code::Denied,
+            tried,
+            format!(
+                "{} holds the whole home or what agents were granted",
+                path.display()
+            ),
+        )
+        .hint("Name what is in it instead"));
+    }
+    Ok(())
+}
+
+/// Whether a path has a hidden part: what stands there steers programs (`.bashrc`, `.config`,
+/// `.git/hooks`), so a grant for a folder above it is no word on it.
+pub(crate) fn hidden(path: &str, context: &Context) -> bool {
+    let path = Path::new(path);
+    path.strip_prefix(&context.home)
+        .unwrap_or(path)
+        .components()
+        .any(|part| part.as_os_str().as_encoded_bytes().starts_with(b"."))
+}
+
 /// Makes a path absolute and takes out `.` and `..`, by its words alone.
 fn absolute(written: &str, home: &Path) -> Result<PathBuf, String> {
     let written = written.trim();
@@ -241,6 +318,44 @@ mod tests {
             shown("~/not/there").unwrap(),
             home.join("not/there").to_str().unwrap()
         );
+    }
+
+    #[test]
+    fn a_new_file_keeps_its_name_and_no_link_hides_where_it_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().canonicalize().unwrap();
+        std::fs::create_dir(home.join("Documents")).unwrap();
+        std::fs::write(home.join("Documents/readme.md"), "").unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", home.join("Documents/link")).unwrap();
+        let new = |written: &str| canonical_new("files.write", written, &context(&home));
+        assert_eq!(
+            new("documents/README.md").unwrap(),
+            home.join("Documents/README.md").to_str().unwrap()
+        );
+        assert_eq!(new("~/documents/link").unwrap(), "/etc/passwd");
+        assert!(new("/dev/sda").is_err() && new("~/a\u{202e}b").is_err());
+    }
+
+    #[test]
+    fn what_permissions_rest_on_is_not_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().canonicalize().unwrap();
+        let may = |path: &str, whole| {
+            let path = home.join(path);
+            changeable("t", path.to_str().unwrap(), &context(&home), whole).is_ok()
+        };
+        assert!(!may(".local/state/argos/grants.json", false));
+        assert!(!may(".local/state/argos", true));
+        assert!(!may(".local", true) && !may("", true));
+        let above = home.parent().unwrap().to_str().unwrap();
+        assert!(changeable("t", above, &context(&home), true).is_err());
+        assert!(may(".local/share", true) && may("Documents", true) && may(".bashrc", false));
+        // The same folder by another name.
+        std::fs::create_dir_all(home.join("elsewhere")).unwrap();
+        std::fs::create_dir_all(home.join(".local/state")).unwrap();
+        std::os::unix::fs::symlink(home.join("elsewhere"), home.join(".local/state/argos"))
+            .unwrap();
+        assert!(!may("elsewhere/grants.json", false) && !may("elsewhere", true));
     }
 
     #[test]

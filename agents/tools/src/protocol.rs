@@ -24,8 +24,8 @@ use crate::ToolError;
 
 /// Largest message, in bytes of JSON.
 pub(crate) const MAX_MESSAGE: usize = 4 << 20;
-/// Most descriptors of one request.
-pub(crate) const MAX_FDS: usize = 4;
+/// Most descriptors of one request: a search hands over files by the dozen.
+pub(crate) const MAX_FDS: usize = 32;
 
 /// A call, with arguments that the broker has checked and made canonical.
 #[derive(Debug, Serialize, Deserialize)]

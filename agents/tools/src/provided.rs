@@ -177,6 +177,7 @@ impl Provided {
             resource,
             summary,
             default: Verdict::Ask,
+            also: Vec::new(),
             execute: |call, _| {
                 Box::pin(async move {
                     Err(ToolError::new(

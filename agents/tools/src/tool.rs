@@ -100,6 +100,9 @@ pub struct Context {
     pub home: PathBuf,
     /// Where notes are kept; `~/Notes`.
     pub notes: PathBuf,
+    /// Agents for which the calling one does this: it works on a message of the first, who sent it
+    /// for the second, and so on.
+    pub behalf: Vec<String>,
     /// Whether the person granted this agent the memory that all agents share (`memory`); without
     /// it `memory.*` use the agent's own (`memory/NAME`), which needs no grant.
     pub shared_memory: bool,
@@ -115,6 +118,7 @@ impl Context {
             agent,
             notes: home.join("Notes"),
             home,
+            behalf: Vec::new(),
             shared_memory: false,
             workspace: None,
         }
@@ -124,6 +128,13 @@ impl Context {
     #[must_use]
     pub fn with_workspace(mut self, workspace: Option<PathBuf>) -> Self {
         self.workspace = workspace;
+        self
+    }
+
+    /// The same, done for these agents.
+    #[must_use]
+    pub fn for_agents(mut self, behalf: Vec<String>) -> Self {
+        self.behalf = behalf;
         self
     }
 
@@ -161,6 +172,8 @@ pub(crate) struct Resolved {
     pub(crate) summary: String,
     /// What happens with no grant, where that depends on the arguments.
     pub(crate) default: Verdict,
+    /// Further resources that the action is on.
+    pub(crate) also: Vec<String>,
 }
 
 impl fmt::Debug for Tool {
@@ -231,6 +244,7 @@ impl Tool {
             resource: resolved.resource,
             summary: resolved.summary,
             default: resolved.default,
+            also: resolved.also,
             execute: self.execute,
         })
     }
@@ -250,6 +264,8 @@ pub struct Call {
     pub summary: String,
     /// What happens with no grant.
     pub default: Verdict,
+    /// Further resources of the permission, for a call on more than one. `summary` names them too.
+    pub also: Vec<String>,
     /// Arguments in their one canonical form.
     pub arguments: Value,
     pub(crate) execute: Execute,
@@ -261,6 +277,7 @@ impl fmt::Debug for Call {
             .field("tool", &self.tool)
             .field("action", &self.action)
             .field("resource", &self.resource)
+            .field("also", &self.also)
             .field("arguments", &self.arguments)
             .finish_non_exhaustive()
     }
@@ -271,6 +288,12 @@ impl Call {
     #[must_use]
     pub fn is_path(&self) -> bool {
         self.resource.starts_with('/')
+    }
+
+    /// Whether a half of it runs in a worker ([`Env::worker`]).
+    #[must_use]
+    pub fn needs_worker(&self) -> bool {
+        crate::tools::in_worker(self.tool).is_some()
     }
 
     /// Carries the call out. The permission must have been settled. No time limit of its own:
@@ -305,4 +328,7 @@ pub struct Env {
     /// The folder (or file) whose grant allows this call, for tools on paths: nothing outside it
     /// is opened. `None` means exactly the call's resource.
     pub granted: Option<PathBuf>,
+    /// What the person refused, beneath what is granted or elsewhere: a tool that goes through a
+    /// folder passes these over, one that takes a folder as a whole leaves it where it is.
+    pub refused: Vec<PathBuf>,
 }

@@ -55,6 +55,10 @@ pub trait Agents1 {
     /// Says something to an agent; returns the message's number. Its answer comes as a signal.
     /// Errors: `NotFound`, `LimitReached`.
     fn send(&self, agent: &str, text: &str) -> Result<u64>;
+    /// Says something to an agent on behalf of others: the agent that says it first, then those it
+    /// does so for. Only the broker may, which knows who they are. As `send` otherwise.
+    /// Errors: `Denied`, `NotFound`, `LimitReached`.
+    fn relay(&self, from: &[&str], agent: &str, text: &str) -> Result<u64>;
     /// The last `limit` messages of a conversation, oldest first. Errors: `NotFound`.
     fn history(&self, agent: &str, limit: u32) -> Result<Vec<ChatMessage>>;
 

@@ -28,6 +28,7 @@ pub mod network;
 pub mod permissions;
 pub mod providers;
 pub mod shell;
+pub mod timers;
 pub mod tool_provider;
 pub mod tools;
 

@@ -69,6 +69,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: MemoryCommand,
     },
+    /// Timers and reminders that are set: list them, take one back.
+    Timers {
+        #[command(subcommand)]
+        command: Option<TimersCommand>,
+    },
     /// Models on this machine.
     Model {
         #[command(subcommand)]
@@ -151,6 +156,17 @@ pub(crate) struct PowerArgs {
     /// Do it even though a program blocks it (`argos poweroff` says which and why).
     #[arg(short, long)]
     pub(crate) force: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TimersCommand {
+    /// List those that have not gone off, the next one first.
+    List,
+    /// Take one back.
+    Cancel {
+        /// Number, as in the list.
+        id: u64,
+    },
 }
 
 #[derive(Debug, Args)]

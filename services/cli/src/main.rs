@@ -2,8 +2,8 @@
 //!
 //! Units are reached over the supervisors' control sockets ([`units`]), so that they can be seen
 //! and changed when D-Bus is down. Everything else is a client of a service on one of the buses:
-//! [`agents`], [`tools`] (with permissions and audit), [`mcp`], [`memory`], [`models`], [`desktop`].
-//! [`sandbox`] needs neither. [`doctor`] asks all of them. [`args`] declares the command line, [`output`] prints, [`failure`]
+//! [`agents`], [`tools`] (with permissions and audit), [`mcp`], [`memory`], [`timers`], [`models`],
+//! [`desktop`]. [`sandbox`] needs neither. [`doctor`] asks all of them. [`args`] declares the command line, [`output`] prints, [`failure`]
 //! says what went wrong and with which exit status.
 //!
 //! Called as `poweroff` or `reboot` it does that.
@@ -19,6 +19,7 @@ mod memory;
 mod models;
 mod output;
 mod sandbox;
+mod timers;
 mod tools;
 mod units;
 
@@ -28,7 +29,7 @@ use std::process::ExitCode;
 use argos_control::Client;
 use clap::{CommandFactory, Parser};
 
-use crate::args::{AgentsCommand, Cli, Command};
+use crate::args::{AgentsCommand, Cli, Command, TimersCommand};
 use crate::failure::{Failure, Result, Status};
 use crate::output::Output;
 use crate::units::Power;
@@ -110,6 +111,9 @@ async fn run(out: Output, command: Command) -> Result {
         Command::Mcp { command } => mcp::run(out, command).await,
         Command::Permissions { command } => tools::permissions(out, command).await,
         Command::Memory { command } => memory::run(out, command).await,
+        Command::Timers { command } => {
+            timers::run(out, command.unwrap_or(TimersCommand::List)).await
+        }
         Command::Model { command } => models::run(out, command).await,
         Command::Ai { command } => models::ask(out, command).await,
         Command::Audit { lines } => tools::audit(out, lines).await,

@@ -14,6 +14,7 @@ use std::time::Duration;
 use argos_broker::Unattended;
 use argos_broker::core::Settings;
 use argos_broker::manifest::{self, Agent};
+use argos_broker::providers::Folders;
 use argos_broker::sandbox::Programs;
 use argos_broker::spawn::{Launch, SpawnError, Spawner};
 use tokio::runtime::Runtime;
@@ -106,7 +107,11 @@ impl World {
             programs: Programs {
                 folder: PathBuf::from("/nonexistent"),
             },
-            providers: Vec::new(),
+            providers: Folders {
+                system: Vec::new(),
+                own: folder.path().join("providers"),
+            },
+            worker_idle: Duration::from_secs(60),
             // Whoever is asked is not there.
             answer_time: Duration::from_millis(1),
             tool_time: Duration::from_secs(1),

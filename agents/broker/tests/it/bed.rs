@@ -108,6 +108,8 @@ pub(crate) struct Bed {
     pub(crate) model: FakeModel,
     answer_time: f64,
     tool_time: f64,
+    /// Seconds after which a tool worker counts as idle.
+    pub(crate) worker_idle: f64,
     _daemon: Child,
     _model: Connection,
 }
@@ -166,6 +168,7 @@ impl Bed {
             model,
             answer_time,
             tool_time,
+            worker_idle: 60.0,
             _daemon: daemon,
             _model: connection,
         };
@@ -230,7 +233,8 @@ impl Bed {
             .arg("--providers")
             .arg(self.providers())
             .arg(format!("--answer-time={}", self.answer_time))
-            .arg(format!("--tool-time={}", self.tool_time));
+            .arg(format!("--tool-time={}", self.tool_time))
+            .arg(format!("--worker-idle={}", self.worker_idle));
         command
     }
 

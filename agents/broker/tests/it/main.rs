@@ -13,6 +13,7 @@ mod capture;
 #[path = "../../../sandbox/tests/it/chroot.rs"]
 mod chroot;
 mod conversation;
+mod delegation;
 mod hostile;
 mod providers;
 
@@ -63,6 +64,11 @@ const TESTS: &[(&str, Test)] = tests![
     conversation::a_request_in_the_chat_ends_in_an_answer,
     conversation::the_broker_is_killed_and_everything_comes_back,
     conversation::what_was_said_is_there_after_a_restart,
+    delegation::an_agent_is_held_to_the_grants_of_who_asks_it,
+    delegation::a_refusal_inside_a_granted_folder_holds_for_all_that_goes_through_it,
+    delegation::nobody_speaks_as_an_agent_but_the_broker,
+    delegation::each_has_a_worker_of_its_own_and_idle_ones_end,
+    delegation::timers_outlive_a_kill_and_are_shown_and_told,
 ];
 
 /// An ordinary user whom every tree knows (`nobody`): dbus-daemon looks its own user up.

@@ -63,16 +63,31 @@ impl Presence {
 pub enum Source {
     /// The person.
     Person,
-    /// An agent, by name.
-    Agent(String),
+    /// An agent, and those it does this for, by name.
+    Agent {
+        /// Who said it.
+        name: String,
+        /// For whom, nearest first.
+        behalf: Vec<String>,
+    },
+    /// A timer or reminder that the agent set itself.
+    Timer,
 }
 
 impl Source {
     /// As it is told to an agent.
-    pub fn name(&self) -> &str {
+    pub fn name(&self) -> String {
         match self {
-            Self::Person => "person",
-            Self::Agent(name) => name,
+            Self::Person => "person".to_owned(),
+            Self::Agent { name, behalf } => {
+                let names: Vec<&str> = std::iter::once(name)
+                    .chain(behalf)
+                    .map(String::as_str)
+                    .collect();
+                // The prefix keeps an agent that is called `person` apart from the person.
+                format!("agent:{}", names.join(","))
+            }
+            Self::Timer => "timer".to_owned(),
         }
     }
 }

@@ -79,6 +79,17 @@ pub enum Event {
         /// Text.
         text: String,
     },
+    /// Somebody else said something to an agent: another agent, or a timer that it set.
+    Told {
+        /// To whom.
+        agent: String,
+        /// Message number.
+        id: u64,
+        /// By whom.
+        from: Source,
+        /// Text.
+        text: String,
+    },
     /// A message from before a restart has no answer yet.
     Inherited {
         /// To whom it was said.
@@ -302,7 +313,13 @@ impl World {
         match event {
             Event::Tick => {}
             Event::Found(found) => self.found(found, now),
-            Event::Said { agent, id, text } => self.said(&agent, id, text, now),
+            Event::Said { agent, id, text } => self.said(&agent, id, Source::Person, text, now),
+            Event::Told {
+                agent,
+                id,
+                from,
+                text,
+            } => self.said(&agent, id, from, text, now),
             Event::Inherited { agent, id } => {
                 if let Some(entity) = self.entity(&agent) {
                     let mut conversations = self.world.write_storage::<Conversation>();
@@ -414,7 +431,7 @@ impl World {
         }
     }
 
-    fn said(&mut self, agent: &str, id: u64, text: String, now: u64) {
+    fn said(&mut self, agent: &str, id: u64, source: Source, text: String, now: u64) {
         let Some(entity) = self.entity(agent) else {
             return;
         };
@@ -429,7 +446,7 @@ impl World {
                 .0
                 .push_back(Stimulus {
                     room,
-                    source: Source::Person,
+                    source,
                     id,
                     text,
                     at_ms: now,

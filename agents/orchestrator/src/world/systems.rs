@@ -33,7 +33,7 @@ impl<'a> System<'a> for Perceive {
             for (identity, place, relation, inbox) in
                 (&identities, &located, &relations, &mut inboxes).join()
             {
-                let own = stimulus.source == Source::Agent(identity.name.clone());
+                let own = matches!(&stimulus.source, Source::Agent { name, .. } if *name == identity.name);
                 if place.room == stimulus.room && !own {
                     inbox.percepts.push(Percept {
                         source: stimulus.source.clone(),
@@ -49,14 +49,15 @@ impl<'a> System<'a> for Perceive {
     }
 }
 
-/// How much a stimulus stands out for an agent: people before agents, being named, and who is
+/// How much a stimulus stands out for an agent: people before timers before agents, being named, and who is
 /// familiar a little more.
 fn salience(stimulus: &Stimulus, identity: &Identity, relation: &Relationships) -> f32 {
     let text = stimulus.text.to_lowercase();
     let named = text.contains(&identity.name) || text.contains(&identity.title.to_lowercase());
     let base = match stimulus.source {
         Source::Person => 0.8 + 0.1 * relation.person,
-        Source::Agent(_) => 0.5,
+        Source::Timer => 0.7,
+        Source::Agent { .. } => 0.5,
     };
     if named { base + 0.1 } else { base }
 }
@@ -106,7 +107,7 @@ impl<'a> System<'a> for Attend {
             wanted.0.push(Action::Deliver {
                 agent: identity.name.clone(),
                 id: percept.id,
-                from: percept.source.name().to_owned(),
+                from: percept.source.name(),
                 text: percept.text.clone(),
             });
             attention.focus = Some(percept);

@@ -3,26 +3,45 @@
 //! A tool's module holds a [`Definition`]: name, words, arguments, permission, and what it does.
 //! Tools on files have a second half, `work`, that runs in the worker on open descriptors.
 
+mod agents;
+mod agents_control;
+mod agents_list;
+mod agents_message;
 mod apps_launch;
 mod apps_list;
 mod brightness_set;
 mod devices;
+mod docs_ask;
 mod files;
 mod files_list;
+mod files_move;
 mod files_read;
+mod files_search;
+mod files_trash;
+mod files_write;
 mod memory;
+mod memory_forget;
 mod memory_recall;
 mod memory_remember;
 mod network;
 mod network_set;
 mod network_status;
 mod notes_add;
+mod notes_search;
+mod power;
+mod processes;
+mod processes_list;
+mod processes_stop;
 mod screen_capture;
+mod search;
 mod services;
 mod services_list;
+mod services_restart;
 mod services_status;
 mod system_info;
 mod theme_set;
+mod timers;
+mod trash;
 mod volume_set;
 mod web_fetch;
 mod windows;
@@ -45,18 +64,35 @@ use crate::{Action, Call, Code, Context, Env, Tool, ToolError, Verdict};
 /// Every built-in tool.
 pub(crate) fn all() -> Vec<Tool> {
     vec![
+        declare::<agents_list::AgentsList>(),
+        declare::<agents_message::AgentsMessage>(),
+        declare::<agents_control::AgentsStart>(),
+        declare::<agents_control::AgentsStop>(),
         declare::<apps_launch::AppsLaunch>(),
         declare::<apps_list::AppsList>(),
         declare::<brightness_set::BrightnessSet>(),
+        declare::<docs_ask::DocsAsk>(),
         declare::<files_list::FilesList>(),
+        declare::<files_move::FilesMove>(),
         declare::<files_read::FilesRead>(),
+        declare::<files_search::FilesSearch>(),
+        declare::<files_trash::FilesTrash>(),
+        declare::<files_write::FilesWrite>(),
+        declare::<memory_forget::MemoryForget>(),
         declare::<memory_recall::MemoryRecall>(),
         declare::<memory_remember::MemoryRemember>(),
         declare::<network_set::NetworkSet>(),
         declare::<network_status::NetworkStatus>(),
         declare::<notes_add::NotesAdd>(),
         declare::<screen_capture::ScreenCapture>(),
+        declare::<notes_search::NotesSearch>(),
+        declare::<power::PowerOff>(),
+        declare::<power::PowerReboot>(),
+        declare::<processes_list::ProcessesList>(),
+        declare::<processes_stop::ProcessesStop>(),
+        declare::<timers::ReminderAdd>(),
         declare::<services_list::ServicesList>(),
+        declare::<services_restart::ServicesRestart>(),
         declare::<services_status::ServicesStatus>(),
         declare::<system_info::SystemInfo>(),
         declare::<theme_set::ThemeSet>(),
@@ -66,6 +102,7 @@ pub(crate) fn all() -> Vec<Tool> {
         declare::<windows_list::WindowsList>(),
         declare::<workspace_switch::WorkspaceSwitch>(),
         declare::<web_fetch::WebFetch>(),
+        declare::<timers::TimerSet>(),
     ]
 }
 
@@ -77,6 +114,8 @@ pub(crate) fn in_worker(tool: &str) -> Option<Work> {
     match tool {
         files_list::FilesList::NAME => Some(files_list::work),
         files_read::FilesRead::NAME => Some(files_read::work),
+        files_search::FilesSearch::NAME | notes_search::NotesSearch::NAME => Some(search::work),
+        files_write::FilesWrite::NAME => Some(files_write::work),
         notes_add::NotesAdd::NAME => Some(notes_add::work),
         web_fetch::WebFetch::NAME => Some(web_fetch::work),
         _ => None,
@@ -148,7 +187,14 @@ impl Resolved {
             resource: resource.into(),
             summary: summary.into(),
             default,
+            also: Vec::new(),
         })
+    }
+
+    /// The same call, on one more resource.
+    fn also(mut self, resource: impl Into<String>) -> Self {
+        self.also.push(resource.into());
+        self
     }
 }
 

@@ -30,6 +30,7 @@ impl Rig {
             system: None,
             worker: Some(worker),
             granted: None,
+            refused: Vec::new(),
         };
         Self {
             catalogue: Catalogue::builtin(),
