@@ -73,7 +73,7 @@ const SCENARIOS: &[Scenario<Stage>] = &[
         run: tools::capture,
     },
     Scenario {
-        name: "network-switched-off-stays-off",
+        name: "tools-switch-the-network-off",
         run: tools::network,
     },
     Scenario {
