@@ -74,7 +74,7 @@ const SCENARIOS: &[Scenario<Stage>] = &[
         run: tools::capture,
     },
     Scenario {
-        name: "network-switched-off-stays-off",
+        name: "tools-switch-the-network-off",
         run: tools::network,
     },
     Scenario {

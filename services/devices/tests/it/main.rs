@@ -171,7 +171,8 @@ async fn brightness_is_set_and_bad_words_change_nothing() {
     assert!(matches!(error, Error::Unavailable(_)), "{error}");
 }
 
-#[tokio::test]
+// The double of login1 answers while this waits for somebody else's thread.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_does_not_sit_at_the_seat_may_look_only() {
     if !rustix::process::getuid().is_root() {
         // Only root can be somebody else; the builder's own test run is root.
