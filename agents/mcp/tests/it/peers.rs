@@ -1,6 +1,7 @@
 //! The reference servers and clients of the MCP project, installed into the folder that
 //! `ARGOS_MCP_PEERS` names (it is kept for the next run). Without it this does nothing: it needs Python,
-//! Node.js and their package registries.
+//! Node.js and their package registries where the test runs. The build tree has no Node.js and is not
+//! handed variables, so `argos-image cargo` leaves this out.
 //!
 //! * `mcp` from PyPI: a server over standard input and output, the same over Streamable HTTP, and a
 //!   client of `argos-mcp serve`;
