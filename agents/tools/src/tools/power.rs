@@ -1,9 +1,8 @@
 //! `power.off` and `power.reboot`: over login1, so that programs can block or delay it.
 
-use std::error::Error as _;
-
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
+use zbus::fdo;
 
 use super::{Definition, Nothing};
 use crate::tool::Resolved;
@@ -73,20 +72,16 @@ async fn shut_down(tool: &str, method: &str, state: &str, env: &Env) -> Result<V
                     failed(Code::Denied, why).hint("End what blocks it, then try again")
                 }
                 Some("OperationInProgress") => failed(Code::Failed, why).hint("It happens already"),
-                Some("AccessDenied" | "InteractiveAuthorizationRequired") => {
-                    failed(Code::Denied, why).hint("Only the person at the seat may")
-                }
-                Some("ServiceUnknown" | "NameHasNoOwner" | "NoReply" | "UnknownObject") => {
-                    failed(Code::Unavailable, why).hint("`argos poweroff` works without login1")
-                }
                 _ => failed(Code::Failed, why),
             })
         }
-        Err(error) => {
-            let why = error
-                .source()
-                .map_or_else(|| error.to_string(), |e| format!("{error}: {e}"));
-            Err(failed(Code::Unavailable, why))
-        }
+        Err(zbus::Error::FDO(error)) => Err(match *error {
+            fdo::Error::AccessDenied(why) | fdo::Error::InteractiveAuthorizationRequired(why) => {
+                failed(Code::Denied, why).hint("Only the person at the seat may")
+            }
+            error => failed(Code::Unavailable, error.to_string())
+                .hint("`argos poweroff` works without login1"),
+        }),
+        Err(error) => Err(failed(Code::Unavailable, error.to_string())),
     }
 }

@@ -29,8 +29,27 @@ pub(crate) struct ProcessesStop;
 #[serde(deny_unknown_fields)]
 pub(crate) struct Arguments {
     /// Its number, or its name as processes.list has it.
-    #[schemars(length(min = 1, max = 64))]
-    process: String,
+    process: Which,
+}
+
+/// How a process is named.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub(crate) enum Which {
+    /// By its number.
+    Number(u32),
+    /// By its name, or its number in words.
+    Name(String),
+}
+
+impl Which {
+    fn said(self) -> String {
+        match self {
+            Self::Number(number) => number.to_string(),
+            Self::Name(name) => name,
+        }
+    }
 }
 
 impl Definition for ProcessesStop {
@@ -41,7 +60,8 @@ impl Definition for ProcessesStop {
     type Arguments = Arguments;
 
     fn resolve(arguments: Arguments, _: &Context) -> Result<Resolved, ToolError> {
-        let said = arguments.process.trim();
+        let said = arguments.process.said();
+        let said = said.trim();
         let tried = format!("{} {:?}", Self::NAME, text::shown(said, 64));
         text::sized(&tried, "process", said, 256)?;
         text::plain(&tried, "process", said)?;
@@ -53,7 +73,7 @@ impl Definition for ProcessesStop {
             process.pid
         );
         let arguments = Arguments {
-            process: format!("{}@{}", process.pid, process.start),
+            process: Which::Name(format!("{}@{}", process.pid, process.start)),
         };
         Resolved::new(&arguments, "processes", summary, Self::DEFAULT)
     }
@@ -61,6 +81,7 @@ impl Definition for ProcessesStop {
     fn execute<'a>(call: &'a Call, _: &'a Env) -> BoxFuture<'a, Result<Value, ToolError>> {
         Box::pin(async move {
             let Arguments { process } = super::arguments_of(Self::NAME, call.arguments.clone())?;
+            let process = process.said();
             super::blocking(Self::NAME, move || stop(&process)).await
         })
     }

@@ -523,10 +523,7 @@ async fn a_process_is_asked_to_end_and_it_is_said_whether_it_did() {
     );
     yielding.wait().unwrap();
     let told = rig
-        .call(
-            "processes.stop",
-            json!({"process": stubborn.id().to_string()}),
-        )
+        .call("processes.stop", json!({"process": stubborn.id()}))
         .await
         .unwrap();
     assert_eq!(told["ended"], false);
