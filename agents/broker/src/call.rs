@@ -2,16 +2,22 @@
 //!
 //! ```text
 //! received -> within limits -> known, and the agent's -> fits the schema -> permitted -> room for
-//!    the audit row -> run -> audit row on disk -> result delivered
+//!    the audit row -> (row that it begins) -> run -> audit row in the log -> result delivered
 //! ```
 //!
 //! Whichever step says no, an audit row says which and why. No result, good or bad, is delivered
-//! before its row is on disk; if the row cannot be written, the call fails and the result is
-//! dropped.
+//! before its row is in the log; if the row cannot be written, the call fails and the result is
+//! dropped. Rows reach the disk within a second. An act that the person confirmed has two: that it
+//! begins is on disk before it does (it may be the end of the machine), and how it ended before
+//! anybody hears of it.
 //!
 //! A call whose agent goes away before it is permitted is cancelled, and recorded as that. Once it
 //! runs it cannot be called back, so it is seen through to its end or its time limit, whoever still
 //! waits for it, and what really became of it is recorded.
+//!
+//! Whoever made a call, and the person, can cancel it ([`crate::calls`]). Before it runs nothing was
+//! done, and a question is taken back. While it runs, its worker is ended; as with one that takes too
+//! long, whether it was done is not known then.
 //!
 //! Calls that only ran into a limit are cheap to make and would be dear to record one by one: those
 //! of one agent within a second share a row, and all of them are answered once it is on disk.
@@ -27,9 +33,11 @@ use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 use tracing::{error, warn};
 
-use crate::audit::{Room, Row};
+use crate::audit::{Commit, Room, Row};
+use crate::calls::{Canceller, Ticket};
 use crate::core::Broker;
-use crate::permission::{By, Decision, Fallback, Need, Scope, Verdict, decide};
+use crate::grants::Word;
+use crate::permission::{By, Decision, Fallback, Need, Scope, Verdict};
 use crate::prompts::{Answer, Closed, Question};
 use crate::session::{MAX_CALLS, Session, lock};
 
@@ -95,10 +103,24 @@ pub(crate) async fn call(
     tool: &str,
     arguments: &str,
 ) -> Result<String> {
+    call_as(broker, caller, None, tool, arguments).await
+}
+
+/// The same, under a number by which an agent can cancel it.
+pub(crate) async fn call_as(
+    broker: &Arc<Broker>,
+    caller: &Caller,
+    own: Option<u64>,
+    tool: &str,
+    arguments: &str,
+) -> Result<String> {
     let started = Instant::now();
-    let (agent, hash) = match caller {
-        Caller::Agent(s) => (s.subject.agent.clone(), s.subject.hash.clone()),
-        Caller::Person => ("person".to_owned(), String::new()),
+    let (agent, hash, own) = match caller {
+        Caller::Agent(s) => {
+            let own = own.map(|number| (s.number, number));
+            (s.subject.agent.clone(), s.subject.hash.clone(), own)
+        }
+        Caller::Person => ("person".to_owned(), String::new(), None),
     };
     let mut row = Row {
         time: broker.clock.timestamp(),
@@ -115,23 +137,39 @@ pub(crate) async fn call(
         duration_ms: 0,
         error: String::new(),
     };
+    let now = broker.clock.now_ms();
+    let ticket = broker.calls.begin(&row.agent, &row.tool, own, now);
     let permitted = tokio::select! {
-        permitted = settle(broker, caller, tool, arguments, &mut row) => permitted,
+        permitted = settle(broker, caller, &ticket, tool, arguments, &mut row) => permitted,
         () = caller.gone() => {
             Err(Ending::error("cancelled", Error::Unavailable("the agent is gone".to_owned())))
+        }
+        by = called_back(&ticket) => {
+            let what = format!("{by} called it back; nothing was done");
+            Err(Ending::error("cancelled", Error::Cancelled(what)))
         }
     };
     // A question that nobody waits for any more goes from the screen.
     broker.withdraw_abandoned();
-    let (ending, room) = match permitted {
-        Ok(permitted) => match reserve(broker).await {
-            Ok(room) => (run(broker, permitted).await, Some(room)),
-            Err(e) => (Ending::error("failed", e), None),
-        },
-        Err(ending) => (ending, None),
+    let took = || u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let mut kept = Kept::default();
+    let ending = match permitted {
+        Ok(permitted) => {
+            row.duration_ms = took();
+            match kept.prepare(broker, &permitted.call, &row).await {
+                Ok(()) => {
+                    if let Some(ticket) = &ticket {
+                        ticket.runs(&row.resource);
+                    }
+                    run(broker, permitted, &ticket).await
+                }
+                Err(e) => Ending::error("failed", e),
+            }
+        }
+        Err(ending) => ending,
     };
     row.outcome = ending.outcome;
-    row.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    row.duration_ms = took();
     row.error = ending
         .result
         .as_ref()
@@ -143,7 +181,7 @@ pub(crate) async fn call(
         Caller::Agent(session) if row.outcome == "limited" => {
             record_together(broker, session, row).await?;
         }
-        _ => record(broker, row, room).await?,
+        _ => record(broker, row, kept).await?,
     }
     if let Some((agent, text)) = done {
         broker.remember(agent, text);
@@ -151,10 +189,19 @@ pub(crate) async fn call(
     ending.result.map(|v| v.to_string())
 }
 
+/// Returns when the call is called back.
+async fn called_back(ticket: &Option<Ticket>) -> Canceller {
+    match ticket {
+        Some(ticket) => ticket.cancelled().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Everything before the call runs. `Err` is the end of it.
 async fn settle<'a>(
     broker: &Arc<Broker>,
     caller: &'a Caller,
+    ticket: &Option<Ticket>,
     tool: &str,
     arguments: &str,
     row: &mut Row,
@@ -183,6 +230,11 @@ async fn settle<'a>(
         ));
     }
     let invalid = |e: Error| Err(Ending::error("invalid", e));
+    if ticket.is_none() {
+        return invalid(Error::InvalidArguments(
+            "a call of that number is open; use another number".to_owned(),
+        ));
+    }
     let parsed: Value = match serde_json::from_str(arguments) {
         Ok(v @ Value::Object(_)) => v,
         Ok(_) => {
@@ -263,7 +315,7 @@ async fn settle<'a>(
 }
 
 /// Carries out a permitted call, within its time.
-async fn run(broker: &Arc<Broker>, permitted: Permitted<'_>) -> Ending {
+async fn run(broker: &Arc<Broker>, permitted: Permitted<'_>, ticket: &Option<Ticket>) -> Ending {
     let limit = broker.settings.tool_time;
     let call = &permitted.call;
     let running = async {
@@ -277,7 +329,18 @@ async fn run(broker: &Arc<Broker>, permitted: Permitted<'_>) -> Ending {
         };
         call.execute(&env).await.map_err(Error::from)
     };
-    match tokio::time::timeout(limit, running).await {
+    let ended = tokio::select! {
+        ended = tokio::time::timeout(limit, running) => ended,
+        by = called_back(ticket) => {
+            broker.workers.replace();
+            let what = format!(
+                "{by} called {} back while it ran; whether it was done is not known",
+                call.tool
+            );
+            return Ending::error("stopped", Error::Cancelled(what));
+        }
+    };
+    match ended {
         Ok(Ok(value)) => Ending {
             outcome: "ok",
             result: Ok(value),
@@ -308,12 +371,10 @@ fn has_shared_memory(broker: &Broker, caller: &Caller, tool: &str) -> bool {
         resource: "memory".to_owned(),
     };
     let permissions = lock(&broker.permissions);
-    let decision = decide(
-        permissions.grants.all(),
-        &session.subject,
-        &need,
-        Fallback::Ask,
-    );
+    let (subject, now) = (&session.subject, broker.clock.now_ms());
+    let decision = permissions
+        .grants
+        .decide(subject, &need, Fallback::Ask, now);
     matches!(decision, Decision::Allow(_))
 }
 
@@ -348,7 +409,7 @@ impl Settled {
         let what = format!("to {} {}", need.action, need.resource);
         match self {
             Self::Refused(By::Malformed) => Error::InvalidArguments(format!(
-                "{}: `{}` is not a plain absolute path",
+                "{}: `{}` is not a plain absolute path, or not the one form of a host",
                 call.tool, need.resource
             )),
             Self::Answered(Answer::Expired) => Error::NoAnswer(format!(
@@ -381,7 +442,11 @@ async fn permitted(
             argos_tools::Verdict::Ask => Fallback::Ask,
             argos_tools::Verdict::Confirm => Fallback::Confirm,
         };
-        match decide(permissions.grants.all(), &session.subject, need, fallback) {
+        let now = broker.clock.now_ms();
+        let decision = permissions
+            .grants
+            .decide(&session.subject, need, fallback, now);
+        match decision {
             Decision::Allow(by) => return Ok(Settled::Allowed(by)),
             Decision::Deny(by) => return Ok(Settled::Refused(by)),
             Decision::Ask { grantable } => {
@@ -397,7 +462,7 @@ async fn permitted(
                 let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
                 permissions
                     .prompts
-                    .ask(question, broker.clock.now_ms(), limit_ms)
+                    .ask(question, now, limit_ms)
                     .map_err(|waiting| {
                         Error::LimitReached(format!(
                             "{waiting} questions of this agent wait for an answer already"
@@ -488,14 +553,19 @@ pub(crate) fn answer(broker: &Broker, id: u64, word: &str) -> Result<()> {
         };
         if let Some((verdict, scope)) = kept {
             let now = broker.clock.now_ms();
-            permissions
-                .grants
-                .add(&question.subject, &question.need, verdict, scope, now)
-                .map_err(|e| {
-                    Error::Failed(format!(
-                        "the answer could not be kept: {e}; answer once or deny"
-                    ))
-                })?;
+            let word = Word {
+                subject: &question.subject,
+                need: &question.need,
+                verdict,
+                scope,
+                expires_ms: None,
+            };
+            permissions.grants.add(word, now).map_err(|e| {
+                Error::Failed(format!(
+                    "the answer could not be kept: {e}; answer once or deny"
+                ))
+            })?;
+            broker.grants_changed();
         }
         permissions.prompts.close(id, answer)
     };
@@ -528,15 +598,45 @@ fn deed(agent: &str, row: &Row) -> Option<(String, String)> {
     ))
 }
 
-/// Makes sure, off the async threads, that the audit row will fit.
-async fn reserve(broker: &Arc<Broker>) -> Result<Room> {
-    let log = Arc::clone(&broker.audit);
-    match tokio::task::spawn_blocking(move || lock(&log).reserve()).await {
-        Ok(Ok(room)) => Ok(room),
-        Ok(Err(e)) => Err(Error::Failed(format!("nothing was done: {e}"))),
-        Err(e) => Err(Error::Failed(format!(
-            "nothing was done: the audit log failed: {e}"
-        ))),
+/// What the audit log keeps for a call that runs.
+#[derive(Default)]
+struct Kept {
+    /// Room for the row that says how it ended.
+    room: Option<Room>,
+    /// The row that says that it began.
+    begun: Option<u64>,
+}
+
+impl Kept {
+    /// Makes sure, off the async threads, that the audit row will fit, and has it on disk that an act
+    /// that was confirmed begins.
+    async fn prepare(&mut self, broker: &Arc<Broker>, call: &Call, row: &Row) -> Result<()> {
+        let log = Arc::clone(&broker.audit);
+        let confirmed = call.default == argos_tools::Verdict::Confirm;
+        let begins = confirmed.then(|| Row {
+            outcome: "begun",
+            ..row.clone()
+        });
+        let kept = tokio::task::spawn_blocking(move || {
+            let room = log.reserve()?;
+            let begun = match begins {
+                Some(row) => log
+                    .reserve()
+                    .and_then(|room| log.append(&row, Some(room), Commit::Now).map(Some)),
+                None => Ok(None),
+            };
+            Ok((room, begun))
+        });
+        let failed = |e: String| Error::Failed(format!("nothing was done: {e}"));
+        match kept.await {
+            Ok(Ok((room, begun))) => {
+                self.room = Some(room);
+                self.begun = begun.map_err(|e: crate::audit::Error| failed(e.to_string()))?;
+                Ok(())
+            }
+            Ok(Err::<_, crate::audit::Error>(e)) => Err(failed(e.to_string())),
+            Err(e) => Err(failed(format!("the audit log failed: {e}"))),
+        }
     }
 }
 
@@ -556,18 +656,46 @@ async fn record_together(broker: &Arc<Broker>, session: &Session, mut row: Row) 
     tokio::time::sleep(TOGETHER).await;
     let away = session.turned_away();
     row.calls = away.calls;
-    let written = record(broker, row, None).await;
+    let written = record(broker, row, Kept::default()).await;
     away.recorded.send_replace(Some(written.is_ok()));
     written
 }
 
-/// Writes the row off the async threads: it waits for the disk.
-async fn record(broker: &Arc<Broker>, row: Row, room: Option<Room>) -> Result<()> {
+/// Records what the person did by hand, before it is reported.
+pub(crate) async fn record_own(
+    broker: &Arc<Broker>,
+    tool: &str,
+    arguments: Value,
+    need: Need,
+) -> Result<()> {
+    let row = Row {
+        time: broker.clock.timestamp(),
+        agent: "person".to_owned(),
+        hash: String::new(),
+        tool: tool.to_owned(),
+        arguments,
+        action: need.action,
+        resource: need.resource,
+        decision: "allow",
+        by: "person (own call)".to_owned(),
+        outcome: "ok",
+        calls: 1,
+        duration_ms: 0,
+        error: String::new(),
+    };
+    record(broker, row, Kept::default()).await
+}
+
+/// Writes the row off the async threads: it may wait for the disk.
+async fn record(broker: &Arc<Broker>, row: Row, kept: Kept) -> Result<()> {
     let log = Arc::clone(&broker.audit);
     let tool = row.tool.clone();
-    let written = tokio::task::spawn_blocking(move || lock(&log).append(&row, room)).await;
-    match written {
-        Ok(Ok(())) => Ok(()),
+    let written = tokio::task::spawn_blocking(move || match kept.begun {
+        Some(begun) => log.append_end(&row, begun, kept.room),
+        None => log.append(&row, kept.room, Commit::Grouped),
+    });
+    match written.await {
+        Ok(Ok(_)) => Ok(()),
         Ok(Err(e)) => {
             warn!("{e}");
             Err(Error::Failed(format!(

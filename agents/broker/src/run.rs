@@ -102,6 +102,9 @@ pub async fn serve(options: &Options) -> anyhow::Result<()> {
     info!("ending");
     lifecycle::stop_all(&broker).await;
     broker.workers.end().await;
+    if let Err(e) = broker.audit.commit() {
+        warn!("{e}");
+    }
     signals.abort();
     Ok(())
 }

@@ -2,7 +2,7 @@
 //!
 //! Units are reached over the supervisors' control sockets ([`units`]), so that they can be seen
 //! and changed when D-Bus is down. Everything else is a client of a service on one of the buses:
-//! [`agents`], [`tools`] (with permissions and audit), [`memory`], [`models`], [`desktop`].
+//! [`agents`], [`tools`], [`perm`] (permissions and audit), [`memory`], [`models`], [`desktop`].
 //! [`doctor`] asks all of them. [`args`] declares the command line, [`output`] prints, [`failure`]
 //! says what went wrong and with which exit status.
 //!
@@ -17,6 +17,7 @@ mod failure;
 mod memory;
 mod models;
 mod output;
+mod perm;
 mod tools;
 mod units;
 
@@ -97,11 +98,11 @@ async fn run(cli: Cli) -> Result {
             agents::run(out, command.unwrap_or(AgentsCommand::List)).await
         }
         Command::Tools { command } => tools::run(out, command).await,
-        Command::Permissions { command } => tools::permissions(out, command).await,
+        Command::Perm { command } => perm::run(out, command).await,
         Command::Memory { command } => memory::run(out, command).await,
         Command::Model { command } => models::run(out, command).await,
         Command::Ai { command } => models::ask(out, command).await,
-        Command::Audit { lines } => tools::audit(out, lines).await,
+        Command::Audit(args) => perm::audit(out, args).await,
         Command::Desktop { command } => desktop::run(out, command).await,
         Command::Doctor => doctor::run(out).await,
         Command::Completions { shell } => {

@@ -371,6 +371,7 @@ fn reason(error: &argos_bus::Error) -> String {
         | Error::NotFound(text)
         | Error::LimitReached(text)
         | Error::TimedOut(text)
+        | Error::Cancelled(text)
         | Error::Unavailable(text)
         | Error::Failed(text) => text.clone(),
     }
