@@ -3,19 +3,22 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use argos_bus::permissions::{Grant, Request};
-use argos_bus::tools::Tool;
+use argos_bus::permissions::{Explanation, Grant, Request};
+use argos_bus::tools::{OpenCall, Tool};
 use argos_bus::{Error, Result};
 use tokio::sync::mpsc;
 use tracing::warn;
 use zbus::Connection;
+use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
 
+use crate::byhand::{self, Wish};
 use crate::call::{self, Caller};
 use crate::core::{Broker, Event};
-use crate::lifecycle;
 use crate::permission::Subject;
+use crate::prompts::Answer;
 use crate::session::{Inbound, lock};
+use crate::{lifecycle, trust};
 
 const PERMISSIONS: &str = "/org/argos/Permissions1";
 const TOOLS: &str = "/org/argos/Tools1";
@@ -40,16 +43,32 @@ impl PermissionsServer {
         Ok(lock(&self.0.permissions).prompts.pending())
     }
 
-    async fn answer(&self, id: u64, decision: String) -> Result<()> {
+    async fn answer(
+        &self,
+        id: u64,
+        decision: String,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        trust::person(connection, &header).await?;
         call::answer(&self.0, id, &decision)
     }
 
+    // No needs no proof: it only makes agents ask again.
+    async fn deny_all(&self, agent: String) -> Result<u32> {
+        let closed = lock(&self.0.permissions)
+            .prompts
+            .close_all(&agent, Answer::Deny);
+        self.0.resolved(&closed);
+        Ok(u32::try_from(closed.len()).unwrap_or(u32::MAX))
+    }
+
     async fn list_grants(&self) -> Result<Vec<Grant>> {
+        let now = self.0.clock.now_ms();
         let permissions = lock(&self.0.permissions);
         Ok(permissions
             .grants
-            .all()
-            .iter()
+            .current(now)
             .map(|g| Grant {
                 id: g.id,
                 agent: g.agent.clone(),
@@ -59,16 +78,53 @@ impl PermissionsServer {
                 verdict: g.verdict.as_str().to_owned(),
                 scope: g.scope.as_str().to_owned(),
                 created_ms: g.created_ms,
+                expires_ms: g.expires_ms.unwrap_or(0),
             })
             .collect())
     }
 
-    async fn revoke(&self, id: u64) -> Result<()> {
-        match lock(&self.0.permissions).grants.revoke(id) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(Error::NotFound(format!("there is no grant {id}"))),
-            Err(e) => Err(Error::Failed(format!("the grant still stands: {e}"))),
-        }
+    // Eight of them are what a grant has and who calls.
+    #[allow(clippy::too_many_arguments)]
+    async fn grant(
+        &self,
+        agent: String,
+        action: String,
+        resource: String,
+        verdict: String,
+        scope: String,
+        expires_ms: u64,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<u64> {
+        trust::person(connection, &header).await?;
+        let wish = Wish {
+            agent,
+            action,
+            resource,
+            verdict,
+            scope,
+            expires_ms,
+        };
+        byhand::grant(&self.0, wish).await
+    }
+
+    async fn explain(
+        &self,
+        agent: String,
+        action: String,
+        resource: String,
+    ) -> Result<Explanation> {
+        byhand::explain(&self.0, &agent, action, resource).await
+    }
+
+    async fn revoke(
+        &self,
+        id: u64,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        trust::person(connection, &header).await?;
+        byhand::revoke(&self.0, id).await
     }
 
     #[zbus(signal)]
@@ -76,6 +132,9 @@ impl PermissionsServer {
 
     #[zbus(signal)]
     async fn resolved(emitter: &SignalEmitter<'_>, id: u64, decision: &str) -> zbus::Result<()>;
+
+    #[zbus(signal)]
+    async fn grants_changed(emitter: &SignalEmitter<'_>) -> zbus::Result<()>;
 }
 
 struct ToolsServer(Arc<Broker>);
@@ -90,14 +149,35 @@ impl ToolsServer {
             .collect())
     }
 
-    async fn call(&self, tool: String, arguments: String) -> Result<String> {
+    async fn call(
+        &self,
+        tool: String,
+        arguments: String,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String> {
+        trust::person(connection, &header).await?;
         call::call(&self.0, &Caller::Person, &tool, &arguments).await
+    }
+
+    async fn calls(&self) -> Result<Vec<OpenCall>> {
+        Ok(self.0.calls.open())
+    }
+
+    async fn cancel(&self, id: u64) -> Result<()> {
+        if self.0.calls.cancel(id) {
+            Ok(())
+        } else {
+            Err(Error::NotFound(format!(
+                "call {id} has ended, or never was"
+            )))
+        }
     }
 
     async fn audit(&self, lines: u32) -> Result<Vec<String>> {
         let log = Arc::clone(&self.0.audit);
         let lines = lines.min(MAX_ROWS) as usize;
-        tokio::task::spawn_blocking(move || lock(&log).tail(lines))
+        tokio::task::spawn_blocking(move || log.tail(lines))
             .await
             .map_err(|e| Error::Failed(format!("reading the audit log panicked: {e}")))?
             .map_err(|e| Error::Failed(e.to_string()))
@@ -224,6 +304,7 @@ async fn send(connection: &Connection, event: Event) -> zbus::Result<()> {
         Event::Resolved { id, decision } => {
             PermissionsServer::resolved(&at(PERMISSIONS)?, id, decision).await
         }
+        Event::GrantsChanged => PermissionsServer::grants_changed(&at(PERMISSIONS)?).await,
         Event::Replied {
             agent,
             in_reply_to,

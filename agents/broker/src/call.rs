@@ -2,16 +2,22 @@
 //!
 //! ```text
 //! received -> within limits -> known, and the agent's -> fits the schema -> permitted -> room for
-//!    the audit row -> run -> audit row on disk -> result delivered
+//!    the audit row -> (row that it begins) -> run -> audit row in the log -> result delivered
 //! ```
 //!
 //! Whichever step says no, an audit row says which and why. No result, good or bad, is delivered
-//! before its row is on disk; if the row cannot be written, the call fails and the result is
-//! dropped.
+//! before its row is in the log; if the row cannot be written, the call fails and the result is
+//! dropped. Rows reach the disk within a second. An act that the person confirmed has two: that it
+//! begins is on disk before it does (it may be the end of the machine), and how it ended before
+//! anybody hears of it.
 //!
 //! A call whose agent goes away before it is permitted is cancelled, and recorded as that. Once it
 //! runs it cannot be called back, so it is seen through to its end or its time limit, whoever still
 //! waits for it, and what really became of it is recorded.
+//!
+//! Whoever made a call, and the person, can cancel it ([`crate::calls`]). Before it runs nothing was
+//! done, and a question is taken back. While it runs, its worker is ended; as with one that takes too
+//! long, whether it was done is not known then.
 //!
 //! Calls that only ran into a limit are cheap to make and would be dear to record one by one: those
 //! of one agent within a second share a row, and all of them are answered once it is on disk.
@@ -27,9 +33,11 @@ use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 use tracing::{error, warn};
 
-use crate::audit::{Room, Row};
+use crate::audit::{Commit, Room, Row};
+use crate::calls::{Canceller, Ticket};
 use crate::core::Broker;
-use crate::permission::{By, Decision, Fallback, Grant, Need, Scope, Subject, Verdict, decide};
+use crate::grants::Word;
+use crate::permission::{By, Decision, Fallback, Need, Scope, Subject, Verdict};
 use crate::prompts::{Answer, Closed, Question};
 use crate::providers;
 use crate::session::{MAX_CALLS, Session, lock};
@@ -127,10 +135,24 @@ pub(crate) async fn call(
     tool: &str,
     arguments: &str,
 ) -> Result<String> {
+    call_as(broker, caller, None, tool, arguments).await
+}
+
+/// The same, under a number by which an agent can cancel it.
+pub(crate) async fn call_as(
+    broker: &Arc<Broker>,
+    caller: &Caller,
+    own: Option<u64>,
+    tool: &str,
+    arguments: &str,
+) -> Result<String> {
     let started = Instant::now();
-    let (agent, hash) = match caller {
-        Caller::Agent(s) => (s.subject.agent.clone(), s.subject.hash.clone()),
-        Caller::Person => ("person".to_owned(), String::new()),
+    let (agent, hash, own) = match caller {
+        Caller::Agent(s) => {
+            let own = own.map(|number| (s.number, number));
+            (s.subject.agent.clone(), s.subject.hash.clone(), own)
+        }
+        Caller::Person => ("person".to_owned(), String::new(), None),
     };
     let mut row = Row {
         time: broker.clock.timestamp(),
@@ -147,23 +169,39 @@ pub(crate) async fn call(
         duration_ms: 0,
         error: String::new(),
     };
+    let now = broker.clock.now_ms();
+    let ticket = broker.calls.begin(&row.agent, &row.tool, own, now);
     let permitted = tokio::select! {
-        permitted = settle(broker, caller, tool, arguments, &mut row) => permitted,
+        permitted = settle(broker, caller, &ticket, tool, arguments, &mut row) => permitted,
         () = caller.gone() => {
             Err(Ending::error("cancelled", Error::Unavailable("the agent is gone".to_owned())))
+        }
+        by = called_back(&ticket) => {
+            let what = format!("{by} called it back; nothing was done");
+            Err(Ending::error("cancelled", Error::Cancelled(what)))
         }
     };
     // A question that nobody waits for any more goes from the screen.
     broker.withdraw_abandoned();
-    let (ending, room) = match permitted {
-        Ok(permitted) => match reserve(broker).await {
-            Ok(room) => (run(broker, caller, permitted).await, Some(room)),
-            Err(e) => (Ending::error("failed", e), None),
-        },
-        Err(ending) => (ending, None),
+    let took = || u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let mut kept = Kept::default();
+    let ending = match permitted {
+        Ok(permitted) => {
+            row.duration_ms = took();
+            match kept.prepare(broker, &permitted.call, &row).await {
+                Ok(()) => {
+                    if let Some(ticket) = &ticket {
+                        ticket.runs(&row.resource);
+                    }
+                    run(broker, caller, permitted, &ticket).await
+                }
+                Err(e) => Ending::error("failed", e),
+            }
+        }
+        Err(ending) => ending,
     };
     row.outcome = ending.outcome;
-    row.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    row.duration_ms = took();
     row.error = ending
         .result
         .as_ref()
@@ -175,7 +213,7 @@ pub(crate) async fn call(
         Caller::Agent(session) if row.outcome == "limited" => {
             record_together(broker, session, row).await?;
         }
-        _ => record(broker, row, room).await?,
+        _ => record(broker, row, kept).await?,
     }
     if let Some((agent, text)) = done {
         broker.remember(agent, text);
@@ -183,10 +221,19 @@ pub(crate) async fn call(
     ending.result.map(|v| v.to_string())
 }
 
+/// Returns when the call is called back.
+async fn called_back(ticket: &Option<Ticket>) -> Canceller {
+    match ticket {
+        Some(ticket) => ticket.cancelled().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Everything before the call runs. `Err` is the end of it.
 async fn settle<'a>(
     broker: &Arc<Broker>,
     caller: &'a Caller,
+    ticket: &Option<Ticket>,
     tool: &str,
     arguments: &str,
     row: &mut Row,
@@ -215,6 +262,11 @@ async fn settle<'a>(
         ));
     }
     let invalid = |e: Error| Err(Ending::error("invalid", e));
+    if ticket.is_none() {
+        return invalid(Error::InvalidArguments(
+            "a call of that number is open; use another number".to_owned(),
+        ));
+    }
     let parsed: Value = match serde_json::from_str(arguments) {
         Ok(v @ Value::Object(_)) => v,
         Ok(_) => {
@@ -310,16 +362,22 @@ async fn settle<'a>(
 }
 
 /// Carries out a permitted call, within its time.
-async fn run(broker: &Arc<Broker>, caller: &Caller, permitted: Permitted<'_>) -> Ending {
+async fn run(
+    broker: &Arc<Broker>,
+    caller: &Caller,
+    permitted: Permitted<'_>,
+    ticket: &Option<Ticket>,
+) -> Ending {
     let limit = broker.settings.tool_time;
     let call = &permitted.call;
     if providers::is_provided(call.tool) {
         // Its time stands still while the person is asked to confirm something, so it is kept there.
-        return match broker
-            .providers
-            .call(broker, caller.on_behalf(), call)
-            .await
-        {
+        let calling = broker.providers.call(broker, caller.on_behalf(), call);
+        let ended = tokio::select! {
+            ended = calling => ended,
+            by = called_back(ticket) => return stopped(call, by),
+        };
+        return match ended {
             Ok(value) => Ending {
                 outcome: "ok",
                 result: Ok(value),
@@ -344,7 +402,15 @@ async fn run(broker: &Arc<Broker>, caller: &Caller, permitted: Permitted<'_>) ->
         };
         call.execute(&env).await.map_err(Error::from)
     };
-    let ended = tokio::time::timeout(limit, running).await;
+    let ended = tokio::select! {
+        ended = tokio::time::timeout(limit, running) => ended,
+        by = called_back(ticket) => {
+            if let Some(lease) = &lease {
+                lease.replace();
+            }
+            return stopped(call, by);
+        }
+    };
     match ended {
         Ok(Ok(value)) => match value.to_string().len() {
             size if size > MAX_RESULT => Ending::error(
@@ -377,6 +443,15 @@ async fn run(broker: &Arc<Broker>, caller: &Caller, permitted: Permitted<'_>) ->
     }
 }
 
+/// The end of a call that was called back while it ran.
+fn stopped(call: &Call, by: Canceller) -> Ending {
+    let what = format!(
+        "{by} called {} back while it ran; whether it was done is not known",
+        call.tool
+    );
+    Ending::error("stopped", Error::Cancelled(what))
+}
+
 /// Whether the agent was granted the memory that all agents share, for what this tool does to it.
 /// Without it, it uses its own.
 fn has_shared_memory(broker: &Broker, caller: &Caller, tool: &str) -> bool {
@@ -388,11 +463,13 @@ fn has_shared_memory(broker: &Broker, caller: &Caller, tool: &str) -> bool {
         resource: "memory".to_owned(),
     };
     let permissions = lock(&broker.permissions);
+    let now = broker.clock.now_ms();
     // What another agent may not see is not looked up for it either.
     std::iter::once(session.subject.clone())
         .chain(session.behalf())
         .all(|subject| {
-            let decision = decide(permissions.grants.all(), &subject, &need, Fallback::Ask);
+            let grants = &permissions.grants;
+            let decision = grants.decide(&subject, &need, Fallback::Ask, now);
             matches!(decision, Decision::Allow(_))
         })
 }
@@ -406,15 +483,15 @@ fn refused_paths(broker: &Broker, caller: &Caller, need: &Need) -> Vec<PathBuf> 
     let subjects: Vec<Subject> = std::iter::once(session.subject.clone())
         .chain(session.behalf())
         .collect();
+    let now = broker.clock.now_ms();
     lock(&broker.permissions)
         .grants
-        .all()
-        .iter()
+        .current(now)
         .filter(|g| g.verdict == Verdict::Deny && g.resource.starts_with('/'))
         .filter(|g| g.action == need.action || need.action == "write")
         .filter(|g| {
-            let whose = |s: &Subject| s.agent == g.agent && s.hash == g.agent_hash;
-            subjects.iter().any(whose)
+            // A refusal outlives a change of the agent.
+            subjects.iter().any(|s| s.agent == g.agent)
         })
         .map(|g| PathBuf::from(&g.resource))
         .collect()
@@ -423,7 +500,7 @@ fn refused_paths(broker: &Broker, caller: &Caller, need: &Need) -> Vec<PathBuf> 
 /// What the rule says of a call on all its resources, for the agent and those it calls for: a no of
 /// any of them is a no, and where one has to be asked, the person is asked, once and for this call.
 fn decide_all(
-    grants: &[Grant],
+    decide: impl Fn(&Subject, &Need, Fallback) -> Decision,
     subjects: &[Subject],
     needs: &[Need],
     fallback: Fallback,
@@ -438,7 +515,7 @@ fn decide_all(
                 Some(owner) if private(owner) && fallback == Fallback::Allow => Fallback::Ask,
                 _ => fallback,
             };
-            match decide(grants, subject, need, fallback) {
+            match decide(subject, need, fallback) {
                 Decision::Deny(by) => return Decision::Deny(by),
                 Decision::Ask { grantable } => {
                     // An answer that is kept is about one agent and one resource.
@@ -489,7 +566,7 @@ impl Settled {
         let what = format!("to {} {}", need.action, need.resource);
         match self {
             Self::Refused(By::Malformed) => Error::InvalidArguments(format!(
-                "{}: `{}` is not a plain absolute path",
+                "{}: `{}` is not a plain absolute path, or not the one form of a host",
                 call.tool, need.resource
             )),
             Self::Answered(Answer::Expired) => Error::NoAnswer(format!(
@@ -531,7 +608,10 @@ async fn permitted(
             resource: resource.clone(),
         });
         let needs: Vec<Need> = std::iter::once(need.clone()).chain(also).collect();
-        match decide_all(permissions.grants.all(), &subjects, &needs, fallback) {
+        let now = broker.clock.now_ms();
+        let grants = &permissions.grants;
+        let decide = |s: &Subject, n: &Need, f| grants.decide(s, n, f, now);
+        match decide_all(decide, &subjects, &needs, fallback) {
             Decision::Allow(by) => return Ok(Settled::Allowed(by)),
             Decision::Deny(by) => return Ok(Settled::Refused(by)),
             Decision::Ask { grantable } => {
@@ -547,7 +627,7 @@ async fn permitted(
                 let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
                 permissions
                     .prompts
-                    .ask(question, broker.clock.now_ms(), limit_ms)
+                    .ask(question, now, limit_ms)
                     .map_err(|waiting| {
                         Error::LimitReached(format!(
                             "{waiting} questions of this agent wait for an answer already"
@@ -651,14 +731,19 @@ pub(crate) fn answer(broker: &Broker, id: u64, word: &str) -> Result<()> {
         };
         if let Some((verdict, scope)) = kept {
             let now = broker.clock.now_ms();
-            permissions
-                .grants
-                .add(&question.subject, &question.need, verdict, scope, now)
-                .map_err(|e| {
-                    Error::Failed(format!(
-                        "the answer could not be kept: {e}; answer once or deny"
-                    ))
-                })?;
+            let word = Word {
+                subject: &question.subject,
+                need: &question.need,
+                verdict,
+                scope,
+                expires_ms: None,
+            };
+            permissions.grants.add(word, now).map_err(|e| {
+                Error::Failed(format!(
+                    "the answer could not be kept: {e}; answer once or deny"
+                ))
+            })?;
+            broker.grants_changed();
         }
         permissions.prompts.close(id, answer)
     };
@@ -691,15 +776,45 @@ fn deed(agent: &str, row: &Row) -> Option<(String, String)> {
     ))
 }
 
-/// Makes sure, off the async threads, that the audit row will fit.
-async fn reserve(broker: &Arc<Broker>) -> Result<Room> {
-    let log = Arc::clone(&broker.audit);
-    match tokio::task::spawn_blocking(move || lock(&log).reserve()).await {
-        Ok(Ok(room)) => Ok(room),
-        Ok(Err(e)) => Err(Error::Failed(format!("nothing was done: {e}"))),
-        Err(e) => Err(Error::Failed(format!(
-            "nothing was done: the audit log failed: {e}"
-        ))),
+/// What the audit log keeps for a call that runs.
+#[derive(Default)]
+pub(crate) struct Kept {
+    /// Room for the row that says how it ended.
+    room: Option<Room>,
+    /// The row that says that it began.
+    begun: Option<u64>,
+}
+
+impl Kept {
+    /// Makes sure, off the async threads, that the audit row will fit, and has it on disk that an act
+    /// that was confirmed begins.
+    async fn prepare(&mut self, broker: &Arc<Broker>, call: &Call, row: &Row) -> Result<()> {
+        let log = Arc::clone(&broker.audit);
+        let confirmed = call.default == argos_tools::Verdict::Confirm;
+        let begins = confirmed.then(|| Row {
+            outcome: "begun",
+            ..row.clone()
+        });
+        let kept = tokio::task::spawn_blocking(move || {
+            let room = log.reserve()?;
+            let begun = match begins {
+                Some(row) => log
+                    .reserve()
+                    .and_then(|room| log.append(&row, Some(room), Commit::Now).map(Some)),
+                None => Ok(None),
+            };
+            Ok((room, begun))
+        });
+        let failed = |e: String| Error::Failed(format!("nothing was done: {e}"));
+        match kept.await {
+            Ok(Ok((room, begun))) => {
+                self.room = Some(room);
+                self.begun = begun.map_err(|e: crate::audit::Error| failed(e.to_string()))?;
+                Ok(())
+            }
+            Ok(Err::<_, crate::audit::Error>(e)) => Err(failed(e.to_string())),
+            Err(e) => Err(failed(format!("the audit log failed: {e}"))),
+        }
     }
 }
 
@@ -719,18 +834,46 @@ async fn record_together(broker: &Arc<Broker>, session: &Session, mut row: Row) 
     tokio::time::sleep(TOGETHER).await;
     let away = session.turned_away();
     row.calls = away.calls;
-    let written = record(broker, row, None).await;
+    let written = record(broker, row, Kept::default()).await;
     away.recorded.send_replace(Some(written.is_ok()));
     written
 }
 
-/// Writes the row off the async threads: it waits for the disk.
-pub(crate) async fn record(broker: &Arc<Broker>, row: Row, room: Option<Room>) -> Result<()> {
+/// Records what the person did by hand, before it is reported.
+pub(crate) async fn record_own(
+    broker: &Arc<Broker>,
+    tool: &str,
+    arguments: Value,
+    need: Need,
+) -> Result<()> {
+    let row = Row {
+        time: broker.clock.timestamp(),
+        agent: "person".to_owned(),
+        hash: String::new(),
+        tool: tool.to_owned(),
+        arguments,
+        action: need.action,
+        resource: need.resource,
+        decision: "allow",
+        by: "person (own call)".to_owned(),
+        outcome: "ok",
+        calls: 1,
+        duration_ms: 0,
+        error: String::new(),
+    };
+    record(broker, row, Kept::default()).await
+}
+
+/// Writes the row off the async threads: it may wait for the disk.
+pub(crate) async fn record(broker: &Arc<Broker>, row: Row, kept: Kept) -> Result<()> {
     let log = Arc::clone(&broker.audit);
     let tool = row.tool.clone();
-    let written = tokio::task::spawn_blocking(move || lock(&log).append(&row, room)).await;
-    match written {
-        Ok(Ok(())) => Ok(()),
+    let written = tokio::task::spawn_blocking(move || match kept.begun {
+        Some(begun) => log.append_end(&row, begun, kept.room),
+        None => log.append(&row, kept.room, Commit::Grouped),
+    });
+    match written.await {
+        Ok(Ok(_)) => Ok(()),
         Ok(Err(e)) => {
             warn!("{e}");
             Err(Error::Failed(format!(
@@ -767,6 +910,7 @@ pub(crate) const ANSWER_TIME: Duration = Duration::from_secs(60);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::permission::{Grant, decide};
 
     fn subject(agent: &str) -> Subject {
         Subject {
@@ -792,6 +936,7 @@ mod tests {
             verdict,
             scope: Scope::Always,
             created_ms: 0,
+            expires_ms: None,
         }
     }
 
@@ -803,7 +948,8 @@ mod tests {
         let no = |agent, resource| grant(2, agent, resource, Verdict::Deny);
         let ask = Decision::Ask { grantable: false };
         let of = |grants: &[Grant], subjects: &[Subject], needs: &[Need]| {
-            decide_all(grants, subjects, needs, Fallback::Ask)
+            let decide = |s: &Subject, n: &Need, f| decide(grants, s, n, f, 0);
+            decide_all(decide, subjects, needs, Fallback::Ask)
         };
         let all = [yes("steward", "/"), yes("scout", "/a"), yes("scout", "/b")];
         assert!(matches!(of(&all, &both, &needs), Decision::Allow(_)));
@@ -825,7 +971,8 @@ mod tests {
     #[test]
     fn what_an_agent_remembers_for_itself_is_not_told_to_others_unasked() {
         let own = [need("memory/steward")];
-        let of = |subjects: &[Subject]| decide_all(&[], subjects, &own, Fallback::Allow);
+        let nothing = |s: &Subject, n: &Need, f| decide(&[], s, n, f, 0);
+        let of = |subjects: &[Subject]| decide_all(nothing, subjects, &own, Fallback::Allow);
         assert_eq!(of(&[subject("steward")]), Decision::Allow(By::Tool));
         let asked = of(&[subject("steward"), subject("scout")]);
         assert_eq!(asked, Decision::Ask { grantable: false });

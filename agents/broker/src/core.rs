@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use zbus::Connection;
 
 use crate::audit::Audit;
+use crate::calls::Calls;
 use crate::grants::GrantStore;
 use crate::lifecycle::Slot;
 use crate::permission::Subject;
@@ -84,6 +85,7 @@ pub(crate) enum Event {
         id: u64,
         decision: &'static str,
     },
+    GrantsChanged,
     Replied {
         agent: String,
         in_reply_to: u64,
@@ -111,7 +113,8 @@ pub struct Broker {
     pub(crate) catalogue: Catalogue,
     pub(crate) providers: Providers,
     pub(crate) permissions: Mutex<Permissions>,
-    pub(crate) audit: Arc<Mutex<Audit>>,
+    pub(crate) audit: Arc<Audit>,
+    pub(crate) calls: Calls,
     pub(crate) agents: tokio::sync::Mutex<HashMap<String, Slot>>,
     pub(crate) spawner: Arc<dyn Spawner>,
     pub(crate) workers: Workers,
@@ -132,7 +135,8 @@ impl Broker {
         spawner: Arc<dyn Spawner>,
         session_bus: Connection,
     ) -> anyhow::Result<(Arc<Self>, mpsc::UnboundedReceiver<Event>)> {
-        let audit = Audit::open(&settings.state.join("audit.jsonl"))?;
+        let now = WallClock.timestamp();
+        let audit = Audit::open(&settings.state.join("audit.jsonl"), &now)?;
         let (grants, warning) = GrantStore::open(&settings.state.join("grants.json"));
         if let Some(warning) = warning {
             tracing::warn!("{warning}");
@@ -152,7 +156,8 @@ impl Broker {
                 grants,
                 prompts: Prompts::default(),
             }),
-            audit: Arc::new(Mutex::new(audit)),
+            audit: Arc::new(audit),
+            calls: Calls::default(),
             agents: tokio::sync::Mutex::default(),
             subjects: Mutex::default(),
             spawner,
@@ -245,6 +250,10 @@ impl Broker {
                 decision: c.answer.as_str(),
             });
         }
+    }
+
+    pub(crate) fn grants_changed(&self) {
+        self.emit(Event::GrantsChanged);
     }
 
     pub(crate) fn replied(&self, agent: &str, in_reply_to: u64, text: String) {

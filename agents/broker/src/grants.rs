@@ -3,17 +3,19 @@
 //! `grants.json` is replaced as a whole (temporary file, fsync, rename), so that after a power cut
 //! there is the old set or the new one. A file that cannot be understood is moved aside and the
 //! store starts empty: everything is asked again, nothing is allowed by accident. Grants for this
-//! session are never written.
+//! session are never written. Those whose time is over count no more at once, and leave the file when
+//! it is written next.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::permission::{Grant, Need, Scope, Subject, Verdict};
+use crate::index::Index;
+use crate::permission::{Decision, Fallback, Grant, Need, Scope, Subject, Verdict, decide};
 
-/// Version of the file's shape.
-const VERSION: u32 = 1;
+/// Version of the file's shape. Version 1 had no times after which a grant is over.
+const VERSION: u32 = 2;
 
 /// What is on disk.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -45,6 +47,22 @@ pub struct GrantStore {
     path: PathBuf,
     /// Session and lasting grants together, in the order they were given.
     file: File,
+    index: Index,
+}
+
+/// What is to be remembered.
+#[derive(Debug, Clone, Copy)]
+pub struct Word<'a> {
+    /// About whom.
+    pub subject: &'a Subject,
+    /// About what.
+    pub need: &'a Need,
+    /// Yes or no.
+    pub verdict: Verdict,
+    /// For how long.
+    pub scope: Scope,
+    /// Until when at the latest, milliseconds since the epoch.
+    pub expires_ms: Option<u64>,
 }
 
 impl GrantStore {
@@ -68,43 +86,59 @@ impl GrantStore {
         (
             Self {
                 path: path.to_owned(),
+                index: Index::of(&file.grants),
                 file,
             },
             warning,
         )
     }
 
-    /// Every grant and standing refusal, oldest first.
+    /// Every grant and standing refusal, oldest first, those whose time is over included.
     pub fn all(&self) -> &[Grant] {
         &self.file.grants
     }
 
-    /// Remembers a decision. A lasting one is on disk when this returns.
+    /// Every grant and standing refusal that holds now, oldest first.
+    pub fn current(&self, now_ms: u64) -> impl Iterator<Item = &Grant> {
+        self.file.grants.iter().filter(move |g| !g.is_over(now_ms))
+    }
+
+    /// What the rule says about this now.
+    pub fn decide(
+        &self,
+        subject: &Subject,
+        need: &Need,
+        fallback: Fallback,
+        now_ms: u64,
+    ) -> Decision {
+        let found = self.index.candidates(&subject.agent, need);
+        let found = found.into_iter().map(|at| &self.file.grants[at]);
+        decide(found, subject, need, fallback, now_ms)
+    }
+
+    /// Remembers a decision. A lasting one is on disk when this returns. The same word said earlier,
+    /// but for its time, is replaced.
     ///
     /// # Errors
     /// The file could not be written; the decision is not remembered then.
-    pub fn add(
-        &mut self,
-        subject: &Subject,
-        need: &Need,
-        verdict: Verdict,
-        scope: Scope,
-        now_ms: u64,
-    ) -> Result<u64, argos_config::Error> {
+    pub fn add(&mut self, word: Word<'_>, now_ms: u64) -> Result<u64, argos_config::Error> {
         let mut next = self.file.clone();
-        let id = next.next_id;
-        next.next_id += 1;
-        next.grants.push(Grant {
-            id,
-            agent: subject.agent.clone(),
-            agent_hash: subject.hash.clone(),
-            action: need.action.clone(),
-            resource: need.resource.clone(),
-            verdict,
-            scope,
-            created_ms: now_ms,
+        let grant = next.give(word, now_ms);
+        let id = grant.id;
+        let earlier = next.grants.iter().position(|g| {
+            Grant {
+                id,
+                created_ms: grant.created_ms,
+                expires_ms: grant.expires_ms,
+                ..g.clone()
+            } == grant
         });
-        self.replace(next, scope == Scope::Always)?;
+        if let Some(at) = earlier {
+            next.grants.remove(at);
+        }
+        next.grants.push(grant);
+        next.grants.retain(|g| !g.is_over(now_ms));
+        self.replace(next, word.scope == Scope::Always)?;
         Ok(id)
     }
 
@@ -122,8 +156,9 @@ impl GrantStore {
         Ok(true)
     }
 
-    /// Called before an agent starts: drops what was granted to an earlier content of it, and
-    /// gives `shipped` (the permissions that came with the system) once per content.
+    /// Called before an agent starts: drops what was granted to an earlier content of it (standing
+    /// refusals stay), and gives `shipped` (the permissions that came with the system) once per
+    /// content. Returns whether anything changed.
     ///
     /// # Errors
     /// The file could not be written. What was dropped stays dropped in memory.
@@ -132,37 +167,38 @@ impl GrantStore {
         subject: &Subject,
         shipped: &[Need],
         now_ms: u64,
-    ) -> Result<(), argos_config::Error> {
+    ) -> Result<bool, argos_config::Error> {
         let mut next = self.file.clone();
-        next.grants
-            .retain(|g| g.agent != subject.agent || g.agent_hash == subject.hash);
+        next.grants.retain(|g| {
+            !g.is_over(now_ms)
+                && (g.agent != subject.agent
+                    || g.agent_hash == subject.hash
+                    || g.verdict == Verdict::Deny)
+        });
         let mut changed = next.grants.len() != self.file.grants.len();
         // Stale grants match no subject any more; dropping them cannot wait for the disk.
         self.file.grants = next.grants.clone();
+        self.index = Index::of(&self.file.grants);
         if !shipped.is_empty() && next.installed.get(&subject.agent) != Some(&subject.hash) {
             for need in shipped {
-                let id = next.next_id;
-                next.next_id += 1;
-                next.grants.push(Grant {
-                    id,
-                    agent: subject.agent.clone(),
-                    agent_hash: subject.hash.clone(),
-                    action: need.action.clone(),
-                    resource: need.resource.clone(),
+                let word = Word {
+                    subject,
+                    need,
                     verdict: Verdict::Allow,
                     scope: Scope::Always,
-                    created_ms: now_ms,
-                });
+                    expires_ms: None,
+                };
+                let grant = next.give(word, now_ms);
+                next.grants.push(grant);
             }
             next.installed
                 .insert(subject.agent.clone(), subject.hash.clone());
             changed = true;
         }
         if changed {
-            self.replace(next, true)
-        } else {
-            Ok(())
+            self.replace(next, true)?;
         }
+        Ok(changed)
     }
 
     fn replace(&mut self, next: File, lasting: bool) -> Result<(), argos_config::Error> {
@@ -178,16 +214,37 @@ impl GrantStore {
             text.push(b'\n');
             argos_config::write_atomically(&self.path, &text)?;
         }
+        self.index = Index::of(&next.grants);
         self.file = next;
         Ok(())
     }
 }
 
-fn parse(bytes: &[u8]) -> Result<File, String> {
-    let file: File = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
-    if file.version != VERSION {
-        return Err(format!("version {} is not {VERSION}", file.version));
+impl File {
+    /// A grant with the next number.
+    fn give(&mut self, word: Word<'_>, now_ms: u64) -> Grant {
+        let id = self.next_id;
+        self.next_id += 1;
+        Grant {
+            id,
+            agent: word.subject.agent.clone(),
+            agent_hash: word.subject.hash.clone(),
+            action: word.need.action.clone(),
+            resource: word.need.resource.clone(),
+            verdict: word.verdict,
+            scope: word.scope,
+            created_ms: now_ms,
+            expires_ms: word.expires_ms,
+        }
     }
+}
+
+fn parse(bytes: &[u8]) -> Result<File, String> {
+    let mut file: File = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
+    if !(1..=VERSION).contains(&file.version) {
+        return Err(format!("version {} is not known", file.version));
+    }
+    file.version = VERSION;
     if file
         .grants
         .iter()
@@ -229,21 +286,37 @@ mod tests {
         }
     }
 
+    fn say(
+        store: &mut GrantStore,
+        hash: &str,
+        resource: &str,
+        verdict: Verdict,
+        scope: Scope,
+        expires_ms: Option<u64>,
+    ) -> u64 {
+        let word = Word {
+            subject: &subject(hash),
+            need: &need(resource),
+            verdict,
+            scope,
+            expires_ms,
+        };
+        store.add(word, 5).unwrap()
+    }
+
     #[test]
     fn session_grants_end_with_the_process_and_lasting_ones_do_not() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("grants.json");
         let (mut store, warning) = GrantStore::open(&path);
         assert!(warning.is_none());
-        store
-            .add(&subject("h"), &need("/a"), Verdict::Allow, Scope::Always, 5)
-            .unwrap();
-        store
-            .add(&subject("h"), &need("/b"), Verdict::Deny, Scope::Session, 6)
-            .unwrap();
-        store
-            .add(&subject("h"), &need("/c"), Verdict::Deny, Scope::Always, 7)
-            .unwrap();
+        for (resource, verdict, scope) in [
+            ("/a", Verdict::Allow, Scope::Always),
+            ("/b", Verdict::Deny, Scope::Session),
+            ("/c", Verdict::Deny, Scope::Always),
+        ] {
+            say(&mut store, "h", resource, verdict, scope, None);
+        }
         assert_eq!(store.all().len(), 3);
         let (again, _) = GrantStore::open(&path);
         let kept: Vec<&str> = again.all().iter().map(|g| g.resource.as_str()).collect();
@@ -279,6 +352,85 @@ mod tests {
         assert_eq!(store.all().len(), 1, "a new content is a new installation");
         store.admit(&subject("h3"), &[], 4).unwrap();
         assert!(store.all().is_empty(), "a changed agent loses its grants");
+    }
+
+    #[test]
+    fn a_changed_agent_keeps_its_standing_refusals() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("grants.json");
+        let (mut store, _) = GrantStore::open(&path);
+        say(&mut store, "h1", "/a", Verdict::Allow, Scope::Always, None);
+        say(&mut store, "h1", "/b", Verdict::Deny, Scope::Always, None);
+        assert!(store.admit(&subject("h2"), &[], 6).unwrap());
+        let (again, _) = GrantStore::open(&path);
+        for store in [&store, &again] {
+            let decide = |r| store.decide(&subject("h2"), &need(r), Fallback::Ask, 7);
+            assert_eq!(decide("/a"), Decision::Ask { grantable: true });
+            assert!(matches!(decide("/b/c"), Decision::Deny(_)));
+        }
+    }
+
+    #[test]
+    fn grants_end_at_their_time_and_leave_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("grants.json");
+        let (mut store, _) = GrantStore::open(&path);
+        say(
+            &mut store,
+            "h",
+            "/a",
+            Verdict::Allow,
+            Scope::Always,
+            Some(100),
+        );
+        let allowed = |store: &GrantStore, now| {
+            matches!(
+                store.decide(&subject("h"), &need("/a"), Fallback::Ask, now),
+                Decision::Allow(_)
+            )
+        };
+        let (again, _) = GrantStore::open(&path);
+        assert!(allowed(&store, 99) && allowed(&again, 99));
+        assert!(!allowed(&store, 100) && !allowed(&again, 100));
+        assert_eq!(
+            (store.current(99).count(), store.current(100).count()),
+            (1, 0)
+        );
+        assert!(store.admit(&subject("h"), &[], 100).unwrap());
+        assert!(GrantStore::open(&path).0.all().is_empty());
+    }
+
+    #[test]
+    fn the_same_word_is_kept_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut store, _) = GrantStore::open(&dir.path().join("grants.json"));
+        say(
+            &mut store,
+            "h",
+            "/a",
+            Verdict::Allow,
+            Scope::Always,
+            Some(100),
+        );
+        let id = say(&mut store, "h", "/a", Verdict::Allow, Scope::Always, None);
+        assert_eq!((store.all().len(), store.all()[0].id), (1, id));
+        say(&mut store, "h", "/a", Verdict::Deny, Scope::Always, None);
+        assert_eq!(store.all().len(), 2);
+    }
+
+    #[test]
+    fn a_file_of_the_version_before_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("grants.json");
+        let grant = r#"{"id": 1, "agent": "steward", "agent_hash": "h", "action": "read",
+            "resource": "/a", "verdict": "allow", "scope": "always", "created_ms": 5}"#;
+        let text =
+            |version| format!(r#"{{"version": {version}, "next_id": 2, "grants": [{grant}]}}"#);
+        std::fs::write(&path, text(1)).unwrap();
+        let (store, warning) = GrantStore::open(&path);
+        assert_eq!((warning, store.all()[0].expires_ms), (None, None));
+        std::fs::write(&path, text(3)).unwrap();
+        assert!(GrantStore::open(&path).1.unwrap().contains("version 3"));
     }
 
     #[derive(Debug, Clone)]
@@ -323,13 +475,14 @@ mod tests {
                     Op::Add(r, allow, always) => {
                         let verdict = if allow { Verdict::Allow } else { Verdict::Deny };
                         let scope = if always { Scope::Always } else { Scope::Session };
-                        store.add(&subject(&hash), &need(&format!("/{r}")), verdict, scope, 0).unwrap();
+                        say(&mut store, &hash, &format!("/{r}"), verdict, scope, None);
                     }
                     Op::Revoke(id) => { store.revoke(u64::from(id)).unwrap(); }
                     Op::Admit(h) => {
                         hash = format!("h{h}");
                         store.admit(&subject(&hash), &[], 0).unwrap();
-                        prop_assert!(store.all().iter().all(|g| g.agent_hash == hash));
+                        let kept = |g: &Grant| g.agent_hash == hash || g.verdict == Verdict::Deny;
+                        prop_assert!(store.all().iter().all(kept));
                     }
                     Op::Reopen => {
                         let lasting: Vec<Grant> = store.all().iter()
@@ -341,6 +494,14 @@ mod tests {
                     }
                 }
                 verify_invariants(&store);
+                // The index is that of what is there.
+                for r in 0u8..4 {
+                    let (who, what) = (subject(&hash), need(&format!("/{r}/x")));
+                    prop_assert_eq!(
+                        store.decide(&who, &what, Fallback::Ask, 0),
+                        decide(store.all(), &who, &what, Fallback::Ask, 0)
+                    );
+                }
             }
         }
     }

@@ -8,27 +8,30 @@
 //!
 //! | module | subject |
 //! |---|---|
-//! | [`permission`] | the rule: need, grant, decision (pure) |
+//! | [`permission`], [`host`], [`index`] | the rule: need, grant, decision; hosts; finding grants (pure) |
 //! | [`grants`] | remembered decisions and their file |
 //! | [`prompts`] | questions that wait for the person (pure) |
-//! | [`audit`] | the log of every call |
+//! | [`audit`] | the log of every call, a crate of its own: the command line reads it too |
 //! | [`manifest`] | `agent.yaml` and the hash that grants hang on |
 //! | [`socket`], [`session`], `link` | fd 3: limits, one connected agent, its interface |
-//! | `call` | the way of one tool call |
+//! | `call`, `calls` | the way of one tool call; the open ones, and calling them back |
 //! | `lifecycle` | start, end and restart of an agent |
 //! | [`sandbox`], [`spawn`], [`worker`] | what runs, how it is started, the tool worker |
 //! | [`providers`], `proxy` | tools from outside, and how their providers reach a host |
-//! | `bus` | the interfaces on the session bus |
+//! | `bus`, `trust`, `byhand` | the interfaces on the session bus; who may use them; what the person grants and asks |
 //! | `unattended` | the broker without a bus of its own, to be tested by hand |
 //!
 //! What survives a `kill -9` of the broker is on disk already: grants and audit rows. Agents end
 //! with it, since their socket closes, and the orchestrator starts them again.
 
-pub mod audit;
 mod bus;
+mod byhand;
 mod call;
+mod calls;
 pub mod core;
 pub mod grants;
+pub mod host;
+pub mod index;
 mod lifecycle;
 mod link;
 pub mod manifest;
@@ -41,8 +44,10 @@ pub mod sandbox;
 pub mod session;
 pub mod socket;
 pub mod spawn;
+mod trust;
 mod unattended;
 pub mod worker;
 
+pub use argos_audit as audit;
 pub use run::{Options, explain, probe_sandbox, serve};
 pub use unattended::Unattended;

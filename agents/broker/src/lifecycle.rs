@@ -334,12 +334,14 @@ impl Life {
             &[]
         };
         let now = self.broker.clock.now_ms();
-        if let Err(e) = lock(&self.broker.permissions)
+        let admitted = lock(&self.broker.permissions)
             .grants
-            .admit(&subject, shipped, now)
-        {
+            .admit(&subject, shipped, now);
+        match admitted {
+            Ok(true) => self.broker.grants_changed(),
+            Ok(false) => {}
             // It starts without; the person is asked instead.
-            warn!("{e}");
+            Err(e) => warn!("{e}"),
         }
         let workspace = settings.workspace(&self.name);
         std::fs::create_dir_all(&workspace)

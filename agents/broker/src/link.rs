@@ -69,6 +69,17 @@ pub(crate) fn serve(
     Ok((fault, connecting))
 }
 
+impl Link {
+    async fn call(&self, own: Option<u64>, tool: String, arguments: String) -> Result<String> {
+        let broker = Arc::clone(&self.broker);
+        let caller = Caller::Agent(Arc::clone(&self.session));
+        // A task of its own: it finishes its audit row even if the connection goes away.
+        tokio::spawn(async move { call::call_as(&broker, &caller, own, &tool, &arguments).await })
+            .await
+            .map_err(|e| Error::Failed(format!("the call ended unexpectedly: {e}")))?
+    }
+}
+
 #[zbus::interface(name = "org.argos.Agent1")]
 impl Link {
     async fn describe(&self) -> Result<String> {
@@ -99,12 +110,24 @@ impl Link {
     }
 
     async fn call_tool(&self, tool: String, arguments: String) -> Result<String> {
-        let broker = Arc::clone(&self.broker);
-        let caller = Caller::Agent(Arc::clone(&self.session));
-        // A task of its own: it finishes its audit row even if the connection goes away.
-        tokio::spawn(async move { call::call(&broker, &caller, &tool, &arguments).await })
-            .await
-            .map_err(|e| Error::Failed(format!("the call ended unexpectedly: {e}")))?
+        self.call(None, tool, arguments).await
+    }
+
+    async fn call_tool_as(&self, call: u64, tool: String, arguments: String) -> Result<String> {
+        if call == 0 {
+            return Err(Error::InvalidArguments(
+                "a call cannot have the number 0; use another, or CallTool".to_owned(),
+            ));
+        }
+        self.call(Some(call), tool, arguments).await
+    }
+
+    async fn cancel(&self, call: u64) -> Result<()> {
+        if self.broker.calls.cancel_own(self.session.number, call) {
+            Ok(())
+        } else {
+            Err(Error::NotFound(format!("no call {call} is open")))
+        }
     }
 
     async fn plan(&self, request: String) -> Result<String> {

@@ -5,13 +5,23 @@
 //! tool's declaration says for the case that nobody said anything.
 //!
 //! Resources that begin with `/` are paths: a grant covers the path itself and all beneath it,
-//! component by component. Every other resource (an application's id, a host, `notes`) covers only
-//! itself. A refusal beats every grant it overlaps with, however specific the grant is.
+//! component by component. The resources of `network` are hosts and patterns of hosts ([`host`]). Every
+//! other resource (an application's id, `notes`) covers only itself. A refusal beats every grant it
+//! overlaps with, however specific the grant is, and holds for whatever the agent becomes: a grant is
+//! for one content of its folder, a refusal for its name. A grant past its time is none.
 //!
-//! Neighbours: `grants` keeps grants on disk, `prompts` holds the questions that wait.
+//! Neighbours: [`host`] compares hosts, `index` finds grants quickly, `grants` keeps them on disk,
+//! `prompts` holds the questions that wait.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::host::{self, Host};
+
+/// The action whose resources are hosts.
+pub const NETWORK: &str = "network";
+/// Every action there is.
+pub const ACTIONS: [&str; 6] = ["read", "write", "launch", "control", NETWORK, "message"];
 
 /// The agent a decision is about. Another hash is another subject.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -103,14 +113,23 @@ pub struct Grant {
     pub scope: Scope,
     /// When it was given, milliseconds since the epoch.
     pub created_ms: u64,
+    /// From when on it holds no more, milliseconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_ms: Option<u64>,
 }
 
 impl Grant {
-    fn covers(&self, subject: &Subject, need: &Need) -> bool {
+    /// Whether its time is over.
+    pub fn is_over(&self, now_ms: u64) -> bool {
+        self.expires_ms.is_some_and(|at| at <= now_ms)
+    }
+
+    fn covers(&self, subject: &Subject, need: &Need, now_ms: u64) -> bool {
         self.agent == subject.agent
-            && self.agent_hash == subject.hash
+            && (self.verdict == Verdict::Deny || self.agent_hash == subject.hash)
             && self.action == need.action
-            && covers(&self.resource, &need.resource)
+            && !self.is_over(now_ms)
+            && about(&need.action, &self.resource, &need.resource, self.verdict)
     }
 
     fn word(&self) -> By {
@@ -161,33 +180,51 @@ impl std::fmt::Display for By {
     }
 }
 
-/// Whether `grants` let `subject` do `need`, or who has to say.
-pub fn decide(grants: &[Grant], subject: &Subject, need: &Need, fallback: Fallback) -> Decision {
-    if !well_formed(&need.resource) {
+/// Whether `grants` let `subject` do `need` at this time, or who has to say. Where several say the
+/// same, it is on the word of the one with the lowest number.
+pub fn decide<'a>(
+    grants: impl IntoIterator<Item = &'a Grant>,
+    subject: &Subject,
+    need: &Need,
+    fallback: Fallback,
+    now_ms: u64,
+) -> Decision {
+    if !well_formed(&need.action, &need.resource) {
         return Decision::Deny(By::Malformed);
     }
-    let mut allowed = None;
-    for grant in grants.iter().filter(|g| g.covers(subject, need)) {
-        match grant.verdict {
-            Verdict::Deny => return Decision::Deny(grant.word()),
-            Verdict::Allow => {
-                allowed.get_or_insert(grant);
-            }
+    let (mut allowed, mut refused): (Option<&Grant>, Option<&Grant>) = (None, None);
+    let covering = grants
+        .into_iter()
+        .filter(|g| g.covers(subject, need, now_ms));
+    for grant in covering {
+        let word = match grant.verdict {
+            Verdict::Deny => &mut refused,
+            Verdict::Allow => &mut allowed,
+        };
+        if word.is_none_or(|earlier| grant.id < earlier.id) {
+            *word = Some(grant);
         }
     }
-    match (fallback, allowed) {
-        (Fallback::Allow, None) => Decision::Allow(By::Tool),
-        (Fallback::Allow | Fallback::Ask, Some(grant)) => Decision::Allow(grant.word()),
-        (Fallback::Ask, None) => Decision::Ask { grantable: true },
+    match (refused, fallback, allowed) {
+        (Some(grant), ..) => Decision::Deny(grant.word()),
+        (None, Fallback::Allow, None) => Decision::Allow(By::Tool),
+        (None, Fallback::Allow | Fallback::Ask, Some(grant)) => Decision::Allow(grant.word()),
+        (None, Fallback::Ask, None) => Decision::Ask { grantable: true },
         // A kept yes never answers for a tool that has to be confirmed.
-        (Fallback::Confirm, _) => Decision::Ask { grantable: false },
+        (None, Fallback::Confirm, _) => Decision::Ask { grantable: false },
     }
 }
 
-/// Whether a grant on `granted` is about `wanted` too.
-pub fn covers(granted: &str, wanted: &str) -> bool {
-    if !well_formed(granted) || !well_formed(wanted) {
-        return false;
+/// Whether a grant or refusal on `granted` is about `wanted` too.
+pub fn covers(action: &str, granted: &str, wanted: &str, verdict: Verdict) -> bool {
+    well_formed(action, wanted) && about(action, granted, wanted, verdict)
+}
+
+/// The same for a `wanted` that is known to be well formed: a `granted` path that is not covers
+/// nothing then.
+fn about(action: &str, granted: &str, wanted: &str, verdict: Verdict) -> bool {
+    if action == NETWORK {
+        return host::is_normal(granted) && Host::of(granted).covers(Host::of(wanted), verdict);
     }
     if granted == wanted || (granted == "/" && wanted.starts_with('/')) {
         return true;
@@ -198,10 +235,48 @@ pub fn covers(granted: &str, wanted: &str) -> bool {
             .is_some_and(|rest| rest.starts_with('/'))
 }
 
+/// The one form of a resource that a person wrote by hand.
+///
+/// # Errors
+/// Says what is wrong with it.
+pub fn normal(action: &str, resource: &str) -> Result<String, String> {
+    if !ACTIONS.contains(&action) {
+        return Err(format!(
+            "`{}` is no action; there are {}",
+            action.escape_debug(),
+            ACTIONS.join(", ")
+        ));
+    }
+    if action == NETWORK {
+        return host::normal(resource);
+    }
+    let plain = match resource.strip_suffix('/') {
+        Some(folder) if !folder.is_empty() => folder,
+        _ => resource,
+    };
+    if !well_formed(action, plain) {
+        return Err(format!(
+            "`{}` is no resource: a path is absolute, without `.`, `..` and doubled slashes; \
+             nothing has control characters",
+            resource.escape_debug()
+        ));
+    }
+    Ok(plain.to_owned())
+}
+
 /// Whether a resource can be reasoned about: not empty, no control characters; a path is absolute
-/// and plain (no `.`, `..`, doubled or trailing slash), so that comparing text compares places.
-pub fn well_formed(resource: &str) -> bool {
-    if resource.is_empty() || resource.chars().any(char::is_control) {
+/// and plain (no `.`, `..`, doubled or trailing slash), a host in its normal form, so that comparing
+/// text compares places.
+pub fn well_formed(action: &str, resource: &str) -> bool {
+    if action == NETWORK {
+        return host::is_one(resource);
+    }
+    let hidden = if resource.is_ascii() {
+        resource.bytes().any(|b| b.is_ascii_control())
+    } else {
+        resource.chars().any(char::is_control)
+    };
+    if resource.is_empty() || hidden {
         return false;
     }
     match resource.strip_prefix('/') {
@@ -213,6 +288,7 @@ pub fn well_formed(resource: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::index::Index;
     use proptest::prelude::*;
 
     fn subject() -> Subject {
@@ -239,45 +315,81 @@ mod tests {
             verdict,
             scope: Scope::Always,
             created_ms: 0,
+            expires_ms: None,
         }
+    }
+
+    fn allows(granted: &str, wanted: &str) -> bool {
+        covers("read", granted, wanted, Verdict::Allow)
     }
 
     #[test]
     fn a_path_covers_what_is_beneath_and_not_what_looks_alike() {
-        assert!(covers("/home/a", "/home/a"));
-        assert!(covers("/home/a", "/home/a/b/c"));
-        assert!(!covers("/home/a", "/home/ab"));
-        assert!(!covers("/home/a/b", "/home/a"));
-        assert!(!covers("/home/a", "/home/a/../b"));
-        assert!(covers("/", "/etc"));
-        assert!(!covers("notes", "notes/deep"));
+        assert!(allows("/home/a", "/home/a"));
+        assert!(allows("/home/a", "/home/a/b/c"));
+        assert!(!allows("/home/a", "/home/ab"));
+        assert!(!allows("/home/a/b", "/home/a"));
+        assert!(!allows("/home/a", "/home/a/../b"));
+        assert!(allows("/", "/etc"));
+        assert!(!allows("notes", "notes/deep"));
+        // No patterns but for hosts.
+        assert!(!allows("/home/*", "/home/a") && !allows("*", "notes"));
+        assert!(covers(
+            "network",
+            "*.example.org",
+            "a.example.org",
+            Verdict::Allow
+        ));
+        assert!(!covers("network", "/", "/etc", Verdict::Allow));
     }
 
     #[test]
-    fn a_traversal_is_refused_whatever_was_granted() {
-        let d = decide(
-            &[grant(1, "/", Verdict::Allow)],
-            &subject(),
-            &need("read", "/home/a/../b"),
-            Fallback::Allow,
-        );
-        assert_eq!(d, Decision::Deny(By::Malformed));
+    fn what_is_not_in_its_one_form_is_refused_whatever_was_granted() {
+        let all = [grant(1, "/", Verdict::Allow)];
+        let mut host = grant(2, "example.org", Verdict::Allow);
+        host.action = NETWORK.into();
+        let host = [host];
+        for (grants, n) in [
+            (&all[..], need("read", "/home/a/../b")),
+            (&host[..], need(NETWORK, "Example.org")),
+            (&host[..], need(NETWORK, "example.org.")),
+            (&host[..], need(NETWORK, "*.example.org")),
+            (&host[..], need(NETWORK, "ex\u{430}mple.org")),
+        ] {
+            let d = decide(grants, &subject(), &n, Fallback::Allow, 0);
+            assert_eq!(d, Decision::Deny(By::Malformed), "{n:?}");
+        }
     }
 
     #[test]
-    fn a_changed_agent_is_asked_again() {
+    fn a_changed_agent_is_asked_again_and_stays_refused() {
         let mut other = subject();
         other.hash = "h2".into();
-        let grants = [grant(1, "/home/a", Verdict::Allow)];
         let n = need("read", "/home/a");
-        assert_eq!(
-            decide(&grants, &subject(), &n, Fallback::Ask),
-            Decision::Allow(grants[0].word())
-        );
-        assert_eq!(
-            decide(&grants, &other, &n, Fallback::Ask),
-            Decision::Ask { grantable: true }
-        );
+        let yes = [grant(1, "/home/a", Verdict::Allow)];
+        let ask = Decision::Ask { grantable: true };
+        let d = |grants: &[Grant], who: &Subject| decide(grants, who, &n, Fallback::Ask, 0);
+        assert_eq!(d(&yes, &subject()), Decision::Allow(yes[0].word()));
+        assert_eq!(d(&yes, &other), ask);
+        let no = [grant(1, "/home", Verdict::Deny)];
+        assert_eq!(d(&no, &other), Decision::Deny(no[0].word()));
+    }
+
+    #[test]
+    fn a_grant_past_its_time_is_none() {
+        let mut grants = [grant(1, "/home/a", Verdict::Allow)];
+        grants[0].expires_ms = Some(1000);
+        let at = |now| {
+            decide(
+                &grants,
+                &subject(),
+                &need("read", "/home/a"),
+                Fallback::Ask,
+                now,
+            )
+        };
+        assert_eq!(at(999), Decision::Allow(grants[0].word()));
+        assert_eq!(at(1000), Decision::Ask { grantable: true });
     }
 
     #[test]
@@ -286,13 +398,32 @@ mod tests {
         let yes = [grant(1, "/home/a", Verdict::Allow)];
         let no = [grant(2, "/home", Verdict::Deny)];
         assert_eq!(
-            decide(&yes, &subject(), &n, Fallback::Confirm),
+            decide(&yes, &subject(), &n, Fallback::Confirm, 0),
             Decision::Ask { grantable: false }
         );
         assert_eq!(
-            decide(&no, &subject(), &n, Fallback::Confirm),
+            decide(&no, &subject(), &n, Fallback::Confirm, 0),
             Decision::Deny(no[0].word())
         );
+    }
+
+    #[test]
+    fn what_a_person_writes_gets_its_one_form() {
+        assert_eq!(normal("read", "/home/a/").as_deref(), Ok("/home/a"));
+        assert_eq!(normal("read", "/").as_deref(), Ok("/"));
+        assert_eq!(
+            normal("network", "Example.org.").as_deref(),
+            Ok("example.org")
+        );
+        assert_eq!(normal("write", "notes").as_deref(), Ok("notes"));
+        for (action, resource) in [
+            ("reed", "/"),
+            ("read", "/a/../b"),
+            ("read", ""),
+            ("read", "a\nb"),
+        ] {
+            assert!(normal(action, resource).is_err(), "{action} {resource}");
+        }
     }
 
     fn path() -> impl Strategy<Value = String> {
@@ -301,25 +432,54 @@ mod tests {
             .prop_map(|parts| format!("/{}", parts.join("/")))
     }
 
+    /// A host, rarely not in its one form.
+    fn host() -> impl Strategy<Value = String> {
+        r"[ab](\.[abA]){1,3}(:(80|443|22))?"
+    }
+
+    fn wanted() -> impl Strategy<Value = Need> {
+        prop_oneof![
+            4 => (prop_oneof!["read", "write"], prop_oneof![4 => path(), 1 => "[ab]"])
+                .prop_map(|(action, resource)| need(&action, &resource)),
+            2 => host().prop_map(|host| need(NETWORK, &host)),
+        ]
+    }
+
+    fn granted() -> impl Strategy<Value = Need> {
+        prop_oneof![
+            3 => wanted(),
+            1 => host().prop_map(|host| need(NETWORK, &format!("*.{host}"))),
+        ]
+    }
+
     fn any_grant() -> impl Strategy<Value = Grant> {
         (
-            0u64..50,
             prop_oneof!["steward", "other"],
             prop_oneof!["h1", "h2"],
-            prop_oneof!["read", "write"],
-            path(),
+            granted(),
             prop_oneof![Just(Verdict::Allow), Just(Verdict::Deny)],
+            proptest::option::of(0u64..20),
         )
-            .prop_map(|(id, agent, agent_hash, action, resource, verdict)| Grant {
-                id,
+            .prop_map(|(agent, agent_hash, need, verdict, expires_ms)| Grant {
+                id: 0,
                 agent,
                 agent_hash,
-                action,
-                resource,
+                action: need.action,
+                resource: need.resource,
                 verdict,
                 scope: Scope::Always,
                 created_ms: 0,
+                expires_ms,
             })
+    }
+
+    fn any_grants() -> impl Strategy<Value = Vec<Grant>> {
+        proptest::collection::vec(any_grant(), 0..24).prop_map(|mut grants| {
+            for (at, grant) in grants.iter_mut().enumerate() {
+                grant.id = at as u64 + 1;
+            }
+            grants
+        })
     }
 
     fn fallback() -> impl Strategy<Value = Fallback> {
@@ -330,74 +490,99 @@ mod tests {
         ]
     }
 
-    /// The rule once more, written the slow way: by path components instead of text.
+    fn parts(text: &str, between: char) -> Vec<&str> {
+        text.split(between).filter(|s| !s.is_empty()).collect()
+    }
+
+    /// The rule once more, written the slow way: by parts instead of text.
     fn beneath(granted: &str, wanted: &str) -> bool {
-        let parts = |p: &str| -> Vec<String> {
-            p.split('/')
-                .filter(|s| !s.is_empty())
-                .map(str::to_owned)
-                .collect()
+        if !granted.starts_with('/') || !wanted.starts_with('/') {
+            return granted == wanted;
+        }
+        let (g, w) = (parts(granted, '/'), parts(wanted, '/'));
+        !g.iter().chain(&w).any(|p| *p == "..") && w.starts_with(&g)
+    }
+
+    fn reaches(granted: &str, wanted: &str, verdict: Verdict) -> bool {
+        if [granted, wanted].iter().any(|h| h.contains('A')) {
+            return false;
+        }
+        let apart = |h: &str| match h.split_once(':') {
+            Some((name, port)) => (name.to_owned(), vec![port.to_owned()], true),
+            None => (h.to_owned(), vec!["443".to_owned(), "80".to_owned()], false),
         };
-        let (g, w) = (parts(granted), parts(wanted));
-        !g.iter().chain(&w).any(|p| p == "..") && w.starts_with(&g)
+        let ((g, g_ports, g_named), (w, w_ports, _)) = (apart(granted), apart(wanted));
+        let (mut g_parts, mut w_parts) = (parts(&g, '.'), parts(&w, '.'));
+        g_parts.reverse();
+        w_parts.reverse();
+        let name = if g_parts.pop_if(|p| *p == "*").is_some() {
+            w_parts.len() > g_parts.len() && w_parts.starts_with(&g_parts)
+        } else {
+            g_parts == w_parts
+        };
+        name && match verdict {
+            Verdict::Allow => w_ports.iter().all(|p| g_ports.contains(p)),
+            Verdict::Deny => !g_named || w_ports.iter().any(|p| g_ports.contains(p)),
+        }
+    }
+
+    /// The grants that are about this, found one by one.
+    fn about<'a>(grants: &'a [Grant], need: &Need, now: u64) -> Vec<&'a Grant> {
+        let mine = grants.iter().filter(|g| {
+            g.agent == "steward"
+                && (g.agent_hash == "h1" || g.verdict == Verdict::Deny)
+                && g.action == need.action
+                && g.expires_ms.is_none_or(|at| now < at)
+                && match need.action.as_str() {
+                    NETWORK => reaches(&g.resource, &need.resource, g.verdict),
+                    _ => beneath(&g.resource, &need.resource),
+                }
+        });
+        mine.collect()
     }
 
     proptest! {
         #[test]
         fn covering_is_component_wise(a in path(), b in path()) {
-            prop_assert_eq!(covers(&a, &b), beneath(&a, &b));
+            prop_assert_eq!(allows(&a, &b), beneath(&a, &b));
         }
 
         #[test]
         fn what_is_decided_has_a_reason(
-            grants in proptest::collection::vec(any_grant(), 0..8),
-            action in prop_oneof!["read", "write"],
-            resource in path(),
+            grants in any_grants(),
+            need in wanted(),
             fallback in fallback(),
+            now in 0u64..20,
         ) {
-            let need = Need { action, resource };
-            let mine: Vec<&Grant> = grants
-                .iter()
-                .filter(|g| g.agent == "steward" && g.agent_hash == "h1"
-                    && g.action == need.action && beneath(&g.resource, &need.resource))
-                .collect();
-            let refused = mine.iter().any(|g| g.verdict == Verdict::Deny);
-            match decide(&grants, &subject(), &need, fallback) {
-                Decision::Allow(By::Tool) => {
-                    prop_assert_eq!(fallback, Fallback::Allow);
-                    prop_assert!(!refused);
-                }
-                Decision::Allow(By::Grant { id, .. }) => {
-                    prop_assert!(!refused);
-                    prop_assert!(fallback != Fallback::Confirm);
-                    prop_assert!(mine.iter().any(|g| g.id == id && g.verdict == Verdict::Allow));
-                }
-                Decision::Allow(By::Malformed) => prop_assert!(false, "allowed a malformed resource"),
-                Decision::Deny(By::Grant { id, .. }) => {
-                    prop_assert!(mine.iter().any(|g| g.id == id && g.verdict == Verdict::Deny));
-                }
-                Decision::Deny(By::Malformed) => prop_assert!(need.resource.contains("..")),
-                Decision::Deny(By::Tool) => prop_assert!(false, "no tool refuses by default"),
-                Decision::Ask { grantable } => {
-                    prop_assert!(!refused);
-                    prop_assert!(fallback != Fallback::Allow);
-                    prop_assert_eq!(grantable, fallback == Fallback::Ask);
-                }
-            }
+            let mine = about(&grants, &need, now);
+            let first = |verdict| mine.iter().find(|g| g.verdict == verdict).map(|g| g.word());
+            let (refused, allowed) = (first(Verdict::Deny), first(Verdict::Allow));
+            let malformed = need.resource.contains("..") || need.resource.contains('A');
+            let expected = match (malformed, refused, fallback, allowed) {
+                (true, ..) => Decision::Deny(By::Malformed),
+                (_, Some(by), ..) => Decision::Deny(by),
+                (.., Fallback::Confirm, _) => Decision::Ask { grantable: false },
+                (.., Some(by)) => Decision::Allow(by),
+                (.., Fallback::Allow, None) => Decision::Allow(By::Tool),
+                (.., Fallback::Ask, None) => Decision::Ask { grantable: true },
+            };
+            prop_assert_eq!(&decide(&grants, &subject(), &need, fallback, now), &expected);
+            // The index finds every one of them.
+            let found = Index::of(&grants).candidates("steward", &need);
+            let found = found.iter().map(|at| &grants[*at]);
+            prop_assert_eq!(decide(found, &subject(), &need, fallback, now), expected);
         }
 
         #[test]
         fn more_grants_of_others_change_nothing(
-            grants in proptest::collection::vec(any_grant(), 0..8),
-            resource in path(),
+            grants in any_grants(),
+            need in wanted(),
             fallback in fallback(),
         ) {
-            let need = Need { action: "read".into(), resource };
-            let own: Vec<Grant> = grants.iter()
-                .filter(|g| g.agent == "steward" && g.agent_hash == "h1").cloned().collect();
+            let own: Vec<Grant> = grants.iter().filter(|g| g.agent == "steward").cloned().collect();
             prop_assert_eq!(
-                decide(&grants, &subject(), &need, fallback),
-                decide(&own, &subject(), &need, fallback)
+                decide(&grants, &subject(), &need, fallback, 0),
+                decide(&own, &subject(), &need, fallback, 0)
             );
         }
     }

@@ -15,7 +15,7 @@
 use argos_bus::permissions::Request;
 use tokio::sync::oneshot;
 
-use crate::permission::{Need, Subject, covers};
+use crate::permission::{Need, Subject, Verdict, covers};
 
 /// How many questions of one agent may wait at once.
 pub const MAX_WAITING: usize = 8;
@@ -223,12 +223,17 @@ impl Prompts {
         let settled = first.question.clone();
         let mut closing = vec![first];
         if matches!(answer, Answer::Session | Answer::Always | Answer::Never) {
+            let verdict = match answer {
+                Answer::Never => Verdict::Deny,
+                _ => Verdict::Allow,
+            };
+            let (action, resource) = (&settled.need.action, &settled.need.resource);
             let (same, rest) = std::mem::take(&mut self.waiting)
                 .into_iter()
                 .partition(|w| {
                     w.question.subject == settled.subject
-                        && w.question.need.action == settled.need.action
-                        && covers(&settled.need.resource, &w.question.need.resource)
+                        && w.question.need.action == *action
+                        && covers(action, resource, &w.question.need.resource, verdict)
                         && (w.question.grantable || answer == Answer::Never)
                 });
             self.waiting = rest;
@@ -247,6 +252,20 @@ impl Prompts {
                     answer,
                 }
             })
+            .collect()
+    }
+
+    /// Closes every question of this agent with this answer, one by one.
+    pub fn close_all(&mut self, agent: &str, answer: Answer) -> Vec<Closed> {
+        let theirs: Vec<u64> = self
+            .waiting
+            .iter()
+            .filter(|w| w.question.subject.agent == agent)
+            .map(|w| w.request.id)
+            .collect();
+        theirs
+            .into_iter()
+            .flat_map(|id| self.close(id, answer))
             .collect()
     }
 
@@ -344,6 +363,21 @@ mod tests {
         assert_eq!(beneath.answer.try_recv(), Ok(Answer::Always));
         assert!(beside.answer.try_recv().is_err());
         assert_eq!(prompts.pending().len(), 1);
+    }
+
+    #[test]
+    fn all_questions_of_one_agent_are_denied_at_once() {
+        let mut prompts = Prompts::default();
+        let mut a = prompts.ask(question("/a"), 0, 60_000).unwrap();
+        let mut b = prompts.ask(question("/b"), 0, 60_000).unwrap();
+        let mut other = question("/a");
+        other.subject.agent = "archivist".into();
+        let mut c = prompts.ask(other, 0, 60_000).unwrap();
+        assert_eq!(prompts.close_all("steward", Answer::Deny).len(), 2);
+        assert_eq!(a.answer.try_recv(), Ok(Answer::Deny));
+        assert_eq!(b.answer.try_recv(), Ok(Answer::Deny));
+        assert!(c.answer.try_recv().is_err());
+        assert_eq!(prompts.pending()[0].agent, "archivist");
     }
 
     #[test]

@@ -178,7 +178,7 @@ async fn serve(broker: &Arc<Broker>, client: &Client, mut stream: UnixStream) {
             row.error.clone_from(&no.why);
         }
     }
-    let recorded = call::record(broker, row, None).await;
+    let recorded = call::record(broker, row, call::Kept::default()).await;
     let (status, text) = match (&connected, &recorded) {
         (Ok(_), Ok(())) => ("200 Connection established", String::new()),
         (Err(no), _) => (no.status, format!("{}\n", no.why)),

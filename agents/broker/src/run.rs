@@ -122,6 +122,9 @@ pub async fn serve(options: &Options) -> anyhow::Result<()> {
     lifecycle::stop_all(&broker).await;
     broker.providers.end(&broker).await;
     broker.workers.end().await;
+    if let Err(e) = broker.audit.commit() {
+        warn!("{e}");
+    }
     signals.abort();
     Ok(())
 }

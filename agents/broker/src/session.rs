@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::Instant;
@@ -20,6 +21,8 @@ pub const MAX_INBOX: usize = 64;
 /// Longest text of a reply or a state, in bytes and characters.
 pub const MAX_REPLY: usize = 64 << 10;
 const MAX_DETAIL: usize = 200;
+/// Number of the next connection.
+static NEXT: AtomicU64 = AtomicU64::new(1);
 
 /// A message to an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +77,8 @@ impl Default for TurnedAway {
 pub struct Session {
     /// Manifest and hash this process was started with.
     pub agent: Agent,
+    /// Number of this connection, unique while the broker runs.
+    pub number: u64,
     /// Whom permissions are about.
     pub subject: Subject,
     /// Where messages to it go in.
@@ -99,6 +104,7 @@ impl Session {
         let (outbox, inbox) = mpsc::channel(MAX_INBOX);
         let now = Instant::now();
         Self {
+            number: NEXT.fetch_add(1, Ordering::Relaxed),
             subject: Subject {
                 agent: agent.manifest.name.clone(),
                 hash: agent.hash.clone(),

@@ -366,6 +366,7 @@ fn text_of(error: &Error) -> String {
         | Error::NotFound(t)
         | Error::LimitReached(t)
         | Error::TimedOut(t)
+        | Error::Cancelled(t)
         | Error::Unavailable(t)
         | Error::Failed(t) => t.clone(),
     }

@@ -1,4 +1,5 @@
-//! `argos-shell`: wallpaper, panel, launcher, chat, power menu and notifications.
+//! `argos-shell`: wallpaper, panel, launcher, chat, power menu, permissions page and
+//! notifications.
 //! `argos-shell prompt`: the permission prompt, a process of its own.
 #![allow(unsafe_code)]
 

@@ -16,7 +16,7 @@ use crate::host::{
     self, Anchor, Connection, Content, Element, Height, KeyboardInteractivity, Layer, Outputs,
     Program, Spec, Tasks,
 };
-use crate::parts::permission::{self, Permission};
+use crate::parts::permission::{self, Outcome, Permission};
 use crate::settings::Settings;
 use crate::theme::{self, Theme};
 
@@ -123,7 +123,7 @@ impl Prompt {
                 }
             }
             Notice::Resolved(id) => self.permission.resolved(id, now, now_ms),
-            Notice::NotAnswered(why) => self.permission.failed(why),
+            Notice::NotAnswered(why) => self.permission.failed(why, now),
             Notice::BrokerLost => self.permission.clear(),
             _ => {}
         }
@@ -163,9 +163,14 @@ impl Program for Prompt {
     fn update(&mut self, message: Message, _: &mut Tasks<Overlay>) {
         match message {
             Message::Permission(message) => {
-                if let Some((id, decision)) = self.permission.update(message, Instant::now()) {
+                let command = match self.permission.update(message, Instant::now()) {
+                    Some(Outcome::Answer(id, decision)) => Some(Command::Answer(id, decision)),
+                    Some(Outcome::DenyAll(agent)) => Some(Command::DenyAll(agent)),
+                    None => None,
+                };
+                if let Some(command) = command {
                     // The thread ends only after this process's main loop.
-                    let _ = self.commands.send(Command::Answer(id, decision));
+                    let _ = self.commands.send(command);
                 }
             }
             Message::Bus(notice) => self.heard(notice),
@@ -184,6 +189,10 @@ impl Program for Prompt {
     fn tick(&mut self, now: Instant, _: &mut Tasks<Overlay>) {
         self.permission.expire(now, wall_clock_ms());
         self.set_alarm(now);
+    }
+
+    fn moves(&mut self, _: Overlay) {
+        self.permission.moves();
     }
 
     fn shown(&mut self, _: Overlay) {

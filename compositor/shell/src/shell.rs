@@ -19,7 +19,7 @@ use crate::host::{
 };
 use crate::icons;
 use crate::parts::notifications::{Notification, Notifications, Reason, Urgency};
-use crate::parts::{chat, launcher, notifications, panel, power, wallpaper};
+use crate::parts::{chat, launcher, notifications, panel, permissions, power, wallpaper};
 use crate::settings::Settings;
 use crate::theme::{self, Appearance, Palette, Theme};
 use crate::widgets::SHADOW;
@@ -42,6 +42,8 @@ pub enum Part {
     Chat,
     /// Below the panel's right end.
     Power,
+    /// In the middle.
+    Permissions,
     /// At the top right.
     Notifications,
     /// Nothing to see; clicks on it close what is open in front of it.
@@ -59,6 +61,8 @@ pub enum Message {
     Chat(chat::Message),
     /// In the power menu.
     Power(power::Message),
+    /// On the permissions page.
+    Permissions(permissions::Message),
     /// On a pop-up.
     Notifications(notifications::Message),
     /// The chat got the keyboard.
@@ -79,6 +83,7 @@ enum Open {
     Nothing,
     Launcher,
     Power,
+    Permissions,
 }
 
 /// The shell's state.
@@ -91,6 +96,7 @@ pub struct Shell {
     launcher: launcher::Launcher,
     chat: chat::Chat,
     power: power::Power,
+    permissions: permissions::Permissions,
     notifications: Notifications,
     open: Open,
     chat_open: bool,
@@ -119,6 +125,7 @@ impl Shell {
             launcher: launcher::Launcher::default(),
             chat: chat::Chat::default(),
             power: power::Power::default(),
+            permissions: permissions::Permissions::default(),
             notifications: Notifications::default(),
             open: Open::Nothing,
             chat_open: false,
@@ -184,6 +191,12 @@ impl Shell {
             "power" => {
                 self.open = Open::Power;
                 self.power = power::Power::default();
+            }
+            "permissions" if self.open == Open::Permissions => self.open = Open::Nothing,
+            "permissions" => {
+                self.open = Open::Permissions;
+                self.permissions.open();
+                self.command(Command::Permissions);
             }
             "chat" if self.chat_open => self.chat_open = false,
             "chat" => self.open_chat(tasks),
@@ -274,6 +287,12 @@ impl Shell {
                 let closed = self.notifications.close(id, Reason::Closed, Instant::now());
                 self.report(closed);
             }
+            Notice::Permissions { grants, rows } => self.permissions.set(grants, &rows),
+            Notice::NoPermissions(why) => self.permissions.failed(why),
+            Notice::PermissionsChanged if self.open == Open::Permissions => {
+                self.command(Command::Permissions);
+            }
+            Notice::PermissionsChanged => {}
             Notice::Problem(text) => self.tell("That did not work", &text),
             // The prompt's, which is a process of its own.
             Notice::Requested(_)
@@ -376,7 +395,7 @@ impl Program for Shell {
             });
         }
         match self.open {
-            Open::Nothing => {}
+            Open::Nothing | Open::Permissions => {}
             Open::Launcher => surfaces.push(Spec {
                 part: Part::Launcher,
                 anchor: Anchor::empty(),
@@ -398,6 +417,18 @@ impl Program for Shell {
                 namespace: "argos-power",
                 ..overlay.clone()
             }),
+        }
+        if self.open == Open::Permissions {
+            surfaces.push(Spec {
+                part: Part::Permissions,
+                anchor: Anchor::empty(),
+                width: permissions::WIDTH,
+                height: Height::Fixed(permissions::HEIGHT),
+                shadow: SHADOW as u32,
+                keyboard: KeyboardInteractivity::Exclusive,
+                namespace: "argos-permissions",
+                ..overlay.clone()
+            });
         }
         if !self.notifications.is_empty() {
             // Beside an open chat rather than over it.
@@ -433,6 +464,10 @@ impl Program for Shell {
                 .power
                 .view(self.theme.appearance, palette)
                 .map(Message::Power),
+            Part::Permissions => self
+                .permissions
+                .view(&Zoned::now(), palette)
+                .map(Message::Permissions),
             Part::Notifications => self.notifications.view(palette).map(Message::Notifications),
             Part::Wallpaper | Part::Outside => space().into(),
         }
@@ -487,12 +522,26 @@ impl Program for Shell {
                     };
                     self.set_theme(other);
                 }
+                power::Outcome::Do(power::Item::Permissions) => {
+                    self.open = Open::Nothing;
+                    self.toggle("permissions", tasks);
+                }
                 power::Outcome::Do(item) => {
                     self.open = Open::Nothing;
                     self.command(Command::Power(item));
                 }
                 power::Outcome::Close => self.open = Open::Nothing,
             },
+            Message::Permissions(message) => {
+                match self.permissions.update(message, Instant::now()) {
+                    permissions::Outcome::None => {}
+                    permissions::Outcome::Scroll(offset) => {
+                        tasks.scroll_to(Part::Permissions, permissions::LIST, offset);
+                    }
+                    permissions::Outcome::Revoke(id) => self.command(Command::Revoke(id)),
+                    permissions::Outcome::Close => self.open = Open::Nothing,
+                }
+            }
             Message::Notifications(message) => {
                 let outcomes = self.notifications.update(message, Instant::now());
                 self.report(outcomes);
@@ -509,6 +558,9 @@ impl Program for Shell {
         match part {
             Part::Launcher => launcher::Launcher::intercept(event).map(Message::Launcher),
             Part::Power => power::Power::intercept(event).map(Message::Power),
+            Part::Permissions => {
+                permissions::Permissions::intercept(event).map(Message::Permissions)
+            }
             Part::Chat => {
                 let focused = matches!(event, Event::Window(iced_core::window::Event::Focused));
                 if focused && self.chat_wants_keyboard {
@@ -526,8 +578,11 @@ impl Program for Shell {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let expiry = self.notifications.deadline();
-        Some(expiry.map_or(self.next_minute, |at| at.min(self.next_minute)))
+        [self.notifications.deadline(), self.permissions.deadline()]
+            .into_iter()
+            .flatten()
+            .chain([self.next_minute])
+            .min()
     }
 
     fn tick(&mut self, now: Instant, _: &mut Tasks<Part>) {
@@ -535,6 +590,7 @@ impl Program for Shell {
             // Timers may fire a little early; a minute that looks unchanged is asked for again.
             self.set_clock(now + Duration::from_millis(1));
         }
+        self.permissions.expire(now);
         let expired = self.notifications.expire(now);
         self.report(expired);
     }

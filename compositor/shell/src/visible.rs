@@ -3,25 +3,98 @@
 //! A path may hold newlines, characters of no width, or characters that turn the direction of
 //! writing, and so look like another path. In a permission prompt each of them is shown by its
 //! number instead; nothing is left out, so two different resources never look the same.
+//!
+//! Some letters of other scripts look like Latin ones. In a word that mixes them with Latin, or has
+//! nothing but such letters, each has its number behind it.
 
 /// `text` with every character that does not show as itself replaced by `⟨U+XXXX⟩`.
 pub fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
+    let mut chars = text.char_indices().peekable();
     let mut at_edge = true;
-    while let Some(c) = chars.next() {
+    let deceptive = deceptive(text);
+    while let Some((at, c)) = chars.next() {
         // A space at the beginning or end, or beside another one, is as good as invisible.
-        let hidden_space = c == ' ' && (at_edge || chars.peek().is_none_or(|next| *next == ' '));
+        let hidden_space =
+            c == ' ' && (at_edge || chars.peek().is_none_or(|(_, next)| *next == ' '));
         if hidden_space {
             shown.push('␣');
         } else if is_hidden(c) {
             shown.push_str(&format!("⟨U+{:04X}⟩", u32::from(c)));
+        } else if deceptive.iter().any(|word| word.contains(&at)) && script(c) == Script::LooksLatin
+        {
+            shown.push_str(&format!("{c}⟨U+{:04X}⟩", u32::from(c)));
         } else {
             shown.push(c);
         }
         at_edge = false;
     }
     shown
+}
+
+/// Whether [`visible`] puts numbers behind letters of it.
+pub fn mixes_scripts(text: &str) -> bool {
+    !deceptive(text).is_empty()
+}
+
+/// What a letter is, as far as it can be taken for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Script {
+    Latin,
+    /// Of a script that has letters like Latin ones.
+    LooksLatin,
+    Other,
+}
+
+fn script(c: char) -> Script {
+    match u32::from(c) {
+        _ if !c.is_alphabetic() => Script::Other,
+        0x41..=0x7A | 0xAA | 0xBA | 0xC0..=0x24F | 0x1E00..=0x1EFF => Script::Latin,
+        // Greek, Cyrillic, Armenian, Cherokee, Lisu, Coptic, Deseret; Latin's own oddities.
+        0x250..=0x2AF
+        | 0x370..=0x3FF
+        | 0x400..=0x52F
+        | 0x531..=0x58F
+        | 0x13A0..=0x13FF
+        | 0x1C80..=0x1C8F
+        | 0x1D00..=0x1DBF
+        | 0x1F00..=0x1FFF
+        | 0x2100..=0x214F
+        | 0x2160..=0x218F
+        | 0x2C60..=0x2CFF
+        | 0x2DE0..=0x2DFF
+        | 0xA4D0..=0xA4FF
+        | 0xA640..=0xA7FF
+        | 0xAB30..=0xABBF
+        | 0xFF21..=0xFF5A
+        | 0x10280..=0x102DF
+        | 0x10400..=0x1044F
+        | 0x1D400..=0x1D7FF => Script::LooksLatin,
+        _ => Script::Other,
+    }
+}
+
+/// Greek and Cyrillic letters that are drawn as Latin ones are.
+const TWINS: &str = "аеорсухіјѕһԁԛԝАВЕКМНОРСТУХІЈЅԌԚԜοινυκρΑΒΕΖΗΙΚΜΝΟΡΤΥΧ";
+
+/// The words, as ranges of bytes, in which letters may be taken for others.
+fn deceptive(text: &str) -> Vec<std::ops::Range<usize>> {
+    // The usual case costs nothing.
+    if text.is_ascii() {
+        return Vec::new();
+    }
+    let mut words = Vec::new();
+    let mut at = 0;
+    for word in text.split_inclusive(|c: char| !c.is_alphanumeric()) {
+        let letters = || word.chars().filter(|c| c.is_alphabetic());
+        let latin = letters().any(|c| script(c) == Script::Latin);
+        let alike = letters().any(|c| script(c) == Script::LooksLatin);
+        if alike && (latin || letters().all(|c| TWINS.contains(c))) {
+            words.push(at..at + word.len());
+        }
+        at += word.len();
+    }
+    words
 }
 
 /// Whether a character shows nothing, or something other than itself.
@@ -64,7 +137,7 @@ fn is_right_to_left(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{in_order, visible};
+    use super::{in_order, mixes_scripts, visible};
 
     #[test]
     fn folders_in_other_directions_stay_in_order() {
@@ -106,6 +179,30 @@ mod tests {
         assert_eq!(visible("\u{1b}[31mred\u{7f}"), "⟨U+001B⟩[31mred⟨U+007F⟩");
         assert_eq!(visible("a\u{a0}b\u{3164}c"), "a⟨U+00A0⟩b⟨U+3164⟩c");
         assert_eq!(visible("e\u{301}"), "e⟨U+0301⟩");
+    }
+
+    #[test]
+    fn letters_that_are_taken_for_others_have_their_number() {
+        // Cyrillic о and с among Latin ones.
+        assert_eq!(
+            visible("/home/D\u{43e}\u{441}uments/x"),
+            "/home/D\u{43e}⟨U+043E⟩\u{441}⟨U+0441⟩uments/x"
+        );
+        assert_eq!(visible("/е"), "/е⟨U+0435⟩", "nothing but twins");
+        assert!(
+            visible("\u{ff41}dmin").contains("⟨U+FF41⟩"),
+            "a wide letter"
+        );
+        for honest in [
+            "/документы/файл.txt",
+            "/Αθήνα/grün",
+            "/日本語mix",
+            "/naïve-файл",
+        ] {
+            assert_eq!(visible(honest), honest);
+            assert!(!mixes_scripts(honest), "{honest}");
+        }
+        assert!(mixes_scripts("/p\u{430}ypal"));
     }
 
     #[test]

@@ -18,8 +18,14 @@ pub trait Agent1 {
     fn describe(&self) -> Result<String>;
     /// Calls a tool; arguments and result are JSON. Returns after the permission was settled and
     /// the tool ran. Errors: `NotFound`, `InvalidArguments`, `Denied`, `NoAnswer`, `LimitReached`,
-    /// `TimedOut`, `Failed`.
+    /// `TimedOut`, `Cancelled`, `Failed`.
     fn call_tool(&self, tool: &str, arguments: &str) -> Result<String>;
+    /// The same, under a number by which the call can be cancelled: any but 0 and those of calls
+    /// that are open.
+    fn call_tool_as(&self, call: u64, tool: &str, arguments: &str) -> Result<String>;
+    /// Cancels the call of that number, which then fails with `Cancelled`: a question to the person
+    /// is taken back, a tool that runs is ended. Errors: `NotFound` (it has ended).
+    fn cancel(&self, call: u64) -> Result<()>;
     /// Turns a request into a plan ([`crate::ai::Plan`], JSON), limited to this agent's tools.
     /// One at a time. Errors: `InvalidArguments`, `Unavailable`, `TimedOut`, `LimitReached`.
     fn plan(&self, request: &str) -> Result<String>;

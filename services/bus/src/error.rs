@@ -23,6 +23,8 @@ pub enum Error {
     LimitReached(String),
     /// It took longer than its time limit.
     TimedOut(String),
+    /// It was called back, by the caller or by the person.
+    Cancelled(String),
     /// It is not there yet or not any more (a model still loading, a service down).
     Unavailable(String),
     /// It was tried and went wrong.

@@ -1,4 +1,7 @@
 //! `org.argos.Permissions1` on the session bus, served by the broker: questions and grants.
+//!
+//! Answering, granting and revoking are for the person's own programs: the broker looks who calls,
+//! and refuses other users and every program in a sandbox.
 
 use serde::{Deserialize, Serialize};
 use zbus::wire::Type;
@@ -37,11 +40,12 @@ pub struct Grant {
     pub id: u64,
     /// Agent's name.
     pub agent: String,
-    /// Hash of the agent's manifest and code when it was granted; another hash loses the grant.
+    /// Hash of the agent's manifest and code when it was granted; with another hash an agent loses
+    /// the grant. A refusal holds for every hash.
     pub agent_hash: String,
     /// Action, as in [`Request`].
     pub action: String,
-    /// Resource; for paths the folder itself and all beneath it.
+    /// Resource; for paths the folder itself and all beneath it, for hosts perhaps a pattern.
     pub resource: String,
     /// `allow` or `deny`.
     pub verdict: String,
@@ -49,6 +53,30 @@ pub struct Grant {
     pub scope: String,
     /// When it was given.
     pub created_ms: u64,
+    /// From when on it holds no more; 0: it has no such time.
+    pub expires_ms: u64,
+}
+
+/// What would happen, and on whose word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct Explanation {
+    /// Agent's name.
+    pub agent: String,
+    /// Hash of its folder as it is now.
+    pub agent_hash: String,
+    /// Action.
+    pub action: String,
+    /// The resource as it is enforced: links followed, hosts in their one form.
+    pub resource: String,
+    /// What was said about it: `allow`, `deny`, or `nothing`.
+    pub verdict: String,
+    /// The grant or refusal that says so; 0 for none.
+    pub grant: u64,
+    /// In one sentence.
+    pub reason: String,
+    /// The tools of this agent that do this action, and what each would do: `allow`, `deny`, `ask`,
+    /// or `confirm`.
+    pub tools: Vec<(String, String)>,
 }
 
 /// Questions and grants.
@@ -63,8 +91,25 @@ pub trait Permissions1 {
     /// Answers a question: `once`, `session`, `always`, `deny` (this time) or `never`.
     /// Errors: `NotFound` (answered or expired), `InvalidArguments`.
     fn answer(&self, id: u64, decision: &str) -> Result<()>;
-    /// Every grant and standing refusal.
+    /// Denies every question of this agent that waits, this time; returns how many.
+    fn deny_all(&self, agent: &str) -> Result<u32>;
+    /// Every grant and standing refusal that holds now.
     fn list_grants(&self) -> Result<Vec<Grant>>;
+    /// Grants or refuses without being asked, to the agent as it is now; returns the number.
+    /// `verdict`: `allow` or `deny`; `scope`: `session` or `always`; `expires_ms`: from when on it
+    /// holds no more, 0 for never. Errors: `NotFound` (no such agent), `InvalidArguments`.
+    fn grant(
+        &self,
+        agent: &str,
+        action: &str,
+        resource: &str,
+        verdict: &str,
+        scope: &str,
+        expires_ms: u64,
+    ) -> Result<u64>;
+    /// What would happen if the agent wanted this now. Asks and changes nothing.
+    /// Errors: `NotFound` (no such agent), `InvalidArguments`.
+    fn explain(&self, agent: &str, action: &str, resource: &str) -> Result<Explanation>;
     /// Takes a grant back. Errors: `NotFound`.
     fn revoke(&self, id: u64) -> Result<()>;
 
@@ -74,4 +119,7 @@ pub trait Permissions1 {
     /// A question is closed; `decision` as in `answer`, or `expired`, or `cancelled`.
     #[zbus(signal)]
     fn resolved(&self, id: u64, decision: &str) -> Result<()>;
+    /// Grants or refusals were added or taken back.
+    #[zbus(signal)]
+    fn grants_changed(&self) -> Result<()>;
 }

@@ -20,6 +20,23 @@ pub struct Tool {
     pub default: String,
 }
 
+/// A call that has not ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct OpenCall {
+    /// Number, unique while the broker runs.
+    pub id: u64,
+    /// Who called: an agent's name, or `person`.
+    pub agent: String,
+    /// Tool.
+    pub tool: String,
+    /// What it is about; empty while that is not known.
+    pub resource: String,
+    /// `checking` (the person may be asked) or `running`.
+    pub state: String,
+    /// When the call came in.
+    pub since_ms: u64,
+}
+
 /// Tools and audit.
 #[zbus::proxy(
     interface = "org.argos.Tools1",
@@ -32,6 +49,10 @@ pub trait Tools1 {
     /// Calls a tool as the person; arguments and result are JSON. No permission is asked, the
     /// call is audited. Errors: `NotFound`, `InvalidArguments`, `TimedOut`, `Failed`.
     fn call(&self, tool: &str, arguments: &str) -> Result<String>;
+    /// Every call that has not ended, oldest first.
+    fn calls(&self) -> Result<Vec<OpenCall>>;
+    /// Cancels a call, whoever made it: it fails with `Cancelled`. Errors: `NotFound` (it has ended).
+    fn cancel(&self, id: u64) -> Result<()>;
     /// The last `lines` audit rows, oldest first, each a JSON object.
     fn audit(&self, lines: u32) -> Result<Vec<String>>;
 }

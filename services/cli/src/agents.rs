@@ -111,7 +111,7 @@ pub(crate) async fn chat(out: Output, args: ChatArgs) -> Result {
                     let question = question.args()?.request;
                     // Standard output is for the answer alone.
                     eprintln!(
-                        "{} asks: {}\n  answer on the screen, or: argos permissions answer {} once",
+                        "{} asks: {}\n  answer on the screen, or: argos perm answer {} once",
                         one_line(&question.title),
                         one_line(&question.summary),
                         question.id

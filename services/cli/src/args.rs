@@ -59,10 +59,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: McpCommand,
     },
-    /// Questions of agents, and what was granted.
-    Permissions {
+    /// What agents may do: questions, grants, refusals, and the record of what they did.
+    #[command(visible_alias = "permissions")]
+    Perm {
         #[command(subcommand)]
-        command: PermissionsCommand,
+        command: PermCommand,
     },
     /// What was said and done.
     Memory {
@@ -85,11 +86,7 @@ pub(crate) enum Command {
         command: AiCommand,
     },
     /// What agents did: each tool call with who decided and how it ended.
-    Audit {
-        /// How many of the last rows.
-        #[arg(short = 'n', long, default_value_t = 50)]
-        lines: u32,
-    },
+    Audit(AuditArgs),
     /// Windows, workspaces, appearance.
     Desktop {
         #[command(subcommand)]
@@ -220,6 +217,35 @@ pub(crate) enum ToolsCommand {
         /// Arguments: one JSON object, or `name=value` pairs (values are JSON where they parse).
         arguments: Vec<String>,
     },
+    /// Calls that have not ended.
+    Calls,
+    /// Cancel a call, whoever made it.
+    Cancel {
+        /// Number of the call.
+        id: u64,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditArgs {
+    /// How many of the last rows.
+    #[arg(short = 'n', long, default_value_t = 50)]
+    pub(crate) lines: u32,
+    /// Only the calls of this agent; `person` for yours.
+    #[arg(long)]
+    pub(crate) agent: Option<String>,
+    /// Only calls that ended so: `ok`, `denied`, `failed`, ...
+    #[arg(long)]
+    pub(crate) outcome: Option<String>,
+    /// Check that no row was changed, removed, inserted, reordered or cut off.
+    #[arg(long, conflicts_with_all = ["agent", "outcome"])]
+    pub(crate) verify: bool,
+    /// With --verify: the log must still contain this row, as an earlier --verify printed it.
+    #[arg(long, value_name = "NUMBER:DIGEST", requires = "verify")]
+    pub(crate) pin: Option<argos_audit::Pin>,
+    /// Read this log instead of yours (a copy, another person's).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) log: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -289,9 +315,42 @@ pub(crate) struct McpAddArgs {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum PermissionsCommand {
+pub(crate) enum PermCommand {
     /// Grants and standing refusals.
-    List,
+    List {
+        /// Only those of this agent.
+        agent: Option<String>,
+    },
+    /// Grant something without being asked, or refuse it.
+    Grant {
+        /// Name of the agent.
+        agent: String,
+        /// Action: `read`, `write`, `launch`, `control`, `network` or `message`.
+        action: String,
+        /// Resource: a path and all beneath it, an application's id, a host or `*.example.org`
+        /// (with `:PORT`), or a word such as `notes`.
+        resource: String,
+        /// Refuse it instead.
+        #[arg(long)]
+        deny: bool,
+        /// For this long: `30m`, `12h`, `7d`; for ever if left out.
+        #[arg(long = "for", value_name = "TIME", value_parser = crate::perm::duration)]
+        lasting: Option<std::time::Duration>,
+        /// Until the session ends.
+        #[arg(long)]
+        session: bool,
+    },
+    /// Say what would happen if an agent wanted this, and on whose word.
+    Explain {
+        /// Name of the agent.
+        agent: String,
+        /// Action.
+        action: String,
+        /// Resource.
+        resource: String,
+    },
+    /// What agents did: each tool call with who decided and how it ended.
+    Audit(AuditArgs),
     /// Questions that wait for an answer.
     Pending,
     /// Answer a question.
@@ -300,6 +359,11 @@ pub(crate) enum PermissionsCommand {
         id: u64,
         /// Answer.
         decision: Decision,
+    },
+    /// Deny every question of an agent that waits, this time.
+    DenyAll {
+        /// Name of the agent.
+        agent: String,
     },
     /// Take a grant or a refusal back.
     Revoke {
@@ -461,7 +525,7 @@ pub(crate) enum DesktopCommand {
     },
     /// Show or hide a part of the shell.
     Toggle {
-        /// `launcher`, `chat` or `power`.
+        /// `launcher`, `chat`, `power` or `permissions`.
         part: String,
     },
 }

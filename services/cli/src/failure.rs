@@ -108,9 +108,9 @@ impl From<argos_bus::Error> for Failure {
         use argos_bus::Error as E;
         match error {
             E::ZBus(error) => error.into(),
-            E::Denied(text) => Self::new(Status::Denied, text),
+            E::Denied(text) | E::Cancelled(text) => Self::new(Status::Denied, text),
             E::NoAnswer(text) => Self::new(Status::Denied, text)
-                .hint("the question is on the screen; `argos permissions pending` shows it too"),
+                .hint("the question is on the screen; `argos perm pending` shows it too"),
             E::NotFound(text) => Self::new(Status::NotFound, text),
             E::TimedOut(text) => Self::new(Status::TimedOut, text),
             E::Unavailable(text) => Self::new(Status::NotUp, text),
@@ -128,7 +128,7 @@ impl From<zbus::Error> for Failure {
             zbus::Error::MethodError(name, text, _) => {
                 let text = text.unwrap_or_else(|| name.to_string());
                 let status = match name.as_str().rsplit('.').next() {
-                    Some("Denied" | "NoAnswer" | "AccessDenied") => Status::Denied,
+                    Some("Denied" | "NoAnswer" | "Cancelled" | "AccessDenied") => Status::Denied,
                     Some("NotFound") => Status::NotFound,
                     Some("TimedOut") => Status::TimedOut,
                     Some("Unavailable") => Status::NotUp,

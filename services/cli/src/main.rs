@@ -2,7 +2,7 @@
 //!
 //! Units are reached over the supervisors' control sockets ([`units`]), so that they can be seen
 //! and changed when D-Bus is down. Everything else is a client of a service on one of the buses:
-//! [`agents`], [`tools`] (with permissions and audit), [`mcp`], [`memory`], [`timers`], [`models`],
+//! [`agents`], [`tools`], [`perm`] (permissions and audit), [`mcp`], [`memory`], [`timers`], [`models`],
 //! [`desktop`]. [`sandbox`] needs neither. [`doctor`] asks all of them. [`args`] declares the command line, [`output`] prints, [`failure`]
 //! says what went wrong and with which exit status.
 //!
@@ -18,6 +18,7 @@ mod mcp;
 mod memory;
 mod models;
 mod output;
+mod perm;
 mod sandbox;
 mod timers;
 mod tools;
@@ -109,14 +110,14 @@ async fn run(out: Output, command: Command) -> Result {
         }
         Command::Tools { command } => tools::run(out, command).await,
         Command::Mcp { command } => mcp::run(out, command).await,
-        Command::Permissions { command } => tools::permissions(out, command).await,
+        Command::Perm { command } => perm::run(out, command).await,
         Command::Memory { command } => memory::run(out, command).await,
         Command::Timers { command } => {
             timers::run(out, command.unwrap_or(TimersCommand::List)).await
         }
         Command::Model { command } => models::run(out, command).await,
         Command::Ai { command } => models::ask(out, command).await,
-        Command::Audit { lines } => tools::audit(out, lines).await,
+        Command::Audit(args) => perm::audit(out, args).await,
         Command::Desktop { command } => desktop::run(out, command).await,
         Command::Sandbox { command } => sandbox::run(out, command),
         Command::Doctor => doctor::run(out).await,

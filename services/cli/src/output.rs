@@ -132,6 +132,28 @@ pub(crate) fn one_line(text: &str) -> String {
         .collect()
 }
 
+/// A resource before a decision about it: what would not show as itself (control characters, those of
+/// no width, those that turn the direction of writing) stands there by its number.
+pub(crate) fn exact(text: &str) -> String {
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(u32::from(c),
+                0x27E8 | 0x27E9 | 0x00A0 | 0x00AD | 0x034F | 0x061C | 0x115F..=0x1160 | 0x1680
+                | 0x17B4..=0x17B5 | 0x180B..=0x180F | 0x2000..=0x200F | 0x2028..=0x202F
+                | 0x205F..=0x206F | 0x2800 | 0x3000 | 0x3164 | 0xFE00..=0xFE0F | 0xFEFF | 0xFFA0
+                | 0xFFF0..=0xFFFD | 0xE000..=0xF8FF | 0xE0000..=0x10FFFF)
+    };
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if hidden(c) {
+            shown.push_str(&format!("⟨U+{:04X}⟩", u32::from(c)));
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
 /// As [`one_line`], with line breaks and tabs kept.
 pub(crate) fn lines(text: &str) -> String {
     text.chars()
@@ -166,7 +188,8 @@ pub(crate) fn clock(ms: u64) -> String {
         return "?".to_owned();
     };
     let local = when.to_zoned(TimeZone::system());
-    let recent = Timestamp::now().duration_since(when) < SignedDuration::from_hours(20);
+    let away = Timestamp::now().duration_since(when).abs();
+    let recent = away < SignedDuration::from_hours(20);
     local
         .strftime(if recent { "%H:%M:%S" } else { "%Y-%m-%d %H:%M" })
         .to_string()
@@ -206,6 +229,15 @@ mod tests {
     #[test]
     fn sizes_have_a_unit() {
         assert_eq!([0, 999, 24_100_000].map(bytes), ["0 B", "999 B", "24.1 MB"]);
+    }
+
+    #[test]
+    fn what_hides_in_a_resource_is_shown() {
+        assert_eq!(exact("/home/ä b"), "/home/ä b");
+        assert_eq!(
+            exact("/a\u{202e}b\n\u{200b}"),
+            "/a⟨U+202E⟩b⟨U+000A⟩⟨U+200B⟩"
+        );
     }
 
     #[test]

@@ -1,13 +1,12 @@
-//! Tools, permissions and the audit log: what the broker keeps.
+//! Tools and their calls.
 
-use argos_bus::permissions::Permissions1Proxy;
-use argos_bus::tools::{Tool, Tools1Proxy};
+use argos_bus::tools::{OpenCall, Tool, Tools1Proxy};
 use serde_json::{Map, Value, json};
 
-use crate::args::{PermissionsCommand, ToolsCommand};
+use crate::args::ToolsCommand;
 use crate::bus;
 use crate::failure::{Failure, Result, Status};
-use crate::output::{Cell, Output, Tone, clock, lines, one_line};
+use crate::output::{Cell, Output, Tone, clock, exact, lines, one_line};
 
 pub(crate) async fn run(out: Output, command: ToolsCommand) -> Result {
     let bus = bus::session().await?;
@@ -22,6 +21,11 @@ pub(crate) async fn run(out: Output, command: ToolsCommand) -> Result {
                 Ok(result) => out.value(&result),
                 Err(_) => out.line(lines(&result)),
             }
+        }
+        ToolsCommand::Calls => calls(out, &tools.calls().await?),
+        ToolsCommand::Cancel { id } => {
+            tools.cancel(id).await?;
+            out.done(format!("call {id} is cancelled"))
         }
     }
 }
@@ -141,113 +145,24 @@ fn parse_arguments(words: &[String]) -> Result<Value> {
     Ok(object.into())
 }
 
-pub(crate) async fn permissions(out: Output, command: PermissionsCommand) -> Result {
-    let bus = bus::session().await?;
-    let permissions = Permissions1Proxy::new(&bus).await?;
-    match command {
-        PermissionsCommand::List => {
-            let grants = permissions.list_grants().await?;
-            if out.json {
-                return out.value(&json!(grants));
-            }
-            let rows: Vec<_> = grants
-                .iter()
-                .map(|grant| {
-                    let tone = if grant.verdict == "allow" {
-                        Tone::Good
-                    } else {
-                        Tone::Bad
-                    };
-                    [
-                        Cell::from(grant.id.to_string()),
-                        grant.agent.as_str().into(),
-                        Cell::toned(grant.verdict.as_str(), tone),
-                        grant.action.as_str().into(),
-                        grant.resource.as_str().into(),
-                        grant.scope.as_str().into(),
-                        clock(grant.created_ms).into(),
-                    ]
-                })
-                .collect();
-            out.table(
-                [
-                    "ID", "AGENT", "VERDICT", "ACTION", "RESOURCE", "FOR", "GIVEN",
-                ],
-                &rows,
-            )
-        }
-        PermissionsCommand::Pending => {
-            let pending = permissions.pending().await?;
-            if out.json {
-                return out.value(&json!(pending));
-            }
-            let rows: Vec<_> = pending
-                .iter()
-                .map(|request| {
-                    [
-                        Cell::from(request.id.to_string()),
-                        request.agent.as_str().into(),
-                        request.action.as_str().into(),
-                        request.resource.as_str().into(),
-                        clock(request.expires_ms).into(),
-                        request.summary.as_str().into(),
-                    ]
-                })
-                .collect();
-            out.table(["ID", "AGENT", "ACTION", "RESOURCE", "UNTIL", ""], &rows)
-        }
-        PermissionsCommand::Answer { id, decision } => {
-            permissions.answer(id, decision.as_str()).await?;
-            out.done(format!("question {id}: {}", decision.as_str()))
-        }
-        PermissionsCommand::Revoke { id } => {
-            permissions.revoke(id).await?;
-            out.done(format!("grant {id} is taken back"))
-        }
-    }
-}
-
-pub(crate) async fn audit(out: Output, count: u32) -> Result {
-    let bus = bus::session().await?;
-    let rows = Tools1Proxy::new(&bus).await?.audit(count).await?;
-    let rows: Vec<Value> = rows
-        .iter()
-        .map(|row| serde_json::from_str(row).unwrap_or_else(|_| json!({"unreadable": row})))
-        .collect();
+fn calls(out: Output, calls: &[OpenCall]) -> Result {
     if out.json {
-        return out.value(&rows.into());
+        return out.value(&json!(calls));
     }
-    let text = |row: &Value, key: &str| row[key].as_str().unwrap_or("").to_owned();
-    let rows: Vec<_> = rows
+    let rows: Vec<_> = calls
         .iter()
-        .map(|row| {
-            let outcome = text(row, "outcome");
-            let tone = match outcome.as_str() {
-                "ok" => Tone::Good,
-                "denied" | "cancelled" => Tone::Busy,
-                _ => Tone::Bad,
-            };
-            // A row may be about several calls that ran into a limit.
-            let outcome = match row["calls"].as_u64() {
-                Some(calls) if calls > 1 => format!("{outcome} (×{calls})"),
-                _ => outcome,
-            };
-            let when = text(row, "time").parse::<jiff::Timestamp>().ok();
-            let when = when.and_then(|when| u64::try_from(when.as_millisecond()).ok());
+        .map(|call| {
             [
-                Cell::from(when.map_or_else(|| "?".to_owned(), clock)),
-                text(row, "agent").into(),
-                text(row, "tool").into(),
-                Cell::toned(outcome, tone),
-                text(row, "by").into(),
-                format!("{} {}", text(row, "action"), text(row, "resource")).into(),
+                Cell::from(call.id.to_string()),
+                call.agent.as_str().into(),
+                call.tool.as_str().into(),
+                Cell::toned(call.state.as_str(), Tone::Busy),
+                clock(call.since_ms).into(),
+                exact(&call.resource).into(),
             ]
         })
         .collect();
-    out.table(
-        ["TIME", "AGENT", "TOOL", "OUTCOME", "DECIDED BY", "FOR"],
-        &rows,
-    )
+    out.table(["ID", "AGENT", "TOOL", "STATE", "SINCE", "FOR"], &rows)
 }
 
 #[cfg(test)]

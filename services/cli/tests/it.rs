@@ -180,6 +180,109 @@ fn a_reader_that_goes_away_is_no_error() {
     assert_eq!(output.status.code(), Some(0));
 }
 
+/// Runs `argos` where there is no desktop.
+fn alone(arguments: &[&str]) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    Command::new(env!("CARGO_BIN_EXE_argos"))
+        .args(arguments)
+        .env_remove("DBUS_SESSION_BUS_ADDRESS")
+        .env("XDG_RUNTIME_DIR", folder.path())
+        .env("HOME", folder.path())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn the_audit_log_is_read_and_verified_without_a_broker() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let audit = argos_audit::Audit::open(&path, "2026-11-25T09:30:00.000Z").unwrap();
+    for tool in ["files.list", "files.read", "notes.add"] {
+        let row = argos_audit::Row {
+            time: "2026-11-25T09:30:00.000Z".into(),
+            agent: "steward".into(),
+            hash: "h".into(),
+            tool: tool.into(),
+            arguments: serde_json::json!({}),
+            action: "read".into(),
+            resource: "/home/a\u{202e}b".into(),
+            decision: "allow",
+            by: "default".into(),
+            outcome: "ok",
+            calls: 1,
+            duration_ms: 1,
+            error: String::new(),
+        };
+        audit.append(&row, None, argos_audit::Commit::Now).unwrap();
+    }
+    drop(audit);
+    let log = path.to_str().unwrap();
+    let verify = |more: &[&str]| {
+        let words = ["perm", "audit", "--verify", "--log", log];
+        alone(&[&words[..], more].concat())
+    };
+    let whole = verify(&[]);
+    let told = text(&whole.stdout);
+    assert_eq!(whole.status.code(), Some(0), "{told}");
+    let pin = told.lines().last().unwrap().rsplit(' ').next().unwrap();
+    assert!(pin.starts_with("4:"), "{told}");
+    assert_eq!(verify(&["--pin", pin]).status.code(), Some(0));
+    let other = format!("4:{}", "0".repeat(64));
+    assert_eq!(verify(&["--pin", &other]).status.code(), Some(1));
+    assert_eq!(verify(&["--pin", "4"]).status.code(), Some(2));
+    // The rows too; what would not show as itself does.
+    let table = alone(&["audit", "--log", log, "-n", "2"]);
+    let shown = text(&table.stdout);
+    assert!(
+        shown.contains("notes.add") && !shown.contains("files.list"),
+        "{shown}"
+    );
+    assert!(shown.contains("/home/a⟨U+202E⟩b"), "{shown}");
+    let none = alone(&[
+        "permissions",
+        "audit",
+        "--json",
+        "--log",
+        log,
+        "--agent",
+        "other",
+    ]);
+    assert_eq!(text(&none.stdout).trim(), "[]");
+    // One word changed.
+    let rows = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, rows.replace("files.read", "files.lost")).unwrap();
+    let broken = verify(&[]);
+    assert_eq!(broken.status.code(), Some(1));
+    assert!(
+        text(&broken.stdout).contains("audit.jsonl:3: row 3 was changed"),
+        "{}",
+        text(&broken.stdout)
+    );
+    assert!(text(&broken.stderr).contains("hint: keep a copy"));
+    let report: serde_json::Value = serde_json::from_slice(&verify(&["--json"]).stdout).unwrap();
+    assert_eq!(report["whole"], false);
+    assert_eq!(report["problems"][0]["line"], 3);
+}
+
+#[test]
+fn what_needs_the_broker_says_so_and_times_are_checked_before() {
+    let grant = ["perm", "grant", "steward", "read", "/tmp"];
+    let told = alone(&grant);
+    assert_eq!(told.status.code(), Some(3));
+    let wrong = alone(&[&grant[..], &["--for", "30"][..]].concat());
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(
+        text(&wrong.stderr).contains("30m"),
+        "{}",
+        text(&wrong.stderr)
+    );
+    // There is no log: said, with where it was looked for.
+    let rows = alone(&["perm", "audit"]);
+    assert_eq!(rows.status.code(), Some(4));
+    assert!(text(&rows.stderr).contains(".local/state/argos/audit.jsonl"));
+}
+
 #[test]
 fn without_a_desktop_the_bus_commands_say_so() {
     let folder = tempfile::tempdir().unwrap();

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use argos_broker::manifest;
-use argos_broker::permission::{covers, well_formed};
+use argos_broker::permission::{Verdict, covers, well_formed};
 use argos_broker::sandbox::{self, Programs, WORKSPACE};
 use argos_sandbox::{Access, Proc, Spec};
 use argos_tools::{Catalogue, Context};
@@ -94,8 +94,16 @@ pub fn arguments(data: &[u8]) {
         assert!(!text.chars().any(turned), "{text:?}");
     }
     if call.is_path() {
-        assert!(well_formed(&call.resource), "{:?}", call.resource);
-        assert!(covers("/", &call.resource), "{:?}", call.resource);
+        assert!(
+            well_formed(call.action.name(), &call.resource),
+            "{:?}",
+            call.resource
+        );
+        assert!(
+            covers("read", "/", &call.resource, Verdict::Allow),
+            "{:?}",
+            call.resource
+        );
     }
     // Canonical arguments are what is executed: checked once more they mean the same.
     let again = tool

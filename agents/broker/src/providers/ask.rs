@@ -6,7 +6,7 @@ use std::sync::Arc;
 use argos_bus::{Error, Result};
 
 use crate::core::Broker;
-use crate::permission::{Decision, Fallback, Need, Subject, decide};
+use crate::permission::{Decision, Fallback, Need, Subject};
 use crate::prompts::{Answer, Question};
 use crate::session::lock;
 
@@ -51,12 +51,10 @@ pub(crate) async fn settle(broker: &Arc<Broker>, asking: Asking<'_>) -> Result<S
     };
     let asked = {
         let mut permissions = lock(&broker.permissions);
-        let decision = decide(
-            permissions.grants.all(),
-            asking.subject,
-            asking.need,
-            asking.fallback,
-        );
+        let now = broker.clock.now_ms();
+        let decision = permissions
+            .grants
+            .decide(asking.subject, asking.need, asking.fallback, now);
         let grantable = match decision {
             Decision::Allow(by) => return Ok(settled(true, &by)),
             Decision::Deny(by) => return Ok(settled(false, &by)),
@@ -74,7 +72,7 @@ pub(crate) async fn settle(broker: &Arc<Broker>, asking: Asking<'_>) -> Result<S
         let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
         permissions
             .prompts
-            .ask(question, broker.clock.now_ms(), limit_ms)
+            .ask(question, now, limit_ms)
             .map_err(|waiting| {
                 Error::LimitReached(format!(
                     "{waiting} questions of {} wait for an answer already",

@@ -220,7 +220,10 @@ fn folder(text: &str, home: &Path) -> Result<String, String> {
         _ => PathBuf::from(text),
     };
     let shown = text.escape_debug();
-    let Some(plain) = path.to_str().filter(|p| crate::permission::well_formed(p)) else {
+    let Some(plain) = path
+        .to_str()
+        .filter(|p| crate::permission::well_formed("read", p))
+    else {
         return Err(format!("`{shown}` is no plain absolute path"));
     };
     if !plain.starts_with('/') {
@@ -248,7 +251,7 @@ fn folder(text: &str, home: &Path) -> Result<String, String> {
 fn check_program(program: &str, code: &[String]) -> Result<(), String> {
     let path = Path::new(program);
     let shown = program.escape_debug();
-    if !program.starts_with('/') || !crate::permission::well_formed(program) {
+    if !program.starts_with('/') || !crate::permission::well_formed("read", program) {
         return Err(format!(
             "command: `{shown}` must be the program's absolute path"
         ));

@@ -275,7 +275,9 @@ impl Running {
             Error::NotFound(text) => Error::NotFound(word(text)),
             Error::LimitReached(text) => Error::LimitReached(word(text)),
             // Only this side says that a call took too long, since it is recorded as that.
-            Error::TimedOut(text) | Error::Failed(text) => Error::Failed(word(text)),
+            Error::TimedOut(text) | Error::Cancelled(text) | Error::Failed(text) => {
+                Error::Failed(word(text))
+            }
             Error::Unavailable(text) => Error::Unavailable(word(text)),
         }
     }

@@ -103,7 +103,7 @@ impl FakeMemory {
 pub(crate) struct Bed {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) bus: Connection,
-    address: String,
+    pub(crate) address: String,
     pub(crate) broker: Option<Child>,
     pub(crate) model: FakeModel,
     answer_time: f64,
@@ -345,8 +345,15 @@ impl Bed {
         kib.and_then(|n| n.parse::<u64>().ok()).expect("a number") << 10
     }
 
-    /// Every audit row.
+    /// Every audit row of a call.
     pub(crate) fn audit(&self) -> Vec<Value> {
+        let mut rows = self.audit_log();
+        rows.retain(|row| row.get("event").is_none());
+        rows
+    }
+
+    /// Every audit row, the log's own included.
+    pub(crate) fn audit_log(&self) -> Vec<Value> {
         std::fs::read_to_string(self.state().join("audit.jsonl"))
             .expect("an audit log")
             .lines()

@@ -132,7 +132,11 @@ pub(crate) async fn a_flood_of_calls_is_slowed_and_prompts_are_merged() {
 }
 
 /// A call of `org.argos.Agent1` as it travels.
-fn message(method: &str, wants_answer: bool, body: &(impl Serialize + DynamicType)) -> Vec<u8> {
+pub(crate) fn message(
+    method: &str,
+    wants_answer: bool,
+    body: &(impl Serialize + DynamicType),
+) -> Vec<u8> {
     let mut call =
         zbus::Message::method_call("/org/argos/Agent1", method).interface("org.argos.Agent1");
     if !wants_answer {
@@ -142,7 +146,7 @@ fn message(method: &str, wants_answer: bool, body: &(impl Serialize + DynamicTyp
 }
 
 /// An agent that connects, does `then`, and has these bytes in the file `/agent/messages`.
-fn sender(bed: &Bed, name: &str, messages: &[u8], then: &str) -> String {
+pub(crate) fn sender(bed: &Bed, name: &str, messages: &[u8], then: &str) -> String {
     let folder = script(bed, name, &format!("{HELLO}\n{then}"));
     std::fs::write(Path::new(&folder).join("messages"), messages).unwrap();
     folder

@@ -14,8 +14,10 @@ mod capture;
 mod chroot;
 mod conversation;
 mod delegation;
+mod grants;
 mod hostile;
 mod providers;
+mod record;
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -48,6 +50,16 @@ const TESTS: &[(&str, Test)] = tests![
     broker::a_call_that_runs_is_recorded_as_it_ended_without_its_agent,
     broker::an_agent_that_goes_while_the_person_is_asked_has_done_nothing,
     broker::a_call_that_is_given_up_is_not_said_to_be_undone,
+    grants::granted_by_hand_it_is_done_until_it_is_taken_back,
+    grants::a_grant_ends_at_its_time,
+    grants::a_refusal_outlives_a_change_of_the_agent,
+    grants::what_cannot_be_granted_says_why,
+    grants::a_program_in_a_sandbox_decides_nothing,
+    grants::all_questions_of_an_agent_are_denied_at_once,
+    record::the_log_is_one_chain_through_falls,
+    record::what_was_cut_off_is_found,
+    record::an_agent_cancels_a_call_of_its_own,
+    record::the_person_cancels_a_question_and_a_call_that_runs,
     hostile::the_walls_hold_from_inside,
     hostile::damaged_messages_end_only_their_sender,
     hostile::an_endless_handshake_is_cut_off,

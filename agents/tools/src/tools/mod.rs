@@ -213,7 +213,7 @@ fn from_service(tried: impl Into<String>, error: argos_bus::Error) -> ToolError 
         Error::LimitReached(why) => (Code::LimitReached, why),
         Error::TimedOut(why) => (Code::TimedOut, why),
         Error::Unavailable(why) => (Code::Unavailable, why),
-        Error::Failed(why) => (Code::Failed, why),
+        Error::Cancelled(why) | Error::Failed(why) => (Code::Failed, why),
         Error::ZBus(error) => (Code::Unavailable, error.to_string()),
     };
     ToolError::new(code, tried, why)

@@ -15,7 +15,7 @@ pub mod shell;
 use std::time::Duration;
 
 use argos_bus::agents::{Agent, ChatMessage};
-use argos_bus::permissions::Request;
+use argos_bus::permissions::{Grant, Request};
 
 use crate::parts::notifications::{Notification, Reason};
 use crate::parts::permission::Decision;
@@ -31,7 +31,8 @@ pub enum Notice {
         /// How many there are.
         count: u32,
     },
-    /// A part is to be shown, or hidden if it is: `launcher`, `chat`, `power`.
+    /// A part is to be shown, or hidden if it is: `launcher`, `chat`, `power`,
+    /// `permissions`.
     Toggle(String),
     /// The theme is to be this one, which exists.
     SetTheme(String),
@@ -65,6 +66,17 @@ pub enum Notice {
     TakeBack(u32),
     /// Something the person asked for went wrong.
     Problem(String),
+    /// Every grant that holds and the last audit rows, oldest first.
+    Permissions {
+        /// Grants and standing refusals.
+        grants: Vec<Grant>,
+        /// Rows as JSON.
+        rows: Vec<String>,
+    },
+    /// They cannot be had, or not be changed: why.
+    NoPermissions(String),
+    /// They are not what they were.
+    PermissionsChanged,
     /// Questions that wait, of the prompt.
     Requested(Vec<Request>),
     /// A question was closed.
@@ -101,6 +113,12 @@ pub enum Command {
     NotificationActed(u32, String),
     /// A question's answer.
     Answer(u64, Decision),
+    /// No to every question of this agent.
+    DenyAll(String),
+    /// Ask for grants and the last audit rows.
+    Permissions,
+    /// Take this grant back.
+    Revoke(u64),
 }
 
 /// Where notices go: into the program's inbox, as its own kind of message.

@@ -86,6 +86,12 @@ async fn serve(
                         }
                     }
                 }
+                Some(Command::DenyAll(agent)) => {
+                    // Each of them is said to be closed by a signal.
+                    if let Err(error) = broker.deny_all(&agent).await {
+                        notices.send(Notice::NotAnswered(format!("The answer did not get through: {error}")));
+                    }
+                }
                 Some(_) => {}
                 None => return Ok(()),
             },

@@ -3,8 +3,11 @@
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 
+use argos_bus::Error;
 use argos_bus::agents::Agents1Proxy;
 use argos_bus::compositor::{Compositor1Proxy, FrameColours};
+use argos_bus::permissions::Permissions1Proxy;
+use argos_bus::tools::Tools1Proxy;
 use futures_util::StreamExt;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use zbus::Connection;
@@ -14,6 +17,7 @@ use super::names::Presence;
 use super::notify::{self, Notifications};
 use super::{Command, Notice, Notices, Pauses, on_own_thread};
 use crate::parts::chat::KEPT;
+use crate::parts::permissions::ROWS;
 use crate::parts::power::Item;
 use crate::theme;
 
@@ -107,11 +111,15 @@ async fn serve(
 ) -> Ended {
     let watching = async {
         // Each of them ends only with the connection.
-        let (agents, compositor) = tokio::join!(
+        let (agents, compositor, permissions) = tokio::join!(
             watch_agents(&connection, notices),
-            watch_compositor(&connection, notices, theme)
+            watch_compositor(&connection, notices, theme),
+            watch_permissions(&connection, notices)
         );
-        for error in [agents.err(), compositor.err()].into_iter().flatten() {
+        for error in [agents.err(), compositor.err(), permissions.err()]
+            .into_iter()
+            .flatten()
+        {
             tracing::debug!("the session bus: {error}");
         }
         connection.closed().await;
@@ -166,6 +174,27 @@ async fn watch_agents(connection: &Connection, notices: &Notices) -> zbus::Resul
             },
         }
     }
+}
+
+async fn watch_permissions(connection: &Connection, notices: &Notices) -> zbus::Result<()> {
+    let permissions = Permissions1Proxy::new(connection).await?;
+    let mut changed = permissions.receive_grants_changed().await?;
+    while changed.next().await.is_some() {
+        notices.send(Notice::PermissionsChanged);
+    }
+    Ok(())
+}
+
+/// Grants and the last audit rows.
+async fn permissions(connection: &Connection, notices: &Notices) -> zbus::Result<()> {
+    let broker = Permissions1Proxy::new(connection).await?;
+    let tools = Tools1Proxy::new(connection).await?;
+    let notice = match tokio::join!(broker.list_grants(), tools.audit(ROWS)) {
+        (Ok(grants), Ok(rows)) => Notice::Permissions { grants, rows },
+        (Err(error), _) | (_, Err(error)) => no_permissions(&error),
+    };
+    notices.send(notice);
+    Ok(())
 }
 
 async fn catch_up(agents: &Agents1Proxy<'_>, notices: &Notices) {
@@ -261,7 +290,12 @@ fn without_bus(command: Command, notices: &Notices, theme: &Arc<Mutex<Shown>>) {
             let why = "There is no session bus, so no agent can be reached.".to_owned();
             notices.send(Notice::NotSent { agent, text, why });
         }
+        Command::Permissions | Command::Revoke(_) => {
+            let why = "There is no session bus, so the broker cannot be reached.".to_owned();
+            notices.send(Notice::NoPermissions(why));
+        }
         Command::Workspace(_)
+        | Command::DenyAll(_)
         | Command::History(_)
         | Command::NotificationClosed(..)
         | Command::NotificationActed(..)
@@ -303,6 +337,17 @@ async fn try_obey(
         Command::History(agent) => {
             history(&Agents1Proxy::new(connection).await?, &agent, notices).await;
         }
+        Command::Permissions => permissions(connection, notices).await?,
+        Command::Revoke(id) => {
+            let broker = Permissions1Proxy::new(connection).await?;
+            match broker.revoke(id).await {
+                // What is there now comes after the signal.
+                Ok(()) => {}
+                Err(error) => {
+                    notices.send(no_permissions(&error));
+                }
+            }
+        }
         Command::Launch(_) | Command::Power(_) => {
             let notices = notices.clone();
             // The control socket's client blocks.
@@ -329,7 +374,7 @@ async fn try_obey(
             let emitter = SignalEmitter::new(connection, notify::PATH)?;
             Notifications::action_invoked(&emitter, id, key).await?;
         }
-        Command::Answer(..) => {}
+        Command::Answer(..) | Command::DenyAll(_) => {}
     }
     Ok(())
 }
@@ -358,9 +403,15 @@ fn locally(command: Command, notices: &Notices) {
     }
 }
 
+fn no_permissions(error: &Error) -> Notice {
+    Notice::NoPermissions(match error {
+        Error::ZBus(_) => "The broker is not running.".to_owned(),
+        error => reason(error),
+    })
+}
+
 /// A service's error in words for the chat.
 fn reason(error: &argos_bus::Error) -> String {
-    use argos_bus::Error;
     match error {
         Error::ZBus(_) => {
             "The agents are not running. They are started again by themselves.".to_owned()
@@ -371,6 +422,7 @@ fn reason(error: &argos_bus::Error) -> String {
         | Error::NotFound(text)
         | Error::LimitReached(text)
         | Error::TimedOut(text)
+        | Error::Cancelled(text)
         | Error::Unavailable(text)
         | Error::Failed(text) => text.clone(),
     }
@@ -399,11 +451,12 @@ struct Shell {
 
 #[zbus::interface(name = "org.argos.Shell1")]
 impl Shell {
-    /// Shows a part: `launcher`, `chat`, `power`. Shown again, it hides. Errors: `InvalidArguments`.
+    /// Shows a part: `launcher`, `chat`, `power`, `permissions`. Shown again, it hides. Errors: `InvalidArguments`.
     fn toggle(&self, part: &str) -> argos_bus::Result<()> {
-        if !["launcher", "chat", "power"].contains(&part) {
-            let text =
-                format!("`{part}` is no part of the shell; there are: launcher, chat, power");
+        if !["launcher", "chat", "power", "permissions"].contains(&part) {
+            let text = format!(
+                "`{part}` is no part of the shell; there are: launcher, chat, power, permissions"
+            );
             return Err(argos_bus::Error::InvalidArguments(text));
         }
         self.notices.send(Notice::Toggle(part.to_owned()));

@@ -59,8 +59,11 @@ pub trait Program: Sized {
     fn deadline(&self) -> Option<Instant>;
     /// The deadline passed.
     fn tick(&mut self, now: Instant, tasks: &mut Tasks<Self::Part>);
-    /// The first frame of `part` is on screen.
+    /// The first frame of `part` is on screen, or the first after it moved.
     fn shown(&mut self, part: Self::Part);
+    /// `part`, which was on screen, has another size or scale or is gone: what is seen is not where
+    /// it will be, until it is [`Program::shown`].
+    fn moves(&mut self, _part: Self::Part) {}
     /// The colour of text that says none.
     fn text_color(&self) -> Color;
 }
@@ -322,8 +325,16 @@ impl<P: Program> Host<P> {
                 continue;
             };
             match happening {
-                Happening::Configured(size) => self.surfaces[index].configured(size, wayland),
-                Happening::Scaled(scale) => self.surfaces[index].scaled(scale),
+                Happening::Configured(size) => {
+                    if self.surfaces[index].configured(size, wayland) {
+                        self.program.moves(self.surfaces[index].part());
+                    }
+                }
+                Happening::Scaled(scale) => {
+                    if self.surfaces[index].scaled(scale) {
+                        self.program.moves(self.surfaces[index].part());
+                    }
+                }
                 Happening::Frame => {
                     if self.surfaces[index].frame_done() {
                         self.program.shown(self.surfaces[index].part());
@@ -331,7 +342,8 @@ impl<P: Program> Host<P> {
                     }
                 }
                 Happening::Closed => {
-                    self.surfaces.remove(index);
+                    let gone = self.surfaces.remove(index);
+                    self.program.moves(gone.part());
                     changed = true;
                 }
                 Happening::Input(event) => changed |= self.input(wayland, index, event),

@@ -228,17 +228,20 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
         Ok(())
     }
 
-    pub(super) fn configured(&mut self, given: Size<u32>, wayland: &Wayland) {
+    /// The compositor gives it a size. Returns whether it was on screen with another one.
+    pub(super) fn configured(&mut self, given: Size<u32>, wayland: &Wayland) -> bool {
         let or = |given: u32, asked: u32| if given == 0 { asked.max(1) } else { given };
         let size = Size::new(
             or(given.width, self.asked.width),
             or(given.height, self.asked.height),
         );
-        if self.size != Some(size) {
-            self.size = Some(size);
-            self.stale = true;
-            self.limit_input(size, wayland);
+        if self.size == Some(size) {
+            return false;
         }
+        self.size = Some(size);
+        self.stale = true;
+        self.limit_input(size, wayland);
+        std::mem::take(&mut self.was_shown)
     }
 
     /// Lets clicks on the shadow through. Takes effect with the next frame.
@@ -262,11 +265,14 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
             .set_input_region(Some(region.wl_region()));
     }
 
-    pub(super) fn scaled(&mut self, scale: f64) {
-        if self.scale != scale {
-            self.scale = scale;
-            self.stale = true;
+    /// The same for its scale.
+    pub(super) fn scaled(&mut self, scale: f64) -> bool {
+        if self.scale == scale {
+            return false;
         }
+        self.scale = scale;
+        self.stale = true;
+        std::mem::take(&mut self.was_shown)
     }
 
     /// The compositor is ready for the next frame. Returns whether this one was the first.

@@ -9,5 +9,6 @@ pub mod markup;
 pub mod notifications;
 pub mod panel;
 pub mod permission;
+pub mod permissions;
 pub mod power;
 pub mod wallpaper;

@@ -4,7 +4,11 @@
 //! clicks are ignored for [`GUARD`], so that nobody answers what appeared under their hands) →
 //! *armed* (takes an answer) → answered, expired, or closed by the broker; then the next question
 //! in the queue is new. The guard begins when the compositor has shown the frame, not when it was
-//! drawn. No answer is a no; so is Escape.
+//! drawn, and again whenever something under the pointer may have moved: another size, another output,
+//! a line that came up. No answer is a no; so is Escape.
+//!
+//! An agent that asks much is one question with a count, and one button that denies all of them. The
+//! room for that button is always there, so that nothing moves when it comes.
 //!
 //! Everything that comes from the agent's side is shown with hidden characters made visible
 //! ([`crate::visible`]), the resource in a fixed-width font and in full.
@@ -12,6 +16,7 @@
 use std::time::{Duration, Instant};
 
 use argos_bus::permissions::Request;
+use iced_core::alignment::Vertical;
 use iced_core::keyboard::{self, Key, key::Named};
 use iced_core::text::Wrapping;
 use iced_core::{Alignment, Background, Border, Event, Length, Padding};
@@ -21,13 +26,15 @@ use crate::fonts;
 use crate::host::Element;
 use crate::icons::Icon;
 use crate::theme::{GAP, HUGE, Palette, ROUND, SMALL, TEXT, TEXT_LARGE, TEXT_SMALL, TIGHT, WIDE};
-use crate::visible::{in_order, visible};
+use crate::visible::{in_order, mixes_scripts, visible};
 use crate::widgets::{self, Kind};
 
 /// How long a question must be on screen before it takes an answer.
 pub const GUARD: Duration = Duration::from_millis(500);
 /// The longest name, tool or sentence that is shown, in characters. A resource is never cut.
 const LONGEST: usize = 300;
+/// Height of the row with the button that denies all, in logical pixels.
+const ALL_OF_THESE: f32 = 36.0;
 
 /// An answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +112,17 @@ pub enum Message {
     Activate,
     /// Answer.
     Decide(Decision),
+    /// Deny every question of this agent.
+    DenyAll,
+}
+
+/// What is to be told to the broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The answer to the question of this number.
+    Answer(u64, Decision),
+    /// No to every question of this agent.
+    DenyAll(String),
 }
 
 impl Permission {
@@ -140,9 +158,22 @@ impl Permission {
         self.shown = None;
     }
 
-    /// An answer did not get through.
-    pub fn failed(&mut self, why: String) {
+    /// An answer did not get through. The line that says so moves the buttons.
+    pub fn failed(&mut self, why: String, now: Instant) {
         self.problem = why;
+        self.shown = self.shown.and(Some(now));
+    }
+
+    /// What is on screen is not where it will be; [`Self::on_screen`] says when it is again.
+    pub fn moves(&mut self) {
+        self.visible = false;
+        self.shown = None;
+    }
+
+    /// How many questions of the agent in front wait.
+    fn theirs(&self) -> usize {
+        let of_front = |agent: &str| self.queue.iter().filter(|r| r.agent == agent).count();
+        self.queue.first().map_or(0, |front| of_front(&front.agent))
     }
 
     fn begin(&mut self, now: Instant, now_ms: u64) {
@@ -155,9 +186,9 @@ impl Permission {
         self.count_down(now_ms);
     }
 
-    /// The compositor has shown the prompt.
+    /// The compositor has shown the prompt, for the first time or in a new place.
     pub fn on_screen(&mut self, now: Instant) {
-        if !self.visible && self.is_asking() {
+        if self.is_asking() {
             self.visible = true;
             self.shown = Some(now);
         }
@@ -204,7 +235,7 @@ impl Permission {
     }
 
     /// Something was done. Returns the answer that is to be sent, if it is one and counts.
-    pub fn update(&mut self, message: Message, now: Instant) -> Option<(u64, Decision)> {
+    pub fn update(&mut self, message: Message, now: Instant) -> Option<Outcome> {
         let choices = self.choices();
         let decision = match message {
             Message::Move(by) => {
@@ -214,11 +245,16 @@ impl Permission {
             }
             Message::Activate => *choices.get(self.selected)?,
             Message::Decide(decision) => decision,
+            Message::DenyAll => {
+                let agent = self.queue.first()?.agent.clone();
+                let several = self.is_armed(now) && self.theirs() > 1;
+                return several.then_some(Outcome::DenyAll(agent));
+            }
         };
         if !self.is_armed(now) || !choices.contains(&decision) {
             return None;
         }
-        Some((self.queue.first()?.id, decision))
+        Some(Outcome::Answer(self.queue.first()?.id, decision))
     }
 
     /// The keys: Tab and arrows go over the buttons, Enter presses one, Escape denies, Alt with the
@@ -242,6 +278,9 @@ impl Permission {
             Key::Named(Named::Tab) => Some(Message::Move(if modifiers.shift() { -1 } else { 1 })),
             Key::Character(_) if modifiers.alt() && !modifiers.control() && !modifiers.logo() => {
                 let letter = key.to_latin(*physical_key)?.to_ascii_lowercase();
+                if letter == 'l' {
+                    return Some(Message::DenyAll);
+                }
                 Decision::by_letter(letter.encode_utf8(&mut [0; 4])).map(Message::Decide)
             }
             _ => None,
@@ -261,6 +300,7 @@ impl Permission {
                 .width(Length::Fill),
             resource(request, palette),
             self.buttons(armed, palette),
+            self.all_of_these(armed, palette),
             self.foot(request, palette),
         ]
         .spacing(WIDE + 2.0)
@@ -338,6 +378,40 @@ impl Permission {
         rows.into()
     }
 
+    /// How many more this agent asks, and the button for all of them; empty room where it is one.
+    fn all_of_these(&self, armed: bool, palette: &Palette) -> Element<'_, Message> {
+        let content: Element<'_, Message> = match self.theirs() {
+            0 | 1 => space().into(),
+            several => {
+                let more = several - 1;
+                let s = if more == 1 { "" } else { "s" };
+                let spans: [iced_core::text::Span<'_, (), iced_core::Font>; 3] = [
+                    span("Deny al"),
+                    span("l").underline(true),
+                    span(" of these"),
+                ];
+                let label = rich_text(spans).size(TEXT_SMALL).font(fonts::UI_MEDIUM);
+                row![
+                    widgets::label(
+                        format!("This agent asks {more} more question{s}"),
+                        TEXT_SMALL,
+                        palette.warn
+                    ),
+                    space().width(Length::Fill),
+                    widgets::press(label, Kind::Danger, palette)
+                        .on_press_maybe(armed.then_some(Message::DenyAll)),
+                ]
+                .align_y(Alignment::Center)
+                .into()
+            }
+        };
+        container(content)
+            .height(ALL_OF_THESE)
+            .align_y(Vertical::Center)
+            .width(Length::Fill)
+            .into()
+    }
+
     fn button(
         &self,
         decision: Decision,
@@ -392,10 +466,10 @@ impl Permission {
             ),
             space().width(Length::Fill),
             widgets::label(
-                match self.queue.len() {
-                    0 | 1 => String::new(),
-                    2 => "1 more question waits".to_owned(),
-                    more => format!("{} more questions wait", more - 1),
+                match self.queue.len() - self.theirs() {
+                    0 => String::new(),
+                    1 => "1 question of another agent waits".to_owned(),
+                    more => format!("{more} questions of other agents wait"),
                 },
                 TEXT_SMALL,
                 palette.text_dim,
@@ -449,12 +523,16 @@ fn resource<'a>(request: &Request, palette: &Palette) -> Element<'a, Message> {
         },
         ..container::Style::default()
     });
-    column![
+    let mut shown = column![
         widgets::label(what, TEXT_SMALL, palette.text_dim).font(fonts::UI_MEDIUM),
         frame
     ]
-    .spacing(TIGHT + 2.0)
-    .into()
+    .spacing(TIGHT + 2.0);
+    if mixes_scripts(&request.resource) {
+        let note = "Letters of several scripts look alike here: those with a number are not Latin.";
+        shown = shown.push(widgets::label(note, TEXT_SMALL, palette.warn));
+    }
+    shown.into()
 }
 
 fn short(text: &str) -> String {
@@ -511,7 +589,7 @@ mod tests {
         );
         assert_eq!(
             prompt.update(once, now + Duration::from_millis(9_500)),
-            Some((1, Decision::Once))
+            Some(Outcome::Answer(1, Decision::Once))
         );
     }
 
@@ -526,8 +604,55 @@ mod tests {
         assert!(prompt.is_asking() && !prompt.is_armed(later));
         assert_eq!(
             prompt.update(Message::Activate, later + GUARD),
-            Some((2, Decision::Deny)),
+            Some(Outcome::Answer(2, Decision::Deny)),
             "the choice begins at Deny"
+        );
+    }
+
+    #[test]
+    fn what_moves_under_the_pointer_has_to_rest_again() {
+        let (mut prompt, now) = asking(true);
+        prompt.on_screen(now);
+        let later = now + Duration::from_secs(5);
+        assert!(prompt.is_armed(later));
+        // Another size or output: nothing counts until it is on screen, and for a while after.
+        prompt.moves();
+        let once = Message::Decide(Decision::Once);
+        assert_eq!(prompt.update(once, later + GUARD), None);
+        prompt.on_screen(later);
+        assert!(!prompt.is_armed(later) && prompt.is_armed(later + GUARD));
+        // A line that came up.
+        let later = later + Duration::from_secs(5);
+        prompt.failed("no bus".into(), later);
+        assert!(!prompt.is_armed(later) && prompt.is_armed(later + GUARD));
+    }
+
+    #[test]
+    fn a_flood_is_one_question_with_a_count_and_one_no() {
+        let (mut prompt, now) = asking(true);
+        prompt.on_screen(now);
+        let later = now + Duration::from_secs(5);
+        assert_eq!(prompt.update(Message::DenyAll, later), None, "there is one");
+        for id in 2..9 {
+            prompt.ask(request(id, true, 60_000), later, 0);
+        }
+        let mut other = request(9, true, 60_000);
+        other.agent = "librarian".into();
+        prompt.ask(other, later, 0);
+        assert_eq!((prompt.theirs(), prompt.queue.len()), (8, 9));
+        // Neither a flood nor its end keeps the person from answering: nothing moves.
+        assert!(prompt.is_armed(later));
+        let all = Outcome::DenyAll("steward".into());
+        assert_eq!(prompt.update(Message::DenyAll, later), Some(all));
+        for id in 1..9 {
+            prompt.resolved(id, later, 5_000);
+        }
+        assert_eq!((prompt.theirs(), prompt.queue[0].id), (1, 9));
+        assert!(!prompt.is_armed(later));
+        assert_eq!(
+            prompt.update(Message::DenyAll, later),
+            None,
+            "it has its guard too"
         );
     }
 
@@ -542,7 +667,7 @@ mod tests {
         prompt.update(Message::Move(-1), later);
         assert_eq!(
             prompt.update(Message::Activate, later),
-            Some((1, Decision::Once))
+            Some(Outcome::Answer(1, Decision::Once))
         );
     }
 
@@ -617,6 +742,12 @@ mod tests {
                 "a letter alone answers nothing"
             );
         }
+    }
+
+    #[test]
+    fn all_are_denied_by_the_underlined_letter() {
+        let event = press(Key::Character("l".into()), keyboard::Modifiers::ALT, false);
+        assert_eq!(Permission::intercept(&event), Some(Message::DenyAll));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The power menu: theme, log out, restart, power off.
+//! The power menu: theme, permissions, log out, restart, power off.
 
 use iced_core::keyboard::{self, Key, key::Named};
 use iced_core::{Event, Padding};
@@ -17,6 +17,8 @@ pub const WIDTH: u32 = 228 + 2 * SHADOW as u32;
 pub enum Item {
     /// The other of dark and light.
     SwitchTheme,
+    /// Shows the permissions page.
+    Permissions,
     /// Ends the session.
     LogOut,
     /// Restarts the machine.
@@ -25,8 +27,9 @@ pub enum Item {
     PowerOff,
 }
 
-const ITEMS: [Item; 4] = [
+const ITEMS: [Item; 5] = [
     Item::SwitchTheme,
+    Item::Permissions,
     Item::LogOut,
     Item::Restart,
     Item::PowerOff,
@@ -106,6 +109,7 @@ impl Power {
             let (icon, title) = match (item, appearance) {
                 (Item::SwitchTheme, Appearance::Dark) => (Icon::Sun, "Light theme"),
                 (Item::SwitchTheme, Appearance::Light) => (Icon::Moon, "Dark theme"),
+                (Item::Permissions, _) => (Icon::Shield, "Permissions"),
                 (Item::LogOut, _) => (Icon::Logout, "Log out"),
                 (Item::Restart, _) => (Icon::Restart, "Restart"),
                 (Item::PowerOff, _) => (Icon::Power, "Power off"),
@@ -118,7 +122,7 @@ impl Power {
                 Message::Pick(item),
                 palette,
             ));
-            if item == Item::SwitchTheme {
+            if item == Item::Permissions {
                 rows = rows.push(
                     container(widgets::divider(palette)).padding(Padding::from([TIGHT, SMALL])),
                 );

@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use argos_apps::App;
 use argos_bus::agents::{Agent, ChatMessage};
-use argos_bus::permissions::Request;
+use argos_bus::permissions::{Grant, Request};
 use argos_shell::host::Element;
 use argos_shell::host::headless::{Drawn, draw};
 use argos_shell::parts::notifications::{Notification, Notifications, Urgency};
 use argos_shell::parts::permission::{GUARD, Permission};
-use argos_shell::parts::{chat, launcher, notifications, panel, power};
+use argos_shell::parts::{chat, launcher, notifications, panel, permissions, power};
 use argos_shell::theme::Theme;
 use iced_core::{Color, Size};
 
@@ -94,7 +94,7 @@ pub(crate) fn all(now: Instant) -> Vec<Scene> {
         scene!(
             "power",
             power::WIDTH,
-            260,
+            310,
             power::Power::default(),
             |s, theme| s.view(theme.appearance, &theme.colors)
         ),
@@ -119,7 +119,146 @@ pub(crate) fn all(now: Instant) -> Vec<Scene> {
             question(now, false, "/home/argos/\u{202e}txt.sdrowssap\n/etc"),
             |s, theme| s.view(now, &theme.colors)
         ),
+        scene!("prompt-flood", 1280, 800, flood(now), |s, theme| s
+            .view(now + GUARD, &theme.colors)),
+        scene!(
+            "permissions",
+            permissions::WIDTH,
+            permissions::HEIGHT,
+            granted(now, permissions::Page::Granted),
+            |s, theme| s.view(&noon(), &theme.colors)
+        ),
+        scene!(
+            "permissions-done",
+            permissions::WIDTH,
+            permissions::HEIGHT,
+            granted(now, permissions::Page::Done),
+            |s, theme| s.view(&noon(), &theme.colors)
+        ),
+        scene!(
+            "permissions-empty",
+            permissions::WIDTH,
+            permissions::HEIGHT,
+            permissions::Permissions::default(),
+            |s, theme| s.view(&noon(), &theme.colors)
+        ),
     ]
+}
+
+fn noon() -> jiff::Zoned {
+    "2026-11-25T12:00:00+00:00[UTC]".parse().expect("a time")
+}
+
+/// Eight questions of one agent, the first about a place that only looks like another.
+fn flood(now: Instant) -> Permission {
+    let mut state = question(now, true, "/home/argos/D\u{43e}cuments");
+    for id in 4..9 {
+        state.ask(request(id, "/tmp/y", true), now, 0);
+    }
+    let mut other = request(9, "/tmp/z", true);
+    other.agent = "librarian".into();
+    state.ask(other, now, 0);
+    state
+}
+
+fn granted(now: Instant, page: permissions::Page) -> permissions::Permissions {
+    let grant =
+        |id, agent: &str, verdict: &str, action: &str, resource: &str, scope: &str, expires| {
+            Grant {
+                id,
+                agent: agent.into(),
+                agent_hash: "h".into(),
+                action: action.into(),
+                resource: resource.into(),
+                verdict: verdict.into(),
+                scope: scope.into(),
+                created_ms: 0,
+                expires_ms: expires,
+            }
+        };
+    let soon = 1_795_609_800_000;
+    let long = format!(
+        "/home/argos/{}/letter.odt",
+        "a-folder-in-a-folder/".repeat(9)
+    );
+    let grants = vec![
+        grant(
+            1,
+            "steward",
+            "allow",
+            "read",
+            "/home/argos/Documents",
+            "always",
+            0,
+        ),
+        grant(
+            2,
+            "steward",
+            "deny",
+            "read",
+            "/home/argos/Documents/private",
+            "always",
+            0,
+        ),
+        grant(3, "steward", "allow", "write", "notes", "always", 0),
+        grant(
+            4,
+            "librarian",
+            "allow",
+            "network",
+            "*.example.org",
+            "always",
+            soon,
+        ),
+        grant(
+            5,
+            "librarian",
+            "allow",
+            "launch",
+            "org.gnome.Calculator",
+            "session",
+            0,
+        ),
+        grant(
+            6,
+            "librarian",
+            "allow",
+            "read",
+            &long,
+            "always",
+            soon + 86_400_000 * 7,
+        ),
+    ];
+    let row = |tool: &str, resource: &str, outcome: &str, by: &str| {
+        format!(
+            r#"{{"number": 7, "time": "2026-11-25T09:30:12.345Z", "agent": "steward", "hash": "h",
+            "tool": "{tool}", "arguments": {{}}, "action": "read", "resource": "{resource}",
+            "decision": "allow", "by": "{by}", "outcome": "{outcome}", "duration_ms": 12, "error": ""}}"#
+        )
+    };
+    let rows = [
+        row("system.info", "system", "ok", "default"),
+        row("files.list", "/home/argos/Documents", "ok", "grant 1"),
+        row(
+            "files.read",
+            "/home/argos/Documents/private/diary.txt",
+            "denied",
+            "grant 2",
+        ),
+        row(
+            "files.read",
+            "/home/argos/budget.ods",
+            "ok",
+            "person (once)",
+        ),
+        row("web.fetch", "example.org", "timed-out", "person (session)"),
+    ];
+    let mut state = permissions::Permissions::default();
+    state.set(grants, &rows);
+    state.update(permissions::Message::Show(page), now);
+    state.update(permissions::Message::Move(1), now);
+    state.update(permissions::Message::Revoke(4), now);
+    state
 }
 
 fn agent(name: &str, title: &str, state: &str, detail: &str) -> Agent {
@@ -229,9 +368,8 @@ fn pop_ups(now: Instant) -> Notifications {
     state
 }
 
-fn question(now: Instant, grantable: bool, resource: &str) -> Permission {
-    let mut state = Permission::default();
-    let request = |id, resource: &str| Request {
+fn request(id: u64, resource: &str, grantable: bool) -> Request {
+    Request {
         id,
         agent: "steward".into(),
         title: "Steward".into(),
@@ -242,10 +380,14 @@ fn question(now: Instant, grantable: bool, resource: &str) -> Permission {
         grantable,
         asked_ms: 0,
         expires_ms: 60_000,
-    };
-    state.ask(request(1, resource), now, 0);
-    state.ask(request(2, "/tmp"), now, 0);
-    state.ask(request(3, "/tmp/x"), now, 0);
+    }
+}
+
+fn question(now: Instant, grantable: bool, resource: &str) -> Permission {
+    let mut state = Permission::default();
+    state.ask(request(1, resource, grantable), now, 0);
+    state.ask(request(2, "/tmp", grantable), now, 0);
+    state.ask(request(3, "/tmp/x", grantable), now, 0);
     state.on_screen(now);
     state.count_down(Duration::from_secs(18).as_millis() as u64);
     state
