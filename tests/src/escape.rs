@@ -37,26 +37,25 @@ pub(crate) fn suite(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// The broker, its sandbox, its limits and its tools against an agent that means harm.
-pub(crate) fn agent(stage: &mut Stage) -> Result<()> {
-    let machine = stage.desktop()?;
+/// Puts the hostile program where the person's agents are, and starts it.
+fn install(machine: &mut Machine) -> Result<()> {
     machine.person(&format!(
         "mkdir -p {FOLDER}/bin && cp /usr/bin/argos-escape {FOLDER}/bin/hostile && printf \"{MANIFEST}\" > {FOLDER}/agent.yaml"
     ))?;
-    // A manifest that imitates another line is refused by name.
-    machine.person("d=~/.local/share/argos/agents/liar; mkdir -p $d; printf 'name: liar\\ntitle: \"Steward\\\\nReally\"\\n' > $d/agent.yaml")?;
-    machine.person("argos agents >/dev/null")?;
-    let liar = machine.try_root(
-        "as-person 'cat ~/.local/share/argos/agents/liar/agent.yaml; argos agents start liar; sleep 3; argos agents --json; argos agents history liar'",
-    )?;
+    machine.person("argos agents >/dev/null; argos agents start hostile")?;
+    Ok(())
+}
+
+/// What its process can do, under the walls that the broker gives it.
+pub(crate) fn agent(stage: &mut Stage) -> Result<()> {
+    let machine = stage.desktop()?;
+    install(machine)?;
     let told = machine.person("argos sandbox explain hostile")?;
     ensure!(
         told.contains("It has no network.") && told.contains("bin/hostile"),
         "explained as: {told}"
     );
-    machine.person("argos agents start hostile")?;
-
-    // A process outside to be attacked; its number is taken again by the same program later.
+    // A process outside to be attacked.
     let victim = machine.person("setsid sleep 900 >/dev/null 2>&1 & echo $!")?;
     let victim = victim.trim();
     judge(
@@ -78,7 +77,20 @@ pub(crate) fn agent(stage: &mut Stage) -> Result<()> {
         "what should be out of reach is not there: {places:?}"
     );
     judge(machine, &format!("reach {}", places.join(" ")))?;
+    machine.person("argos agents stop hostile")?;
+    Ok(())
+}
 
+/// The broker, its limits and its tools against an agent that means harm.
+pub(crate) fn broker(stage: &mut Stage) -> Result<()> {
+    let machine = stage.desktop()?;
+    install(machine)?;
+    // A manifest that imitates another line is refused by name.
+    machine.person("d=~/.local/share/argos/agents/liar; mkdir -p $d; printf 'name: liar\\ntitle: \"Steward\\\\nReally\"\\n' > $d/agent.yaml")?;
+    machine.person("argos agents >/dev/null")?;
+    let liar = machine.try_root(
+        "as-person 'cat ~/.local/share/argos/agents/liar/agent.yaml; argos agents start liar; sleep 3; argos agents --json; argos agents history liar'",
+    )?;
     let descriptors = "ls /proc/$(pgrep -o -x argos-broker)/fd | wc -l";
     let before: usize = machine.root(descriptors)?.trim().parse()?;
     judge(machine, "broker")?;

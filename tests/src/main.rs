@@ -82,10 +82,6 @@ const SCENARIOS: &[Scenario<Stage>] = &[
         run: desktop::confined,
     },
     Scenario {
-        name: "escape-suite-is-blocked",
-        run: escape::suite,
-    },
-    Scenario {
         name: "escape-by-an-agent-is-blocked",
         run: escape::agent,
     },
@@ -109,6 +105,14 @@ const SCENARIOS: &[Scenario<Stage>] = &[
 
 /// Run with `--all` or by name: each boots machines of its own, by firmware, which takes long.
 const SLOW: &[Scenario<Stage>] = &[
+    Scenario {
+        name: "escape-suite-is-blocked",
+        run: escape::suite,
+    },
+    Scenario {
+        name: "escape-from-the-broker-is-blocked",
+        run: escape::broker,
+    },
     Scenario {
         name: "iso-boots-from-usb-by-uefi",
         run: lifecycle::iso_usb_uefi,

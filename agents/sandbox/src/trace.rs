@@ -11,7 +11,7 @@
 //! write agents: the wall it watches is the one it has.
 #![allow(unsafe_code)]
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::CString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -151,6 +151,9 @@ struct Task {
 
 struct Watch {
     tasks: HashMap<i32, Task>,
+    /// Children that stopped before the word of their birth came: whether the program runs in them
+    /// is not known yet, so they are not let on.
+    newborn: HashSet<i32>,
     report: Report,
     options: libc::c_int,
 }
@@ -167,6 +170,7 @@ impl Watch {
         }
         Self {
             tasks: HashMap::new(),
+            newborn: HashSet::new(),
             report: Report::default(),
             options,
         }
@@ -242,6 +246,10 @@ impl Watch {
     }
 
     fn stopped(&mut self, pid: i32, status: i32) {
+        if !self.tasks.contains_key(&pid) {
+            self.newborn.insert(pid);
+            return;
+        }
         let event = status >> 16;
         let mut signal = libc::WSTOPSIG(status);
         match event {
@@ -254,11 +262,15 @@ impl Watch {
                 request(libc::PTRACE_GETEVENTMSG, pid, 0, &raw mut child as usize);
                 let program = self.tasks.get(&pid).is_some_and(|task| task.program);
                 if let Ok(child) = i32::try_from(child) {
-                    let known = self.tasks.entry(child).or_insert_with(|| {
-                        self.report.watched += 1;
-                        Task::default()
-                    });
-                    known.program = program;
+                    self.report.watched += 1;
+                    let task = Task {
+                        program,
+                        begun: None,
+                    };
+                    self.tasks.insert(child, task);
+                    if self.newborn.remove(&child) {
+                        self.resume(child, 0);
+                    }
                 }
                 signal = 0;
             }
@@ -280,11 +292,12 @@ impl Watch {
             0 => {}
             _ => signal = 0,
         }
-        let task = self.tasks.entry(pid).or_insert_with(|| {
-            self.report.watched += 1;
-            Task::default()
-        });
-        let go = if task.program {
+        self.resume(pid, signal);
+    }
+
+    fn resume(&self, pid: i32, signal: i32) {
+        let program = self.tasks.get(&pid).is_some_and(|task| task.program);
+        let go = if program {
             libc::PTRACE_SYSCALL
         } else {
             libc::PTRACE_CONT
@@ -317,7 +330,8 @@ impl Watch {
                 });
             }
         } else if kind == libc::PTRACE_SYSCALL_INFO_EXIT {
-            let Some(begun) = self.tasks.get_mut(&pid).and_then(|task| task.begun.take()) else {
+            // Kept: a call that kills has an answer too, before the end.
+            let Some(begun) = self.tasks.get(&pid).and_then(|task| task.begun.clone()) else {
                 return;
             };
             let result = info[3] as i64;
@@ -349,7 +363,10 @@ impl Watch {
         for pid in self.tasks.keys() {
             request(libc::PTRACE_INTERRUPT, *pid, 0, 0);
         }
-        let mut gone = std::collections::HashSet::new();
+        for pid in self.newborn.drain() {
+            request(libc::PTRACE_DETACH, pid, 0, 0);
+        }
+        let mut gone = HashSet::new();
         let end = Instant::now() + Duration::from_secs(1);
         while !self.tasks.is_empty() && Instant::now() < end {
             let mut status = 0;

@@ -251,9 +251,9 @@ impl Proposal {
             }
         }
         for (path, most) in &wanted {
-            let covered = wanted
-                .iter()
-                .any(|(other, at)| other != path && path.starts_with(other) && at >= most);
+            let covered = wanted.iter().any(|(other, at)| {
+                other != path && other != Path::new("/") && path.starts_with(other) && at >= most
+            });
             if path == Path::new("/") {
                 proposal
                     .never

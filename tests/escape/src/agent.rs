@@ -199,7 +199,7 @@ fn broker(link: &mut Link) -> io::Result<Value> {
         sender,
     };
     let forged = link.call(
-        tool(Some("org.argos.Orchestrator1")),
+        tool(Some(":1.1")),
         &[
             Argument::Text("notes.add"),
             Argument::Text(r#"{"text": "forged"}"#),
