@@ -30,8 +30,8 @@ pub(crate) fn run(words: &[String]) -> io::Result<bool> {
     let who = if root { "root" } else { "unprivileged" };
     println!("\nas {who} (user {})", rustix::process::getuid().as_raw());
     println!(
-        "      {:<11} {:<52} {:<28} {:<20} {}",
-        "SUBJECT", "CASE", "OUTSIDE", "EXPECTED", "SEEN"
+        "      {:<11} {:<52} {:<28} {:<20} SEEN",
+        "SUBJECT", "CASE", "OUTSIDE", "EXPECTED"
     );
     let fixture = Fixture::new()?;
     let wanted = |subject: &str, name: &str| {

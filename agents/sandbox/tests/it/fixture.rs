@@ -105,19 +105,6 @@ impl Fixture {
             .insert("ABSTRACT".to_owned(), self.abstract_name.clone());
     }
 
-    /// The hostile program, outside.
-    pub(crate) fn outside(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(program());
-        let mut spec = Spec::default();
-        self.describe(&mut spec);
-        command
-            .args(args)
-            .envs(spec.environment)
-            .env("SECRET", "the secret");
-        command.stdin(Stdio::null());
-        command
-    }
-
     /// The hostile program, inside.
     pub(crate) fn inside(&self, spec: &Spec, args: &[&str]) -> Command {
         let mut command = Command::new(sandbox());

@@ -331,7 +331,7 @@ fn traced(fixture: &Fixture) -> Result<String, String> {
     let made = fixture.folder.join("readonly/made");
     // In words of a shell: a look, a write, a run, a call that is refused, one that kills.
     let script = format!(
-        "exec 2>/dev/null; cat {}; : > {}; {}/workspace/program; chown 0 .; /usr/sbin/chroot / true; exit 9",
+        "exec 2>/dev/null; cat {}; true > {}; {}/workspace/program; chown 0 .; /usr/sbin/chroot / true; exit 9",
         secret.display(),
         made.display(),
         fixture.folder.display(),

@@ -209,6 +209,9 @@ fn terms(text: &str) -> Vec<String> {
         .map(
             |word| match (word.strip_suffix("ies"), word.strip_suffix('s')) {
                 (Some(stem), _) if stem.len() > 1 => format!("{stem}y"),
+                (_, Some(one)) if ["che", "she", "sse", "xe"].iter().any(|e| one.ends_with(e)) => {
+                    one[..one.len() - 1].to_owned()
+                }
                 (_, Some(one)) if one.len() > 2 && !one.ends_with('s') => one.to_owned(),
                 _ => word.to_owned(),
             },
