@@ -201,9 +201,7 @@ impl Server {
     ) -> Result<u64> {
         // Whoever is on this bus may speak as the person; as an agent only who knows its agents.
         let bus = zbus::fdo::DBusProxy::new(connection).await?;
-        let owner = bus
-            .get_name_owner(BROKER.try_into().map_err(zbus::Error::from)?)
-            .await;
+        let owner = bus.get_name_owner(BROKER.try_into()?).await;
         if header.sender().is_none() || owner.ok().as_deref() != header.sender() {
             return Err(Error::Denied(
                 "only the broker speaks for agents; say it with Send".to_owned(),

@@ -258,7 +258,7 @@ pub(crate) enum McpCommand {
         server: String,
     },
     /// Declare an MCP server of yours: a program, run in a sandbox, or an address.
-    Add(McpAddArgs),
+    Add(Box<McpAddArgs>),
     /// Take a server of yours away, and what was granted for it.
     Remove {
         /// Name: `files`.

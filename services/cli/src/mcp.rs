@@ -24,7 +24,7 @@ pub(crate) async fn run(out: Output, command: McpCommand) -> Result {
         McpCommand::Show { server } => show(out, &providers.show(&full_name(&server)).await?),
         McpCommand::Add(args) => {
             let name = args.name.clone();
-            let file = providers.add(&declaration(args)?).await?;
+            let file = providers.add(&declaration(*args)?).await?;
             out.done(format!("mcp.{name} is declared in {file}"))?;
             // It is declared whether or not it comes up; what keeps it from that is worth knowing now.
             match providers.show(&full_name(&name)).await {
@@ -230,7 +230,7 @@ mod tests {
         else {
             panic!("not mcp add");
         };
-        serde_json::from_str(&declaration(args).unwrap()).unwrap()
+        serde_json::from_str(&declaration(*args).unwrap()).unwrap()
     }
 
     #[test]

@@ -68,7 +68,7 @@ fn check(what: &str, percent: u32) -> Result<()> {
 impl Devices {
     /// The volume.
     async fn volume(&self) -> Result<Volume> {
-        self.ask(&self.sound, |sound| sound.volume()).await
+        self.ask(&self.sound, Sound::volume).await
     }
 
     /// Sets the volume.
@@ -101,7 +101,7 @@ impl Devices {
 
     /// The brightness.
     async fn brightness(&self) -> Result<Brightness> {
-        self.ask(&self.light, |light| light.brightness()).await
+        self.ask(&self.light, Light::brightness).await
     }
 
     /// Sets the brightness.

@@ -265,12 +265,12 @@ mod tests {
         timers.add(timer("", "later", 200)).unwrap();
         assert_eq!(timers.next(), Some(100));
         assert!(timers.ring(99).is_empty());
-        assert_eq!(timers.ring(100), [due.clone()]);
+        assert_eq!(timers.ring(100), std::slice::from_ref(&due));
         assert!(timers.ring(150).is_empty());
         assert_eq!(timers.next(), Some(200));
         // The power goes while it rings.
         let (mut timers, _) = Timers::open(&path).unwrap();
-        assert_eq!(timers.ring(150), [due.clone()]);
+        assert_eq!(timers.ring(150), std::slice::from_ref(&due));
         timers.remove(due.id).unwrap();
         let (mut timers, _) = Timers::open(&path).unwrap();
         assert!(timers.ring(150).is_empty());

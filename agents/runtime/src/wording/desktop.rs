@@ -179,7 +179,7 @@ fn network(result: &Value) -> Option<String> {
             let _ = write!(out, ", {}", addresses.join(", "));
         }
     }
-    if list(result, &["default_routes"]).is_none_or(|routes| routes.is_empty()) {
+    if list(result, &["default_routes"]).is_none_or(Vec::is_empty) {
         out.push_str("\n\nNone of them leads to the internet.");
     }
     Some(out)

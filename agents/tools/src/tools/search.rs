@@ -160,7 +160,7 @@ pub(super) async fn run(
                 left: Left::default(),
                 entries: 0,
             }
-            .run()
+            .run();
         }
     });
     let mut names: Vec<Value> = Vec::new();
@@ -305,7 +305,7 @@ impl Walk {
                 }
                 match kind {
                     FileType::Directory if depth + 1 > MOST_DEPTH => {
-                        cut = Some("it is nested too deep")
+                        cut = Some("it is nested too deep");
                     }
                     FileType::Directory if waiting.len() >= MOST_WAITING => {
                         cut = Some("it holds too many folders to go through");

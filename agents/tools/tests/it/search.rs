@@ -202,7 +202,7 @@ async fn what_is_too_deep_too_large_or_closed_is_left_out_and_counted() {
         "{found}"
     );
     std::fs::create_dir(rig.home.join("closed")).unwrap();
-    std::fs::set_permissions(rig.home.join("closed"), PermissionsExt::from_mode(0)).unwrap();
+    std::fs::set_permissions(rig.home.join("closed"), PermissionsExt::from_mode(0o0)).unwrap();
     let found = rig
         .call("files.search", json!({"query": "needle"}))
         .await

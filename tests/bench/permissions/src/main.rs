@@ -63,8 +63,11 @@ fn store(count: usize, folder: &std::path::Path) -> anyhow::Result<GrantStore> {
     Ok(store)
 }
 
+/// A kind of needs: its name, and the need of each check.
+type Kind = (&'static str, Box<dyn Fn(usize) -> Need>);
+
 /// The kinds of needs, each a little different from check to check.
-fn kinds(count: usize) -> [(&'static str, Box<dyn Fn(usize) -> Need>); 6] {
+fn kinds(count: usize) -> [Kind; 6] {
     let at = move |n: usize, kind: usize| (n * 7919 % count.max(5)) / 5 * 5 + kind;
     [
         (
