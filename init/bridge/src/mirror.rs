@@ -14,7 +14,6 @@ use argos_control::{Client, ErrorCode, Event, UnitState, UnitStatus};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::mpsc;
 use tracing::warn;
-use zbus::fdo::DBusProxy;
 use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
 use zbus::{Connection, interface};
@@ -70,7 +69,7 @@ impl Init {
         connection: &Connection,
         header: &Header<'_>,
     ) -> Result<()> {
-        let caller = caller(connection, header).await?;
+        let caller = argos_bus::caller::uid(connection, header).await?;
         if caller == 0 {
             return Ok(());
         }
@@ -292,16 +291,6 @@ impl Clock {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// The uid behind a call, as the bus knows it.
-async fn caller(connection: &Connection, header: &Header<'_>) -> Result<u32> {
-    let sender = header
-        .sender()
-        .ok_or_else(|| Error::Denied("the caller has no name".to_owned()))?;
-    let bus = DBusProxy::new(connection).await?;
-    let asked = bus.get_connection_unix_user(sender.clone().into()).await;
-    asked.map_err(|error| Error::Denied(format!("the bus does not know who calls: {error}")))
 }
 
 /// The person at the seat: the one whose supervisor runs. Two at once is nobody, since it cannot

@@ -1,7 +1,7 @@
 //! What outlives a restart: whether links may be used, and what was taken from them.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -79,16 +79,9 @@ impl Kept {
 
     /// Puts it on disk: whole or, where power fails, as it was before.
     pub(crate) fn save(&self, file: &Path) -> io::Result<()> {
-        let folder = file.parent().unwrap_or(Path::new("/"));
-        fs::create_dir_all(folder)?;
-        let partial = file.with_extension("json.new");
-        let mut out = File::create(&partial)?;
         let mut text = serde_json::to_vec_pretty(self)?;
         text.push(b'\n');
-        out.write_all(&text)?;
-        out.sync_all()?;
-        fs::rename(&partial, file)?;
-        File::open(folder)?.sync_all()
+        argos_config::write_atomically(file, &text).map_err(io::Error::other)
     }
 }
 

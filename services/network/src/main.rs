@@ -78,7 +78,7 @@ async fn serve(options: Options) -> Result<()> {
     let switch = Arc::new(Switch::open(links, options.state));
     // What was off stays off, whether there is a bus or not.
     switch.settle().await;
-    let guard = switch.guard(changes);
+    let guard = Arc::clone(&switch).guard(changes);
 
     let connection = zbus::connection::Builder::system()
         .serve_at(service::PATH, service::Network::new(Arc::clone(&switch)))

@@ -9,7 +9,6 @@
 //! between, the next start carries on: off takes down what is still up, on brings back what is still
 //! missing.
 
-use std::future::Future;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -45,30 +44,19 @@ impl Switch {
     /// Carries on where the last start ended.
     pub(crate) async fn settle(&self) {
         let mut kept = self.kept.lock().await;
-        let done = if kept.enabled {
-            self.bring_back(&mut kept).await
-        } else {
-            self.take_down(&mut kept).await
-        };
-        if let Err(error) = done {
+        if let Err(error) = self.apply(&mut kept).await {
             warn!("{error}");
         }
     }
 
     /// Keeps links down while the switch is off. Ends when the kernel says no more.
-    pub(crate) fn guard(
-        self: &Arc<Self>,
-        mut changes: BoxStream<'static, ()>,
-    ) -> impl Future<Output = ()> + use<> {
-        let this = Arc::clone(self);
-        async move {
-            while changes.next().await.is_some() {
-                let mut kept = this.kept.lock().await;
-                if !kept.enabled
-                    && let Err(error) = this.take_down(&mut kept).await
-                {
-                    warn!("{error}");
-                }
+    pub(crate) async fn guard(self: Arc<Self>, mut changes: BoxStream<'static, ()>) {
+        while changes.next().await.is_some() {
+            let mut kept = self.kept.lock().await;
+            if !kept.enabled
+                && let Err(error) = self.take_down(&mut kept).await
+            {
+                warn!("{error}");
             }
         }
     }
@@ -92,25 +80,27 @@ impl Switch {
                 ..kept.clone()
             };
             // Nothing is touched that could not be carried on with.
-            self.keep(&wanted)?;
+            self.keep(&wanted)
+                .map_err(|error| Error::Failed(format!("{error}; the network stays as it is")))?;
             *kept = wanted;
             info!("the network is {}", if enabled { "on" } else { "off" });
         }
-        if enabled {
-            self.bring_back(&mut kept).await?;
-        } else {
-            self.take_down(&mut kept).await?;
-        }
+        self.apply(&mut kept).await?;
         Ok(changed)
     }
 
-    fn keep(&self, kept: &Kept) -> Result<()> {
-        kept.save(&self.file).map_err(|error| {
-            Error::Failed(format!(
-                "{}: {error}; the network stays as it is",
-                self.file.display()
-            ))
-        })
+    /// Makes the links what the position says.
+    async fn apply(&self, kept: &mut Kept) -> Result<()> {
+        if kept.enabled {
+            self.bring_back(kept).await
+        } else {
+            self.take_down(kept).await
+        }
+    }
+
+    /// Puts it on disk. The error names the file.
+    fn keep(&self, kept: &Kept) -> io::Result<()> {
+        kept.save(&self.file)
     }
 
     async fn take_down(&self, kept: &mut Kept) -> Result<()> {
@@ -171,7 +161,9 @@ impl Switch {
         }
         // Tried once: what could not be given back now would come as a surprise later.
         kept.links.clear();
-        self.keep(kept)?;
+        if let Err(error) = self.keep(kept) {
+            wrong.push(error.to_string());
+        }
         if wrong.is_empty() {
             Ok(())
         } else {
@@ -299,7 +291,7 @@ mod tests {
             let (links, changes) = Links::open().unwrap();
             let switch = Arc::new(Switch::open(links, self.file.clone()));
             switch.settle().await;
-            let guard = tokio::spawn(switch.guard(changes));
+            let guard = tokio::spawn(Arc::clone(&switch).guard(changes));
             Service { switch, guard }
         }
     }
