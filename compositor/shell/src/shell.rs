@@ -395,7 +395,7 @@ impl Program for Shell {
             });
         }
         match self.open {
-            Open::Nothing | Open::Permissions => {}
+            Open::Nothing => {}
             Open::Launcher => surfaces.push(Spec {
                 part: Part::Launcher,
                 anchor: Anchor::empty(),
@@ -417,9 +417,7 @@ impl Program for Shell {
                 namespace: "argos-power",
                 ..overlay.clone()
             }),
-        }
-        if self.open == Open::Permissions {
-            surfaces.push(Spec {
+            Open::Permissions => surfaces.push(Spec {
                 part: Part::Permissions,
                 anchor: Anchor::empty(),
                 width: permissions::WIDTH,
@@ -428,7 +426,7 @@ impl Program for Shell {
                 keyboard: KeyboardInteractivity::Exclusive,
                 namespace: "argos-permissions",
                 ..overlay.clone()
-            });
+            }),
         }
         if !self.notifications.is_empty() {
             // Beside an open chat rather than over it.

@@ -315,6 +315,54 @@ pub fn scroll_style(
     }
 }
 
+/// Rows that scroll, to fill what room there is.
+pub fn list<'a, M: 'a>(
+    rows: Column<'a, M, Theme, Renderer>,
+    id: &'static str,
+    palette: &Palette,
+) -> Element<'a, M> {
+    scrollable(rows.padding(Padding::from([0.0, SMALL])))
+        .id(id)
+        .height(Length::Fill)
+        .direction(scrollable::Direction::Vertical(
+            scrollable::Scrollbar::new()
+                .width(6)
+                .scroller_width(6)
+                .margin(2),
+        ))
+        .style(scroll_style(palette))
+        .into()
+}
+
+/// Where a list of rows of one height is to stand so that a row is in its middle.
+pub fn centred(row: usize, row_height: f32, height: f32) -> f32 {
+    (row as f32 * row_height - (height - row_height) / 2.0).max(0.0)
+}
+
+/// A card with a head, a list and a foot that tells the keys.
+pub fn sheet<'a, M: 'a>(
+    head: Element<'a, M>,
+    list: Element<'a, M>,
+    keys: Element<'a, M>,
+    palette: &Palette,
+) -> Element<'a, M> {
+    let foot = container(keys)
+        .padding(Padding::from([0.0, WIDE]))
+        .height(40)
+        .align_y(Alignment::Center)
+        .width(Length::Fill);
+    let content = column![
+        head,
+        divider(palette),
+        container(list)
+            .padding(Padding::from([SMALL, 0.0]))
+            .height(Length::Fill),
+        divider(palette),
+        foot,
+    ];
+    card(container(content).height(Length::Fill), palette).into()
+}
+
 /// A row of a menu: icon, text, and whether the keyboard is on it.
 pub fn menu_row<'a, M: Clone + 'a>(
     shown: Icon,

@@ -543,7 +543,7 @@ pub(crate) enum SandboxCommand {
     /// Say in plain words what an agent may do, or what a sandbox allows.
     Explain {
         /// Name of the agent; none: the sandbox that the options describe.
-        #[arg(conflicts_with_all = ["read", "write", "exec"])]
+        #[arg(conflicts_with_all = ["spec", "read", "write", "exec"])]
         agent: Option<String>,
         #[command(flatten)]
         walls: WallsArgs,
@@ -553,7 +553,7 @@ pub(crate) enum SandboxCommand {
         /// Name of the agent.
         #[arg(
             required_unless_present = "program",
-            conflicts_with_all = ["program", "read", "write", "exec"]
+            conflicts_with_all = ["program", "spec", "read", "write", "exec"]
         )]
         agent: Option<String>,
         /// Seconds to watch the agent for.

@@ -56,6 +56,15 @@ pub(crate) async fn system() -> Result<Connection> {
         })
 }
 
+/// A program of ours: the one beside this program, else the one in PATH.
+pub(crate) fn beside(name: &str) -> std::path::PathBuf {
+    std::env::current_exe()
+        .ok()
+        .map(|own| own.with_file_name(name))
+        .filter(|path| path.is_file())
+        .unwrap_or_else(|| name.into())
+}
+
 /// Asks login1 to shut down, which lets programs block or delay that. `method` is `PowerOff` or
 /// `Reboot`. `Ok(false)`: nobody is there to ask. Errors: a program blocks it, or the caller may not.
 pub(crate) async fn ask_login(method: &str) -> Result<bool> {

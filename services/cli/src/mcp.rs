@@ -28,7 +28,7 @@ pub(crate) async fn run(out: Output, command: McpCommand) -> Result {
             out.done(format!("mcp.{name} is declared in {file}"))?;
             // It is declared whether or not it comes up; what keeps it from that is worth knowing now.
             match providers.show(&full_name(&name)).await {
-                Ok(provider) if out.json => drop(provider),
+                Ok(_) if out.json => {}
                 Ok(provider) => show(out, &provider)?,
                 Err(error) => {
                     return Err(Failure::from(error).hint(format!(
@@ -201,11 +201,7 @@ fn to_json(provider: &Provider) -> Value {
 /// Becomes `argos-mcp serve`, which is beside this program: standard input and output are the
 /// client's.
 fn serve(name: &str) -> Result {
-    let beside = std::env::current_exe()
-        .ok()
-        .and_then(|own| Some(own.parent()?.join("argos-mcp")))
-        .filter(|path| path.is_file());
-    let program = beside.unwrap_or_else(|| PathBuf::from("argos-mcp"));
+    let program = bus::beside("argos-mcp");
     let error = Command::new(&program)
         .args(["serve", "--name", name])
         .exec();

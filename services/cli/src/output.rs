@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, Zoned};
 use serde_json::Value;
 
 use crate::failure::Result;
@@ -181,18 +181,19 @@ pub(crate) fn span(ms: u64) -> String {
 
 /// A time since the epoch as the person's clock showed it.
 pub(crate) fn clock(ms: u64) -> String {
-    let Some(when) = i64::try_from(ms)
-        .ok()
-        .and_then(|ms| Timestamp::from_millisecond(ms).ok())
-    else {
+    let Some(when) = local(ms) else {
         return "?".to_owned();
     };
-    let local = when.to_zoned(TimeZone::system());
-    let away = Timestamp::now().duration_since(when).abs();
+    let away = Timestamp::now().duration_since(when.timestamp()).abs();
     let recent = away < SignedDuration::from_hours(20);
-    local
-        .strftime(if recent { "%H:%M:%S" } else { "%Y-%m-%d %H:%M" })
+    when.strftime(if recent { "%H:%M:%S" } else { "%Y-%m-%d %H:%M" })
         .to_string()
+}
+
+/// A time since the epoch, here. `None`: it is none.
+pub(crate) fn local(ms: u64) -> Option<Zoned> {
+    let when = Timestamp::from_millisecond(i64::try_from(ms).ok()?).ok()?;
+    Some(when.to_zoned(TimeZone::system()))
 }
 
 /// `24.1 MB`.

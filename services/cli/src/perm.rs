@@ -196,7 +196,11 @@ pub(crate) async fn audit(out: Output, args: AuditArgs) -> Result {
     }
     let filtered = args.agent.is_some() || args.outcome.is_some();
     // What is asked for may be far behind what is not.
-    let wanted = if filtered { 1000 } else { args.lines };
+    let wanted = if filtered {
+        args.lines.max(1000)
+    } else {
+        args.lines
+    };
     let rows = match args.log {
         Some(log) => from_files(log, wanted)?,
         None => match from_broker(wanted).await {

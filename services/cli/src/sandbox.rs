@@ -16,6 +16,7 @@ use argos_sandbox::{Access, Answer, Denial, Report, Spec, Wanted};
 use serde_json::{Value, json};
 
 use crate::args::{SandboxCommand, WallsArgs};
+use crate::bus;
 use crate::failure::{Failure, Result, Status};
 use crate::output::{Cell, Output, Tone, one_line};
 
@@ -67,28 +68,30 @@ fn failed(error: argos_sandbox::Error) -> Failure {
 /// The sandbox that the options describe. Nothing is handed to it but the three standard
 /// descriptors.
 fn spec(walls: &WallsArgs) -> Result<Spec> {
-    let mut spec = match walls.spec.as_str() {
-        "agent" => Spec::agent(),
-        "worker" => Spec::worker(),
-        "service" => Spec::service(),
-        file => argos_config::load(Path::new(file))
+    let built_in = match walls.spec.as_str() {
+        "agent" => Some(Spec::agent()),
+        "worker" => Some(Spec::worker()),
+        "service" => Some(Spec::service()),
+        _ => None,
+    };
+    let mut spec = match built_in {
+        Some(spec) => Spec {
+            keep_fds: Vec::new(),
+            ..spec
+        },
+        None => argos_config::load(Path::new(&walls.spec))
             .map_err(|error| Failure::new(Status::Failed, error.to_string()))?,
     };
-    if matches!(walls.spec.as_str(), "agent" | "worker" | "service") {
-        spec.keep_fds.clear();
-    }
     for (paths, access) in [
         (&walls.read, Access::Read),
         (&walls.write, Access::Write),
         (&walls.exec, Access::Execute),
     ] {
         for path in paths {
-            let path = std::path::absolute(path)
-                .and_then(|path| path.canonicalize())
-                .map_err(|error| {
-                    Failure::new(Status::NotFound, format!("{}: {error}", path.display()))
-                        .hint("what the sandbox is given must exist")
-                })?;
+            let path = path.canonicalize().map_err(|error| {
+                Failure::new(Status::NotFound, format!("{}: {error}", path.display()))
+                    .hint("what the sandbox is given must exist")
+            })?;
             if spec.root.is_some() {
                 spec = spec.bind(path, access);
             } else {
@@ -137,11 +140,7 @@ fn argv(program: &[OsString]) -> Result<Vec<CString>> {
 }
 
 fn explain(out: Output, agent: &str) -> Result {
-    let beside = std::env::current_exe()
-        .ok()
-        .map(|own| own.with_file_name(BROKER))
-        .filter(|path| path.is_file())
-        .unwrap_or_else(|| BROKER.into());
+    let beside = bus::beside(BROKER);
     let output = Command::new(&beside)
         .args(["explain", "--", agent])
         .env("RUST_LOG", "error")
@@ -274,7 +273,8 @@ impl Proposal {
     /// For an agent: its process is given no files at all, so what it needs is a tool.
     fn for_agent(name: &str, report: &Report) -> Self {
         let mut proposal = Self::default();
-        let mut needs: BTreeMap<(&str, PathBuf), &str> = BTreeMap::new();
+        // To be read, with the tool for it.
+        let mut needs: BTreeMap<PathBuf, &str> = BTreeMap::new();
         for denial in report.denials.keys() {
             match (denial.wanted, denial.answer) {
                 (Wanted::Read, _) if denial.path.is_absolute() => {
@@ -283,9 +283,10 @@ impl Proposal {
                     } else {
                         "files.read"
                     };
-                    needs.insert(("read", denial.path.clone()), tool);
+                    needs.insert(denial.path.clone(), tool);
                 }
-                (Wanted::Write, Answer::Errno(libc_errno::ENOSPC | libc_errno::EFBIG)) => {
+                (_, Answer::Errno(libc_errno::EFBIG))
+                | (Wanted::Write, Answer::Errno(libc_errno::ENOSPC)) => {
                     proposal.change.push("limits: {file-size: 128M}".to_owned());
                 }
                 (Wanted::Write, _) if denial.path.is_absolute() => {
@@ -295,19 +296,16 @@ impl Proposal {
                         denial.path.display()
                     ));
                 }
-                (_, Answer::Errno(libc_errno::EFBIG)) => {
-                    proposal.change.push("limits: {file-size: 128M}".to_owned());
-                }
                 (_, Answer::Errno(libc_errno::EAGAIN)) => {
                     proposal.change.push("limits: {tasks: 64}".to_owned());
                 }
                 _ => proposal.never.extend(never(denial)),
             }
         }
-        for ((action, path), tool) in needs {
+        for (path, tool) in needs {
             proposal.change.push(format!("tools: [{tool}]"));
             proposal.change.push(format!(
-                "permissions: [{{action: {action}, resource: {}}}]",
+                "permissions: [{{action: read, resource: {}}}]",
                 path.display()
             ));
         }

@@ -1,14 +1,12 @@
 //! Timers and reminders.
 
 use argos_bus::timers::Timers1Proxy;
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde_json::json;
 
 use crate::args::TimersCommand;
 use crate::bus;
 use crate::failure::Result;
-use crate::output::{Cell, Output, Tone};
+use crate::output::{Cell, Output, Tone, local};
 
 pub(crate) async fn run(out: Output, command: TimersCommand) -> Result {
     let bus = bus::session().await?;
@@ -49,15 +47,8 @@ fn setter(agent: &str) -> &str {
 
 /// A moment ahead, in local time.
 fn moment(ms: u64) -> String {
-    i64::try_from(ms)
-        .ok()
-        .and_then(|ms| Timestamp::from_millisecond(ms).ok())
-        .map_or_else(
-            || "?".to_owned(),
-            |when| {
-                when.to_zoned(TimeZone::system())
-                    .strftime("%Y-%m-%d %H:%M:%S")
-                    .to_string()
-            },
-        )
+    local(ms).map_or_else(
+        || "?".to_owned(),
+        |when| when.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+    )
 }

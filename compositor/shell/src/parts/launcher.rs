@@ -121,7 +121,7 @@ impl Launcher {
                     self.selected = (self.selected as isize + by).rem_euclid(rows) as usize;
                 }
                 // The chosen row in the middle, as far as the list's ends allow.
-                Outcome::Scroll((self.selected as f32 * ROW - (ROWS_HEIGHT - ROW) / 2.0).max(0.0))
+                Outcome::Scroll(widgets::centred(self.selected, ROW, ROWS_HEIGHT))
             }
             Message::Pick(index) => {
                 self.selected = index;
@@ -194,16 +194,7 @@ impl Launcher {
                 .padding(WIDE * 2.0),
             );
         }
-        let list = scrollable(rows.padding(Padding::from([0.0, SMALL])))
-            .id(LIST)
-            .height(Length::Fill)
-            .direction(scrollable::Direction::Vertical(
-                scrollable::Scrollbar::new()
-                    .width(6)
-                    .scroller_width(6)
-                    .margin(2),
-            ))
-            .style(widgets::scroll_style(palette));
+        let list = widgets::list(rows, LIST, palette);
 
         let keys = row![
             widgets::hint("↑↓", "choose", palette),
@@ -212,22 +203,8 @@ impl Launcher {
         ]
         .spacing(WIDE)
         .align_y(Alignment::Center);
-        let foot = container(keys)
-            .padding(Padding::from([0.0, WIDE]))
-            .height(40)
-            .align_y(Vertical::Center)
-            .width(Length::Fill);
 
-        let content = column![
-            field,
-            widgets::divider(palette),
-            container(list)
-                .padding(Padding::from([SMALL, 0.0]))
-                .height(Length::Fill),
-            widgets::divider(palette),
-            foot,
-        ];
-        widgets::card(container(content).height(Length::Fill), palette).into()
+        widgets::sheet(field.into(), list, keys.into(), palette)
     }
 
     fn app_row<'a>(

@@ -164,7 +164,7 @@ impl Permissions {
                 let last = self.count().saturating_sub(1);
                 self.selected = self.selected.saturating_add_signed(by).min(last);
                 // The chosen row in the middle, as far as the list's ends allow.
-                Outcome::Scroll((self.selected as f32 * ROW - (ROWS_HEIGHT - ROW) / 2.0).max(0.0))
+                Outcome::Scroll(widgets::centred(self.selected, ROW, ROWS_HEIGHT))
             }
             Message::RevokeChosen if self.page == Page::Granted => {
                 match self.grants.get(self.selected) {
@@ -258,17 +258,7 @@ impl Permissions {
                 .center(Length::Fill)
                 .into()
         } else {
-            scrollable(column(rows).padding(Padding::from([0.0, SMALL])))
-                .id(LIST)
-                .height(Length::Fill)
-                .direction(scrollable::Direction::Vertical(
-                    scrollable::Scrollbar::new()
-                        .width(6)
-                        .scroller_width(6)
-                        .margin(2),
-                ))
-                .style(widgets::scroll_style(palette))
-                .into()
+            widgets::list(column(rows), LIST, palette)
         };
         let mut keys = row![
             widgets::hint("↑↓", "choose", palette),
@@ -287,21 +277,7 @@ impl Permissions {
             ))
             .spacing(WIDE)
             .align_y(Alignment::Center);
-        let foot = container(keys)
-            .padding(Padding::from([0.0, WIDE]))
-            .height(40)
-            .align_y(Vertical::Center)
-            .width(Length::Fill);
-        let content = column![
-            head,
-            widgets::divider(palette),
-            container(list)
-                .padding(Padding::from([SMALL, 0.0]))
-                .height(Length::Fill),
-            widgets::divider(palette),
-            foot,
-        ];
-        widgets::card(container(content).height(Length::Fill), palette).into()
+        widgets::sheet(head.into(), list, keys.into(), palette)
     }
 
     fn grant_row<'a>(
