@@ -143,7 +143,8 @@ impl Dialogue {
     /// Keeps a question until it is answered.
     fn ask(&mut self, from: &str, open: Open) {
         if self.open.len() >= MAX_OPEN {
-            self.open.clear();
+            // The person's own is not pushed out by other agents.
+            self.open.retain(|who, _| who == "person");
         }
         self.open.insert(from.to_owned(), open);
     }

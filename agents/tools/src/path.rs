@@ -84,35 +84,35 @@ pub(crate) fn canonical_new(
     Ok(path.to_string_lossy().into_owned())
 }
 
-/// Refuses to change what the permissions of agents rest on: the broker's grants and audit log.
-/// With `whole`, for what takes a folder with all in it, also every folder above them.
+/// Refuses to change what the permissions of agents rest on: the broker's grants and audit log, and
+/// the person's settings, where tool providers and units are declared. With `whole`, for what takes a folder with all in it, also every folder above them.
 pub(crate) fn changeable(
     tried: &str,
     path: &str,
     context: &Context,
     whole: bool,
 ) -> Result<(), ToolError> {
-    let state = context.home.join(".local/state/argos");
-    // The state may be reached by another name: both are held against the path.
-    let states = [
-        state.canonicalize().unwrap_or_else(|_| state.clone()),
-        state,
-    ];
+    let kept = [".local/state/argos", ".config/argos"].map(|part| context.home.join(part));
+    // They may be reached by another name: both are held against the path.
+    let kept: Vec<PathBuf> = kept
+        .iter()
+        .filter_map(|place| follow(place).ok())
+        .chain(kept.iter().cloned())
+        .collect();
     let path = Path::new(path);
-    for state in &states {
-        if path.starts_with(state) {
+    for place in &kept {
+        if path.starts_with(place) {
             return Err(ToolError::new(
                 Code::Denied,
                 tried,
                 format!(
-                    "{} holds what was granted and what was done; no tool changes it",
-                    state.display()
+                    "{} holds what agents are granted and what they did; no tool changes it",
+                    place.display()
                 ),
             ));
         }
     }
-    if whole
-        && (states.iter().any(|state| state.starts_with(path)) || context.home.starts_with(path))
+    if whole && (kept.iter().any(|place| place.starts_with(path)) || context.home.starts_with(path))
     {
         return Err(ToolError::new(
             Code::Denied,

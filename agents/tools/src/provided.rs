@@ -12,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use argos_bus::tool_provider::ProvidedTool;
 use serde_json::{Value, json};
 
+use crate::text::deceptive;
 use crate::tool::Call;
 use crate::{Action, Code, ToolError, Verdict, schema};
 
@@ -215,7 +216,7 @@ impl Provided {
                 "what it is about has more than {MAX_RESOURCE} bytes"
             )));
         }
-        if resource.chars().any(|c| c.is_control() || is_invisible(c)) {
+        if resource.chars().any(deceptive) {
             return Err(wrong(
                 "what it is about holds control or invisible characters".to_owned(),
             ));
@@ -235,7 +236,7 @@ pub fn clean(text: &str, most: usize) -> String {
             gap = !out.is_empty();
             continue;
         }
-        if is_invisible(c) {
+        if deceptive(c) {
             continue;
         }
         if left == 0 {
@@ -251,16 +252,6 @@ pub fn clean(text: &str, most: usize) -> String {
     out
 }
 
-/// Characters that change how others are shown, or show nothing: directions, joiners, tags.
-fn is_invisible(c: char) -> bool {
-    matches!(c,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
-        | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}'
-        | '\u{e0000}'..='\u{e0fff}')
-}
-
 fn name_fits(name: &str) -> bool {
     let edge = |c: char| c.is_ascii_alphanumeric() || c == '_';
     (1..=MAX_NAME).contains(&name.len())
@@ -272,7 +263,7 @@ fn name_fits(name: &str) -> bool {
 
 /// A rule is empty, or text with `{argument}` in it; each argument is one of the schema's.
 fn check_rule(rule: &str, schema: &Value) -> Result<(), String> {
-    if rule.len() > 256 || rule.chars().any(|c| c.is_control() || is_invisible(c)) {
+    if rule.len() > 256 || rule.chars().any(deceptive) {
         return Err("its resource is longer than 256 bytes or not plain text".to_owned());
     }
     let mut rest = rule;
@@ -332,10 +323,7 @@ fn clean_schema(value: &mut Value, depth: usize) -> Result<(), String> {
             .iter_mut()
             .try_for_each(|item| clean_schema(item, deeper)),
         Value::Object(map) => {
-            if map
-                .keys()
-                .any(|key| key.chars().any(|c| c.is_control() || is_invisible(c)))
-            {
+            if map.keys().any(|key| key.chars().any(deceptive)) {
                 return Err("its schema has a name that is not plain text".to_owned());
             }
             for word in ["description", "title", "$comment"] {
@@ -367,6 +355,17 @@ fn cost(
         }
         Value::Object(map) => {
             for (key, value) in map {
+                if let (
+                    "properties" | "patternProperties" | "dependentSchemas",
+                    Value::Object(named),
+                ) = (key.as_str(), value)
+                {
+                    // The keys are names and no keywords: an argument may be called `default`.
+                    for schema in named.values() {
+                        sum = sum.saturating_add(cost(root, schema, known, open)?);
+                    }
+                    continue;
+                }
                 if matches!(
                     key.as_str(),
                     "$dynamicRef" | "$recursiveRef" | "$anchor" | "$dynamicAnchor" | "$id"
@@ -521,6 +520,10 @@ mod tests {
         }
         doubling["$defs"]["d40"] = json!({"type": "object"});
         doubling["$ref"] = json!("#/$defs/d0");
+        // Arguments may be called as keywords are: what they are is looked at all the same.
+        let mut named = doubling.clone();
+        named["$ref"] = json!("#/$defs/d40");
+        named["properties"] = json!({"default": {"$ref": "#/$defs/d0"}});
         let deep = format!(
             "{}{}",
             r#"{"not":"#.repeat(100),
@@ -528,6 +531,11 @@ mod tests {
         );
         for (schema, why) in [
             (doubling.to_string(), "costly"),
+            (named.to_string(), "costly"),
+            (
+                r##"{"properties": {"enum": {"$ref": "#"}}}"##.to_owned(),
+                "itself",
+            ),
             (deep, "deeper"),
             (r##"{"$ref": "#"}"##.to_owned(), "itself"),
             (r#"{"$ref": "http://127.0.0.1/x"}"#.to_owned(), "not in it"),

@@ -9,13 +9,9 @@ pub(super) async fn orchestrator<'a>(
     tried: &str,
     env: &Env,
 ) -> Result<Agents1Proxy<'a>, ToolError> {
-    let unavailable = |why: String| ToolError::new(Code::Unavailable, tried, why);
-    let Some(bus) = &env.session else {
-        return Err(unavailable("the session bus cannot be reached".to_owned()));
-    };
-    Agents1Proxy::new(bus)
+    Agents1Proxy::new(super::session_bus(tried, env)?)
         .await
-        .map_err(|error| unavailable(error.to_string()))
+        .map_err(|error| super::unavailable(tried, error))
 }
 
 /// The name of an agent out of what was said: `the Librarian agent` is `librarian`.

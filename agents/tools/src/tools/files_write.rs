@@ -217,16 +217,19 @@ impl Draft {
     ) -> Result<(Self, OwnedFd), ToolError> {
         let place = Place::find(&tried, granted, path, true)?;
         let failed = |error: std::io::Error| ToolError::io(tried.as_str(), &error);
-        if let Some(stat) = place.stat(&tried)? {
-            writable(&tried, &stat)?;
+        let there = place.stat(&tried)?;
+        if let Some(stat) = &there {
+            writable(&tried, stat)?;
         }
+        // From the start no more open than what it replaces.
+        let mode = there.map_or(0o666, |stat| stat.st_mode & 0o777);
         let mut random = [0; 8];
         rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())
             .map_err(|error| failed(error.into()))?;
         let name = format!(".argos-{:016x}.part", u64::from_ne_bytes(random));
         let flags =
             OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let file = rustix::fs::openat(&place.folder, &name, flags, Mode::from_raw_mode(0o666))
+        let file = rustix::fs::openat(&place.folder, &name, flags, Mode::from_raw_mode(mode))
             .map_err(|error| failed(error.into()))?;
         let own = |fd: &OwnedFd| fd.as_fd().try_clone_to_owned();
         let part = Place {

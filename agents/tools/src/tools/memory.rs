@@ -5,7 +5,7 @@
 
 use argos_bus::memory::Memory1Proxy;
 
-use crate::{Call, Code, Context, Env, ToolError, Verdict};
+use crate::{Call, Context, Env, ToolError, Verdict};
 
 /// Owner of what is shared.
 const SHARED: &str = "shared";
@@ -29,11 +29,7 @@ pub(super) fn owner(call: &Call, env: &Env) -> String {
 }
 
 pub(super) async fn store<'a>(tried: &str, env: &Env) -> Result<Memory1Proxy<'a>, ToolError> {
-    let unavailable = |why: String| ToolError::new(Code::Unavailable, tried, why);
-    let Some(bus) = &env.session else {
-        return Err(unavailable("the session bus cannot be reached".to_owned()));
-    };
-    Memory1Proxy::new(bus)
+    Memory1Proxy::new(super::session_bus(tried, env)?)
         .await
-        .map_err(|error| unavailable(error.to_string()))
+        .map_err(|error| super::unavailable(tried, error))
 }

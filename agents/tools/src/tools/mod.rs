@@ -106,6 +106,22 @@ pub(crate) fn all() -> Vec<Tool> {
     ]
 }
 
+/// The bus of the person's session, for a tool that works by a service on it.
+fn session_bus<'a>(tried: &str, env: &'a Env) -> Result<&'a zbus::Connection, ToolError> {
+    let missing = || unavailable(tried, "the session bus cannot be reached");
+    env.session.as_ref().ok_or_else(missing)
+}
+
+/// The machine's bus, likewise.
+fn system_bus<'a>(tried: &str, env: &'a Env) -> Result<&'a zbus::Connection, ToolError> {
+    let missing = || unavailable(tried, "the system bus cannot be reached");
+    env.system.as_ref().ok_or_else(missing)
+}
+
+fn unavailable(tried: &str, why: impl std::fmt::Display) -> ToolError {
+    ToolError::new(Code::Unavailable, tried, why.to_string())
+}
+
 /// The half of a tool that runs in the worker: canonical arguments and open descriptors in.
 pub(crate) type Work = fn(Value, Vec<OwnedFd>) -> Result<Value, ToolError>;
 

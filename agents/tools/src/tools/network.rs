@@ -3,7 +3,7 @@
 use argos_bus::network::{Network1Proxy, Status};
 use serde_json::{Value, json};
 
-use crate::{Code, Env, ToolError};
+use crate::{Env, ToolError};
 
 /// Resource of the permission.
 pub(super) const RESOURCE: &str = "network";
@@ -11,13 +11,9 @@ pub(super) const RESOURCE: &str = "network";
 const MOST: usize = 64;
 
 pub(super) async fn network<'a>(tried: &str, env: &Env) -> Result<Network1Proxy<'a>, ToolError> {
-    let unavailable = |why: String| ToolError::new(Code::Unavailable, tried, why);
-    let Some(bus) = &env.system else {
-        return Err(unavailable("the system bus cannot be reached".to_owned()));
-    };
-    Network1Proxy::new(bus)
+    Network1Proxy::new(super::system_bus(tried, env)?)
         .await
-        .map_err(|error| unavailable(error.to_string()))
+        .map_err(|error| super::unavailable(tried, error))
 }
 
 /// Where the network stands, as it is told to agents.

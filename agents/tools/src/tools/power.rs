@@ -47,12 +47,7 @@ impl Definition for PowerReboot {
 
 async fn shut_down(tool: &str, method: &str, state: &str, env: &Env) -> Result<Value, ToolError> {
     let failed = |code, why: String| ToolError::new(code, tool, why);
-    let Some(bus) = &env.system else {
-        return Err(failed(
-            Code::Unavailable,
-            "the system bus cannot be reached".to_owned(),
-        ));
-    };
+    let bus = super::system_bus(tool, env)?;
     let asked = bus
         .call_method(
             Some("org.freedesktop.login1"),

@@ -68,13 +68,12 @@ impl Definition for ScreenCapture {
             };
             let place = Place::of(&tried, &env.context)?;
             let failed = |error| super::from_service(tried.as_str(), error);
-            let compositor = windows::compositor(&tried, env).await?;
-            let window = match &arguments.window {
+            let (compositor, window) = match &arguments.window {
                 Some(name) => {
-                    let open = compositor.list_windows().await.map_err(failed)?;
-                    windows::find(&tried, &open, name)?.id
+                    let (compositor, window) = windows::meant(&tried, name, env).await?;
+                    (compositor, window.id)
                 }
-                None => 0,
+                None => (windows::compositor(&tried, env).await?, 0),
             };
             let capture = compositor.capture(window).await.map_err(failed)?;
             let (width, height, bytes) = (capture.width, capture.height, capture.bytes);

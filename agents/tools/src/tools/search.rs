@@ -114,12 +114,6 @@ enum Step {
     Name { path: PathBuf, kind: &'static str },
     /// Files to be looked into.
     Files(Vec<(PathBuf, OwnedFd)>),
-    /// It is over.
-    End {
-        left: Left,
-        cut: Option<&'static str>,
-        entries: u64,
-    },
 }
 
 /// Searches an open folder, which the person knows as `place`.
@@ -160,13 +154,12 @@ pub(super) async fn run(
                 left: Left::default(),
                 entries: 0,
             }
-            .run();
+            .run()
         }
     });
     let mut names: Vec<Value> = Vec::new();
     let mut texts: Vec<Value> = Vec::new();
-    let (mut left, mut cut, mut entries) = (Left::default(), None, 0);
-    let mut binary = 0;
+    let (mut cut, mut binary) = (None, 0);
     while let Some(step) = walked.recv().await {
         match step {
             Step::Name { path, kind } if names.len() < MOST_RESULTS => {
@@ -198,14 +191,6 @@ pub(super) async fn run(
                 }
             }
             Step::Files(_) => cut = Some("there may be more texts that fit"),
-            Step::End {
-                left: l,
-                cut: c,
-                entries: e,
-            } => {
-                (left, entries) = (l, e);
-                cut = c.or(cut);
-            }
         }
         if names.len() >= MOST_RESULTS && (texts.len() >= MOST_RESULTS || !contents) {
             cut = Some("there are more that fit");
@@ -213,8 +198,10 @@ pub(super) async fn run(
         }
     }
     drop(walked);
-    walk.await
+    let (mut left, ended, entries) = walk
+        .await
         .map_err(|error| ToolError::new(Code::Failed, call.tool, error.to_string()))?;
+    cut = ended.or(cut);
     left.binary = binary;
     let by_path = |a: &Value, b: &Value| a["path"].as_str().cmp(&b["path"].as_str());
     names.sort_by(by_path);
@@ -243,14 +230,10 @@ struct Walk {
 }
 
 impl Walk {
-    fn run(mut self) {
+    /// What was left out, which bound it ran into, and how many files and folders it looked at.
+    fn run(mut self) -> (Left, Option<&'static str>, u64) {
         let cut = self.walk();
-        // Nobody waits any more where the result was full.
-        let _ = self.steps.blocking_send(Step::End {
-            left: std::mem::take(&mut self.left),
-            cut,
-            entries: self.entries,
-        });
+        (self.left, cut, self.entries)
     }
 
     /// Returns which bound it ran into.
@@ -277,6 +260,9 @@ impl Walk {
                 if self.entries > MOST_ENTRIES {
                     return Some("it holds too many files to go through");
                 }
+                if self.steps.is_closed() {
+                    return cut;
+                }
                 if Instant::now() > self.until {
                     return Some("the time was up");
                 }
@@ -295,13 +281,14 @@ impl Walk {
                     FileType::Symlink => "link",
                     _ => continue,
                 };
-                let fits = self.wanted.fits_name(&name.to_string_lossy());
-                let step = Step::Name {
-                    path: within.clone(),
-                    kind: word,
-                };
-                if fits && self.steps.blocking_send(step).is_err() {
-                    return cut;
+                if self.wanted.fits_name(&name.to_string_lossy()) {
+                    let step = Step::Name {
+                        path: within.clone(),
+                        kind: word,
+                    };
+                    if self.steps.blocking_send(step).is_err() {
+                        return cut;
+                    }
                 }
                 match kind {
                     FileType::Directory if depth + 1 > MOST_DEPTH => {

@@ -6,13 +6,9 @@ use serde_json::{Value, json};
 use crate::{Code, Env, ToolError};
 
 pub(super) async fn init<'a>(tried: &str, env: &Env) -> Result<Init1Proxy<'a>, ToolError> {
-    let unavailable = |why: String| ToolError::new(Code::Unavailable, tried, why);
-    let Some(bus) = &env.system else {
-        return Err(unavailable("the system bus cannot be reached".to_owned()));
-    };
-    Init1Proxy::new(bus)
+    Init1Proxy::new(super::system_bus(tried, env)?)
         .await
-        .map_err(|error| unavailable(error.to_string()))
+        .map_err(|error| super::unavailable(tried, error))
 }
 
 pub(super) async fn units(tried: &str, env: &Env) -> Result<Vec<Unit>, ToolError> {

@@ -51,13 +51,9 @@ impl Definition for ThemeSet {
         Box::pin(async move {
             let arguments: Arguments = super::arguments_of(Self::NAME, call.arguments.clone())?;
             let tried = format!("theme.set {}", arguments.theme);
-            let unavailable = |why: String| ToolError::new(Code::Unavailable, tried.as_str(), why);
-            let Some(bus) = &env.session else {
-                return Err(unavailable("the session bus cannot be reached".to_owned()));
-            };
-            let shell = Shell1Proxy::new(bus)
+            let shell = Shell1Proxy::new(super::session_bus(&tried, env)?)
                 .await
-                .map_err(|error| unavailable(error.to_string()))?;
+                .map_err(|error| super::unavailable(&tried, error))?;
             shell
                 .set_theme(&arguments.theme)
                 .await

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::Definition;
 use crate::tool::Resolved;
-use crate::{Action, Call, Code, Context, Env, ToolError, Verdict, text};
+use crate::{Action, Call, Context, Env, ToolError, Verdict, text};
 
 /// In bytes; the schemas say 500 characters.
 const MOST_TEXT: usize = 2000;
@@ -108,13 +108,9 @@ impl Definition for ReminderAdd {
 }
 
 async fn service<'a>(tried: &str, env: &Env) -> Result<Timers1Proxy<'a>, ToolError> {
-    let unavailable = |why: String| ToolError::new(Code::Unavailable, tried, why);
-    let Some(bus) = &env.session else {
-        return Err(unavailable("the session bus cannot be reached".to_owned()));
-    };
-    Timers1Proxy::new(bus)
+    Timers1Proxy::new(super::session_bus(tried, env)?)
         .await
-        .map_err(|error| unavailable(error.to_string()))
+        .map_err(|error| super::unavailable(tried, error))
 }
 
 fn tell(timer: &Timer) -> Value {

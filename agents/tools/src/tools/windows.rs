@@ -83,17 +83,36 @@ impl Name {
     }
 }
 
+/// The window.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Arguments {
+    /// Application, words of the title, or the number from windows.list: `firefox`, `3`.
+    pub(super) window: Name,
+}
+
+/// The window that is meant, and the compositor that has it.
+pub(super) async fn meant<'a>(
+    tried: &str,
+    name: &Name,
+    env: &Env,
+) -> Result<(Compositor1Proxy<'a>, Window), ToolError> {
+    let compositor = compositor(tried, env).await?;
+    let open = compositor
+        .list_windows()
+        .await
+        .map_err(|error| super::from_service(tried, error))?;
+    let window = find(tried, &open, name)?.clone();
+    Ok((compositor, window))
+}
+
 pub(super) async fn compositor<'a>(
     tried: &str,
     env: &Env,
 ) -> Result<Compositor1Proxy<'a>, ToolError> {
-    let unavailable = |why: String| ToolError::new(Code::Unavailable, tried, why);
-    let Some(bus) = &env.session else {
-        return Err(unavailable("the session bus cannot be reached".to_owned()));
-    };
-    Compositor1Proxy::new(bus)
+    Compositor1Proxy::new(super::session_bus(tried, env)?)
         .await
-        .map_err(|error| unavailable(error.to_string()))
+        .map_err(|error| super::unavailable(tried, error))
 }
 
 fn words(tool: &'static str, said: &str) -> Result<String, ToolError> {

@@ -1,23 +1,14 @@
 //! `windows.close`: asks a window to close.
 
 use futures_util::future::BoxFuture;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Definition, windows};
+use super::Definition;
+use super::windows::{self, Arguments};
 use crate::tool::Resolved;
 use crate::{Action, Call, Context, Env, ToolError, Verdict};
 
 pub(crate) struct WindowsClose;
-
-/// The window.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Arguments {
-    /// Application, words of the title, or the number from windows.list: `firefox`, `3`.
-    window: windows::Name,
-}
 
 impl Definition for WindowsClose {
     const NAME: &'static str = "windows.close";
@@ -44,12 +35,12 @@ impl Definition for WindowsClose {
         Box::pin(async move {
             let arguments: Arguments = super::arguments_of(Self::NAME, call.arguments.clone())?;
             let tried = format!("{} {}", Self::NAME, arguments.window.as_str());
-            let failed = |error| super::from_service(tried.as_str(), error);
-            let compositor = windows::compositor(&tried, env).await?;
-            let open = compositor.list_windows().await.map_err(failed)?;
-            let window = windows::find(&tried, &open, &arguments.window)?;
-            compositor.close_window(window.id).await.map_err(failed)?;
-            Ok(json!({"asked_to_close": windows::tell(window), "untrusted": ["app", "title"]}))
+            let (compositor, window) = windows::meant(&tried, &arguments.window, env).await?;
+            compositor
+                .close_window(window.id)
+                .await
+                .map_err(|error| super::from_service(tried.as_str(), error))?;
+            Ok(json!({"asked_to_close": windows::tell(&window), "untrusted": ["app", "title"]}))
         })
     }
 }

@@ -187,6 +187,7 @@ fn what_would_give_an_agent_more_than_it_was_granted() {
         "~/.local/state/argos/grants.json",
         "~/Documents/../.local/state/argos/audit.jsonl",
         "/home/nobody-here/.local/state/argos",
+        "~/.config/argos/tools/mine.yaml",
     ] {
         denied("files.write", json!({"path": path, "text": "{}"}));
         denied(
@@ -197,7 +198,7 @@ fn what_would_give_an_agent_more_than_it_was_granted() {
         denied("files.move", json!({"from": "~/x", "to": path}));
         denied("files.trash", json!({"path": path}));
     }
-    for path in ["~", "~/.local", "~/.local/state", "/", "/home"] {
+    for path in ["~", "~/.local", "~/.local/state", "~/.config", "/", "/home"] {
         denied("files.move", json!({"from": path, "to": "/x"}));
         denied("files.trash", json!({"path": path}));
     }
