@@ -100,11 +100,12 @@ fn closes(pipe: &mut io::PipeReader, patience: Duration) -> io::Result<bool> {
 
 /// The hostile half: three children, each further away, then the end, or a wait for the kill.
 pub(crate) fn make(stay: bool) -> io::Result<()> {
+    let (mut up, there) = io::pipe()?;
     for depth in 0..3 {
         // SAFETY: the process has one thread.
         let pid = crate::sys::checked(unsafe { libc::fork() })?;
         if pid == 0 {
-            hide(depth);
+            hide(depth, &there);
         }
     }
     if stay {
@@ -113,8 +114,7 @@ pub(crate) fn make(stay: bool) -> io::Result<()> {
         }
     }
     // Only once they are there.
-    std::thread::sleep(Duration::from_millis(100));
-    Ok(())
+    io::Read::read_exact(&mut up, &mut [0; 3])
 }
 
 /// Three of them that hold no pipe: whether they are gone is to be seen in the list of processes.
@@ -148,11 +148,12 @@ fn away(depth: u32) {
     }
 }
 
-fn hide(depth: u32) -> ! {
+fn hide(depth: u32, mut there: &io::PipeWriter) -> ! {
     away(depth);
     // SAFETY: the bytes and the structure are valid for the calls; nothing else is needed of them.
     unsafe {
         libc::write(HANDED, c"x".as_ptr().cast(), 1);
+        let _ = io::Write::write_all(&mut there, b"x");
         // Outside, this is how they find out that the suite is done with them.
         for _ in 0..600 {
             libc::usleep(100_000);

@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use argos_bus::agent::AgentLinkProxy;
 use argos_bus::ai::{Plan, ProposedCall};
 use argos_bus::broker::Broker1Proxy;
 use argos_bus::permissions::{Permissions1Proxy, Request};
+use argos_bus::providers::Providers1Proxy;
 use argos_bus::tools::Tools1Proxy;
 use futures_util::StreamExt;
 use serde_json::Value;
@@ -16,6 +18,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 use zbus::Connection;
+use zbus::connection::{AuthMechanism, Builder};
 
 /// Where the programs under test are.
 pub(crate) static PROGRAMS: OnceLock<PathBuf> = OnceLock::new();
@@ -193,12 +196,6 @@ impl Bed {
         self.home().join(".local/state/argos")
     }
 
-    /// The bus's address. For the tests of `argos-mcp`, which have their sessions from here.
-    #[allow(dead_code)]
-    pub(crate) fn address(&self) -> &str {
-        &self.address
-    }
-
     /// A program of ours in this session that knows where the agents are.
     pub(crate) fn command(&self, name: &str) -> Command {
         let mut command = self.plain_command(name);
@@ -307,9 +304,18 @@ impl Bed {
         text: &str,
         decision: &str,
     ) -> (String, Request) {
+        self.answering(self.ask(id, text), decision).await
+    }
+
+    /// Does something and answers the one question that this raises.
+    pub(crate) async fn answering<T>(
+        &self,
+        doing: impl Future<Output = T>,
+        decision: &str,
+    ) -> (T, Request) {
         let permissions = self.permissions1().await;
         let mut requests = permissions.receive_requested().await.expect("a stream");
-        let answering = async {
+        let answer = async {
             let signal = requests.next().await.expect("a question");
             let request = signal.args().expect("a question").request().clone();
             permissions
@@ -318,7 +324,22 @@ impl Bed {
                 .expect("the answer is taken");
             request
         };
-        tokio::join!(self.ask(id, text), answering)
+        tokio::join!(doing, answer)
+    }
+
+    /// A place as an agent has one, of the program `mcp-client:tester`.
+    pub(crate) async fn client(&self) -> (Connection, AgentLinkProxy<'static>) {
+        let providers = Providers1Proxy::new(&self.bus).await.expect("the broker");
+        let socket = providers.open_client("tester").await.expect("a place");
+        let socket = std::os::unix::net::UnixStream::from(std::os::fd::OwnedFd::from(socket));
+        let connection = Builder::unix_stream(socket)
+            .p2p()
+            .auth_mechanism(AuthMechanism::Anonymous)
+            .build()
+            .await
+            .expect("the broker's end");
+        let link = AgentLinkProxy::new(&connection).await.expect("the link");
+        (connection, link)
     }
 
     /// Serves a memory on the bus; what it is asked to remember comes out of the receiver.

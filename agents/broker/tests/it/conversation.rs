@@ -8,7 +8,7 @@ use tokio::process::Child;
 
 use crate::bed::{Bed, eventually, list};
 
-async fn orchestrator(bed: &Bed) -> (Child, Agents1Proxy<'_>) {
+pub(crate) async fn orchestrator(bed: &Bed) -> (Child, Agents1Proxy<'_>) {
     let child = bed.command("argos-orchestrator").spawn().unwrap();
     bed.wait_for_name("org.argos.Agents1", true).await;
     (child, Agents1Proxy::new(&bed.bus).await.unwrap())
@@ -28,13 +28,17 @@ async fn say(agents: &Agents1Proxy<'_>, text: &str) -> ChatMessage {
 }
 
 async fn steward_is(agents: &Agents1Proxy<'_>, state: &str) {
-    eventually(&format!("steward is {state}"), async || {
+    agent_is(agents, "steward", state).await;
+}
+
+pub(crate) async fn agent_is(agents: &Agents1Proxy<'_>, name: &str, state: &str) {
+    eventually(&format!("{name} is {state}"), async || {
         agents
             .list()
             .await
             .ok()?
             .into_iter()
-            .find(|a| a.name == "steward" && a.state == state)
+            .find(|a| a.name == name && a.state == state)
             .map(|_| ())
     })
     .await;

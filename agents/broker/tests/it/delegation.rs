@@ -8,9 +8,9 @@ use argos_bus::agents::Agents1Proxy;
 use argos_bus::timers::Timers1Proxy;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
-use tokio::process::Child;
 
 use crate::bed::{Bed, eventually, list};
+use crate::conversation::{agent_is, orchestrator};
 
 /// A second agent, which can do nothing but speak to others.
 fn scout(bed: &Bed) {
@@ -19,12 +19,6 @@ fn scout(bed: &Bed) {
     let manifest =
         "name: scout\ntitle: Scout\ntools: [agents.message, files.list]\nautostart: true\n";
     std::fs::write(folder.join("agent.yaml"), manifest).unwrap();
-}
-
-async fn orchestrator(bed: &Bed) -> (Child, Agents1Proxy<'_>) {
-    let child = bed.command("argos-orchestrator").spawn().unwrap();
-    bed.wait_for_name("org.argos.Agents1", true).await;
-    (child, Agents1Proxy::new(&bed.bus).await.unwrap())
 }
 
 /// Has scout say something to steward, answers the questions that come up with these words, in turn,
@@ -65,17 +59,8 @@ pub(crate) async fn an_agent_is_held_to_the_grants_of_who_asks_it() {
     let bed = Bed::new(20.0).await;
     scout(&bed);
     let (_child, agents) = orchestrator(&bed).await;
-    let up = async |name: &str| {
-        eventually(&format!("{name} is idle"), async || {
-            let all = agents.list().await.ok()?;
-            all.into_iter()
-                .find(|a| a.name == name && a.state == "idle")
-                .map(|_| ())
-        })
-        .await;
-    };
-    up("steward").await;
-    up("scout").await;
+    agent_is(&agents, "steward", "idle").await;
+    agent_is(&agents, "scout", "idle").await;
     let documents = bed.home().join("Documents");
     bed.ask_and_answer(1_000_001, &list(&documents), "always")
         .await;
@@ -199,8 +184,8 @@ pub(crate) async fn each_has_a_worker_of_its_own_and_idle_ones_end() {
     let documents = bed.home().join("Documents");
     let arguments = json!({"path": documents}).to_string();
     let tools = bed.tools1().await;
-    tools.call("files.list", &arguments).await.unwrap();
     bed.ask_and_answer(1, &list(&documents), "session").await;
+    tools.call("files.list", &arguments).await.unwrap();
     assert_eq!(
         bed.processes("argos-tools").len(),
         2,
@@ -264,15 +249,7 @@ pub(crate) async fn timers_outlive_a_kill_and_are_shown_and_told() {
         .unwrap();
     let later: Value = serde_json::from_str(&later).unwrap();
     // By steward, without a question.
-    eventually("steward is up", async || {
-        agents
-            .list()
-            .await
-            .ok()?
-            .into_iter()
-            .find(|a| a.name == "steward" && a.state == "idle")
-    })
-    .await;
+    agent_is(&agents, "steward", "idle").await;
     let reply = bed
         .ask(
             1_000_001,

@@ -3,15 +3,10 @@
 use std::sync::{Arc, Mutex};
 
 use argos_bus::Error;
-use argos_bus::agent::AgentLinkProxy;
-use argos_bus::permissions::Request;
-use argos_bus::providers::Providers1Proxy;
 use argos_bus::tool_provider::{PATH, ProvidedTool};
-use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use zbus::connection::{AuthMechanism, Builder};
 
 use crate::bed::{Bed, eventually};
 
@@ -74,32 +69,6 @@ impl Weather {
     }
 }
 
-async fn client(bed: &Bed) -> (zbus::Connection, AgentLinkProxy<'static>) {
-    let providers = Providers1Proxy::new(&bed.bus).await.unwrap();
-    let socket = providers.open_client("tester").await.unwrap();
-    let socket = std::os::unix::net::UnixStream::from(std::os::fd::OwnedFd::from(socket));
-    let connection = Builder::unix_stream(socket)
-        .p2p()
-        .auth_mechanism(AuthMechanism::Anonymous)
-        .build()
-        .await
-        .unwrap();
-    let link = AgentLinkProxy::new(&connection).await.unwrap();
-    (connection, link)
-}
-
-async fn answering<T>(bed: &Bed, doing: impl Future<Output = T>, decision: &str) -> (T, Request) {
-    let permissions = bed.permissions1().await;
-    let mut requests = permissions.receive_requested().await.unwrap();
-    let answer = async {
-        let signal = requests.next().await.unwrap();
-        let request = signal.args().unwrap().request().clone();
-        permissions.answer(request.id, decision).await.unwrap();
-        request
-    };
-    tokio::join!(doing, answer)
-}
-
 pub(crate) async fn a_provider_on_the_bus_is_asked_for_and_kept_in_its_place() {
     let bed = Bed::with_tool_time(20.0, 2.0).await;
     std::fs::create_dir_all(bed.providers()).unwrap();
@@ -139,13 +108,10 @@ pub(crate) async fn a_provider_on_the_bus_is_asked_for_and_kept_in_its_place() {
     assert_eq!(forecast.default, "ask");
     assert!(!listed.iter().any(|tool| tool.name.ends_with("greedy")));
 
-    let (_connection, link) = client(&bed).await;
-    let (result, request) = answering(
-        &bed,
-        link.call_tool("dbus.weather.forecast", city),
-        "always",
-    )
-    .await;
+    let (_connection, link) = bed.client().await;
+    let (result, request) = bed
+        .answering(link.call_tool("dbus.weather.forecast", city), "always")
+        .await;
     assert!(result.unwrap().contains("rain"));
     assert_eq!(
         (request.action.as_str(), request.resource.as_str()),
@@ -153,17 +119,21 @@ pub(crate) async fn a_provider_on_the_bus_is_asked_for_and_kept_in_its_place() {
     );
     link.call_tool("dbus.weather.forecast", city).await.unwrap();
     // For another city it is another permission, and no grant on paths is one for its claims.
-    let (result, _) = answering(
-        &bed,
-        link.call_tool("dbus.weather.forecast", r#"{"city": "Paris"}"#),
-        "deny",
-    )
-    .await;
+    let (result, _) = bed
+        .answering(
+            link.call_tool("dbus.weather.forecast", r#"{"city": "Paris"}"#),
+            "deny",
+        )
+        .await;
     assert!(matches!(result, Err(Error::Denied(_))));
     let read = json!({"path": bed.home()}).to_string();
-    let (result, _) = answering(&bed, link.call_tool("files.list", &read), "always").await;
+    let (result, _) = bed
+        .answering(link.call_tool("files.list", &read), "always")
+        .await;
     result.unwrap();
-    let (_, request) = answering(&bed, link.call_tool("dbus.weather.claims", city), "deny").await;
+    let (_, request) = bed
+        .answering(link.call_tool("dbus.weather.claims", city), "deny")
+        .await;
     assert_eq!(request.resource, "dbus.weather.claims:/home");
 
     for (arguments, why) in [
@@ -256,10 +226,11 @@ async fn web() -> u16 {
 pub(crate) async fn a_page_is_fetched_from_the_host_that_was_granted_and_no_other() {
     let port = web().await;
     let bed = Bed::new(20.0).await;
-    let (_connection, link) = client(&bed).await;
+    let (_connection, link) = bed.client().await;
     let at = |path: &str| json!({"url": format!("http://127.0.0.1:{port}{path}")}).to_string();
-    let (result, request) =
-        answering(&bed, link.call_tool("web.fetch", &at("/page#x")), "session").await;
+    let (result, request) = bed
+        .answering(link.call_tool("web.fetch", &at("/page#x")), "session")
+        .await;
     let result: Value = serde_json::from_str(&result.unwrap()).unwrap();
     let text = result["text"].as_str().unwrap();
     assert!(
@@ -295,7 +266,9 @@ pub(crate) async fn a_page_is_fetched_from_the_host_that_was_granted_and_no_othe
     }
     // A name that leads to this machine is not followed, granted or not.
     let inside = json!({"url": format!("http://localhost:{port}/page")}).to_string();
-    let (result, request) = answering(&bed, link.call_tool("web.fetch", &inside), "once").await;
+    let (result, request) = bed
+        .answering(link.call_tool("web.fetch", &inside), "once")
+        .await;
     assert_eq!(request.resource, format!("localhost:{port}"));
     assert!(
         matches!(&result, Err(Error::Denied(why)) if why.contains("open network")),

@@ -83,7 +83,8 @@ pub(crate) async fn an_agent_cancels_a_call_of_its_own() {
         true,
         &(7u64, "files.list", arguments.as_str()),
     );
-    let then = "cat <&3 >/workspace/answers &\ncat /agent/messages >&3\nsleep 1\n\
+    let then = "cat <&3 >/workspace/answers &\ncat /agent/messages >&3\n\
+                while ! test -e /workspace/go; do sleep 0.1; done\n\
                 cat /agent/cancel >&3\nsleep 60";
     // The same number twice: the second call is refused.
     let folder = sender(&bed, "fickle", &call.repeat(2), then);
@@ -92,6 +93,7 @@ pub(crate) async fn an_agent_cancels_a_call_of_its_own() {
     bed.broker1().await.start_agent(&folder).await.unwrap();
     let asked = requests.next().await.unwrap();
     let id = asked.args().unwrap().request().id;
+    std::fs::write(bed.state().join("agents/fickle/workspace/go"), "").unwrap();
     let closed = resolved.next().await.unwrap();
     assert_eq!(
         (

@@ -7,7 +7,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 
 use crate::bed::{Bed, eventually};
-use crate::servers::{answering, call, declaration, declare, text};
+use crate::servers::{call, declaration, declare, text};
 
 /// A listener on loopback that sends back what it is sent; its port.
 async fn echo() -> u16 {
@@ -98,7 +98,9 @@ pub(crate) async fn a_server_reaches_its_hosts_and_no_others() {
         assert_eq!(grant.agent, "mcp.small");
         permissions.revoke(grant.id).await.unwrap();
     }
-    let (got, request) = answering(&bed, connect(format!("127.0.0.1:{granted}")), "deny").await;
+    let (got, request) = bed
+        .answering(connect(format!("127.0.0.1:{granted}")), "deny")
+        .await;
     assert!(got.starts_with("403"), "{got}");
     assert_eq!(request.resource, format!("127.0.0.1:{granted}"));
     assert_eq!(
@@ -126,7 +128,7 @@ pub(crate) async fn hosts_of_a_package_are_asked_about() {
         )
         .await
     };
-    let (got, request) = answering(&bed, connect(), "always").await;
+    let (got, request) = bed.answering(connect(), "always").await;
     assert_eq!(got, "200 hello\n");
     assert_eq!(
         request.summary,

@@ -8,7 +8,6 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 
 use crate::bed::{Bed, eventually};
-use crate::servers::answering;
 
 /// A client that speaks JSON-RPC by hand.
 struct Client {
@@ -89,14 +88,17 @@ pub(crate) async fn a_client_outside_is_asked_for_like_an_agent() {
         .unwrap();
     assert_eq!(files["inputSchema"]["type"], "object");
     let arguments = json!({"path": bed.home().join("Documents")});
-    let (result, request) =
-        answering(&bed, client.call("files_list", arguments.clone()), "once").await;
+    let (result, request) = bed
+        .answering(client.call("files_list", arguments.clone()), "once")
+        .await;
     assert_ne!(result["result"]["isError"], true, "{result}");
     assert!(result.to_string().contains("budget.ods"), "{result}");
     assert_eq!(request.agent, "mcp-client:editor");
     assert!(request.resource.ends_with("/Documents"));
     // The other name is understood as well; a no is the call's error, with the reason.
-    let (result, _) = answering(&bed, client.call("files.list", arguments), "deny").await;
+    let (result, _) = bed
+        .answering(client.call("files.list", arguments), "deny")
+        .await;
     assert_eq!(result["result"]["isError"], true);
     assert!(result.to_string().contains("refused"), "{result}");
     let wrong = client.call("files_list", json!({"pth": 1})).await;

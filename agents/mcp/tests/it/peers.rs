@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::bed::{Bed, PROGRAMS, eventually};
-use crate::servers::{answering, call, text};
+use crate::servers::{call, text};
 
 const PYTHON: &str = "mcp==2.3.0";
 const FILESYSTEM: &str = "@modelcontextprotocol/server-filesystem@2026.8.31";
@@ -181,16 +181,16 @@ pub(crate) async fn the_servers_and_clients_of_the_mcp_project() {
         matches!(wrong, Err(argos_bus::Error::InvalidArguments(_))),
         "{wrong:?}"
     );
-    let (said, request) = answering(
-        &bed,
-        text(
-            &bed,
-            "mcp.reference.confirm",
-            json!({"question": "Really?"}),
-        ),
-        "once",
-    )
-    .await;
+    let (said, request) = bed
+        .answering(
+            text(
+                &bed,
+                "mcp.reference.confirm",
+                json!({"question": "Really?"}),
+            ),
+            "once",
+        )
+        .await;
     assert_eq!(said, "accept");
     assert!(request.summary.contains("Really?"), "{request:?}");
     let form = call(&bed, "mcp.reference.form", json!({})).await;
@@ -230,7 +230,7 @@ pub(crate) async fn the_servers_and_clients_of_the_mcp_project() {
     // Python's client of our own server.
     let program = PROGRAMS.get().unwrap().join("argos-mcp");
     let environment: Value = json!({
-        "DBUS_SESSION_BUS_ADDRESS": bed.address(),
+        "DBUS_SESSION_BUS_ADDRESS": &bed.address,
         "HOME": bed.home(),
         "PATH": "/usr/bin:/bin",
     });
@@ -240,7 +240,7 @@ pub(crate) async fn the_servers_and_clients_of_the_mcp_project() {
         .arg(&program)
         .arg(environment.to_string())
         .arg(&documents);
-    let (said, request) = answering(&bed, run(&mut client), "once").await;
+    let (said, request) = bed.answering(run(&mut client), "once").await;
     let said: Value = serde_json::from_str(&said).unwrap();
     assert_eq!(said["error"], false, "{said}");
     assert!(
@@ -290,7 +290,7 @@ pub(crate) async fn the_servers_and_clients_of_the_mcp_project() {
         "--tool-arg",
         &path,
     ];
-    let (said, request) = answering(&bed, inspector(&words), "once").await;
+    let (said, request) = bed.answering(inspector(&words), "once").await;
     assert!(said.contains("budget.ods"), "{said}");
     assert_eq!(request.agent, "mcp-client:inspector");
 }

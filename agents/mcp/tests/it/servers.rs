@@ -3,12 +3,9 @@
 use std::time::{Duration, Instant};
 
 use argos_bus::Error;
-use argos_bus::agent::AgentLinkProxy;
-use argos_bus::permissions::Request;
 use argos_bus::providers::Providers1Proxy;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
-use zbus::connection::{AuthMechanism, Builder};
 
 use crate::bed::{Bed, PROGRAMS, eventually};
 
@@ -37,21 +34,6 @@ pub(crate) fn declare(bed: &Bed, name: &str, mode: &str, more: &str) {
     .unwrap();
 }
 
-/// A place as an agent has one, of the program `mcp-client:tester`.
-pub(crate) async fn client(bed: &Bed) -> (zbus::Connection, AgentLinkProxy<'static>) {
-    let providers = Providers1Proxy::new(&bed.bus).await.unwrap();
-    let socket = providers.open_client("tester").await.unwrap();
-    let socket = std::os::unix::net::UnixStream::from(std::os::fd::OwnedFd::from(socket));
-    let connection = Builder::unix_stream(socket)
-        .p2p()
-        .auth_mechanism(AuthMechanism::Anonymous)
-        .build()
-        .await
-        .unwrap();
-    let link = AgentLinkProxy::new(&connection).await.unwrap();
-    (connection, link)
-}
-
 /// Calls as the person; nothing is asked.
 pub(crate) async fn call(bed: &Bed, tool: &str, arguments: Value) -> Result<Value, Error> {
     let tools = bed.tools1().await;
@@ -65,26 +47,9 @@ pub(crate) async fn text(bed: &Bed, tool: &str, arguments: Value) -> String {
     result["text"].as_str().unwrap().to_owned()
 }
 
-/// Does something and answers the one question that this raises.
-pub(crate) async fn answering<T>(
-    bed: &Bed,
-    doing: impl Future<Output = T>,
-    decision: &str,
-) -> (T, Request) {
-    let permissions = bed.permissions1().await;
-    let mut requests = permissions.receive_requested().await.unwrap();
-    let answer = async {
-        let signal = requests.next().await.unwrap();
-        let request = signal.args().unwrap().request().clone();
-        permissions.answer(request.id, decision).await.unwrap();
-        request
-    };
-    tokio::join!(doing, answer)
-}
-
 pub(crate) async fn a_servers_tool_is_asked_for_run_and_recorded() {
     let bed = with_server("plain", "title: A small one\n").await;
-    let (_connection, link) = client(&bed).await;
+    let (_connection, link) = bed.client().await;
     let me: Value = serde_json::from_str(&link.describe().await.unwrap()).unwrap();
     let tools: Vec<&str> = me["tools"]
         .as_array()
@@ -97,8 +62,9 @@ pub(crate) async fn a_servers_tool_is_asked_for_run_and_recorded() {
         "{tools:?}"
     );
     let arguments = r#"{"text": "hello"}"#;
-    let (result, request) =
-        answering(&bed, link.call_tool("mcp.small.echo", arguments), "once").await;
+    let (result, request) = bed
+        .answering(link.call_tool("mcp.small.echo", arguments), "once")
+        .await;
     assert!(result.unwrap().contains("hello"));
     assert_eq!(request.agent, "mcp-client:tester");
     assert_eq!(request.tool, "mcp.small.echo");
@@ -108,16 +74,18 @@ pub(crate) async fn a_servers_tool_is_asked_for_run_and_recorded() {
         request.grantable && request.summary.contains("hello"),
         "{request:?}"
     );
-    let (result, _) = answering(&bed, link.call_tool("mcp.small.echo", arguments), "always").await;
+    let (result, _) = bed
+        .answering(link.call_tool("mcp.small.echo", arguments), "always")
+        .await;
     result.unwrap();
     // Granted now, and for this tool only.
     link.call_tool("mcp.small.echo", arguments).await.unwrap();
-    let (result, _) = answering(
-        &bed,
-        link.call_tool("mcp.small.read", r#"{"path": "/x"}"#),
-        "deny",
-    )
-    .await;
+    let (result, _) = bed
+        .answering(
+            link.call_tool("mcp.small.read", r#"{"path": "/x"}"#),
+            "deny",
+        )
+        .await;
     assert!(matches!(result, Err(Error::Denied(_))));
     // What does not fit the schema never gets to the server, nor to the person.
     for (tool, arguments) in [
@@ -372,14 +340,11 @@ pub(crate) async fn a_confirmation_is_asked_of_the_person() {
     // The person takes longer than a tool may: that time is not the tool's.
     let bed = Bed::with_tool_time(20.0, 1.0).await;
     declare(&bed, "small", "plain", "");
-    let (_connection, link) = client(&bed).await;
+    let (_connection, link) = bed.client().await;
     let ask = r#"{"text": "Delete everything?\n\u202eYes"}"#;
-    let (result, _) = answering(
-        &bed,
-        link.call_tool("mcp.small.echo", r#"{"text": "x"}"#),
-        "once",
-    )
-    .await;
+    let (result, _) = bed
+        .answering(link.call_tool("mcp.small.echo", r#"{"text": "x"}"#), "once")
+        .await;
     result.unwrap();
     for (decision, action) in [("once", "accept"), ("deny", "decline")] {
         let permissions = bed.permissions1().await;
@@ -432,13 +397,17 @@ pub(crate) async fn what_a_server_cannot_have_is_refused_in_words() {
 
 pub(crate) async fn a_tool_that_changed_loses_its_grants() {
     let bed = with_server("plain", "").await;
-    let (_connection, link) = client(&bed).await;
+    let (_connection, link) = bed.client().await;
     let arguments = r#"{"text": "hello"}"#;
-    let (result, _) = answering(&bed, link.call_tool("mcp.small.echo", arguments), "always").await;
+    let (result, _) = bed
+        .answering(link.call_tool("mcp.small.echo", arguments), "always")
+        .await;
     result.unwrap();
     link.call_tool("mcp.small.echo", arguments).await.unwrap();
     declare(&bed, "small", "changed", "");
-    let (result, _) = answering(&bed, link.call_tool("mcp.small.echo", arguments), "deny").await;
+    let (result, _) = bed
+        .answering(link.call_tool("mcp.small.echo", arguments), "deny")
+        .await;
     assert!(matches!(result, Err(Error::Denied(_))), "{result:?}");
 }
 
@@ -463,13 +432,13 @@ pub(crate) async fn servers_are_added_and_removed() {
         "a"
     );
     assert_eq!(bed.processes("argos-mcp").len(), 1);
-    let (_connection, link) = client(&bed).await;
-    let (result, _) = answering(
-        &bed,
-        link.call_tool("mcp.small.echo", r#"{"text": "x"}"#),
-        "always",
-    )
-    .await;
+    let (_connection, link) = bed.client().await;
+    let (result, _) = bed
+        .answering(
+            link.call_tool("mcp.small.echo", r#"{"text": "x"}"#),
+            "always",
+        )
+        .await;
     result.unwrap();
     providers.remove("mcp.small").await.unwrap();
     assert!(!std::path::Path::new(&file).exists());

@@ -1,4 +1,4 @@
-//! What the hostile program finds outside: a home with a secret, a bus socket, an abstract socket,
+//! What the hostile program finds outside: a home with a secret, an abstract socket,
 //! a TCP listener, a victim process; and the spec that it runs under.
 
 use std::io;
@@ -50,7 +50,6 @@ pub(crate) struct Fixture {
     pub(crate) port: u16,
     pub(crate) abstract_name: String,
     // Kept open for the lifetime of the fixture.
-    _bus: UnixListener,
     _abstract: UnixListener,
     _tcp: TcpListener,
 }
@@ -65,7 +64,6 @@ impl Fixture {
         std::fs::write(folder.join("home/secret"), "the secret")?;
         std::fs::write(folder.join("readonly/file"), "to read")?;
         std::fs::copy("/usr/bin/true", folder.join("workspace/program"))?;
-        std::os::unix::fs::symlink(folder.join("home/secret"), folder.join("workspace/link"))?;
         let abstract_name = format!("argos-sandbox-test-{}", std::process::id());
         let tcp = TcpListener::bind("127.0.0.1:0")?;
         Ok(Self {
@@ -74,7 +72,6 @@ impl Fixture {
                 .stdin(Stdio::null())
                 .spawn()?,
             port: tcp.local_addr()?.port(),
-            _bus: UnixListener::bind(folder.join("home/bus"))?,
             _abstract: UnixListener::bind_addr(&SocketAddr::from_abstract_name(&abstract_name)?)?,
             _tcp: tcp,
             abstract_name,
@@ -112,7 +109,7 @@ impl Fixture {
             .args(["run", &spec.to_json(), "--"])
             .arg(program())
             .args(args);
-        command.env("SECRET", "the secret").stdin(Stdio::null());
+        command.stdin(Stdio::null());
         command
     }
 }

@@ -59,7 +59,9 @@ pub(crate) const CASES: &[Case] = &[
         },
     ),
     case("fill the memory of /tmp", PLAIN, FULL, || {
-        let files: Vec<_> = (0..40).map(|n| format!("/tmp/argos-escape-{n}")).collect();
+        let files: Vec<_> = (0..40)
+            .map(|n| format!("/tmp/argos-escape-fill-{}-{n}", std::process::id()))
+            .collect();
         let result = files.iter().try_for_each(|file| fill(file.as_ref(), 1));
         for file in files {
             let _ = std::fs::remove_file(file);
@@ -67,7 +69,8 @@ pub(crate) const CASES: &[Case] = &[
         result
     }),
     case("fill /tmp with names", PLAIN, FULL, || {
-        let place = std::path::PathBuf::from(format!("/tmp/argos-escape-{}", std::process::id()));
+        let place =
+            std::path::PathBuf::from(format!("/tmp/argos-escape-names-{}", std::process::id()));
         std::fs::create_dir(&place)?;
         let result = (0..20_000).try_for_each(|n| std::fs::create_dir(place.join(n.to_string())));
         let _ = std::fs::remove_dir_all(&place);
