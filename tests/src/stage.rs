@@ -52,10 +52,12 @@ impl Stage {
         })
     }
 
-    /// The machine at its desktop as it was right after the boot.
+    /// The machine at its desktop as it was after the boot, once the steward could be talked to.
     pub(crate) fn desktop(&mut self) -> Result<&mut Machine> {
         if self.machine.is_none() {
             let (mut machine, times) = self.boot("desktop", "desktop.qcow2")?;
+            // The panel shows before all that the scenarios use is there.
+            or_evidence(&mut machine, |m| ready_for_chat(m, BOOT))?;
             machine.save(AT_DESKTOP)?;
             self.times = times;
             self.machine = Some(machine);
