@@ -7,7 +7,7 @@ use iced_core::border::Radius;
 use iced_core::text::Wrapping;
 use iced_core::{Alignment, Background, Border, Color, Font, Length, Padding, Shadow};
 use iced_widget::{
-    Button, Container, Row, Svg, Text, TextInput, button, column, container, row, svg,
+    Button, Column, Container, Row, Svg, Text, TextInput, button, column, container, row, svg,
 };
 use iced_widget::{scrollable, space, text, text_input};
 
@@ -317,7 +317,7 @@ pub fn scroll_style(
 
 /// Rows that scroll, to fill what room there is.
 pub fn list<'a, M: 'a>(
-    rows: Column<'a, M, Theme, Renderer>,
+    rows: Column<'a, M, iced_core::Theme, crate::host::Renderer>,
     id: &'static str,
     palette: &Palette,
 ) -> Element<'a, M> {

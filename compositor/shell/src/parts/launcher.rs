@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 
 use argos_apps::App;
-use iced_core::alignment::Vertical;
 use iced_core::keyboard::{self, Key, key::Named};
 use iced_core::{Alignment, Color, Event, Length, Padding};
 use iced_widget::image::Handle;
-use iced_widget::{column, container, row, scrollable};
+use iced_widget::{column, container, row};
 
 use crate::fonts;
 use crate::host::Element;

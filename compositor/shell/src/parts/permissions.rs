@@ -6,17 +6,16 @@
 use std::time::{Duration, Instant};
 
 use argos_bus::permissions::Grant;
-use iced_core::alignment::Vertical;
 use iced_core::keyboard::{self, Key, key::Named};
 use iced_core::{Alignment, Color, Event, Length, Padding};
-use iced_widget::{column, container, row, scrollable, space};
+use iced_widget::{column, container, row, space};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
 use crate::fonts;
 use crate::host::Element;
 use crate::icons::Icon;
-use crate::theme::{GAP, HUGE, Palette, SMALL, TEXT, TEXT_SMALL, TIGHT, WIDE};
+use crate::theme::{GAP, HUGE, Palette, TEXT, TEXT_SMALL, TIGHT, WIDE};
 use crate::visible::{in_order, visible};
 use crate::widgets::{self, Kind, SHADOW};
 
