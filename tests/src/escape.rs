@@ -87,10 +87,12 @@ pub(crate) fn broker(stage: &mut Stage) -> Result<()> {
     install(machine)?;
     // A manifest that imitates another line is refused by name.
     machine.person("d=~/.local/share/argos/agents/liar; mkdir -p $d; printf 'name: liar\\ntitle: \"Steward\\\\nReally\"\\n' > $d/agent.yaml")?;
-    machine.person("argos agents >/dev/null")?;
-    let liar = machine.try_root(
-        "as-person 'cat ~/.local/share/argos/agents/liar/agent.yaml; argos agents start liar; sleep 3; argos agents --json; argos agents history liar'",
-    )?;
+    let liar = machine.try_root("as-person 'argos agents start liar'")?;
+    ensure!(
+        liar.status != 0 && liar.text.contains("write plain text on one line"),
+        "a title of two lines was not refused:\n{}",
+        liar.text
+    );
     let descriptors = "ls /proc/$(pgrep -o -x argos-broker)/fd | wc -l";
     let before: usize = machine.root(descriptors)?.trim().parse()?;
     judge(machine, "broker")?;
@@ -112,13 +114,7 @@ pub(crate) fn broker(stage: &mut Stage) -> Result<()> {
     commands(machine)?;
     prompts(machine)?;
     injection(machine)?;
-    bombs(machine)?;
-    ensure!(
-        liar.text.contains("write plain text on one line"),
-        "a title of two lines was not refused:\n{}",
-        liar.text
-    );
-    Ok(())
+    bombs(machine)
 }
 
 /// `argos sandbox` on programs and on an agent that runs.

@@ -4,6 +4,7 @@
 //! One task owns world and chat and takes everything in turn from a channel; what takes time
 //! (deliveries, starts) runs beside it and reports back through the same channel.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -111,6 +112,7 @@ pub async fn serve(options: Options, end: impl Future<Output = ()>) -> anyhow::R
         connection: connection.clone(),
         commands: commands.clone(),
         memories,
+        starting: HashMap::new(),
     };
     connection
         .object_server()
@@ -258,6 +260,8 @@ struct Owner {
     connection: Connection,
     commands: mpsc::Sender<Command>,
     memories: mpsc::Sender<Remembered>,
+    /// Who wants to know how the start of an agent went.
+    starting: HashMap<String, Vec<oneshot::Sender<Result<()>>>>,
 }
 
 impl Owner {
@@ -298,7 +302,19 @@ impl Owner {
                 })
                 .await;
             }
-            Command::Happened(event) => self.happened(event).await,
+            Command::Happened(event) => {
+                let started = match &event {
+                    Event::Started { agent, error } => Some((agent.clone(), error.clone())),
+                    _ => None,
+                };
+                self.happened(event).await;
+                if let Some((agent, error)) = started {
+                    let asked = self.starting.remove(&agent).unwrap_or_default();
+                    for reply in asked {
+                        let _ = reply.send(error.clone().map_or(Ok(()), |e| Err(Error::Failed(e))));
+                    }
+                }
+            }
             Command::List { reply } => {
                 self.look_around().await;
                 let _ = reply.send(self.world.agents());
@@ -333,18 +349,31 @@ impl Owner {
                 start,
                 reply,
             } => {
-                let known = self.known(&agent).await;
-                if known.is_ok() {
-                    let event = if start {
-                        Event::Start(agent)
-                    } else {
-                        Event::Stop(agent)
-                    };
-                    self.happened(event).await;
+                if let Err(unknown) = self.known(&agent).await {
+                    let _ = reply.send(Err(unknown));
+                } else if start {
+                    self.start(agent, reply).await;
+                } else {
+                    self.happened(Event::Stop(agent)).await;
+                    let _ = reply.send(Ok(()));
                 }
-                let _ = reply.send(known);
             }
         }
+    }
+
+    /// Starts an agent; `reply` gets its word when the agent is up or has failed to come up.
+    async fn start(&mut self, agent: String, reply: oneshot::Sender<Result<()>>) {
+        self.happened(Event::Start(agent.clone())).await;
+        let now = self.world.agents().into_iter().find(|a| a.name == agent);
+        let answer = match now {
+            Some(a) if a.state == "starting" => {
+                return self.starting.entry(agent).or_default().push(reply);
+            }
+            Some(a) if a.state == "failed" => Err(Error::Failed(a.detail)),
+            Some(a) if a.state == "stopped" => Err(Error::Unavailable(a.detail)),
+            _ => Ok(()),
+        };
+        let _ = reply.send(answer);
     }
 
     /// The person says something.

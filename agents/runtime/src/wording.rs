@@ -170,7 +170,7 @@ fn success(tool: &str, arguments: &Value, result: &Value) -> String {
         "processes.stop" => running::stopped(result),
         "agents.list" => running::agents(result),
         "agents.start" => {
-            text(result, &["agent"]).map(|a| format!("I start the agent **{}**.", plain(a)))
+            text(result, &["agent"]).map(|a| format!("The agent **{}** runs.", plain(a)))
         }
         "agents.stop" => {
             text(result, &["agent"]).map(|a| format!("I stop the agent **{}**.", plain(a)))

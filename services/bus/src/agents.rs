@@ -48,7 +48,8 @@ pub struct ChatMessage {
 pub trait Agents1 {
     /// Every known agent.
     fn list(&self) -> Result<Vec<Agent>>;
-    /// Starts an agent. Errors: `NotFound`, `Failed`.
+    /// Starts an agent; returns when it is up, at once if it was. Errors: `NotFound`, `Failed` (it
+    /// did not come up, and why), `Unavailable` (the broker is not there; it is started later).
     fn start(&self, agent: &str) -> Result<()>;
     /// Stops an agent. Errors: `NotFound`.
     fn stop(&self, agent: &str) -> Result<()>;

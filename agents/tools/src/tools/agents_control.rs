@@ -43,8 +43,10 @@ impl Definition for AgentsStart {
                 .start(&agent)
                 .await
                 .map_err(|error| super::from_service(tried, error))?;
-            // The orchestrator starts it and does not wait for it.
-            Ok(json!({"agent": agent, "asked": "start", "hint": "agents.list tells when it is up"}))
+            Ok(json!({
+                "agent": agent, "started": true,
+                "undo": {"tool": "agents.stop", "arguments": {"agent": agent}},
+            }))
         })
     }
 }
