@@ -68,6 +68,28 @@ pub struct Row {
     pub error: String,
 }
 
+impl Row {
+    /// The row of a call that came in at `time` and of which nothing is known yet but who calls what.
+    #[must_use]
+    pub fn begin(time: String, agent: String, hash: String, tool: String) -> Self {
+        Self {
+            time,
+            agent,
+            hash,
+            tool,
+            arguments: Value::Null,
+            action: String::new(),
+            resource: String::new(),
+            decision: "none",
+            by: String::new(),
+            outcome: "",
+            calls: 1,
+            duration_ms: 0,
+            error: String::new(),
+        }
+    }
+}
+
 fn is_one(calls: &u64) -> bool {
     *calls == 1
 }

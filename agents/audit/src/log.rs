@@ -532,24 +532,15 @@ impl Seen {
 
 /// A row of the log's own account.
 fn own_row(now: &str, event: Event, arguments: Value, what: String) -> Row {
-    Row {
-        time: now.to_owned(),
-        agent: String::new(),
-        hash: String::new(),
-        tool: String::new(),
-        arguments,
-        action: String::new(),
-        resource: String::new(),
-        decision: "none",
-        by: "broker".to_owned(),
-        outcome: match event {
-            Event::Begin => "ok",
-            Event::Mended | Event::Gap => "failed",
-        },
-        calls: 1,
-        duration_ms: 0,
-        error: what,
-    }
+    let mut row = Row::begin(now.to_owned(), String::new(), String::new(), String::new());
+    row.arguments = arguments;
+    row.by = "broker".to_owned();
+    row.outcome = match event {
+        Event::Begin => "ok",
+        Event::Mended | Event::Gap => "failed",
+    };
+    row.error = what;
+    row
 }
 
 /// A row with what is too long in it cut.

@@ -12,6 +12,7 @@ use zbus::Connection;
 use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
 
+use crate::asking;
 use crate::byhand::{self, Wish};
 use crate::call::{self, Caller};
 use crate::core::{Broker, Event};
@@ -51,7 +52,7 @@ impl PermissionsServer {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
         trust::person(connection, &header).await?;
-        call::answer(&self.0, id, &decision)
+        asking::answer(&self.0, id, &decision)
     }
 
     // No needs no proof: it only makes agents ask again.

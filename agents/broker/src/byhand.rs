@@ -7,12 +7,12 @@ use argos_bus::permissions::Explanation;
 use argos_bus::{Error, Result};
 use serde_json::json;
 
-use crate::call;
 use crate::core::Broker;
 use crate::grants::Word;
 use crate::lifecycle;
 use crate::manifest::{self, Agent};
 use crate::permission::{By, Decision, Fallback, Need, Scope, Subject, Verdict, normal};
+use crate::record;
 use crate::session::lock;
 
 /// A grant as it comes from the bus.
@@ -58,7 +58,7 @@ pub(crate) async fn grant(broker: &Arc<Broker>, wish: Wish) -> Result<u64> {
         "expires_ms": expires_ms,
     });
     // First the record: a grant that nobody can see the beginning of is worse than a row too many.
-    call::record_own(broker, "permissions.grant", arguments, need.clone()).await?;
+    record::record_own(broker, "permissions.grant", arguments, need.clone()).await?;
     let word = Word {
         subject: &subject,
         need: &need,
@@ -96,7 +96,7 @@ pub(crate) async fn revoke(broker: &Arc<Broker>, id: u64) -> Result<()> {
         action: grant.action,
         resource: grant.resource,
     };
-    call::record_own(broker, "permissions.revoke", arguments, need).await?;
+    record::record_own(broker, "permissions.revoke", arguments, need).await?;
     match lock(&broker.permissions).grants.revoke(id) {
         Ok(true) => broker.grants_changed(),
         Ok(false) => return Err(missing()),

@@ -21,6 +21,8 @@
 //!
 //! Calls that only ran into a limit are cheap to make and would be dear to record one by one: those
 //! of one agent within a second share a row, and all of them are answered once it is on disk.
+//!
+//! Whether a call is permitted is [`permit`]'s, its rows are [`record`]'s.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,24 +33,22 @@ use argos_tools::{Call, Context, Env};
 use serde_json::Value;
 use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
-use tracing::{error, warn};
 
-use crate::audit::{Commit, Room, Row};
+use crate::asking::Settled;
+use crate::audit::Row;
 use crate::calls::{Canceller, Ticket};
 use crate::core::Broker;
-use crate::grants::Word;
-use crate::permission::{By, Decision, Fallback, Need, Scope, Subject, Verdict};
-use crate::prompts::{Answer, Closed, Question};
-use crate::providers;
-use crate::session::{MAX_CALLS, Session, lock};
+use crate::permission::{By, Need, Subject};
+use crate::record::{self, Kept};
+use crate::session::{MAX_CALLS, Session};
+use crate::{permit, providers};
 
 /// Longest arguments of one call, in bytes.
 const MAX_ARGUMENTS: usize = 128 << 10;
 /// Largest result of one call, in bytes of JSON.
 const MAX_RESULT: usize = 4 << 20;
-/// Calls that run into a limit within this time of the first are recorded with it.
-const TOGETHER: Duration = Duration::from_secs(1);
-
+/// Longest time a tool may run by default.
+pub(crate) const TOOL_TIME: Duration = Duration::from_secs(30);
 /// Who calls.
 #[derive(Debug, Clone)]
 pub(crate) enum Caller {
@@ -59,27 +59,31 @@ pub(crate) enum Caller {
 }
 
 impl Caller {
-    fn agent(&self) -> Option<String> {
+    /// Whom the audit log names.
+    fn subject(&self) -> Subject {
         match self {
-            Self::Agent(session) => Some(session.subject.agent.clone()),
+            Self::Agent(session) => session.subject.clone(),
+            Self::Person => Subject::person(),
+        }
+    }
+
+    /// The agent's name; none for the person.
+    fn agent(&self) -> Option<&str> {
+        match self {
+            Self::Agent(session) => Some(&session.subject.agent),
             Self::Person => None,
         }
     }
 
     /// As a provider's questions name it.
     fn on_behalf(&self) -> providers::For {
-        match self {
-            Self::Agent(session) => providers::For {
-                subject: session.subject.clone(),
-                title: session.agent.manifest.title.clone(),
-            },
-            Self::Person => providers::For {
-                subject: Subject {
-                    agent: "person".to_owned(),
-                    hash: String::new(),
-                },
-                title: "You".to_owned(),
-            },
+        let title = match self {
+            Self::Agent(session) => session.agent.manifest.title.clone(),
+            Self::Person => "You".to_owned(),
+        };
+        providers::For {
+            subject: self.subject(),
+            title,
         }
     }
 
@@ -113,13 +117,20 @@ struct Permitted<'a> {
     _slot: Option<SemaphorePermit<'a>>,
 }
 
-/// How a call ended, with what the audit row says of it.
+/// How a call ended, with what the audit row says of it. A result is JSON.
 struct Ending {
     outcome: &'static str,
-    result: Result<Value>,
+    result: Result<String>,
 }
 
 impl Ending {
+    fn ok(result: String) -> Self {
+        Self {
+            outcome: "ok",
+            result: Ok(result),
+        }
+    }
+
     fn error(outcome: &'static str, error: Error) -> Self {
         Self {
             outcome,
@@ -147,36 +158,20 @@ pub(crate) async fn call_as(
     arguments: &str,
 ) -> Result<String> {
     let started = Instant::now();
-    let (agent, hash, own) = match caller {
-        Caller::Agent(s) => {
-            let own = own.map(|number| (s.number, number));
-            (s.subject.agent.clone(), s.subject.hash.clone(), own)
-        }
-        Caller::Person => ("person".to_owned(), String::new(), None),
+    let own = match caller {
+        Caller::Agent(session) => own.map(|number| (session.number, number)),
+        Caller::Person => None,
     };
-    let mut row = Row {
-        time: broker.clock.timestamp(),
-        agent,
-        hash,
-        tool: shortened(tool),
-        arguments: Value::Null,
-        action: String::new(),
-        resource: String::new(),
-        decision: "none",
-        by: String::new(),
-        outcome: "",
-        calls: 1,
-        duration_ms: 0,
-        error: String::new(),
-    };
+    let mut row = record::row(broker, &caller.subject(), shortened(tool));
     let now = broker.clock.now_ms();
     let ticket = broker.calls.begin(&row.agent, &row.tool, own, now);
+    let ticket = ticket.as_ref();
     let permitted = tokio::select! {
-        permitted = settle(broker, caller, &ticket, tool, arguments, &mut row) => permitted,
+        permitted = settle(broker, caller, ticket, tool, arguments, &mut row) => permitted,
         () = caller.gone() => {
             Err(Ending::error("cancelled", Error::Unavailable("the agent is gone".to_owned())))
         }
-        by = called_back(&ticket) => {
+        by = called_back(ticket) => {
             let what = format!("{by} called it back; nothing was done");
             Err(Ending::error("cancelled", Error::Cancelled(what)))
         }
@@ -190,10 +185,10 @@ pub(crate) async fn call_as(
             row.duration_ms = took();
             match kept.prepare(broker, &permitted.call, &row).await {
                 Ok(()) => {
-                    if let Some(ticket) = &ticket {
+                    if let Some(ticket) = ticket {
                         ticket.runs(&row.resource);
                     }
-                    run(broker, caller, permitted, &ticket).await
+                    run(broker, caller, permitted, ticket).await
                 }
                 Err(e) => Ending::error("failed", e),
             }
@@ -208,21 +203,21 @@ pub(crate) async fn call_as(
         .err()
         .map(text_of)
         .unwrap_or_default();
-    let done = caller.agent().and_then(|agent| deed(&agent, &row));
+    let done = caller.agent().and_then(|agent| deed(agent, &row));
     match caller {
         Caller::Agent(session) if row.outcome == "limited" => {
-            record_together(broker, session, row).await?;
+            record::record_together(broker, session, row).await?;
         }
-        _ => record(broker, row, kept).await?,
+        _ => record::record(broker, row, kept).await?,
     }
     if let Some((agent, text)) = done {
         broker.remember(agent, text);
     }
-    ending.result.map(|v| v.to_string())
+    ending.result
 }
 
 /// Returns when the call is called back.
-async fn called_back(ticket: &Option<Ticket>) -> Canceller {
+async fn called_back(ticket: Option<&Ticket>) -> Canceller {
     match ticket {
         Some(ticket) => ticket.cancelled().await,
         None => std::future::pending().await,
@@ -233,7 +228,7 @@ async fn called_back(ticket: &Option<Ticket>) -> Canceller {
 async fn settle<'a>(
     broker: &Arc<Broker>,
     caller: &'a Caller,
-    ticket: &Option<Ticket>,
+    ticket: Option<&Ticket>,
     tool: &str,
     arguments: &str,
     row: &mut Row,
@@ -291,15 +286,20 @@ async fn settle<'a>(
             shortened(tool)
         )));
     }
-    let behalf: Vec<String> = caller.behalf().into_iter().map(|s| s.agent).collect();
-    let context = Context::new(caller.agent(), broker.settings.home.clone())
-        .with_shared_memory(has_shared_memory(broker, caller, tool))
-        .with_workspace(
-            caller
-                .agent()
-                .map(|agent| broker.settings.workspace(&agent)),
-        )
-        .for_agents(behalf);
+    // Looked up once: what it takes or answers while this call is on its way changes nothing of it.
+    let behalf = caller.behalf();
+    let agent = caller.agent().map(str::to_owned);
+    let shared_memory = match caller {
+        Caller::Agent(session) => {
+            permit::has_shared_memory(broker, &session.subject, &behalf, tool)
+        }
+        Caller::Person => false,
+    };
+    let workspace = agent.as_deref().map(|a| broker.settings.workspace(a));
+    let context = Context::new(agent, broker.settings.home.clone())
+        .with_shared_memory(shared_memory)
+        .with_workspace(workspace)
+        .for_agents(behalf.iter().map(|s| s.agent.clone()).collect());
     let checked = if providers::is_provided(tool) {
         Ok(broker.providers.check(broker, tool, parsed).await)
     } else {
@@ -325,13 +325,14 @@ async fn settle<'a>(
     row.action.clone_from(&need.action);
     row.resource.clone_from(&need.resource);
     let mut granted = None;
+    let mut refused = Vec::new();
     match caller {
         Caller::Person => {
             row.decision = "allow";
             row.by = "person (own call)".to_owned();
         }
         Caller::Agent(session) => {
-            let settled = match permitted(broker, session, &call, &need).await {
+            let settled = match permit::permitted(broker, session, &behalf, &call, &need).await {
                 Ok(settled) => settled,
                 Err(e) => return limited(text_of(&e)),
             };
@@ -341,7 +342,10 @@ async fn settle<'a>(
             }
             if !settled.allows() {
                 row.decision = "deny";
-                return Err(Ending::error("denied", settled.refusal(&call, &need)));
+                return Err(Ending::error(
+                    "denied",
+                    permit::refusal(&settled, &call, &need),
+                ));
             }
             row.decision = "allow";
             if call.is_path()
@@ -349,6 +353,7 @@ async fn settle<'a>(
             {
                 granted = Some(resource.into());
             }
+            refused = permit::refused_paths(broker, &session.subject, &behalf, &need);
         }
     }
     Ok(Permitted {
@@ -356,7 +361,7 @@ async fn settle<'a>(
         owner: context.agent.clone(),
         context,
         granted,
-        refused: refused_paths(broker, caller, &need),
+        refused,
         _slot: slot,
     })
 }
@@ -366,7 +371,7 @@ async fn run(
     broker: &Arc<Broker>,
     caller: &Caller,
     permitted: Permitted<'_>,
-    ticket: &Option<Ticket>,
+    ticket: Option<&Ticket>,
 ) -> Ending {
     let limit = broker.settings.tool_time;
     let call = &permitted.call;
@@ -378,10 +383,7 @@ async fn run(
             by = called_back(ticket) => return stopped(call, by),
         };
         return match ended {
-            Ok(value) => Ending {
-                outcome: "ok",
-                result: Ok(value),
-            },
+            Ok(result) => Ending::ok(result),
             Err(e @ Error::TimedOut(_)) => Ending::error("timed-out", e),
             Err(e) => Ending::error("failed", e),
         };
@@ -412,19 +414,17 @@ async fn run(
         }
     };
     match ended {
-        Ok(Ok(value)) => match value.to_string().len() {
-            size if size > MAX_RESULT => Ending::error(
+        Ok(Ok(value)) => match value.to_string() {
+            result if result.len() > MAX_RESULT => Ending::error(
                 "failed",
                 Error::LimitReached(format!(
-                    "the result of {} has {size} bytes; at most {MAX_RESULT} are handed on. \
-                     It was done; ask for less",
-                    call.tool
+                    "the result of {} has {} bytes; at most {MAX_RESULT} are handed on. It was \
+                     done; ask for less",
+                    call.tool,
+                    result.len()
                 )),
             ),
-            _ => Ending {
-                outcome: "ok",
-                result: Ok(value),
-            },
+            result => Ending::ok(result),
         },
         Ok(Err(e)) => Ending::error("failed", e),
         Err(_) => {
@@ -452,314 +452,6 @@ fn stopped(call: &Call, by: Canceller) -> Ending {
     Ending::error("stopped", Error::Cancelled(what))
 }
 
-/// Whether the agent was granted the memory that all agents share, for what this tool does to it.
-/// Without it, it uses its own.
-fn has_shared_memory(broker: &Broker, caller: &Caller, tool: &str) -> bool {
-    let (Caller::Agent(session), Some(tool)) = (caller, broker.catalogue.get(tool)) else {
-        return false;
-    };
-    let need = Need {
-        action: tool.action().name().to_owned(),
-        resource: "memory".to_owned(),
-    };
-    let permissions = lock(&broker.permissions);
-    let now = broker.clock.now_ms();
-    // What another agent may not see is not looked up for it either.
-    std::iter::once(session.subject.clone())
-        .chain(session.behalf())
-        .all(|subject| {
-            let grants = &permissions.grants;
-            let decision = grants.decide(&subject, &need, Fallback::Ask, now);
-            matches!(decision, Decision::Allow(_))
-        })
-}
-
-/// The paths that the person refused for this action. What changes files can take a folder to where
-/// a refusal to read it does not reach, so for that every refusal counts.
-fn refused_paths(broker: &Broker, caller: &Caller, need: &Need) -> Vec<PathBuf> {
-    let Caller::Agent(session) = caller else {
-        return Vec::new();
-    };
-    let subjects: Vec<Subject> = std::iter::once(session.subject.clone())
-        .chain(session.behalf())
-        .collect();
-    let now = broker.clock.now_ms();
-    lock(&broker.permissions)
-        .grants
-        .current(now)
-        .filter(|g| g.verdict == Verdict::Deny && g.resource.starts_with('/'))
-        .filter(|g| g.action == need.action || need.action == "write")
-        .filter(|g| {
-            // A refusal outlives a change of the agent.
-            subjects.iter().any(|s| s.agent == g.agent)
-        })
-        .map(|g| PathBuf::from(&g.resource))
-        .collect()
-}
-
-/// What the rule says of a call on all its resources, for the agent and those it calls for: a no of
-/// any of them is a no, and where one has to be asked, the person is asked, once and for this call.
-fn decide_all(
-    decide: impl Fn(&Subject, &Need, Fallback) -> Decision,
-    subjects: &[Subject],
-    needs: &[Need],
-    fallback: Fallback,
-) -> Decision {
-    let mut allowed = None;
-    let mut ask = None;
-    for subject in subjects {
-        for need in needs {
-            // What an agent keeps for itself is its own affair, and not that of who asks it.
-            let private = |owner: &str| owner != subject.agent;
-            let fallback = match need.resource.strip_prefix("memory/") {
-                Some(owner) if private(owner) && fallback == Fallback::Allow => Fallback::Ask,
-                _ => fallback,
-            };
-            match decide(subject, need, fallback) {
-                Decision::Deny(by) => return Decision::Deny(by),
-                Decision::Ask { grantable } => {
-                    // An answer that is kept is about one agent and one resource.
-                    let grantable = grantable && subjects.len() == 1 && needs.len() == 1;
-                    ask = Some(Decision::Ask { grantable });
-                }
-                Decision::Allow(by) => {
-                    allowed.get_or_insert(by);
-                }
-            }
-        }
-    }
-    match (ask, allowed) {
-        (Some(ask), _) => ask,
-        (None, Some(by)) => Decision::Allow(by),
-        (None, None) => Decision::Deny(By::Malformed),
-    }
-}
-
-/// Who settled a permission, and how.
-enum Settled {
-    Allowed(By),
-    Refused(By),
-    Answered(Answer),
-}
-
-impl std::fmt::Display for Settled {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Allowed(by) | Self::Refused(by) => by.fmt(f),
-            Self::Answered(Answer::Expired) => f.write_str("nobody answered"),
-            Self::Answered(answer) => write!(f, "person ({})", answer.as_str()),
-        }
-    }
-}
-
-impl Settled {
-    fn allows(&self) -> bool {
-        match self {
-            Self::Allowed(_) => true,
-            Self::Refused(_) => false,
-            Self::Answered(answer) => answer.allows(),
-        }
-    }
-
-    /// What the agent is told: why, and what would help.
-    fn refusal(&self, call: &Call, need: &Need) -> Error {
-        let what = format!("to {} {}", need.action, need.resource);
-        match self {
-            Self::Refused(By::Malformed) => Error::InvalidArguments(format!(
-                "{}: `{}` is not a plain absolute path, or not the one form of a host",
-                call.tool, need.resource
-            )),
-            Self::Answered(Answer::Expired) => Error::NoAnswer(format!(
-                "nobody answered whether you may be allowed {what}; ask again when somebody is there"
-            )),
-            Self::Answered(Answer::Never) => Error::Denied(format!(
-                "the person refused {what}, now and in future; only the person can take that back, \
-                 in the list of permissions"
-            )),
-            Self::Answered(_) => Error::Denied(format!("the person refused {what} this time")),
-            Self::Allowed(_) | Self::Refused(_) => Error::Denied(format!(
-                "the person refused {what} earlier, for good; only the person can take that back, \
-                 in the list of permissions"
-            )),
-        }
-    }
-}
-
-async fn permitted(
-    broker: &Arc<Broker>,
-    session: &Arc<Session>,
-    call: &Call,
-    need: &Need,
-) -> Result<Settled> {
-    let limit = broker.settings.answer_time;
-    let asked = {
-        let mut permissions = lock(&broker.permissions);
-        let fallback = match call.default {
-            argos_tools::Verdict::Allow => Fallback::Allow,
-            argos_tools::Verdict::Ask => Fallback::Ask,
-            argos_tools::Verdict::Confirm => Fallback::Confirm,
-        };
-        let behalf = session.behalf();
-        let subjects: Vec<Subject> = std::iter::once(session.subject.clone())
-            .chain(behalf.iter().cloned())
-            .collect();
-        let also = call.also.iter().map(|resource| Need {
-            action: need.action.clone(),
-            resource: resource.clone(),
-        });
-        let needs: Vec<Need> = std::iter::once(need.clone()).chain(also).collect();
-        let now = broker.clock.now_ms();
-        let grants = &permissions.grants;
-        let decide = |s: &Subject, n: &Need, f| grants.decide(s, n, f, now);
-        match decide_all(decide, &subjects, &needs, fallback) {
-            Decision::Allow(by) => return Ok(Settled::Allowed(by)),
-            Decision::Deny(by) => return Ok(Settled::Refused(by)),
-            Decision::Ask { grantable } => {
-                let question = Question {
-                    subject: session.subject.clone(),
-                    title: session.agent.manifest.title.clone(),
-                    tool: call.tool.to_owned(),
-                    arguments: call.arguments.to_string(),
-                    need: need.clone(),
-                    summary: summary(call, &behalf),
-                    grantable,
-                };
-                let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
-                permissions
-                    .prompts
-                    .ask(question, now, limit_ms)
-                    .map_err(|waiting| {
-                        Error::LimitReached(format!(
-                            "{waiting} questions of this agent wait for an answer already"
-                        ))
-                    })?
-            }
-        }
-    };
-    let id = asked.id;
-    if let Some(request) = asked.show {
-        broker.requested(request);
-    }
-    let _shown = Shown::new(broker, session, id, &call.summary);
-    Ok(Settled::Answered(
-        match tokio::time::timeout(limit, asked.answer).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Answer::Cancelled,
-            Err(_) => {
-                let closed = lock(&broker.permissions).prompts.close(id, Answer::Expired);
-                broker.resolved(&closed);
-                Answer::Expired
-            }
-        },
-    ))
-}
-
-/// The call in one sentence, with the agents that it is for.
-fn summary(call: &Call, behalf: &[Subject]) -> String {
-    if behalf.is_empty() {
-        return call.summary.clone();
-    }
-    let names: Vec<&str> = behalf.iter().map(|s| s.agent.as_str()).collect();
-    format!(
-        "Asked by the agent {}: {}",
-        names.join(", for "),
-        call.summary
-    )
-}
-
-/// While it lives, the agent is shown as waiting for this question.
-struct Shown<'a> {
-    broker: &'a Broker,
-    session: &'a Session,
-    id: u64,
-}
-
-impl<'a> Shown<'a> {
-    fn new(broker: &'a Broker, session: &'a Session, id: u64, summary: &str) -> Self {
-        if let Some(s) = session.asks(id, summary) {
-            broker.state(&session.subject.agent, &s.state, &s.detail);
-        }
-        Self {
-            broker,
-            session,
-            id,
-        }
-    }
-}
-
-impl Drop for Shown<'_> {
-    fn drop(&mut self) {
-        if let Some(s) = self.session.asked(self.id) {
-            self.broker
-                .state(&self.session.subject.agent, &s.state, &s.detail);
-        }
-    }
-}
-
-/// The person answered question `id` with `word`.
-///
-/// # Errors
-/// `NotFound` if it is closed, `InvalidArguments` for an answer it does not take, `Failed` if an
-/// answer that is to be kept cannot be written (the question stays open then).
-pub(crate) fn answer(broker: &Broker, id: u64, word: &str) -> Result<()> {
-    let answer = Answer::from_person(word).ok_or_else(|| {
-        Error::InvalidArguments(format!(
-            "`{word}` is no answer; use once, session, always, deny or never"
-        ))
-    })?;
-    let closed: Vec<Closed> = {
-        let mut permissions = lock(&broker.permissions);
-        let question = match permissions.prompts.check(id, answer) {
-            Ok(q) => q.clone(),
-            Err(crate::prompts::Refused::Unknown) => {
-                return Err(Error::NotFound(format!(
-                    "question {id} was answered or has expired"
-                )));
-            }
-            Err(crate::prompts::Refused::NotGrantable) => {
-                return Err(Error::InvalidArguments(format!(
-                    "{} asks every time; answer once, deny or never",
-                    question_tool(&permissions.prompts, id)
-                )));
-            }
-        };
-        let kept = match answer {
-            Answer::Session => Some((Verdict::Allow, Scope::Session)),
-            Answer::Always => Some((Verdict::Allow, Scope::Always)),
-            Answer::Never => Some((Verdict::Deny, Scope::Always)),
-            _ => None,
-        };
-        if let Some((verdict, scope)) = kept {
-            let now = broker.clock.now_ms();
-            let word = Word {
-                subject: &question.subject,
-                need: &question.need,
-                verdict,
-                scope,
-                expires_ms: None,
-            };
-            permissions.grants.add(word, now).map_err(|e| {
-                Error::Failed(format!(
-                    "the answer could not be kept: {e}; answer once or deny"
-                ))
-            })?;
-            broker.grants_changed();
-        }
-        permissions.prompts.close(id, answer)
-    };
-    broker.resolved(&closed);
-    Ok(())
-}
-
-fn question_tool(prompts: &crate::prompts::Prompts, id: u64) -> String {
-    prompts
-        .pending()
-        .into_iter()
-        .find(|r| r.id == id)
-        .map(|r| r.tool)
-        .unwrap_or_default()
-}
-
 /// What is worth remembering of a call: things done, not looks into the memory itself.
 fn deed(agent: &str, row: &Row) -> Option<(String, String)> {
     let done = match row.outcome {
@@ -776,119 +468,6 @@ fn deed(agent: &str, row: &Row) -> Option<(String, String)> {
     ))
 }
 
-/// What the audit log keeps for a call that runs.
-#[derive(Default)]
-pub(crate) struct Kept {
-    /// Room for the row that says how it ended.
-    room: Option<Room>,
-    /// The row that says that it began.
-    begun: Option<u64>,
-}
-
-impl Kept {
-    /// Makes sure, off the async threads, that the audit row will fit, and has it on disk that an act
-    /// that was confirmed begins.
-    async fn prepare(&mut self, broker: &Arc<Broker>, call: &Call, row: &Row) -> Result<()> {
-        let log = Arc::clone(&broker.audit);
-        let confirmed = call.default == argos_tools::Verdict::Confirm;
-        let begins = confirmed.then(|| Row {
-            outcome: "begun",
-            ..row.clone()
-        });
-        let kept = tokio::task::spawn_blocking(move || {
-            let room = log.reserve()?;
-            let begun = match begins {
-                Some(row) => log
-                    .reserve()
-                    .and_then(|room| log.append(&row, Some(room), Commit::Now).map(Some)),
-                None => Ok(None),
-            };
-            Ok((room, begun))
-        });
-        let failed = |e: String| Error::Failed(format!("nothing was done: {e}"));
-        match kept.await {
-            Ok(Ok((room, begun))) => {
-                self.room = Some(room);
-                self.begun = begun.map_err(|e: crate::audit::Error| failed(e.to_string()))?;
-                Ok(())
-            }
-            Ok(Err::<_, crate::audit::Error>(e)) => Err(failed(e.to_string())),
-            Err(e) => Err(failed(format!("the audit log failed: {e}"))),
-        }
-    }
-}
-
-/// Writes one row for the calls of this agent that ran into a limit in the second that begins now
-/// or has begun. Returns when it is on disk.
-async fn record_together(broker: &Arc<Broker>, session: &Session, mut row: Row) -> Result<()> {
-    let (first, mut recorded) = session.turn_away();
-    if !first {
-        return match recorded.wait_for(Option::is_some).await.as_deref() {
-            Ok(Some(true)) => Ok(()),
-            _ => Err(Error::Failed(format!(
-                "the result of {} is withheld: the audit log failed",
-                row.tool
-            ))),
-        };
-    }
-    tokio::time::sleep(TOGETHER).await;
-    let away = session.turned_away();
-    row.calls = away.calls;
-    let written = record(broker, row, Kept::default()).await;
-    away.recorded.send_replace(Some(written.is_ok()));
-    written
-}
-
-/// Records what the person did by hand, before it is reported.
-pub(crate) async fn record_own(
-    broker: &Arc<Broker>,
-    tool: &str,
-    arguments: Value,
-    need: Need,
-) -> Result<()> {
-    let row = Row {
-        time: broker.clock.timestamp(),
-        agent: "person".to_owned(),
-        hash: String::new(),
-        tool: tool.to_owned(),
-        arguments,
-        action: need.action,
-        resource: need.resource,
-        decision: "allow",
-        by: "person (own call)".to_owned(),
-        outcome: "ok",
-        calls: 1,
-        duration_ms: 0,
-        error: String::new(),
-    };
-    record(broker, row, Kept::default()).await
-}
-
-/// Writes the row off the async threads: it may wait for the disk.
-pub(crate) async fn record(broker: &Arc<Broker>, row: Row, kept: Kept) -> Result<()> {
-    let log = Arc::clone(&broker.audit);
-    let tool = row.tool.clone();
-    let written = tokio::task::spawn_blocking(move || match kept.begun {
-        Some(begun) => log.append_end(&row, begun, kept.room),
-        None => log.append(&row, kept.room, Commit::Grouped),
-    });
-    match written.await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(e)) => {
-            warn!("{e}");
-            Err(Error::Failed(format!(
-                "the result of {tool} is withheld: {e}"
-            )))
-        }
-        Err(e) => {
-            error!("writing the audit log panicked: {e}");
-            Err(Error::Failed(format!(
-                "the result of {tool} is withheld: the audit log failed"
-            )))
-        }
-    }
-}
-
 /// The text of an error without its bus name.
 pub(crate) fn text_of(error: &Error) -> String {
     use zbus::DBusError;
@@ -900,81 +479,4 @@ pub(crate) fn text_of(error: &Error) -> String {
 /// A tool name as it came, short enough for a log.
 fn shortened(tool: &str) -> String {
     tool.chars().take(64).collect()
-}
-
-/// Longest time a tool may run by default.
-pub(crate) const TOOL_TIME: Duration = Duration::from_secs(30);
-/// Time after which no answer is a no.
-pub(crate) const ANSWER_TIME: Duration = Duration::from_secs(60);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::permission::{Grant, decide};
-
-    fn subject(agent: &str) -> Subject {
-        Subject {
-            agent: agent.to_owned(),
-            hash: "h".to_owned(),
-        }
-    }
-
-    fn need(resource: &str) -> Need {
-        Need {
-            action: "read".to_owned(),
-            resource: resource.to_owned(),
-        }
-    }
-
-    fn grant(id: u64, agent: &str, resource: &str, verdict: Verdict) -> Grant {
-        Grant {
-            id,
-            agent: agent.to_owned(),
-            agent_hash: "h".to_owned(),
-            action: "read".to_owned(),
-            resource: resource.to_owned(),
-            verdict,
-            scope: Scope::Always,
-            created_ms: 0,
-            expires_ms: None,
-        }
-    }
-
-    #[test]
-    fn every_agent_and_every_resource_has_to_be_allowed() {
-        let both = [subject("steward"), subject("scout")];
-        let needs = [need("/a"), need("/b")];
-        let yes = |agent, resource| grant(1, agent, resource, Verdict::Allow);
-        let no = |agent, resource| grant(2, agent, resource, Verdict::Deny);
-        let ask = Decision::Ask { grantable: false };
-        let of = |grants: &[Grant], subjects: &[Subject], needs: &[Need]| {
-            let decide = |s: &Subject, n: &Need, f| decide(grants, s, n, f, 0);
-            decide_all(decide, subjects, needs, Fallback::Ask)
-        };
-        let all = [yes("steward", "/"), yes("scout", "/a"), yes("scout", "/b")];
-        assert!(matches!(of(&all, &both, &needs), Decision::Allow(_)));
-        assert_eq!(of(&all[..2], &both, &needs), ask);
-        assert_eq!(of(&all[1..], &both, &needs), ask);
-        // Alone, and on one thing, an answer can be kept.
-        let kept = Decision::Ask { grantable: true };
-        assert_eq!(of(&[], &both[..1], &needs[..1]), kept);
-        assert_eq!(of(&[], &both[..1], &needs), ask);
-        // One no of anybody on anything.
-        for refusal in [no("steward", "/b"), no("scout", "/")] {
-            let mut grants = all.to_vec();
-            grants.push(refusal);
-            assert!(matches!(of(&grants, &both, &needs), Decision::Deny(_)));
-        }
-        assert!(matches!(of(&all, &both, &[]), Decision::Deny(_)));
-    }
-
-    #[test]
-    fn what_an_agent_remembers_for_itself_is_not_told_to_others_unasked() {
-        let own = [need("memory/steward")];
-        let nothing = |s: &Subject, n: &Need, f| decide(&[], s, n, f, 0);
-        let of = |subjects: &[Subject]| decide_all(nothing, subjects, &own, Fallback::Allow);
-        assert_eq!(of(&[subject("steward")]), Decision::Allow(By::Tool));
-        let asked = of(&[subject("steward"), subject("scout")]);
-        assert_eq!(asked, Decision::Ask { grantable: false });
-    }
 }

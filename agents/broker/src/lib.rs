@@ -15,6 +15,7 @@
 //! | [`manifest`] | `agent.yaml` and the hash that grants hang on |
 //! | [`socket`], [`session`], `link` | fd 3: limits, one connected agent, its interface |
 //! | `call`, `calls` | the way of one tool call; the open ones, and calling them back |
+//! | `permit`, `asking`, `record` | its steps: may it run; what the person answers; its audit rows |
 //! | `lifecycle` | start, end and restart of an agent |
 //! | [`sandbox`], [`spawn`], [`worker`] | what runs, how it is started, the tool worker |
 //! | [`providers`], `proxy` | tools from outside, and how their providers reach a host |
@@ -24,6 +25,7 @@
 //! What survives a `kill -9` of the broker is on disk already: grants and audit rows. Agents end
 //! with it, since their socket closes, and the orchestrator starts them again.
 
+mod asking;
 mod bus;
 mod byhand;
 mod call;
@@ -36,9 +38,11 @@ mod lifecycle;
 mod link;
 pub mod manifest;
 pub mod permission;
+mod permit;
 pub mod prompts;
 pub mod providers;
 mod proxy;
+mod record;
 mod run;
 pub mod sandbox;
 pub mod session;

@@ -32,6 +32,16 @@ pub struct Subject {
     pub hash: String,
 }
 
+impl Subject {
+    /// The person: a name that no agent has, for rows and questions.
+    pub fn person() -> Self {
+        Self {
+            agent: "person".to_owned(),
+            hash: String::new(),
+        }
+    }
+}
+
 /// What is about to be done, and on what.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

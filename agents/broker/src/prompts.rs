@@ -126,7 +126,10 @@ pub enum Refused {
     /// No such question (any more).
     Unknown,
     /// This tool asks every time.
-    NotGrantable,
+    NotGrantable {
+        /// The tool.
+        tool: String,
+    },
 }
 
 /// Every question that waits.
@@ -208,7 +211,9 @@ impl Prompts {
             .find(|w| w.request.id == id)
             .ok_or(Refused::Unknown)?;
         if !waiting.question.grantable && matches!(answer, Answer::Session | Answer::Always) {
-            return Err(Refused::NotGrantable);
+            return Err(Refused::NotGrantable {
+                tool: waiting.question.tool.clone(),
+            });
         }
         Ok(&waiting.question)
     }
@@ -334,10 +339,10 @@ mod tests {
         let a = prompts.ask(confirm.clone(), 0, 60_000).unwrap();
         let b = prompts.ask(confirm, 0, 60_000).unwrap();
         assert_ne!(a.id, b.id);
-        assert_eq!(
-            prompts.check(a.id, Answer::Always).unwrap_err(),
-            Refused::NotGrantable
-        );
+        assert!(matches!(
+            prompts.check(a.id, Answer::Always),
+            Err(Refused::NotGrantable { .. })
+        ));
         assert!(prompts.check(a.id, Answer::Never).is_ok());
     }
 

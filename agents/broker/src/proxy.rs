@@ -27,14 +27,18 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tracing::warn;
 
+use crate::asking;
 use crate::audit::Row;
-use crate::call;
+use crate::call::text_of;
 use crate::core::Broker;
 use crate::permission::{Fallback, Need, Subject};
-use crate::providers::ask;
+use crate::prompts::Question;
+use crate::record::{self, Kept};
 use crate::session::lock;
 use crate::socket::Pace;
 
+/// What its questions and rows name as the tool.
+const TOOL: &str = "proxy.connect";
 /// Connections of one provider that may be open at once.
 const MAX_OPEN: usize = 16;
 /// Connections taken in one go, and after that per second.
@@ -153,21 +157,8 @@ impl No {
 
 async fn serve(broker: &Arc<Broker>, client: &Client, mut stream: UnixStream) {
     let started = Instant::now();
-    let mut row = Row {
-        time: broker.clock.timestamp(),
-        agent: client.subject.agent.clone(),
-        hash: client.subject.hash.clone(),
-        tool: "proxy.connect".to_owned(),
-        arguments: serde_json::Value::Null,
-        action: "network".to_owned(),
-        resource: String::new(),
-        decision: "none",
-        by: String::new(),
-        outcome: "",
-        calls: 1,
-        duration_ms: 0,
-        error: String::new(),
-    };
+    let mut row = record::row(broker, &client.subject, TOOL.to_owned());
+    row.action = "network".to_owned();
     let connected = connect(broker, client, &mut stream, &mut row).await;
     broker.withdraw_abandoned();
     row.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -178,11 +169,11 @@ async fn serve(broker: &Arc<Broker>, client: &Client, mut stream: UnixStream) {
             row.error.clone_from(&no.why);
         }
     }
-    let recorded = call::record(broker, row, call::Kept::default()).await;
+    let recorded = record::record(broker, row, Kept::default()).await;
     let (status, text) = match (&connected, &recorded) {
         (Ok(_), Ok(())) => ("200 Connection established", String::new()),
         (Err(no), _) => (no.status, format!("{}\n", no.why)),
-        (Ok(_), Err(error)) => ("503 Service Unavailable", call::text_of(error)),
+        (Ok(_), Err(error)) => ("503 Service Unavailable", text_of(error)),
     };
     let length = match status.starts_with('2') {
         true => String::new(),
@@ -247,21 +238,25 @@ async fn connect(
         action: "network".to_owned(),
         resource: target.resource(),
     };
-    let question = ask::Asking {
-        subject: &client.subject,
-        title: &client.title,
-        tool: "proxy.connect",
-        arguments: &target.to_string(),
-        need: &need,
-        summary: format!("Let {} connect to {target}.", client.subject.agent),
-        fallback: Fallback::Ask,
-    };
-    let settled = ask::settle(broker, question)
-        .await
-        .map_err(|error| No::forbidden(call::text_of(&error)))?;
-    row.by = settled.by;
-    row.decision = if settled.allowed { "allow" } else { "deny" };
-    if !settled.allowed {
+    let settled = asking::settle(
+        broker,
+        |grants, now| grants.decide(&client.subject, &need, Fallback::Ask, now),
+        |grantable| Question {
+            subject: client.subject.clone(),
+            title: client.title.clone(),
+            tool: TOOL.to_owned(),
+            arguments: target.to_string(),
+            need: need.clone(),
+            summary: format!("Let {} connect to {target}.", client.subject.agent),
+            grantable,
+        },
+        |_| (),
+    )
+    .await
+    .map_err(|error| No::forbidden(text_of(&error)))?;
+    row.by = settled.to_string();
+    row.decision = if settled.allows() { "allow" } else { "deny" };
+    if !settled.allows() {
         return Err(No::forbidden(format!(
             "the person did not allow {} to reach {target}",
             client.subject.agent

@@ -14,7 +14,7 @@ use crate::core::{Broker, Settings};
 use crate::providers::Folders;
 use crate::sandbox::Programs;
 use crate::spawn::{Direct, Spawner, Supervised};
-use crate::{bus, call, lifecycle, manifest, sandbox, spawn, worker};
+use crate::{asking, bus, call, lifecycle, manifest, sandbox, spawn, worker};
 
 /// How the broker is run.
 #[derive(Debug, Clone, clap::Args)]
@@ -40,7 +40,7 @@ pub struct Options {
     #[arg(long)]
     pub direct: bool,
     /// Seconds after which no answer to a question is a no
-    #[arg(long, value_name = "SECONDS", default_value_t = call::ANSWER_TIME.as_secs_f64())]
+    #[arg(long, value_name = "SECONDS", default_value_t = asking::ANSWER_TIME.as_secs_f64())]
     pub answer_time: f64,
     /// Seconds after which a running tool is given up
     #[arg(long, value_name = "SECONDS", default_value_t = call::TOOL_TIME.as_secs_f64())]

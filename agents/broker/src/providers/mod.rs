@@ -16,7 +16,6 @@
 //! | [`declaration`] | `tools/NAME.yaml` |
 //! | `launch` | the sandbox of an MCP server |
 //! | `running` | one connected provider and its calls |
-//! | `ask` | questions to the person about a provider |
 //! | `interface` | `org.argos.Providers1` |
 //! | `clients` | programs outside that call tools as `mcp-client:NAME` |
 //!
@@ -24,7 +23,6 @@
 //! declared tool may look like is [`argos_tools::provided`]'s. How a sandboxed provider reaches a
 //! host is `proxy`'s.
 
-pub(crate) mod ask;
 mod clients;
 pub mod declaration;
 mod interface;
@@ -255,7 +253,7 @@ impl Providers {
         broker: &Arc<Broker>,
         caller: For,
         call: &Call,
-    ) -> Result<Value> {
+    ) -> Result<String> {
         // Looked at again: between question and answer the file may have changed.
         let (slot, provided) = self.find(broker, call.tool).await?;
         let running = slot.connect(broker, None).await?;

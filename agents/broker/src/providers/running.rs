@@ -14,17 +14,18 @@ use argos_bus::tool_provider::{HOST_PATH, ProvidedTool, ToolProvider1Proxy};
 use argos_bus::{Error, Result};
 use argos_tools::provided::clean;
 use futures_util::StreamExt;
-use serde_json::Value;
+use serde::de::IgnoredAny;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use zbus::connection::{AuthMechanism, Builder};
 use zbus::{Connection, Guid};
 
-use super::ask;
 use super::declaration::{Declared, Kind};
 use super::launch;
+use crate::asking::{self, Settled};
 use crate::core::Broker;
 use crate::permission::{Fallback, Need, Subject};
+use crate::prompts::{Answer, Question};
 use crate::proxy::{self, Proxy};
 use crate::session::lock;
 use crate::socket::{AgentSocket, Fault};
@@ -192,7 +193,7 @@ impl Running {
         caller: For,
         own_name: &str,
         call: &argos_tools::Call,
-    ) -> Result<Value> {
+    ) -> Result<String> {
         *lock(&self.used) = Instant::now();
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let open = Open {
@@ -238,9 +239,13 @@ impl Running {
                 text.len()
             )));
         }
-        serde_json::from_str(&text).map_err(|error| {
-            Error::Failed(format!("{}: the result is not JSON: {error}", call.tool))
-        })
+        match serde_json::from_str::<IgnoredAny>(&text) {
+            Ok(_) => Ok(text),
+            Err(error) => Err(Error::Failed(format!(
+                "{}: the result is not JSON: {error}",
+                call.tool
+            ))),
+        }
     }
 
     /// Returns when a call has used up its time. While the person is asked, it stands still.
@@ -431,25 +436,31 @@ impl Host {
             calls: &self.calls,
             id,
         };
-        let asking = ask::Asking {
-            subject: &subject,
-            title: &title,
-            tool,
-            arguments: &message,
-            need: &need,
+        let question = |grantable| Question {
+            subject: subject.clone(),
+            title,
+            tool: tool.to_owned(),
             summary: format!(
                 "{tool} runs and wants this confirmed, in its own words: “{}”",
                 clean(&message, 400)
             ),
-            fallback: Fallback::Confirm,
+            arguments: message,
+            need: need.clone(),
+            grantable,
         };
-        let settled = ask::settle(&self.broker, asking).await?;
-        if settled.allowed {
-            Ok(())
-        } else if settled.unanswered {
-            Err(Error::NoAnswer("nobody answered".to_owned()))
-        } else {
-            Err(Error::Denied(settled.by))
+        let settled = asking::settle(
+            &self.broker,
+            |grants, now| grants.decide(&subject, &need, Fallback::Confirm, now),
+            question,
+            |_| (),
+        )
+        .await?;
+        match settled {
+            Settled::Answered(Answer::Expired) => {
+                Err(Error::NoAnswer("nobody answered".to_owned()))
+            }
+            settled if settled.allows() => Ok(()),
+            settled => Err(Error::Denied(settled.to_string())),
         }
     }
 }
