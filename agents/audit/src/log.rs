@@ -42,6 +42,8 @@ const MAX_ARGUMENTS_UNDECIDED: usize = 1 << 10;
 const MAX_ERROR: usize = 4 << 10;
 /// Room reserved ahead of each call: more than a row can take.
 const RESERVE: u64 = 64 << 10;
+/// Rows that room is reserved for beyond those that ask for it, so that most need not ask the disk.
+const AHEAD: u64 = 16;
 /// Size from which on a new log is begun, in bytes.
 pub(crate) const MAX_LOG: u64 = 16 << 20;
 /// How much of the logs' end is read for [`Audit::tail`].
@@ -93,6 +95,8 @@ struct Inner {
     head: Head,
     /// Rows that room is reserved for.
     reserved: u64,
+    /// Where the disk space that is held for rows ends.
+    held: u64,
     /// Size from which on a new log is begun.
     max: u64,
     /// Whether there are rows that are not committed.
@@ -135,6 +139,7 @@ impl Audit {
                     file: Arc::new(file),
                     head,
                     reserved: 0,
+                    held: 0,
                     max,
                     // The log itself must outlive a power cut, not only its rows.
                     dirty: true,
@@ -181,11 +186,35 @@ impl Audit {
         }
         let mut inner = lock_of(&self.shared.inner);
         self.shared.begin_another_if_full(&mut inner);
+        let rows = inner.reserved + 1;
         let end = inner.file.metadata().map(|m| m.len());
-        end.and_then(|end| hold(&inner.file, end, inner.reserved + 1))
+        inner.held = end
+            .and_then(|end| hold(&inner.file, end, rows))
             .map_err(|e| Error::disk(&self.shared.path, "no room for an audit row", e))?;
-        inner.reserved += 1;
+        inner.reserved = rows;
         Ok(Room(()))
+    }
+
+    /// [`Self::reserve`] where that waits for no disk: `None` where it might, or fails.
+    pub fn reserve_at_once(&self) -> Option<Room> {
+        let mut inner = self.shared.at_once()?;
+        let end = inner.file.metadata().ok()?.len();
+        let rows = inner.reserved + 1;
+        if inner.failed || end + rows * RESERVE > inner.held {
+            return None;
+        }
+        inner.reserved = rows;
+        Some(Room(()))
+    }
+
+    /// [`Self::append`] of a row that others commit, where that waits for no disk: `None`, and the
+    /// room is as it was, where it might. Errors: as there.
+    pub fn append_at_once(&self, row: &Row, room: &mut Option<Room>) -> Option<Result<u64, Error>> {
+        let mut inner = self.shared.at_once()?;
+        Some(
+            self.shared
+                .write_into(&mut inner, &shortened(row), None, None, room.take()),
+        )
     }
 
     /// Appends a row, into the room that was reserved for it if there is such, and returns its
@@ -250,16 +279,35 @@ impl Shared {
         begun: Option<u64>,
         room: Option<Room>,
     ) -> Result<u64, Error> {
-        let fail = |e| Error::disk(&self.path, "the audit row cannot be written", e);
         let row = shortened(row);
         let mut inner = lock_of(&self.inner);
         self.begin_another_if_full(&mut inner);
+        self.write_into(&mut inner, &row, event, begun, room)
+    }
+
+    /// The log, if nobody waits for the disk with it in hand, or is about to.
+    fn at_once(&self) -> Option<MutexGuard<'_, Inner>> {
+        // A commit lets others write, but the file system may make them wait for it.
+        let _no_commit = self.turn.try_lock().ok()?;
+        let inner = self.inner.try_lock().ok()?;
+        (!is_full(&inner)).then_some(inner)
+    }
+
+    fn write_into(
+        &self,
+        inner: &mut Inner,
+        row: &Row,
+        event: Option<Event>,
+        begun: Option<u64>,
+        room: Option<Room>,
+    ) -> Result<u64, Error> {
+        let fail = |e| Error::disk(&self.path, "the audit row cannot be written", e);
         if let Some(Room(())) = room {
             inner.reserved -= 1;
         }
         let (line, head) = inner
             .head
-            .line(&row, event, begun)
+            .line(row, event, begun)
             .map_err(|e| fail(e.into()))?;
         let before = inner.file.metadata().map_err(fail)?.len();
         if let Err(e) = (&*inner.file).write_all(&line) {
@@ -325,8 +373,9 @@ impl Shared {
     }
 
     fn begin_another_if_full(&self, inner: &mut Inner) {
-        let full = inner.file.metadata().is_ok_and(|m| m.len() >= inner.max);
-        if full && let Err(e) = self.begin_another(inner) {
+        if is_full(inner)
+            && let Err(e) = self.begin_another(inner)
+        {
             warn!(
                 "{}: no new audit log can be begun, the old one goes on: {e}",
                 self.path.display()
@@ -338,7 +387,7 @@ impl Shared {
     fn begin_another(&self, inner: &mut Inner) -> std::io::Result<()> {
         let fresh = beside(&self.path, "new");
         let file = open(&fresh)?;
-        hold(&file, 0, inner.reserved)?;
+        let held = hold(&file, 0, inner.reserved)?;
         file.sync_all()?;
         // What is put aside is complete, and the anchor knows before the oldest is given up.
         inner.file.sync_data()?;
@@ -353,6 +402,7 @@ impl Shared {
         std::fs::rename(&fresh, &self.path)?;
         // A row in it would be lost with its name.
         sync_folder(&self.path)?;
+        inner.held = held;
         let old = std::mem::replace(&mut inner.file, Arc::new(file));
         // Gives back what was reserved in the old one; if not, it only takes a little more disk.
         let _ = old.metadata().and_then(|m| old.set_len(m.len()));
@@ -595,17 +645,24 @@ fn only_one(folder: &Path) -> std::io::Result<File> {
     }
 }
 
-/// Reserves disk space for that many rows from `end` on, without making the file longer.
-fn hold(file: &File, end: u64, rows: u64) -> std::io::Result<()> {
+/// Reserves disk space for that many rows from `end` on, without making the file longer, and for some
+/// more if the disk has it. Returns where it ends.
+fn hold(file: &File, end: u64, rows: u64) -> std::io::Result<u64> {
     use rustix::fs::{FallocateFlags, fallocate};
     if rows == 0 {
-        return Ok(());
+        return Ok(end);
     }
-    match fallocate(file, FallocateFlags::KEEP_SIZE, end, rows * RESERVE) {
+    let until = |rows: u64| match fallocate(file, FallocateFlags::KEEP_SIZE, end, rows * RESERVE) {
         // Not every file system can reserve; the write itself is still checked.
-        Ok(()) | Err(rustix::io::Errno::OPNOTSUPP) => Ok(()),
-        Err(e) => Err(e.into()),
-    }
+        Ok(()) | Err(rustix::io::Errno::OPNOTSUPP) => Ok(end + rows * RESERVE),
+        Err(e) => Err(std::io::Error::from(e)),
+    };
+    until(rows + AHEAD).or_else(|_| until(rows))
+}
+
+fn is_full(inner: &Inner) -> bool {
+    let length = inner.file.metadata().map(|m| m.len());
+    length.is_ok_and(|length| length >= inner.max)
 }
 
 fn sync_folder(path: &Path) -> std::io::Result<()> {

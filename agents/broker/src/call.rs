@@ -303,10 +303,17 @@ async fn settle<'a>(
     let checked = if providers::is_provided(tool) {
         Ok(broker.providers.check(broker, tool, parsed).await)
     } else {
-        // Checking follows symbolic links, which may wait for a disk.
-        let (broker, tool, context) = (Arc::clone(broker), tool.to_owned(), context.clone());
-        tokio::task::spawn_blocking(move || broker.catalogue.find(&tool)?.check(parsed, &context))
-            .await
+        match broker.catalogue.find(tool) {
+            Ok(found) if !found.check_waits() => Ok(found.check(parsed, &context)),
+            Ok(_) => {
+                // Checking follows symbolic links, which may wait for a disk.
+                let (broker, tool) = (Arc::clone(broker), tool.to_owned());
+                let context = context.clone();
+                let check = move || broker.catalogue.find(&tool)?.check(parsed, &context);
+                tokio::task::spawn_blocking(check).await
+            }
+            Err(unknown) => Ok(Err(unknown)),
+        }
     };
     let call = match checked {
         Ok(Ok(call)) => call,

@@ -56,6 +56,9 @@ impl Settings {
     }
 }
 
+/// Deeds that may wait to be remembered.
+const MAX_DEEDS: usize = 256;
+
 /// The clock on the wall. Only the edge reads it; rules get the time as an argument.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct WallClock;
@@ -123,6 +126,8 @@ pub struct Broker {
     pub(crate) session_bus: Connection,
     system_bus: tokio::sync::Mutex<Option<Connection>>,
     events: mpsc::UnboundedSender<Event>,
+    /// Agents and what they did, on their way into the memory.
+    deeds: mpsc::Sender<(String, String)>,
 }
 
 impl Broker {
@@ -142,6 +147,8 @@ impl Broker {
             tracing::warn!("{warning}");
         }
         let (events, receiver) = mpsc::unbounded_channel();
+        let (deeds, to_remember) = mpsc::channel(MAX_DEEDS);
+        tokio::spawn(remember(session_bus.clone(), to_remember));
         let broker = Self {
             workers: Workers::new(
                 Arc::clone(&spawner),
@@ -164,6 +171,7 @@ impl Broker {
             session_bus,
             system_bus: tokio::sync::Mutex::default(),
             events,
+            deeds,
         };
         Ok((Arc::new(broker), receiver))
     }
@@ -222,21 +230,12 @@ impl Broker {
             .map_err(|e| Error::Failed(format!("the plan cannot be passed on: {e}")))
     }
 
-    /// Has a deed remembered, if there is a memory service; the audit log does not depend on it.
+    /// Has a deed remembered, if there is a memory service and it keeps up; the audit log does not
+    /// depend on it.
     pub(crate) fn remember(&self, agent: String, text: String) {
-        let bus = self.session_bus.clone();
-        tokio::spawn(async move {
-            let remembered = match Memory1Proxy::new(&bus).await {
-                Ok(memory) => memory
-                    .remember("done", &agent, &text, &["tool"])
-                    .await
-                    .map(|_| ()),
-                Err(e) => Err(e.into()),
-            };
-            if let Err(e) = remembered {
-                tracing::debug!("a deed is not remembered: {e}");
-            }
-        });
+        if self.deeds.try_send((agent, text)).is_err() {
+            tracing::debug!("a deed is not remembered: too many wait for that");
+        }
     }
 
     pub(crate) fn requested(&self, request: Request) {
@@ -281,6 +280,23 @@ impl Broker {
     fn emit(&self, event: Event) {
         // The receiver goes only when the whole process does.
         let _ = self.events.send(event);
+    }
+}
+
+/// Hands deeds to the memory, one after the other, for as long as there is a broker.
+async fn remember(bus: Connection, mut deeds: mpsc::Receiver<(String, String)>) {
+    let memory = Memory1Proxy::builder(&bus)
+        .cache_properties(zbus::proxy::CacheProperties::No)
+        .build()
+        .await;
+    let memory = match memory {
+        Ok(memory) => memory,
+        Err(e) => return tracing::warn!("what agents do is not remembered: {e}"),
+    };
+    while let Some((agent, text)) = deeds.recv().await {
+        if let Err(e) = memory.remember("done", &agent, &text, &["tool"]).await {
+            tracing::debug!("a deed is not remembered: {e}");
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //! row in the log before anybody hears the result.
 //!
 //! What a row is and how it is kept is the log's business ([`crate::audit`]); when one is due is
-//! [`crate::call`]'s. The disk is waited for off the async threads.
+//! [`crate::call`]'s. The disk is waited for off the async threads; most rows need not wait for it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,8 +48,12 @@ impl Kept {
         call: &Call,
         row: &Row,
     ) -> Result<()> {
-        let log = Arc::clone(&broker.audit);
         let confirmed = call.default == argos_tools::Verdict::Confirm;
+        if !confirmed && let Some(room) = broker.audit.reserve_at_once() {
+            self.room = Some(room);
+            return Ok(());
+        }
+        let log = Arc::clone(&broker.audit);
         let begins = confirmed.then(|| Row {
             outcome: "begun",
             ..row.clone()
@@ -119,15 +123,25 @@ pub(crate) async fn record_own(
     record(broker, row, Kept::default()).await
 }
 
-/// Writes the row off the async threads: it may wait for the disk.
-pub(crate) async fn record(broker: &Arc<Broker>, row: Row, kept: Kept) -> Result<()> {
-    let log = Arc::clone(&broker.audit);
+/// Writes the row, off the async threads where it may wait for the disk.
+pub(crate) async fn record(broker: &Arc<Broker>, row: Row, mut kept: Kept) -> Result<()> {
+    let at_once = match kept.begun {
+        Some(_) => None,
+        None => broker.audit.append_at_once(&row, &mut kept.room),
+    };
     let tool = row.tool.clone();
-    let written = tokio::task::spawn_blocking(move || match kept.begun {
-        Some(begun) => log.append_end(&row, begun, kept.room),
-        None => log.append(&row, kept.room, Commit::Grouped),
-    });
-    match written.await {
+    let written = match at_once {
+        Some(written) => Ok(written),
+        None => {
+            let log = Arc::clone(&broker.audit);
+            tokio::task::spawn_blocking(move || match kept.begun {
+                Some(begun) => log.append_end(&row, begun, kept.room),
+                None => log.append(&row, kept.room, Commit::Grouped),
+            })
+            .await
+        }
+    };
+    match written {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(e)) => {
             warn!("{e}");

@@ -43,6 +43,8 @@ const PER_SECOND: f64 = 100.0;
 pub const MAX_OPEN: usize = 16;
 /// Longest time an agent may take to read one answer.
 pub const WRITE_TIME: Duration = Duration::from_secs(10);
+/// Bytes that are read at once where a message begins.
+const AT_ONCE: usize = 1024;
 /// The fixed part of a D-Bus header.
 const PRIMARY_HEADER: usize = 16;
 /// In it: the type of a message that is a call, and the flag of one that wants no answer.
@@ -148,9 +150,9 @@ impl ReadHalf for LimitedReader {
             tokio::time::sleep(wait).await;
         }
         while already_received_bytes.len() < PRIMARY_HEADER {
-            let mut part = [0; PRIMARY_HEADER];
-            let missing = PRIMARY_HEADER - already_received_bytes.len();
-            let (read, _) = self.inner.recvmsg(&mut part[..missing]).await?;
+            // What comes along beyond a header is most often the rest of a small message.
+            let mut part = [0; AT_ONCE];
+            let (read, _) = self.inner.recvmsg(&mut part).await?;
             if read == 0 {
                 return Err(cut_off().into());
             }

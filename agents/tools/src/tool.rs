@@ -152,6 +152,7 @@ pub struct Tool {
     pub(crate) description: &'static str,
     pub(crate) action: Action,
     pub(crate) default: Verdict,
+    pub(crate) waits: bool,
     pub(crate) schema: Value,
     pub(crate) validator: jsonschema::Validator,
     pub(crate) resolve: fn(Value, &Context) -> Result<Resolved, ToolError>,
@@ -225,6 +226,12 @@ impl Tool {
             action: self.action.name().to_owned(),
             default: self.default.name().to_owned(),
         }
+    }
+
+    /// Whether [`Self::check`] may wait for a disk, so that an async thread is not to call it.
+    #[must_use]
+    pub fn check_waits(&self) -> bool {
+        self.waits
     }
 
     /// Checks untrusted arguments and says what the call would do to what. Nothing is done, no

@@ -26,6 +26,7 @@ impl Definition for AgentsStart {
     const DESCRIPTION: &'static str = "Starts an agent";
     const ACTION: Action = Action::Control;
     const DEFAULT: Verdict = Verdict::Ask;
+    const WAITS: bool = false;
     type Arguments = Arguments;
 
     fn resolve(arguments: Arguments, _: &Context) -> Result<Resolved, ToolError> {
@@ -56,6 +57,7 @@ impl Definition for AgentsStop {
     const DESCRIPTION: &'static str = "Stops an agent";
     const ACTION: Action = Action::Control;
     const DEFAULT: Verdict = Verdict::Ask;
+    const WAITS: bool = false;
     type Arguments = Arguments;
 
     fn resolve(arguments: Arguments, context: &Context) -> Result<Resolved, ToolError> {

@@ -16,6 +16,7 @@ impl Definition for AgentsList {
     const DESCRIPTION: &'static str = "Lists the agents and what they are at";
     const ACTION: Action = Action::Read;
     const DEFAULT: Verdict = Verdict::Allow;
+    const WAITS: bool = false;
     type Arguments = Nothing;
 
     fn resolve(arguments: Nothing, _: &Context) -> Result<Resolved, ToolError> {

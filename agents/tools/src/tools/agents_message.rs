@@ -41,6 +41,7 @@ impl Definition for AgentsMessage {
     const DESCRIPTION: &'static str = "Says something to another agent and waits for its answer";
     const ACTION: Action = Action::Message;
     const DEFAULT: Verdict = Verdict::Ask;
+    const WAITS: bool = false;
     type Arguments = Arguments;
 
     fn resolve(arguments: Arguments, context: &Context) -> Result<Resolved, ToolError> {

@@ -25,6 +25,7 @@ impl Definition for BrightnessSet {
     const DESCRIPTION: &'static str = "Sets how bright the screen is";
     const ACTION: Action = Action::Control;
     const DEFAULT: Verdict = Verdict::Allow;
+    const WAITS: bool = false;
     type Arguments = Arguments;
 
     fn resolve(arguments: Arguments, _: &Context) -> Result<Resolved, ToolError> {

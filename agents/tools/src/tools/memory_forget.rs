@@ -65,6 +65,7 @@ impl Definition for MemoryForget {
     const DESCRIPTION: &'static str = "Forgets what was remembered and has these words";
     const ACTION: Action = Action::Write;
     const DEFAULT: Verdict = Verdict::Confirm;
+    const WAITS: bool = false;
     type Arguments = Arguments;
 
     fn resolve(arguments: Arguments, context: &Context) -> Result<Resolved, ToolError> {

@@ -31,6 +31,7 @@ impl Definition for MemoryRecall {
     const DESCRIPTION: &'static str = "Finds what was remembered, by meaning";
     const ACTION: Action = Action::Read;
     const DEFAULT: Verdict = Verdict::Ask;
+    const WAITS: bool = false;
     type Arguments = Arguments;
 
     fn resolve(arguments: Arguments, context: &Context) -> Result<Resolved, ToolError> {

@@ -31,6 +31,7 @@ impl Definition for MemoryRemember {
     const DESCRIPTION: &'static str = "Remembers a fact for later";
     const ACTION: Action = Action::Write;
     const DEFAULT: Verdict = Verdict::Ask;
+    const WAITS: bool = false;
     type Arguments = Arguments;
 
     fn resolve(arguments: Arguments, context: &Context) -> Result<Resolved, ToolError> {

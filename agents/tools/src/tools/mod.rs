@@ -148,6 +148,8 @@ pub(crate) trait Definition: 'static {
     const ACTION: Action;
     /// What happens with no grant.
     const DEFAULT: Verdict;
+    /// Whether [`Self::resolve`] may wait, as whoever follows a path does for a disk.
+    const WAITS: bool = true;
     /// What it takes. Unknown members must be denied.
     type Arguments: DeserializeOwned + Serialize + JsonSchema;
 
@@ -170,6 +172,7 @@ fn declare<D: Definition>() -> Tool {
         description: D::DESCRIPTION,
         action: D::ACTION,
         default: D::DEFAULT,
+        waits: D::WAITS,
         schema,
         validator,
         resolve: |arguments, context| D::resolve(arguments_of(D::NAME, arguments)?, context),

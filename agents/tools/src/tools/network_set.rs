@@ -24,6 +24,7 @@ impl Definition for NetworkSet {
     const DESCRIPTION: &'static str = "Switches the network on or off";
     const ACTION: Action = Action::Control;
     const DEFAULT: Verdict = Verdict::Confirm;
+    const WAITS: bool = false;
     type Arguments = Arguments;
 
     fn resolve(arguments: Arguments, _: &Context) -> Result<Resolved, ToolError> {

@@ -14,6 +14,7 @@ impl Definition for NetworkStatus {
     const DESCRIPTION: &'static str = "Tells whether the network is on, its links and addresses";
     const ACTION: Action = Action::Read;
     const DEFAULT: Verdict = Verdict::Allow;
+    const WAITS: bool = false;
     type Arguments = Nothing;
 
     fn resolve(arguments: Nothing, _: &Context) -> Result<Resolved, ToolError> {

@@ -16,6 +16,7 @@ impl Definition for PowerOff {
     const DESCRIPTION: &'static str = "Switches the machine off";
     const ACTION: Action = Action::Control;
     const DEFAULT: Verdict = Verdict::Confirm;
+    const WAITS: bool = false;
     type Arguments = Nothing;
 
     fn resolve(arguments: Nothing, _: &Context) -> Result<Resolved, ToolError> {
@@ -33,6 +34,7 @@ impl Definition for PowerReboot {
     const DESCRIPTION: &'static str = "Restarts the machine";
     const ACTION: Action = Action::Control;
     const DEFAULT: Verdict = Verdict::Confirm;
+    const WAITS: bool = false;
     type Arguments = Nothing;
 
     fn resolve(arguments: Nothing, _: &Context) -> Result<Resolved, ToolError> {

@@ -16,6 +16,7 @@ impl Definition for ServicesList {
     const DESCRIPTION: &'static str = "Lists the system's services and their states";
     const ACTION: Action = Action::Read;
     const DEFAULT: Verdict = Verdict::Allow;
+    const WAITS: bool = false;
     type Arguments = Nothing;
 
     fn resolve(arguments: Nothing, _: &Context) -> Result<Resolved, ToolError> {

@@ -25,6 +25,7 @@ impl Definition for ServicesRestart {
     const DESCRIPTION: &'static str = "Restarts one service of the system";
     const ACTION: Action = Action::Control;
     const DEFAULT: Verdict = Verdict::Confirm;
+    const WAITS: bool = false;
     type Arguments = Arguments;
 
     fn resolve(arguments: Arguments, _: &Context) -> Result<Resolved, ToolError> {

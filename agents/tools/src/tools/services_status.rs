@@ -25,6 +25,7 @@ impl Definition for ServicesStatus {
     const DESCRIPTION: &'static str = "Tells how one service of the system is doing";
     const ACTION: Action = Action::Read;
     const DEFAULT: Verdict = Verdict::Allow;
+    const WAITS: bool = false;
     type Arguments = Arguments;
 
     fn resolve(arguments: Arguments, _: &Context) -> Result<Resolved, ToolError> {

@@ -51,6 +51,7 @@ impl Definition for SystemInfo {
         "Tells about the machine: processor, memory, disk, battery, network, system, uptime";
     const ACTION: Action = Action::Read;
     const DEFAULT: Verdict = Verdict::Allow;
+    const WAITS: bool = false;
     type Arguments = Arguments;
 
     fn resolve(arguments: Arguments, _: &Context) -> Result<Resolved, ToolError> {
@@ -66,15 +67,20 @@ impl Definition for SystemInfo {
         let home = env.context.home.clone();
         Box::pin(async move {
             let arguments: Arguments = super::arguments_of(Self::NAME, call.arguments.clone())?;
-            super::blocking(Self::NAME, move || {
+            let wanted = arguments.topic;
+            let told = move || {
                 let told: Map<String, Value> = TOPICS
                     .iter()
-                    .filter(|(_, topic)| arguments.topic.is_none_or(|wanted| wanted == *topic))
+                    .filter(|(_, topic)| wanted.is_none_or(|wanted| wanted == *topic))
                     .map(|(name, topic)| ((*name).to_owned(), tell(*topic, &home)))
                     .collect();
                 Ok(Value::Object(told))
-            })
-            .await
+            };
+            match wanted {
+                // The kernel has them at hand; the others may wait for a device or a disk.
+                Some(Topic::Memory | Topic::Uptime) => told(),
+                _ => super::blocking(Self::NAME, told).await,
+            }
         })
     }
 }

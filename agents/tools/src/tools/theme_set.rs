@@ -26,6 +26,7 @@ impl Definition for ThemeSet {
     const DESCRIPTION: &'static str = "Sets the desktop's theme";
     const ACTION: Action = Action::Control;
     const DEFAULT: Verdict = Verdict::Allow;
+    const WAITS: bool = false;
     type Arguments = Arguments;
 
     fn resolve(arguments: Arguments, _: &Context) -> Result<Resolved, ToolError> {

@@ -25,6 +25,7 @@ impl Definition for VolumeSet {
     const DESCRIPTION: &'static str = "Sets how loud it is; 0 is silence";
     const ACTION: Action = Action::Control;
     const DEFAULT: Verdict = Verdict::Allow;
+    const WAITS: bool = false;
     type Arguments = Arguments;
 
     fn resolve(arguments: Arguments, _: &Context) -> Result<Resolved, ToolError> {

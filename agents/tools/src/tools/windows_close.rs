@@ -15,6 +15,7 @@ impl Definition for WindowsClose {
     const DESCRIPTION: &'static str = "Asks a window to close; what is not saved in it may be lost";
     const ACTION: Action = Action::Control;
     const DEFAULT: Verdict = Verdict::Confirm;
+    const WAITS: bool = false;
     type Arguments = Arguments;
 
     fn resolve(arguments: Arguments, _: &Context) -> Result<Resolved, ToolError> {

@@ -15,6 +15,7 @@ impl Definition for WindowsFocus {
     const DESCRIPTION: &'static str = "Brings a window to the front and gives it the keyboard";
     const ACTION: Action = Action::Control;
     const DEFAULT: Verdict = Verdict::Ask;
+    const WAITS: bool = false;
     type Arguments = Arguments;
 
     fn resolve(arguments: Arguments, _: &Context) -> Result<Resolved, ToolError> {

@@ -16,6 +16,7 @@ impl Definition for WindowsList {
     const DESCRIPTION: &'static str = "Lists the open windows: application, title, workspace";
     const ACTION: Action = Action::Read;
     const DEFAULT: Verdict = Verdict::Ask;
+    const WAITS: bool = false;
     type Arguments = Nothing;
 
     fn resolve(arguments: Nothing, _: &Context) -> Result<Resolved, ToolError> {

@@ -25,6 +25,7 @@ impl Definition for WorkspaceSwitch {
     const DESCRIPTION: &'static str = "Shows another workspace";
     const ACTION: Action = Action::Control;
     const DEFAULT: Verdict = Verdict::Ask;
+    const WAITS: bool = false;
     type Arguments = Arguments;
 
     fn resolve(arguments: Arguments, _: &Context) -> Result<Resolved, ToolError> {
