@@ -5,9 +5,11 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use argos_bus::{Error, Result};
+use futures_util::FutureExt;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use zbus::connection::{AuthMechanism, Builder};
@@ -71,12 +73,13 @@ pub(crate) fn serve(
 
 impl Link {
     async fn call(&self, own: Option<u64>, tool: String, arguments: String) -> Result<String> {
-        let broker = Arc::clone(&self.broker);
         let caller = Caller::Agent(Arc::clone(&self.session));
-        // A task of its own: it finishes its audit row even if the connection goes away.
-        tokio::spawn(async move { call::call_as(&broker, &caller, own, &tool, &arguments).await })
+        // The task of this message goes on to its end even if the connection goes away, so the audit row
+        // is written. A panic would end it without an answer.
+        AssertUnwindSafe(call::call_as(&self.broker, &caller, own, &tool, &arguments))
+            .catch_unwind()
             .await
-            .map_err(|e| Error::Failed(format!("the call ended unexpectedly: {e}")))?
+            .unwrap_or_else(|_| Err(Error::Failed("the call ended unexpectedly".to_owned())))
     }
 }
 
