@@ -234,16 +234,25 @@ impl Permission {
         choices
     }
 
+    /// What the keyboard goes over, in order; what a flood adds comes last and moves nothing.
+    fn stops(&self) -> Vec<Message> {
+        let several = (self.theirs() > 1).then_some(Message::DenyAll);
+        let choices = self.choices().into_iter().map(Message::Decide);
+        choices.chain(several).collect()
+    }
+
     /// Something was done. Returns the answer that is to be sent, if it is one and counts.
     pub fn update(&mut self, message: Message, now: Instant) -> Option<Outcome> {
-        let choices = self.choices();
         let decision = match message {
             Message::Move(by) => {
-                let count = choices.len() as isize;
+                let count = self.stops().len() as isize;
                 self.selected = (self.selected as isize + by).rem_euclid(count) as usize;
                 return None;
             }
-            Message::Activate => *choices.get(self.selected)?,
+            Message::Activate => {
+                let chosen = *self.stops().get(self.selected)?;
+                return self.update(chosen, now);
+            }
             Message::Decide(decision) => decision,
             Message::DenyAll => {
                 let agent = self.queue.first()?.agent.clone();
@@ -251,7 +260,7 @@ impl Permission {
                 return several.then_some(Outcome::DenyAll(agent));
             }
         };
-        if !self.is_armed(now) || !choices.contains(&decision) {
+        if !self.is_armed(now) || !self.choices().contains(&decision) {
             return None;
         }
         Some(Outcome::Answer(self.queue.first()?.id, decision))
@@ -391,6 +400,8 @@ impl Permission {
                     span(" of these"),
                 ];
                 let label = rich_text(spans).size(TEXT_SMALL).font(fonts::UI_MEDIUM);
+                let chosen = self.stops().get(self.selected) == Some(&Message::DenyAll);
+                let colors = *palette;
                 row![
                     widgets::label(
                         format!("This agent asks {more} more question{s}"),
@@ -399,6 +410,7 @@ impl Permission {
                     ),
                     space().width(Length::Fill),
                     widgets::press(label, Kind::Danger, palette)
+                        .style(move |_, status| answer_style(Kind::Danger, status, chosen, &colors))
                         .on_press_maybe(armed.then_some(Message::DenyAll)),
                 ]
                 .align_y(Alignment::Center)
@@ -437,12 +449,7 @@ impl Permission {
                 } else {
                     button::Status::Disabled
                 };
-                let mut style = widgets::button_style(kind, status, &palette, ROUND);
-                if chosen {
-                    style.border.width = 2.0;
-                    style.border.color = palette.text;
-                }
-                style
+                answer_style(kind, status, chosen, &palette)
             })
             .on_press_maybe(armed.then_some(Message::Decide(decision)))
             .into()
@@ -547,6 +554,21 @@ fn duration(seconds: u64) -> String {
     }
 }
 
+/// How a button that answers looks; `chosen` is the one that the keyboard is on.
+fn answer_style(
+    kind: Kind,
+    status: button::Status,
+    chosen: bool,
+    palette: &Palette,
+) -> button::Style {
+    let mut style = widgets::button_style(kind, status, palette, ROUND);
+    if chosen {
+        style.border.width = 2.0;
+        style.border.color = palette.text;
+    }
+    style
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -643,7 +665,10 @@ mod tests {
         // Neither a flood nor its end keeps the person from answering: nothing moves.
         assert!(prompt.is_armed(later));
         let all = Outcome::DenyAll("steward".into());
-        assert_eq!(prompt.update(Message::DenyAll, later), Some(all));
+        assert_eq!(prompt.update(Message::DenyAll, later), Some(all.clone()));
+        // The keyboard comes to it last.
+        prompt.update(Message::Move(-1), later);
+        assert_eq!(prompt.update(Message::Activate, later), Some(all));
         for id in 1..9 {
             prompt.resolved(id, later, 5_000);
         }
