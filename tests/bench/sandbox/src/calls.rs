@@ -3,8 +3,10 @@
 //!
 //! A hundred agents, each a sandboxed process of its own under a real broker, call now and then, so that
 //! the calls of many meet, but do not wait in a queue that only tells how many processors there are. The
-//! peers have it easier: one client that calls at the same pace as one agent, no sandbox, no permission,
-//! no audit log.
+//! peers do the same: a hundred clients at the same pace, each with its server, as a server over stdio has
+//! one client. They have it easier: the clients are threads of one process, and there is no sandbox, no
+//! permission and no audit log. A single server that is called every 20 ms, and so has everything in the
+//! caches, is shown as well.
 #![allow(unsafe_code)]
 
 use std::fs;
@@ -12,7 +14,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -50,6 +52,9 @@ pub(crate) struct Options {
     realtime: bool,
 }
 
+/// A caller's first calls load what later ones find loaded.
+const FIRST: usize = 2;
+
 /// What one caller does.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct Pace {
@@ -64,6 +69,18 @@ pub(crate) struct Pace {
     pub(crate) after: u64,
 }
 
+impl Pace {
+    /// That of a caller among many: no two at the same moment.
+    fn of(number: usize) -> Self {
+        let every = 600;
+        Self {
+            calls: 20,
+            every,
+            after: (number as u64 * 37) % every,
+        }
+    }
+}
+
 pub(crate) fn run(options: &Options) -> Result<bool> {
     if options.realtime {
         start::realtime()?;
@@ -74,10 +91,10 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         ours.len(),
         options.agents
     );
-    println!("{:24}{:>9}{:>9}{:>9}", "", "p50", "p90", "p99");
+    println!("{:28}{:>9}{:>9}{:>9}", "", "p50", "p90", "p99");
     let row = |name: &str, times: &mut [f64]| {
         let [p50, p90, p99] = [0.5, 0.9, 0.99].map(|share| quantile(times, share));
-        println!("{name:24}{p50:9.3}{p90:9.3}{p99:9.3}");
+        println!("{name:28}{p50:9.3}{p90:9.3}{p99:9.3}");
         (p50, p99)
     };
     let (p50, p99) = row("agent and broker", &mut ours);
@@ -87,10 +104,18 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         let python = [folder.join("python/bin/python"), folder.join("server.py")];
         let node = [PathBuf::from("node"), folder.join("server.mjs")];
         for (name, [program, script]) in [("MCP, Python", python), ("MCP, TypeScript SDK", node)] {
-            let mut times = peer(&program, &script).with_context(|| name.to_owned())?;
+            let mut times =
+                peers(&program, &script, options.agents).with_context(|| name.to_owned())?;
             let (theirs, _) = row(name, &mut times);
             println!("{name} / ours: {:.1} (bar {TIMES})", theirs / p50);
             good &= theirs / p50 >= TIMES;
+            let alone = Pace {
+                calls: 200,
+                every: 20,
+                after: 0,
+            };
+            let mut times = Peer::start(&program, &script)?.calls(alone)?;
+            row(&format!("{name}, alone"), &mut times.split_off(FIRST));
         }
     }
     Ok(good)
@@ -154,12 +179,7 @@ async fn agents(options: &Options) -> Result<Vec<f64>> {
     }
 
     let own = std::env::current_exe()?;
-    let pace = Pace {
-        calls: 20,
-        every: 600,
-        after: 0,
-    };
-    // Everybody begins when the last one is up, and no two at the same moment.
+    // Everybody begins when the last one is up.
     let up = 40 * options.agents as u64 + 3000;
     let begin = Instant::now();
     for number in 0..options.agents {
@@ -167,7 +187,8 @@ async fn agents(options: &Options) -> Result<Vec<f64>> {
         fs::create_dir_all(&home)?;
         fs::copy(&own, home.join("run"))?;
         let gone = u64::try_from(begin.elapsed().as_millis()).unwrap_or(up);
-        let after = up.saturating_sub(gone) + (number as u64 * 37) % pace.every;
+        let pace = Pace::of(number);
+        let after = up.saturating_sub(gone) + pace.after;
         let manifest = json!({
             "name": format!("caller-{number}"),
             "title": "Caller",
@@ -189,10 +210,9 @@ async fn agents(options: &Options) -> Result<Vec<f64>> {
             .context("an agent does not answer")?
             .context("the bus is gone")?;
         let text = reply.args()?.text;
-        let mut heard: Vec<f64> =
+        let heard: Vec<f64> =
             serde_json::from_str(text).with_context(|| format!("an agent says: {text}"))?;
-        // Its first calls load what later ones find loaded.
-        times.extend(heard.drain(2..));
+        times.extend(&heard[FIRST..]);
     }
     Ok(times)
 }
@@ -226,52 +246,94 @@ pub(crate) fn call(pace: Pace) -> Result<bool> {
         })
 }
 
-/// The same of an MCP server.
-fn peer(program: &Path, script: &Path) -> Result<Vec<f64>> {
-    let mut child = Command::new(program)
-        .arg(script)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .with_context(|| program.display().to_string())?;
-    let mut write = child.stdin.take().context("its input")?;
-    let mut read = BufReader::new(child.stdout.take().context("its output")?);
-    let _child = Ends(child);
-    let mut send = |message: Value| -> Result<()> {
-        write.write_all(format!("{message}\n").as_bytes())?;
-        Ok(write.flush()?)
-    };
-    let mut answer = |id: u64| -> Result<Value> {
+/// An MCP server over stdio, which as such serves the one client that started it.
+struct Peer {
+    write: ChildStdin,
+    read: BufReader<ChildStdout>,
+    asked: u64,
+    _child: Ends,
+}
+
+impl Peer {
+    fn start(program: &Path, script: &Path) -> Result<Self> {
+        let mut child = Command::new(program)
+            .arg(script)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| program.display().to_string())?;
+        let write = child.stdin.take().context("its input")?;
+        let read = BufReader::new(child.stdout.take().context("its output")?);
+        let mut peer = Self {
+            write,
+            read,
+            asked: 0,
+            _child: Ends(child),
+        };
+        peer.ask(
+            "initialize",
+            json!({
+                "protocolVersion": "2025-06-18", "capabilities": {},
+                "clientInfo": {"name": "bench", "version": "1"},
+            }),
+        )?;
+        peer.send(json!({"jsonrpc": "2.0", "method": "notifications/initialized"}))?;
+        Ok(peer)
+    }
+
+    fn send(&mut self, message: Value) -> Result<()> {
+        self.write.write_all(format!("{message}\n").as_bytes())?;
+        Ok(self.write.flush()?)
+    }
+
+    fn ask(&mut self, method: &str, params: Value) -> Result<Value> {
+        self.asked += 1;
+        let id = self.asked;
+        self.send(json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}))?;
         loop {
             let mut line = String::new();
-            ensure!(read.read_line(&mut line)? > 0, "it ended");
+            ensure!(self.read.read_line(&mut line)? > 0, "it ended");
             let message: Value = serde_json::from_str(&line)?;
             if message["id"] == id {
                 ensure!(message.get("error").is_none(), "{message}");
                 return Ok(message);
             }
         }
-    };
-    send(
-        json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
-            "protocolVersion": "2025-06-18", "capabilities": {},
-            "clientInfo": {"name": "bench", "version": "1"},
-        }}),
-    )?;
-    answer(0)?;
-    send(json!({"jsonrpc": "2.0", "method": "notifications/initialized"}))?;
-    let mut times = Vec::new();
-    for id in 1..=220 {
-        let begin = Instant::now();
-        send(
-            json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {
-                "name": "uptime", "arguments": {},
-            }}),
-        )?;
-        let said = answer(id)?;
-        times.push(begin.elapsed().as_secs_f64() * 1000.0);
-        ensure!(said.to_string().contains("seconds"), "{said}");
-        std::thread::sleep(Duration::from_millis(20));
     }
-    Ok(times.split_off(20))
+
+    /// Calls the tool at that pace. Returns how long each call took, in milliseconds.
+    fn calls(&mut self, pace: Pace) -> Result<Vec<f64>> {
+        std::thread::sleep(Duration::from_millis(pace.after));
+        let mut times = Vec::new();
+        for _ in 0..pace.calls {
+            let begin = Instant::now();
+            let said = self.ask("tools/call", json!({"name": "uptime", "arguments": {}}))?;
+            times.push(begin.elapsed().as_secs_f64() * 1000.0);
+            ensure!(said.to_string().contains("seconds"), "{said}");
+            std::thread::sleep(Duration::from_millis(pace.every));
+        }
+        Ok(times)
+    }
+}
+
+/// What the agents do, with an MCP server each.
+fn peers(program: &Path, script: &Path, count: usize) -> Result<Vec<f64>> {
+    let mut all = Vec::new();
+    for _ in 0..count {
+        all.push(Peer::start(program, script)?);
+    }
+    std::thread::scope(|scope| {
+        let calling: Vec<_> = (all.iter_mut().enumerate())
+            .map(|(number, peer)| {
+                let pace = Pace::of(number);
+                scope.spawn(move || peer.calls(pace))
+            })
+            .collect();
+        let mut times = Vec::new();
+        for calls in calling {
+            let calls = calls.join().ok().context("a client panicked")??;
+            times.extend(&calls[FIRST..]);
+        }
+        Ok(times)
+    })
 }
