@@ -301,8 +301,8 @@ pub(crate) struct McpAddArgs {
     #[arg(long = "host", value_name = "HOST")]
     pub(crate) hosts: Vec<String>,
     /// Variable of its environment; may be given again.
-    #[arg(long = "env", value_name = "NAME=VALUE")]
-    pub(crate) environment: Vec<String>,
+    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = crate::mcp::variable)]
+    pub(crate) environment: Vec<(String, String)>,
     /// Memory it may use: `256M`.
     #[arg(long)]
     pub(crate) memory: Option<String>,

@@ -14,15 +14,14 @@ use crate::failure::{Failure, Result, Status};
 use crate::output::{Cell, Output, Tone, lines, one_line};
 
 pub(crate) async fn run(out: Output, command: McpCommand) -> Result {
-    if let McpCommand::Serve { name } = command {
-        return serve(&name);
-    }
-    let bus = bus::session().await?;
-    let providers = Providers1Proxy::new(&bus).await?;
     match command {
-        McpCommand::List => list(out, &providers.list().await?),
-        McpCommand::Show { server } => show(out, &providers.show(&full_name(&server)).await?),
+        McpCommand::List => list(out, &providers().await?.list().await?),
+        McpCommand::Show { server } => {
+            let provider = providers().await?.show(&full_name(&server)).await?;
+            show(out, &provider)
+        }
         McpCommand::Add(args) => {
+            let providers = providers().await?;
             let name = args.name.clone();
             let file = providers.add(&declaration(*args)?).await?;
             out.done(format!("mcp.{name} is declared in {file}"))?;
@@ -40,11 +39,23 @@ pub(crate) async fn run(out: Output, command: McpCommand) -> Result {
         }
         McpCommand::Remove { server } => {
             let name = full_name(&server);
-            providers.remove(&name).await?;
+            providers().await?.remove(&name).await?;
             out.done(format!("{name} is gone, and what was granted for it"))
         }
-        McpCommand::Serve { .. } => Ok(()),
+        McpCommand::Serve { name } => serve(&name),
     }
+}
+
+/// A variable as it is typed.
+pub(crate) fn variable(text: &str) -> std::result::Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
+}
+
+async fn providers() -> Result<Providers1Proxy<'static>> {
+    Ok(Providers1Proxy::new(&bus::session().await?).await?)
 }
 
 /// `files` is `mcp.files`; a D-Bus provider is named in full.
@@ -66,16 +77,7 @@ fn declaration(args: McpAddArgs) -> Result<String> {
     {
         hosts.push(host);
     }
-    let mut environment = BTreeMap::new();
-    for pair in args.environment {
-        let Some((key, value)) = pair.split_once('=') else {
-            return Err(Failure::new(
-                Status::Failed,
-                format!("--env {pair}: write NAME=VALUE"),
-            ));
-        };
-        environment.insert(key.to_owned(), value.to_owned());
-    }
+    let environment: BTreeMap<String, String> = args.environment.into_iter().collect();
     let mut map = Map::new();
     let mut add = |key: &str, value: Value| {
         let empty = match &value {
@@ -227,6 +229,16 @@ mod tests {
             panic!("not mcp add");
         };
         serde_json::from_str(&declaration(*args).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_variable_has_a_name_and_a_value() {
+        assert_eq!(variable("A=b=c"), Ok(("A".to_owned(), "b=c".to_owned())));
+        assert_eq!(variable("A="), Ok(("A".to_owned(), String::new())));
+        for wrong in ["A", "=b", ""] {
+            let line = ["argos", "mcp", "add", "x", "--env", wrong, "--", "/bin/x"];
+            assert!(Cli::try_parse_from(line).is_err(), "{wrong}");
+        }
     }
 
     #[test]

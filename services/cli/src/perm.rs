@@ -16,15 +16,10 @@ use crate::failure::{Failure, Result, Status};
 use crate::output::{Cell, Output, Tone, clock, exact, one_line};
 
 pub(crate) async fn run(out: Output, command: PermCommand) -> Result {
-    if let PermCommand::Audit(args) = command {
-        return audit(out, args).await;
-    }
-    let bus = bus::session().await?;
-    let permissions = Permissions1Proxy::new(&bus).await?;
     match command {
-        PermCommand::Audit(_) => Ok(()),
+        PermCommand::Audit(args) => audit(out, args).await,
         PermCommand::List { agent } => {
-            let mut grants = permissions.list_grants().await?;
+            let mut grants = permissions().await?.list_grants().await?;
             grants.retain(|grant| agent.as_ref().is_none_or(|name| *name == grant.agent));
             list(out, &grants)
         }
@@ -40,7 +35,8 @@ pub(crate) async fn run(out: Output, command: PermCommand) -> Result {
             let verdict = if deny { "deny" } else { "allow" };
             let scope = if session { "session" } else { "always" };
             let expires = lasting.map_or(0, |lasting| now_ms().saturating_add(millis(lasting)));
-            let id = permissions
+            let id = permissions()
+                .await?
                 .grant(&agent, &action, &resource, verdict, scope, expires)
                 .await?;
             if out.json {
@@ -63,25 +59,35 @@ pub(crate) async fn run(out: Output, command: PermCommand) -> Result {
             resource,
         } => {
             let resource = place(&action, &resource)?;
-            explain(out, &permissions.explain(&agent, &action, &resource).await?)
+            explain(
+                out,
+                &permissions()
+                    .await?
+                    .explain(&agent, &action, &resource)
+                    .await?,
+            )
         }
-        PermCommand::Pending => pending(out, &permissions.pending().await?),
+        PermCommand::Pending => pending(out, &permissions().await?.pending().await?),
         PermCommand::Answer { id, decision } => {
-            permissions.answer(id, decision.as_str()).await?;
+            permissions().await?.answer(id, decision.as_str()).await?;
             out.done(format!("question {id}: {}", decision.as_str()))
         }
         PermCommand::DenyAll { agent } => {
-            let count = permissions.deny_all(&agent).await?;
+            let count = permissions().await?.deny_all(&agent).await?;
             if out.json {
                 return out.value(&json!({"denied": count}));
             }
             out.line(format!("{agent}: {count} denied"))
         }
         PermCommand::Revoke { id } => {
-            permissions.revoke(id).await?;
+            permissions().await?.revoke(id).await?;
             out.done(format!("grant {id} is taken back"))
         }
     }
+}
+
+async fn permissions() -> Result<Permissions1Proxy<'static>> {
+    Ok(Permissions1Proxy::new(&bus::session().await?).await?)
 }
 
 fn list(out: Output, grants: &[Grant]) -> Result {
