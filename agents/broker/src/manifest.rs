@@ -195,7 +195,7 @@ pub fn load(folder: &Path) -> Result<Agent, Error> {
             ("description", &manifest.description),
         ]);
     for (key, text) in lines {
-        if let Some(bad) = text.chars().find(|c| misleads(*c)) {
+        if let Some(bad) = text.chars().find(|c| argos_config::misleads(*c)) {
             return wrong(format!(
                 "{key}: {text:?} holds {bad:?}; write plain text on one line"
             ));
@@ -206,17 +206,6 @@ pub fn load(folder: &Path) -> Result<Agent, Error> {
         folder: folder.to_owned(),
         hash,
     })
-}
-
-/// Whether a character could make a line look like another: controls, and what is not seen itself
-/// but turns the direction of text, joins or hides.
-fn misleads(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
-            | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 impl Manifest {

@@ -1,7 +1,8 @@
 //! Which agents there are: the folders they are found in.
 //!
 //! Only what people and the world need is read here. The broker reads the same manifests strictly
-//! before it starts anything; what it says then is shown.
+//! before it starts anything; what it says then is shown. Until then its names are shown already, so
+//! what would look like another line or hides something is not taken over from it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -34,6 +35,10 @@ pub fn find(folders: &[PathBuf]) -> Vec<Known> {
             let Ok(name) = entry.file_name().into_string() else {
                 continue;
             };
+            // No agent has such a name, and what is shown must be one line.
+            if name.chars().any(argos_config::misleads) {
+                continue;
+            }
             if entry.path().join("agent.yaml").is_file() && !found.contains_key(&name) {
                 let known = read(&name, &entry.path());
                 found.insert(name, known);
@@ -45,7 +50,9 @@ pub fn find(folders: &[PathBuf]) -> Vec<Known> {
 
 fn read(name: &str, folder: &Path) -> Known {
     let folder_text = folder.display().to_string();
-    match argos_config::load::<Listing>(&folder.join("agent.yaml")) {
+    let file = folder.join("agent.yaml");
+    let listing = argos_config::load::<Listing>(&file).map_err(|e| e.to_string());
+    match listing.and_then(|listing| plain(listing, &file)) {
         Ok(listing) => Known {
             name: name.to_owned(),
             title: listing.title,
@@ -62,9 +69,25 @@ fn read(name: &str, folder: &Path) -> Known {
             goals: Vec::new(),
             folder: folder_text,
             autostart: false,
-            broken: Some(e.to_string()),
+            broken: Some(e),
         },
     }
+}
+
+/// The listing, if its words are what they look like.
+fn plain(listing: Listing, file: &Path) -> Result<Listing, String> {
+    for (key, text) in [
+        ("title", &listing.title),
+        ("description", &listing.description),
+    ] {
+        if text.chars().any(argos_config::misleads) {
+            let file = file.display();
+            return Err(format!(
+                "{file}: {key}: {text:?}; write plain text on one line"
+            ));
+        }
+    }
+    Ok(listing)
 }
 
 #[cfg(test)]
@@ -87,15 +110,19 @@ mod tests {
         );
         agent(&own, "steward", "name: steward\ntitle: Impostor\n");
         agent(&own, "broken", "name: broken\n");
+        agent(&own, "liar", "name: liar\ntitle: \"Steward\\nReally\"\n");
+        agent(&own, "li\nar", "name: liar\ntitle: Liar\n");
         std::fs::create_dir_all(own.join("nothing")).unwrap();
         let found = find(&[system, own, dir.path().join("missing")]);
         let titles: Vec<&str> = found.iter().map(|k| k.title.as_str()).collect();
-        assert_eq!(titles, ["broken", "Steward"]);
+        assert_eq!(titles, ["broken", "liar", "Steward"]);
         assert!(
             found[0].broken.as_ref().unwrap().contains("title"),
             "{:?}",
             found[0].broken
         );
-        assert!(found[1].autostart);
+        let why = found[1].broken.as_ref().unwrap();
+        assert!(why.contains("one line") && !why.contains('\n'), "{why}");
+        assert!(found[2].autostart);
     }
 }
