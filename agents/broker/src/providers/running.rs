@@ -349,6 +349,7 @@ async fn start_mcp(
             subject,
             title: declared.declaration.title.clone(),
             hosts: declared.hosts.clone(),
+            limits: proxy::Limits::default(),
         };
         let path = folder.join(&declared.declaration.name);
         let listening = proxy::listen(broker, client, path.clone())
