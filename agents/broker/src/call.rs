@@ -106,6 +106,8 @@ impl Caller {
 /// A call that may run.
 struct Permitted<'a> {
     call: Call,
+    /// The provider's tool, where it is one.
+    provided: Option<providers::Found>,
     context: Context,
     /// Whose worker runs it.
     owner: Option<String>,
@@ -301,9 +303,10 @@ async fn settle<'a>(
         .with_workspace(workspace)
         .for_agents(behalf.iter().map(|s| s.agent.clone()).collect());
     let checked = if providers::is_provided(tool) {
-        Ok(broker.providers.check(broker, tool, parsed).await)
+        let checked = broker.providers.check(broker, tool, parsed).await;
+        Ok(checked.map(|(call, found)| (call, Some(found))))
     } else {
-        match broker.catalogue.find(tool) {
+        let checked = match broker.catalogue.find(tool) {
             Ok(found) if !found.check_waits() => Ok(found.check(parsed, &context)),
             Ok(_) => {
                 // Checking follows symbolic links, which may wait for a disk.
@@ -313,10 +316,11 @@ async fn settle<'a>(
                 tokio::task::spawn_blocking(check).await
             }
             Err(unknown) => Ok(Err(unknown)),
-        }
+        };
+        checked.map(|checked| checked.map(|call| (call, None)))
     };
-    let call = match checked {
-        Ok(Ok(call)) => call,
+    let (call, provided) = match checked {
+        Ok(Ok(checked)) => checked,
         Ok(Err(e)) => return invalid(e.into()),
         Err(e) => {
             return Err(Ending::error(
@@ -365,6 +369,7 @@ async fn settle<'a>(
     }
     Ok(Permitted {
         call,
+        provided,
         owner: context.agent.clone(),
         context,
         granted,
@@ -382,9 +387,11 @@ async fn run(
 ) -> Ending {
     let limit = broker.settings.tool_time;
     let call = &permitted.call;
-    if providers::is_provided(call.tool) {
+    if let Some(found) = &permitted.provided {
         // Its time stands still while the person is asked to confirm something, so it is kept there.
-        let calling = broker.providers.call(broker, caller.on_behalf(), call);
+        let calling = broker
+            .providers
+            .call(broker, caller.on_behalf(), found, call);
         let ended = tokio::select! {
             ended = calling => ended,
             by = called_back(ticket) => return stopped(call, by),

@@ -12,6 +12,7 @@ use argos_bus::{Error, Result};
 use futures_util::FutureExt;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
+use tracing::error;
 use zbus::connection::{AuthMechanism, Builder};
 use zbus::{Connection, Guid};
 
@@ -71,6 +72,21 @@ pub(crate) fn serve(
     Ok((fault, connecting))
 }
 
+/// What a handler comes to. A panic in it is an error of that call: without an answer, the caller would
+/// wait for ever and its place among the open calls ([`crate::socket::MAX_OPEN`]) would be taken for good.
+pub(crate) async fn answered<T>(handling: impl Future<Output = Result<T>>) -> Result<T> {
+    AssertUnwindSafe(handling)
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|_| {
+            error!("a request was not handled to its end: a panic, which is a fault of the broker");
+            Err(Error::Failed(
+                "the broker failed over this; its log says where (`argos log --user broker`)"
+                    .to_owned(),
+            ))
+        })
+}
+
 impl Link {
     async fn call(&self, own: Option<u64>, tool: String, arguments: String) -> Result<String> {
         let caller = Caller::Agent(Arc::clone(&self.session));
@@ -81,11 +97,8 @@ impl Link {
             .await
             .unwrap_or_else(|_| Err(Error::Failed("the call ended unexpectedly".to_owned())))
     }
-}
 
-#[zbus::interface(name = "org.argos.Agent1")]
-impl Link {
-    async fn describe(&self) -> Result<String> {
+    async fn description(&self) -> Result<String> {
         let manifest = &self.session.agent.manifest;
         let mut tools: Vec<Value> = self
             .broker
@@ -112,6 +125,36 @@ impl Link {
         .to_string())
     }
 
+    async fn planned(&self, request: String) -> Result<String> {
+        if request.len() > MAX_REQUEST {
+            return Err(Error::InvalidArguments(format!(
+                "the request has {} bytes; at most {MAX_REQUEST} can be understood at once",
+                request.len()
+            )));
+        }
+        let Ok(_turn) = self.session.plans.try_acquire() else {
+            return Err(Error::LimitReached(
+                "one plan of an agent can be in the making; wait for the other one".to_owned(),
+            ));
+        };
+        if !self.session.may_plan_now() {
+            return Err(Error::LimitReached(
+                "too many plans at once; wait a few seconds".to_owned(),
+            ));
+        }
+        tokio::select! {
+            plan = self.broker.plan(&self.session, &request) => plan,
+            () = self.session.gone() => Err(Error::Unavailable("the agent is gone".to_owned())),
+        }
+    }
+}
+
+#[zbus::interface(name = "org.argos.Agent1")]
+impl Link {
+    async fn describe(&self) -> Result<String> {
+        answered(self.description()).await
+    }
+
     async fn call_tool(&self, tool: String, arguments: String) -> Result<String> {
         self.call(None, tool, arguments).await
     }
@@ -134,26 +177,7 @@ impl Link {
     }
 
     async fn plan(&self, request: String) -> Result<String> {
-        if request.len() > MAX_REQUEST {
-            return Err(Error::InvalidArguments(format!(
-                "the request has {} bytes; at most {MAX_REQUEST} can be understood at once",
-                request.len()
-            )));
-        }
-        let Ok(_turn) = self.session.plans.try_acquire() else {
-            return Err(Error::LimitReached(
-                "one plan of an agent can be in the making; wait for the other one".to_owned(),
-            ));
-        };
-        if !self.session.may_plan_now() {
-            return Err(Error::LimitReached(
-                "too many plans at once; wait a few seconds".to_owned(),
-            ));
-        }
-        tokio::select! {
-            plan = self.broker.plan(&self.session, &request) => plan,
-            () = self.session.gone() => Err(Error::Unavailable("the agent is gone".to_owned())),
-        }
+        answered(self.planned(request)).await
     }
 
     async fn reply(&self, in_reply_to: u64, text: String) -> Result<()> {
@@ -195,5 +219,17 @@ impl Link {
                 "one NextMessage may wait at a time".to_owned(),
             )),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_the_error_of_that_request() {
+        let failed: Result<()> = answered(async { panic!("a fault") }).await;
+        assert!(matches!(failed, Err(Error::Failed(_))), "{failed:?}");
+        assert_eq!(answered(async { Ok(7) }).await.unwrap(), 7);
     }
 }

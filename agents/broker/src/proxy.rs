@@ -15,8 +15,8 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use argos_tools::host::{DialError, Host, HostPattern, Target, dial};
@@ -25,7 +25,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::asking;
 use crate::audit::Row;
@@ -39,18 +39,40 @@ use crate::socket::Pace;
 
 /// What its questions and rows name as the tool.
 const TOOL: &str = "proxy.connect";
-/// Connections of one provider that may be open at once.
-const MAX_OPEN: usize = 16;
-/// Connections taken in one go, and after that per second.
-const BURST: f64 = 32.0;
-const PER_SECOND: f64 = 4.0;
-/// Most bytes of a request's head, and the longest time for it.
+/// Most bytes of a request's head.
 const MAX_HEAD: usize = 8 << 10;
-const HEAD_TIME: Duration = Duration::from_secs(10);
-/// Longest silence, longest life and most bytes (both ways together) of one connection.
-const SILENCE: Duration = Duration::from_secs(300);
-const LIFE: Duration = Duration::from_secs(3600);
-const MAX_BYTES: u64 = 1 << 30;
+
+/// What one provider may take of the proxy.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Connections that may be open at once. More wait until one ends.
+    pub(crate) open: usize,
+    /// Connections taken in one go, and after that per second.
+    pub(crate) burst: f64,
+    pub(crate) per_second: f64,
+    /// Longest time for a request's head.
+    pub(crate) head: Duration,
+    /// Longest time in which neither side says anything.
+    pub(crate) silence: Duration,
+    /// Longest life of a connection.
+    pub(crate) life: Duration,
+    /// Most bytes of a connection, both ways together.
+    pub(crate) bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            open: 16,
+            burst: 32.0,
+            per_second: 4.0,
+            head: Duration::from_secs(10),
+            silence: Duration::from_secs(300),
+            life: Duration::from_secs(3600),
+            bytes: 1 << 30,
+        }
+    }
+}
 
 /// For whom a proxy is, and where it may lead.
 #[derive(Debug, Clone)]
@@ -58,6 +80,7 @@ pub(crate) struct Client {
     pub(crate) subject: Subject,
     pub(crate) title: String,
     pub(crate) hosts: Vec<HostPattern>,
+    pub(crate) limits: Limits,
 }
 
 /// A proxy that is up. Dropped, it takes no more connections and ends those it has.
@@ -101,8 +124,9 @@ pub(crate) fn listen(broker: &Arc<Broker>, client: Client, path: PathBuf) -> io:
 }
 
 async fn accept(broker: Arc<Broker>, client: Arc<Client>, listener: UnixListener) {
-    let places = Arc::new(Semaphore::new(MAX_OPEN));
-    let mut pace = Pace::with(BURST, PER_SECOND, Instant::now());
+    let limits = client.limits;
+    let places = Arc::new(Semaphore::new(limits.open));
+    let mut pace = Pace::with(limits.burst, limits.per_second, Instant::now());
     // Ends with this task.
     let mut open = tokio::task::JoinSet::new();
     loop {
@@ -188,7 +212,11 @@ async fn serve(broker: &Arc<Broker>, client: &Client, mut stream: UnixStream) {
         return;
     }
     match connected {
-        Ok(outside) => relay(stream, outside).await,
+        Ok(outside) => {
+            if let Err(why) = relay(stream, outside, client.limits).await {
+                info!("{}: a connection was ended: {why}", client.subject.agent);
+            }
+        }
         Err(_) => see_off(stream).await,
     }
 }
@@ -216,7 +244,7 @@ async fn connect(
     stream: &mut UnixStream,
     row: &mut Row,
 ) -> Result<TcpStream, No> {
-    let head = match tokio::time::timeout(HEAD_TIME, read_head(stream)).await {
+    let head = match tokio::time::timeout(client.limits.head, read_head(stream)).await {
         Ok(Ok(head)) => head,
         Ok(Err(why)) => return Err(No::bad(why)),
         Err(_) => return Err(No::bad("the request's head did not end in time")),
@@ -312,34 +340,87 @@ fn authority(head: &[u8]) -> Result<&str, No> {
     }
 }
 
-/// Passes bytes both ways, until both sides have ended, one is silent too long, or it was too much.
-async fn relay(inside: UnixStream, outside: TcpStream) {
-    let left = AtomicU64::new(MAX_BYTES);
+/// Passes bytes both ways until both sides have ended. `Err` says what ended it before: the sockets
+/// close then, whatever the other side does.
+async fn relay(inside: UnixStream, outside: TcpStream, limits: Limits) -> Result<(), String> {
+    let flow = Flow {
+        left: AtomicU64::new(limits.bytes),
+        last: Mutex::new(Instant::now()),
+    };
     let (inside_read, inside_write) = inside.into_split();
     let (outside_read, outside_write) = outside.into_split();
     let both = async {
-        tokio::join!(
-            pump(inside_read, outside_write, &left),
-            pump(outside_read, inside_write, &left)
+        tokio::try_join!(
+            flow.pump(inside_read, outside_write),
+            flow.pump(outside_read, inside_write)
         )
     };
-    // However it ended, the sockets close here.
-    let _ = tokio::time::timeout(LIFE, both).await;
-}
-
-async fn pump(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, left: &AtomicU64) {
-    let mut part = vec![0; 16 << 10];
-    while let Ok(Ok(read @ 1..)) = tokio::time::timeout(SILENCE, from.read(&mut part)).await {
-        let taken = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-            left.checked_sub(read as u64)
-        });
-        let written = tokio::time::timeout(SILENCE, to.write_all(&part[..read])).await;
-        if taken.is_err() || !matches!(written, Ok(Ok(()))) {
-            break;
+    tokio::select! {
+        ended = both => match ended {
+            Ok(_) => Ok(()),
+            Err(Stop::Broken) => Err("a side broke off".to_owned()),
+            Err(Stop::TooMuch) => Err(format!("more than {} bytes", limits.bytes)),
+        },
+        () = flow.silent(limits.silence) => {
+            Err(format!("nothing was said for {} s", limits.silence.as_secs_f64()))
+        }
+        () = tokio::time::sleep(limits.life) => {
+            Err(format!("it lasted for {} s", limits.life.as_secs_f64()))
         }
     }
-    // The other direction may still go on.
-    let _ = to.shutdown().await;
+}
+
+/// What the two directions of a connection share.
+struct Flow {
+    /// Bytes that may still pass.
+    left: AtomicU64,
+    /// When something passed last.
+    last: Mutex<Instant>,
+}
+
+/// Why a direction stopped, other than by its end.
+enum Stop {
+    Broken,
+    TooMuch,
+}
+
+impl Flow {
+    /// One direction, to its end: the other may still go on then.
+    async fn pump(
+        &self,
+        mut from: impl AsyncRead + Unpin,
+        mut to: impl AsyncWrite + Unpin,
+    ) -> Result<(), Stop> {
+        let mut part = vec![0; 16 << 10];
+        loop {
+            let read = from.read(&mut part).await.map_err(|_| Stop::Broken)?;
+            if read == 0 {
+                return to.shutdown().await.map_err(|_| Stop::Broken);
+            }
+            *lock(&self.last) = Instant::now();
+            self.left
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                    left.checked_sub(read as u64)
+                })
+                .map_err(|_| Stop::TooMuch)?;
+            to.write_all(&part[..read])
+                .await
+                .map_err(|_| Stop::Broken)?;
+            *lock(&self.last) = Instant::now();
+        }
+    }
+
+    /// Returns when neither side said anything for so long. One that does not take what the other says
+    /// is silent as well.
+    async fn silent(&self, limit: Duration) {
+        loop {
+            let until = *lock(&self.last) + limit;
+            if until <= Instant::now() {
+                return;
+            }
+            tokio::time::sleep_until(until).await;
+        }
+    }
 }
 
 /// What a provider was granted when it was added: its hosts, one by one.
@@ -368,41 +449,5 @@ pub(crate) fn admit(broker: &Broker, subject: &Subject, granted: &[Need]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_connect_is_spoken() {
-        let read = |text: &str| authority(text.as_bytes()).map_or_else(|no| no.status, |_| "ok");
-        assert_eq!(
-            read("CONNECT a.example:443 HTTP/1.1\r\nHost: b.example\r\n\r\n"),
-            "ok"
-        );
-        assert_eq!(read("GET http://a.example/ HTTP/1.1\r\n\r\n")[..3], *"405");
-        for bad in [
-            "CONNECT a.example:443\r\n\r\n",
-            "CONNECT  a.example:443 HTTP/1.1\r\n\r\n",
-            "CONNECT a.example:443 x HTTP/1.1\r\n\r\n",
-            "connect a.example:443 HTTP/2\r\n\r\n",
-            "\r\n\r\n",
-        ] {
-            assert_eq!(read(bad)[..3], *"400", "{bad:?}");
-        }
-        assert_eq!(
-            authority(b"CONNECT \xff HTTP/1.1\r\n\r\n")
-                .unwrap_err()
-                .status[..3],
-            *"400"
-        );
-    }
-
-    #[test]
-    fn hosts_are_granted_one_by_one() {
-        let hosts: Vec<HostPattern> = ["Example.org", "*.example.org", "127.0.0.1:8080"]
-            .iter()
-            .map(|text| HostPattern::parse(text).unwrap())
-            .collect();
-        let resources: Vec<String> = needs(&hosts).into_iter().map(|n| n.resource).collect();
-        assert_eq!(resources, ["example.org", "127.0.0.1:8080"]);
-    }
-}
+#[path = "proxy/tests.rs"]
+mod tests;

@@ -13,7 +13,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio_rustls::TlsConnector;
-use url::Url;
+use url::{Position, Url};
 
 /// The certificates that are trusted, unless `SSL_CERT_FILE` names others.
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -23,6 +23,7 @@ const MAX_ANSWER: usize = 8 << 10;
 /// The socket, and what went wrong behind it last.
 pub(crate) struct Gate {
     path: String,
+    target: String,
     trouble: Arc<Mutex<Option<String>>>,
 }
 
@@ -40,6 +41,7 @@ impl Gate {
     /// The address is none, there is no proxy, or no certificate is trusted.
     pub(crate) fn open(url: &str) -> anyhow::Result<Self> {
         let url = Url::parse(url).with_context(|| format!("{url:?} is no address"))?;
+        let target = url[Position::BeforePath..Position::AfterQuery].to_owned();
         let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
             bail!("{url} names no host");
         };
@@ -88,12 +90,19 @@ impl Gate {
         });
         Ok(Self {
             path: path.display().to_string(),
+            target,
             trouble,
         })
     }
 
     pub(crate) fn path(&self) -> &str {
         &self.path
+    }
+
+    /// What a request names: path and query. The form with the host in it is for proxies, and servers
+    /// that know it not answer 404.
+    pub(crate) fn target(&self) -> &str {
+        &self.target
     }
 
     /// Why the last connection did not come about, if it did not.

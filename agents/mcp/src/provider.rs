@@ -5,19 +5,26 @@
 //! that a developer of servers understands: a form would have the person type into a window that a
 //! stranger words, a model is not a server's to use, and which folders there are is said by the
 //! sandbox.
+//!
+//! Up to revision 2025-11-25 of MCP it asks with requests of its own ([`Means`]). From 2026-07-28 on
+//! what it wants to know is its answer to the call, which is then made again with what it was told
+//! ([`Provider::call`]).
 
 // Sampling and roots are deprecated in MCP; refusing them still takes their types.
 #![allow(deprecated)]
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use argos_bus::tool_provider::{ProvidedTool, ToolHost1Proxy};
 use argos_bus::{Error, Result};
 use rmcp::model::{
-    CallToolRequestParams, ClientConfig, CreateMessageRequestParams, CreateMessageResult,
-    ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema, ErrorCode, ErrorData,
-    Implementation, ListRootsResult, PaginatedRequestParams, PrimitiveSchemaDefinition,
+    CallToolRequestParams, CallToolResponse, CallToolResult, ClientConfig,
+    CreateMessageRequestParams, CreateMessageResult, ElicitRequestParams, ElicitResult,
+    ElicitationAction, ElicitationSchema, ErrorCode, ErrorData, Implementation, InputRequest,
+    InputRequiredResult, InputResponses, ListRootsResult, PaginatedRequestParams,
+    PrimitiveSchemaDefinition,
 };
 use rmcp::service::{NotificationContext, RequestContext, RoleClient, RunningService};
 use rmcp::{ClientHandler, ServiceError};
@@ -30,6 +37,10 @@ use crate::result;
 
 /// Pages of tools that are asked for.
 const MAX_PAGES: usize = 32;
+/// How often one call is made again because the server wants to know something first, and how long
+/// after an answer that asks for nothing but patience.
+const MAX_ROUNDS: usize = 16;
+const ROUND: Duration = Duration::from_millis(200);
 
 /// What the server's requests are answered with.
 #[derive(Clone, Default)]
@@ -60,41 +71,27 @@ fn refused(code: ErrorCode, why: &str) -> ErrorData {
     ErrorData::new(code, why.to_owned(), None)
 }
 
-impl ClientHandler for Means {
-    fn get_info(&self) -> ClientConfig {
-        let capabilities = serde_json::from_value(json!({"elicitation": {"form": {}}}));
-        ClientConfig::new(
-            capabilities.unwrap_or_default(),
-            Implementation::new("argos", env!("CARGO_PKG_VERSION")),
-        )
-    }
+fn no_sampling() -> ErrorData {
+    refused(
+        ErrorCode::METHOD_NOT_FOUND,
+        "sampling is refused: ArgOS gives its models to agents, not to MCP servers",
+    )
+}
 
-    async fn create_message(
-        &self,
-        _: CreateMessageRequestParams,
-        _: RequestContext<RoleClient>,
-    ) -> std::result::Result<CreateMessageResult, ErrorData> {
-        Err(refused(
-            ErrorCode::METHOD_NOT_FOUND,
-            "sampling is refused: ArgOS gives its models to agents, not to MCP servers",
-        ))
-    }
+fn no_roots() -> ErrorData {
+    refused(
+        ErrorCode::METHOD_NOT_FOUND,
+        "roots are refused: the folders of this server are those of its sandbox, as its declaration \
+         says",
+    )
+}
 
-    async fn list_roots(
+impl Means {
+    /// Has a confirmation asked of the person, for this call; refuses every other elicitation.
+    async fn elicit(
         &self,
-        _: RequestContext<RoleClient>,
-    ) -> std::result::Result<ListRootsResult, ErrorData> {
-        Err(refused(
-            ErrorCode::METHOD_NOT_FOUND,
-            "roots are refused: the folders of this server are those of its sandbox, as its \
-             declaration says",
-        ))
-    }
-
-    async fn create_elicitation(
-        &self,
+        call: Option<u64>,
         request: ElicitRequestParams,
-        _: RequestContext<RoleClient>,
     ) -> std::result::Result<ElicitResult, ErrorData> {
         let ElicitRequestParams::FormElicitationParams {
             message,
@@ -114,7 +111,7 @@ impl ClientHandler for Means {
                  without properties, or with one boolean)",
             ));
         };
-        let (Some(host), Some(id)) = (self.host.get(), self.current()) else {
+        let (Some(host), Some(id)) = (self.host.get(), call) else {
             return Err(refused(
                 ErrorCode::INVALID_REQUEST,
                 "this elicitation is refused: it is asked while exactly one tool call runs",
@@ -126,6 +123,65 @@ impl ClientHandler for Means {
             Err(Error::NoAnswer(_)) => Ok(ElicitResult::new(ElicitationAction::Cancel)),
             Err(error) => Err(refused(ErrorCode::INVALID_REQUEST, &words(&error))),
         }
+    }
+
+    /// What the server wants to know before it goes on with this call, asked one by one.
+    async fn answers(
+        &self,
+        call: u64,
+        wanted: InputRequiredResult,
+    ) -> std::result::Result<InputResponses, ErrorData> {
+        let mut answers = InputResponses::new();
+        for (key, request) in wanted.input_requests.unwrap_or_default() {
+            let answer = match request {
+                InputRequest::Elicitation(request) => {
+                    json!(self.elicit(Some(call), request.params).await?)
+                }
+                InputRequest::CreateMessage(_) => return Err(no_sampling()),
+                InputRequest::ListRoots(_) => return Err(no_roots()),
+                _ => {
+                    return Err(refused(
+                        ErrorCode::METHOD_NOT_FOUND,
+                        "what the server wants to know is of a kind that ArgOS does not know",
+                    ));
+                }
+            };
+            answers.insert(key, answer);
+        }
+        Ok(answers)
+    }
+}
+
+impl ClientHandler for Means {
+    fn get_info(&self) -> ClientConfig {
+        let capabilities = serde_json::from_value(json!({"elicitation": {"form": {}}}));
+        ClientConfig::new(
+            capabilities.unwrap_or_default(),
+            Implementation::new("argos", env!("CARGO_PKG_VERSION")),
+        )
+    }
+
+    async fn create_message(
+        &self,
+        _: CreateMessageRequestParams,
+        _: RequestContext<RoleClient>,
+    ) -> std::result::Result<CreateMessageResult, ErrorData> {
+        Err(no_sampling())
+    }
+
+    async fn list_roots(
+        &self,
+        _: RequestContext<RoleClient>,
+    ) -> std::result::Result<ListRootsResult, ErrorData> {
+        Err(no_roots())
+    }
+
+    async fn create_elicitation(
+        &self,
+        request: ElicitRequestParams,
+        _: RequestContext<RoleClient>,
+    ) -> std::result::Result<ElicitResult, ErrorData> {
+        self.elicit(self.current(), request).await
     }
 
     async fn on_tool_list_changed(&self, _: NotificationContext<RoleClient>) {
@@ -155,6 +211,42 @@ pub(crate) struct Provider {
 impl Provider {
     pub(crate) fn new(server: Arc<Server>, means: Means) -> Self {
         Self { server, means }
+    }
+
+    /// Makes one call, as often as the server wants to know something first.
+    async fn call(
+        server: &Server,
+        means: &Means,
+        id: u64,
+        mut params: CallToolRequestParams,
+    ) -> Result<CallToolResult> {
+        for _ in 0..MAX_ROUNDS {
+            let answer = server.call_tool_once(params.clone()).await;
+            let wanted = match answer.map_err(|error| to_bus(&error))? {
+                CallToolResponse::Complete(result) => return Ok(result),
+                CallToolResponse::InputRequired(wanted) => wanted,
+                _ => {
+                    return Err(Error::Failed(
+                        "the server makes a task of the call, which ArgOS does not speak"
+                            .to_owned(),
+                    ));
+                }
+            };
+            let state = wanted.request_state.clone();
+            // Not the caller's fault, whatever code it has.
+            let answers = means
+                .answers(id, wanted)
+                .await
+                .map_err(|error| Error::Failed(error.message.to_string()))?;
+            if answers.is_empty() {
+                tokio::time::sleep(ROUND).await;
+            }
+            params.input_responses = Some(answers).filter(|answers| !answers.is_empty());
+            params.request_state = state;
+        }
+        Err(Error::Failed(format!(
+            "the server wants to know something again and again; it was given {MAX_ROUNDS} turns"
+        )))
     }
 }
 
@@ -186,18 +278,18 @@ impl Provider {
     async fn call_tool(&self, id: u64, tool: String, arguments: String) -> Result<String> {
         let arguments = serde_json::from_str(&arguments)
             .map_err(|error| Error::InvalidArguments(error.to_string()))?;
-        let server = Arc::clone(&self.server);
+        let (server, means) = (Arc::clone(&self.server), self.means.clone());
         // A task, so that giving it up drops the request, which tells the server.
         let running = tokio::spawn(async move {
             let params = CallToolRequestParams::new(tool).with_arguments(arguments);
-            server.call_tool(params).await
+            Self::call(&server, &means, id, params).await
         });
         self.means.calls().insert(id, running.abort_handle());
         let outcome = running.await;
         self.means.calls().remove(&id);
         match outcome {
             Ok(Ok(result)) => result::passed_on(&result),
-            Ok(Err(error)) => Err(to_bus(&error)),
+            Ok(Err(error)) => Err(error),
             Err(_) => Err(Error::Failed("the call was given up".to_owned())),
         }
     }

@@ -2,16 +2,22 @@
 //!
 //! The client is what an agent is: the broker gives it a socket of its own and knows it as
 //! `mcp-client:NAME`. Each call is checked, asked about on the screen, limited and recorded there; a
-//! refusal comes back as the error of that call. Names have `_` for `.`: many clients hand tools to
-//! models whose makers take no dot.
+//! refusal comes back as the error of that call, and one that the client cancels is called back. Names
+//! have `_` for `.`: many clients hand tools to models whose makers take no dot.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::Context;
+use argos_bus::Error;
 use argos_bus::agent::AgentLinkProxy;
 use argos_bus::providers::Providers1Proxy;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ErrorCode, ErrorData,
-    Implementation, JsonObject, ListToolsResult, PaginatedRequestParams, ServerCapabilities,
-    ServerConfig, Tool,
+    Implementation, ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig,
+    Tool,
 };
 use rmcp::service::{RequestContext, RoleServer};
 use rmcp::{ServerHandler, ServiceExt};
@@ -19,6 +25,9 @@ use serde_json::Value;
 use zbus::connection::{AuthMechanism, Builder};
 
 use crate::provider::words;
+
+/// How long until a call that the broker does not know is called back again.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// Serves until the client, or the broker, goes away.
 pub(crate) async fn run(name: &str) -> anyhow::Result<()> {
@@ -35,7 +44,11 @@ pub(crate) async fn run(name: &str) -> anyhow::Result<()> {
         .await
         .context("the broker does not answer on the socket that it gave")?;
     let broker = AgentLinkProxy::new(&connection).await?;
-    let gate = Gate { broker };
+    let gate = Gate {
+        broker,
+        names: Mutex::default(),
+        calls: AtomicU64::new(0),
+    };
     let service = gate
         .serve(rmcp::transport::stdio())
         .await
@@ -68,20 +81,15 @@ async fn session() -> anyhow::Result<zbus::Connection> {
 
 struct Gate {
     broker: AgentLinkProxy<'static>,
-}
-
-/// A tool as the broker tells it.
-struct Known {
-    /// `files.list`.
-    name: String,
-    /// `files_list`.
-    outer: String,
-    description: String,
-    schema: JsonObject,
+    /// The broker's name of each tool, by the one that the client knows.
+    names: Mutex<HashMap<String, String>>,
+    /// Calls so far: their numbers.
+    calls: AtomicU64,
 }
 
 impl Gate {
-    async fn tools(&self) -> Result<Vec<Known>, ErrorData> {
+    /// The tools, as the broker tells them now.
+    async fn tools(&self) -> Result<Vec<Tool>, ErrorData> {
         let failed = |why: String| ErrorData::new(ErrorCode::INTERNAL_ERROR, why, None);
         let text = self
             .broker
@@ -89,25 +97,65 @@ impl Gate {
             .await
             .map_err(|e| failed(words(&e)))?;
         let me: Value = serde_json::from_str(&text).map_err(|e| failed(e.to_string()))?;
+        let mut names = HashMap::new();
         let mut tools = Vec::new();
         for tool in me["tools"].as_array().into_iter().flatten() {
             let (Some(name), Value::Object(schema)) = (tool["name"].as_str(), &tool["schema"])
             else {
                 continue;
             };
-            tools.push(Known {
-                name: name.to_owned(),
-                outer: outer(name),
-                description: tool["description"].as_str().unwrap_or_default().to_owned(),
-                schema: schema.clone(),
-            });
+            let description = tool["description"].as_str().unwrap_or_default().to_owned();
+            let outer = outer(name, &names);
+            names.insert(outer.clone(), name.to_owned());
+            tools.push(Tool::new(outer, description, Arc::new(schema.clone())));
         }
+        *self.names.lock().unwrap_or_else(PoisonError::into_inner) = names;
         Ok(tools)
+    }
+
+    /// The broker's name of a tool, if it is known by this one.
+    fn known(&self, wanted: &str) -> Option<String> {
+        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        names
+            .get(wanted)
+            .or_else(|| names.values().find(|name| *name == wanted))
+            .cloned()
     }
 }
 
-fn outer(name: &str) -> String {
-    name.replace('.', "_")
+/// The name for the client: without dots, unless another tool has that one already.
+fn outer(name: &str, taken: &HashMap<String, String>) -> String {
+    let plain = name.replace('.', "_");
+    match taken.contains_key(&plain) {
+        true => name.to_owned(),
+        false => plain,
+    }
+}
+
+/// Calls a call back when it is dropped before its end.
+struct CallBack {
+    broker: AgentLinkProxy<'static>,
+    call: u64,
+    over: bool,
+}
+
+impl Drop for CallBack {
+    fn drop(&mut self) {
+        if self.over {
+            return;
+        }
+        let (broker, call) = (self.broker.clone(), self.call);
+        tokio::spawn(async move {
+            // The broker may not have got to the call yet; one that ended meanwhile needs no calling
+            // back.
+            for _ in 0..5 {
+                match broker.cancel(call).await {
+                    Err(Error::NotFound(_)) => tokio::time::sleep(AGAIN).await,
+                    _ => return,
+                }
+            }
+        });
+    }
 }
 
 impl ServerHandler for Gate {
@@ -125,14 +173,7 @@ impl ServerHandler for Gate {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let tools = self.tools().await?.into_iter().map(|tool| {
-            Tool::new(
-                tool.outer,
-                tool.description,
-                std::sync::Arc::new(tool.schema),
-            )
-        });
-        Ok(ListToolsResult::with_all_items(tools.collect()))
+        self.tools().await.map(ListToolsResult::with_all_items)
     }
 
     async fn call_tool(
@@ -140,11 +181,14 @@ impl ServerHandler for Gate {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let tools = self.tools().await?;
         let wanted = request.name.as_ref();
-        let known = tools
-            .iter()
-            .find(|tool| tool.name == wanted || tool.outer == wanted);
+        let known = match self.known(wanted) {
+            Some(name) => Some(name),
+            None => {
+                self.tools().await?;
+                self.known(wanted)
+            }
+        };
         let Some(tool) = known else {
             return Err(ErrorData::new(
                 ErrorCode::INVALID_PARAMS,
@@ -153,8 +197,14 @@ impl ServerHandler for Gate {
             ));
         };
         let arguments = Value::Object(request.arguments.unwrap_or_default()).to_string();
+        let call = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut back = CallBack {
+            broker: self.broker.clone(),
+            call,
+            over: false,
+        };
         let called = tokio::select! {
-            called = self.broker.call_tool(&tool.name, &arguments) => called,
+            called = self.broker.call_tool_as(call, &tool, &arguments) => called,
             () = context.ct.cancelled() => {
                 return Err(ErrorData::new(
                     ErrorCode::INVALID_REQUEST,
@@ -163,6 +213,7 @@ impl ServerHandler for Gate {
                 ));
             }
         };
+        back.over = true;
         let result = match called {
             Ok(text) => {
                 let mut result = CallToolResult::success(vec![ContentBlock::text(text.clone())]);
@@ -175,5 +226,22 @@ impl ServerHandler for Gate {
             Err(error) => CallToolResult::error(vec![ContentBlock::text(words(&error))]),
         };
         Ok(result.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_tools_have_one_name() {
+        let mut names = HashMap::new();
+        for name in ["files.list", "mcp.x.a.b", "mcp.x.a_b"] {
+            let outer = outer(name, &names);
+            assert!(names.insert(outer, name.to_owned()).is_none());
+        }
+        let mut known: Vec<_> = names.into_keys().collect();
+        known.sort();
+        assert_eq!(known, ["files_list", "mcp.x.a_b", "mcp_x_a_b"]);
     }
 }

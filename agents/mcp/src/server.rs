@@ -87,8 +87,9 @@ pub(crate) async fn stdio(command: &[String]) -> anyhow::Result<()> {
 pub(crate) async fn http(url: &str) -> anyhow::Result<()> {
     let broker = socket::take()?;
     let gate = Gate::open(url)?;
+    // The first knows the host, the second what is asked of it.
     let client = UnixSocketHttpClient::new(gate.path(), url);
-    let config = StreamableHttpClientTransportConfig::with_uri(url);
+    let config = StreamableHttpClientTransportConfig::with_uri(gate.target());
     let transport = StreamableHttpClientTransport::with_client(client, config);
     let means = Means::default();
     let server = means

@@ -1,5 +1,5 @@
-//! Fuzz targets for what crosses a trust boundary. Each takes bytes as a hostile agent could send them,
-//! and panics where something holds that must not.
+//! Fuzz targets for what crosses a trust boundary. Each takes bytes as a hostile agent or tool provider
+//! could send them, and panics where something holds that must not.
 //!
 //! `tests/fuzz/run [SECONDS]` fuzzes each of them for ten minutes, or that long, with libFuzzer and
 //! coverage. What it finds worth keeping goes into the cache; `tests/fuzz/run --keep` puts the smallest
@@ -7,6 +7,7 @@
 //! machine, without libFuzzer.
 
 mod messages;
+mod providers;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use argos_sandbox::{Access, Proc, Spec};
 use argos_tools::{Catalogue, Context};
 
 pub use messages::messages;
+pub use providers::providers;
 
 /// A manifest, from its text to the sandbox that is made of it.
 pub fn manifest(data: &[u8]) {

@@ -31,3 +31,8 @@ fn messages() {
 fn arguments() {
     all("arguments", argos_fuzz::arguments);
 }
+
+#[test]
+fn providers() {
+    all("providers", argos_fuzz::providers);
+}

@@ -7,12 +7,15 @@ use argos_bus::providers::Provider;
 use argos_bus::{Error, Result};
 use serde_json::json;
 use zbus::Connection;
+use zbus::message::Header;
 use zbus::wire::OwnedFd;
 
 use super::declaration::{self, Kind};
 use super::{Slot, clients};
 use crate::core::Broker;
+use crate::permission::Verdict;
 use crate::session::lock;
+use crate::trust;
 
 const PATH: &str = "/org/argos/Providers1";
 
@@ -43,12 +46,18 @@ impl Server {
     async fn show(&self, name: String) -> Result<Provider> {
         let slot = self.0.providers.slot(&self.0, &name).await?;
         if slot.declared.declaration.enabled {
-            slot.tools(&self.0, &[]).await?;
+            slot.tools(&self.0).await?;
         }
         Ok(slot.describe().await)
     }
 
-    async fn add(&self, declaration: String) -> Result<String> {
+    async fn add(
+        &self,
+        declaration: String,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String> {
+        trust::person(connection, &header).await?;
         if declaration.len() as u64 > argos_config::MAX_FILE_BYTES {
             return Err(Error::LimitReached("a declaration of that size".to_owned()));
         }
@@ -85,7 +94,13 @@ impl Server {
         Ok(file.display().to_string())
     }
 
-    async fn remove(&self, name: String) -> Result<()> {
+    async fn remove(
+        &self,
+        name: String,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        trust::person(connection, &header).await?;
         let providers = &self.0.providers;
         let slots = providers.slots(&self.0).await;
         let file = match slots.iter().find(|slot| slot.declared.full_name() == name) {
@@ -110,24 +125,20 @@ impl Server {
         // Ends it.
         providers.slots(&self.0).await;
         let prefix = format!("{name}.");
-        super::revoke(&self.0, |resource| resource.starts_with(&prefix));
-        let gone: Vec<u64> = lock(&self.0.permissions)
-            .grants
-            .all()
-            .iter()
-            .filter(|grant| grant.agent == name)
-            .map(|grant| grant.id)
-            .collect();
-        for id in gone {
-            lock(&self.0.permissions)
-                .grants
-                .revoke(id)
-                .map_err(|error| Error::Failed(error.to_string()))?;
-        }
+        super::revoke(&self.0, "its provider is gone", |grant| {
+            let of_a_tool = grant.verdict == Verdict::Allow && grant.resource.starts_with(&prefix);
+            of_a_tool || grant.agent == name
+        });
         Ok(())
     }
 
-    async fn open_client(&self, name: String) -> Result<OwnedFd> {
+    async fn open_client(
+        &self,
+        name: String,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<OwnedFd> {
+        trust::person(connection, &header).await?;
         clients::open(&self.0, &self.0.providers.clients, &name).map(OwnedFd::from)
     }
 }

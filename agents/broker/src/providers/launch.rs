@@ -23,7 +23,7 @@ const WEIGHT: u32 = 50;
 ///
 /// # Errors
 /// A limit cannot be read, or a folder is not there; says which.
-pub(super) fn mcp(
+pub fn mcp(
     declared: &Declared,
     programs: &Programs,
     proxy: Option<&Path>,

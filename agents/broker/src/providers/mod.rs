@@ -26,7 +26,7 @@
 mod clients;
 pub mod declaration;
 mod interface;
-mod launch;
+pub mod launch;
 mod running;
 
 use std::collections::{BTreeMap, HashSet};
@@ -38,12 +38,13 @@ use argos_bus::{Error, Result};
 use argos_tools::provided::Provided;
 use argos_tools::{Call, Code, ToolError};
 use serde_json::Value;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tracing::warn;
 
 use crate::call::text_of;
 use crate::core::Broker;
-use crate::permission::{Subject, Verdict};
+use crate::permission::{Grant, Subject, Verdict};
 use crate::session::lock;
 
 use declaration::Declared;
@@ -99,6 +100,15 @@ pub(crate) struct Providers {
     /// What is wrong with files that declare nothing, by name.
     broken: Mutex<BTreeMap<String, (PathBuf, String)>>,
     clients: clients::Places,
+    /// One permit for each sandboxed provider that may still be started.
+    places: Arc<Semaphore>,
+}
+
+/// A tool as it was when a call of it was checked.
+#[derive(Debug)]
+pub(crate) struct Found {
+    slot: Arc<Slot>,
+    provided: Arc<Provided>,
 }
 
 /// One declared provider.
@@ -113,9 +123,18 @@ struct Slot {
 #[derive(Debug, Default)]
 struct Known {
     tools: Option<Vec<Arc<Provided>>>,
+    /// How often what was known stopped being so: what is heard meanwhile is not kept.
+    forgotten: u64,
     /// What was left out of what it offers.
     left_out: Vec<String>,
     failed: Option<(Instant, String)>,
+}
+
+impl Known {
+    fn forget(&mut self) {
+        self.tools = None;
+        self.forgotten += 1;
+    }
 }
 
 impl Providers {
@@ -125,16 +144,18 @@ impl Providers {
             slots: tokio::sync::Mutex::default(),
             broken: Mutex::default(),
             clients: clients::Places::default(),
+            places: Arc::new(Semaphore::new(MAX_RUNNING)),
         }
     }
 
     /// The providers as the files say now. Those whose file changed or went are ended.
     async fn slots(&self, broker: &Arc<Broker>) -> Vec<Arc<Slot>> {
         let (folders, home) = (self.folders.clone(), broker.settings.home.clone());
+        // Read under the lock: what was read earlier never stands for what was read later.
+        let mut slots = self.slots.lock().await;
         let reading = tokio::task::spawn_blocking(move || {
             declaration::load_all(&folders.system, &folders.own, &home)
         });
-        let mut slots = self.slots.lock().await;
         let Ok((found, wrong)) = reading.await else {
             // Reading panicked: what was known stays.
             return slots.values().cloned().collect();
@@ -215,7 +236,7 @@ impl Providers {
             .iter()
             .filter(|slot| slot.declared.declaration.enabled)
             .filter(|slot| wanted(&slot.declared.full_name()))
-            .map(|slot| slot.tools(broker, &slots));
+            .map(|slot| slot.tools(broker));
         futures_util::future::join_all(asked)
             .await
             .into_iter()
@@ -233,60 +254,68 @@ impl Providers {
         broker: &Arc<Broker>,
         tool: &str,
         arguments: Value,
-    ) -> std::result::Result<Call, ToolError> {
-        let (_, provided) = self
+    ) -> std::result::Result<(Call, Found), ToolError> {
+        let found = self
             .find(broker, tool)
             .await
             .map_err(|error| to_tool_error(tool, &error))?;
+        let provided = Arc::clone(&found.provided);
         let name = provided.name();
-        tokio::task::spawn_blocking(move || provided.check(arguments))
+        let call = tokio::task::spawn_blocking(move || provided.check(arguments))
             .await
-            .map_err(|error| ToolError::new(Code::Failed, name, error.to_string()))?
+            .map_err(|error| ToolError::new(Code::Failed, name, error.to_string()))??;
+        Ok((call, found))
     }
 
-    /// Carries out a permitted call.
+    /// Carries out a permitted call of the tool that was found when it was checked.
     ///
     /// # Errors
-    /// See [`Running::call`].
+    /// `Unavailable` if it is another tool by now; see [`Running::call`].
     pub(crate) async fn call(
         &self,
         broker: &Arc<Broker>,
         caller: For,
+        found: &Found,
         call: &Call,
     ) -> Result<String> {
-        // Looked at again: between question and answer the file may have changed.
-        let (slot, provided) = self.find(broker, call.tool).await?;
-        let running = slot.connect(broker, None).await?;
-        running
-            .call(broker, caller, provided.own_name(), call)
-            .await
+        // Looked at again: between question and answer the file may have changed, and a provider that
+        // was started anew may offer something else under the name.
+        let (provider, own_name) = provider_of(call.tool)
+            .ok_or_else(|| Error::NotFound(format!("{} is no tool", call.tool)))?;
+        let slot = self.enabled(broker, provider).await?;
+        let running = slot.connect(broker).await?;
+        let now = slot.tool(broker, own_name).await?;
+        let same = slot.declared.hash == found.slot.declared.hash
+            && (Arc::ptr_eq(&now, &found.provided)
+                || now.fingerprint() == found.provided.fingerprint());
+        if !same {
+            return Err(Error::Unavailable(format!(
+                "{} is not the tool any more that was asked about; nothing was done, call it again",
+                call.tool
+            )));
+        }
+        running.call(broker, caller, own_name, call).await
     }
 
-    async fn find(&self, broker: &Arc<Broker>, tool: &str) -> Result<(Arc<Slot>, Arc<Provided>)> {
+    async fn find(&self, broker: &Arc<Broker>, tool: &str) -> Result<Found> {
         let shown = argos_tools::provided::clean(tool, 120);
         let (provider, own_name) =
             provider_of(tool).ok_or_else(|| Error::NotFound(format!("{shown} is no tool")))?;
+        let slot = self.enabled(broker, provider).await?;
+        let provided = slot.tool(broker, own_name).await?;
+        Ok(Found { slot, provided })
+    }
+
+    /// The provider of that name, if it is not switched off.
+    async fn enabled(&self, broker: &Arc<Broker>, provider: &str) -> Result<Arc<Slot>> {
         let slot = self.slot(broker, provider).await?;
-        if !slot.declared.declaration.enabled {
-            return Err(Error::Unavailable(format!(
-                "{provider} is switched off (`enabled` in {})",
-                slot.declared.file.display()
-            )));
+        if slot.declared.declaration.enabled {
+            return Ok(slot);
         }
-        let tools = slot.tools(broker, &[]).await?;
-        match tools
-            .iter()
-            .find(|provided| provided.own_name() == own_name)
-        {
-            Some(provided) => Ok((slot, Arc::clone(provided))),
-            None => {
-                let names: Vec<_> = tools.iter().map(|t| t.name()).collect();
-                Err(Error::NotFound(format!(
-                    "{provider} has no tool {shown}; it has {}",
-                    argos_tools::provided::clean(&names.join(", "), 800)
-                )))
-            }
-        }
+        Err(Error::Unavailable(format!(
+            "{provider} is switched off (`enabled` in {})",
+            slot.declared.file.display()
+        )))
     }
 
     /// Ends every provider, when the broker ends in order.
@@ -301,17 +330,29 @@ impl Providers {
 }
 
 impl Slot {
+    /// The tool that it calls by this name.
+    async fn tool(&self, broker: &Arc<Broker>, own_name: &str) -> Result<Arc<Provided>> {
+        let tools = self.tools(broker).await?;
+        let found = tools.iter().find(|tool| tool.own_name() == own_name);
+        found.cloned().ok_or_else(|| {
+            let names: Vec<_> = tools.iter().map(|t| t.name()).collect();
+            Error::NotFound(format!(
+                "{} has no tool {}; it has {}",
+                self.declared.full_name(),
+                argos_tools::provided::clean(own_name, 120),
+                argos_tools::provided::clean(&names.join(", "), 800)
+            ))
+        })
+    }
+
     /// Its tools, asked for when they are not known.
-    async fn tools(
-        &self,
-        broker: &Arc<Broker>,
-        others: &[Arc<Slot>],
-    ) -> Result<Vec<Arc<Provided>>> {
+    async fn tools(&self, broker: &Arc<Broker>) -> Result<Vec<Arc<Provided>>> {
         if let Some(tools) = &lock(&self.known).tools {
             return Ok(tools.clone());
         }
         let name = self.declared.full_name();
-        let running = self.connect(broker, Some(others)).await?;
+        let running = self.connect(broker).await?;
+        let forgotten = lock(&self.known).forgotten;
         let listed = running.list(&name).await.inspect_err(|error| {
             self.failed(&text_of(error));
         })?;
@@ -349,18 +390,16 @@ impl Slot {
         }
         forget_changed(broker, &self.declared, &checked);
         let mut known = lock(&self.known);
-        known.tools = Some(checked.clone());
+        if known.forgotten == forgotten {
+            known.tools = Some(checked.clone());
+        }
         known.left_out = left_out;
         known.failed = None;
         Ok(checked)
     }
 
     /// The provider, connected; started if it is not.
-    async fn connect(
-        &self,
-        broker: &Arc<Broker>,
-        others: Option<&[Arc<Slot>]>,
-    ) -> Result<Arc<Running>> {
+    async fn connect(&self, broker: &Arc<Broker>) -> Result<Arc<Running>> {
         let mut running = self.running.lock().await;
         if let Some(alive) = running.as_ref().filter(|running| running.is_alive()) {
             return Ok(Arc::clone(alive));
@@ -375,15 +414,8 @@ impl Slot {
         if let Some(gone) = running.take() {
             gone.stop(broker).await;
         }
-        let count = others.map_or(0, |others| {
-            let up = |slot: &&Arc<Slot>| slot.running.try_lock().is_ok_and(|r| r.is_some());
-            others.iter().filter(up).count()
-        });
-        if count >= MAX_RUNNING {
-            return Err(Error::LimitReached(format!(
-                "{count} tool providers run already; switch some off (`enabled: false`)"
-            )));
-        }
+        // What another process offers is another matter.
+        lock(&self.known).forget();
         let started = Running::start(broker, &self.declared).await;
         let started = Arc::new(started.inspect_err(|error| self.failed(&text_of(error)))?);
         *running = Some(Arc::clone(&started));
@@ -415,7 +447,7 @@ impl Slot {
                     return;
                 };
                 if told {
-                    lock(&slot.known).tools = None;
+                    lock(&slot.known).forget();
                     continue;
                 }
                 let idle = lock(&running.used).elapsed() >= IDLE && !running.is_busy();
@@ -464,9 +496,9 @@ fn forget_changed(broker: &Broker, declared: &Declared, tools: &[Arc<Provided>])
     let prefix = format!("{name}.");
     let same =
         |tool: &str| before.is_some_and(|b| b.get(tool) == now.get(tool) && now.contains_key(tool));
-    revoke(broker, |resource| {
-        let tool = resource.split(':').next().unwrap_or_default();
-        tool.starts_with(&prefix) && !same(tool)
+    revoke(broker, "its tool is another one now", |grant| {
+        let tool = grant.resource.split(':').next().unwrap_or_default();
+        grant.verdict == Verdict::Allow && tool.starts_with(&prefix) && !same(tool)
     });
     seen.insert(name, now);
     let text = serde_json::to_vec_pretty(&seen).unwrap_or_default();
@@ -475,21 +507,24 @@ fn forget_changed(broker: &Broker, declared: &Declared, tools: &[Arc<Provided>])
     }
 }
 
-/// Takes back every grant on a resource like that.
-fn revoke(broker: &Broker, about: impl Fn(&str) -> bool) {
+/// Takes back every grant like that, because of what `why` says.
+fn revoke(broker: &Broker, why: &str, about: impl Fn(&Grant) -> bool) {
     let mut permissions = lock(&broker.permissions);
     let gone: Vec<u64> = permissions
         .grants
         .all()
         .iter()
-        .filter(|grant| grant.verdict == Verdict::Allow && about(&grant.resource))
+        .filter(|grant| about(grant))
         .map(|grant| grant.id)
         .collect();
-    for id in gone {
-        match permissions.grants.revoke(id) {
-            Ok(_) => tracing::info!("grant {id} is taken back: its tool is another one now"),
+    for id in &gone {
+        match permissions.grants.revoke(*id) {
+            Ok(_) => tracing::info!("grant {id} is taken back: {why}"),
             Err(error) => warn!("{error}"),
         }
+    }
+    if !gone.is_empty() {
+        broker.grants_changed();
     }
 }
 

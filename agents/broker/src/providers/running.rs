@@ -15,7 +15,7 @@ use argos_bus::{Error, Result};
 use argos_tools::provided::clean;
 use futures_util::StreamExt;
 use serde::de::IgnoredAny;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::Instant;
 use zbus::connection::{AuthMechanism, Builder};
 use zbus::{Connection, Guid};
@@ -24,6 +24,7 @@ use super::declaration::{Declared, Kind};
 use super::launch;
 use crate::asking::{self, Settled};
 use crate::core::Broker;
+use crate::link::answered;
 use crate::permission::{Fallback, Need, Subject};
 use crate::prompts::{Answer, Question};
 use crate::proxy::{self, Proxy};
@@ -93,6 +94,8 @@ struct Process {
     fault: Fault,
     /// Up for as long as the process is.
     _network: Option<Proxy>,
+    /// Its place among those that run.
+    _place: OwnedSemaphorePermit,
 }
 
 impl Running {
@@ -334,6 +337,15 @@ async fn start_mcp(
 ) -> Result<(Connection, Process)> {
     let name = declared.full_name();
     let subject = super::subject(declared);
+    let place = Arc::clone(&broker.providers.places)
+        .try_acquire_owned()
+        .map_err(|_| {
+            Error::LimitReached(format!(
+                "{name} is not started: {} tool providers run already; switch some off (`enabled: \
+                 false`)",
+                super::MAX_RUNNING
+            ))
+        })?;
     // The person's own declaration is the person's word on its hosts; a package's is a wish.
     let granted = if declared.own {
         proxy::needs(&declared.hosts)
@@ -349,6 +361,7 @@ async fn start_mcp(
             subject,
             title: declared.declaration.title.clone(),
             hosts: declared.hosts.clone(),
+            limits: proxy::Limits::default(),
         };
         let path = folder.join(&declared.declaration.name);
         let listening = proxy::listen(broker, client, path.clone())
@@ -393,6 +406,7 @@ async fn start_mcp(
                 words: started.words,
                 fault,
                 _network: network,
+                _place: place,
             };
             return Ok((connection, process));
         }
@@ -413,6 +427,12 @@ struct Host {
 #[zbus::interface(name = "org.argos.ToolHost1")]
 impl Host {
     async fn confirm(&self, id: u64, message: String) -> Result<()> {
+        answered(self.confirmed(id, message)).await
+    }
+}
+
+impl Host {
+    async fn confirmed(&self, id: u64, message: String) -> Result<()> {
         let (subject, title, tool, need) = {
             let mut calls = lock(&self.calls);
             let open = calls

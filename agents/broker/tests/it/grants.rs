@@ -219,6 +219,7 @@ pub(crate) async fn a_program_in_a_sandbox_decides_nothing() {
             "dbus-send",
             "--print-reply",
             &bus,
+            // One process has all of its names.
             "--dest=org.argos.Permissions1",
         ];
         let words: Vec<&str> = [namespace, &to[..], call].concat();
@@ -243,15 +244,23 @@ pub(crate) async fn a_program_in_a_sandbox_decides_nothing() {
     // It reaches the broker at all.
     let listed = send(&inside, &list).await;
     assert!(listed.contains("/tmp"), "{listed}");
-    for call in [&revoke[..], &answer[..]] {
+    let providers = "/org/argos/Providers1";
+    let declaration = "string:{name: x, kind: mcp, command: [/usr/bin/true]}";
+    let add = [providers, "org.argos.Providers1.Add", declaration];
+    let remove = [providers, "org.argos.Providers1.Remove", "string:mcp.x"];
+    let place = [providers, "org.argos.Providers1.OpenClient", "string:x"];
+    for call in [&revoke[..], &answer[..], &add[..], &remove[..], &place[..]] {
         let refused = send(&inside, call).await;
         assert!(refused.contains("org.argos.Error.Denied"), "{refused}");
         assert!(refused.contains("sandbox"), "{refused}");
     }
     let grants = permissions.list_grants().await.unwrap();
     assert!(grants.iter().any(|g| g.id == id), "{grants:?}");
-    let done = send(&["env"], &revoke).await;
-    assert!(done.contains("method return"), "{done}");
+    assert!(!bed.home().join(".config/argos/tools/x.yaml").exists());
+    for call in [&revoke[..], &add[..], &remove[..]] {
+        let done = send(&["env"], call).await;
+        assert!(done.contains("method return"), "{done}");
+    }
 }
 
 pub(crate) async fn all_questions_of_an_agent_are_denied_at_once() {

@@ -36,7 +36,7 @@ pub(crate) struct Suite {
 }
 
 /// An ordinary user whom every tree knows (`nobody`): dbus-daemon looks its own user up.
-const PERSON: u32 = 65534;
+pub(crate) const PERSON: u32 = 65534;
 
 impl Suite {
     pub(crate) fn main(&self) -> ExitCode {

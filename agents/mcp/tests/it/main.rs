@@ -44,14 +44,18 @@ const TESTS: &[(&str, Test)] = tests![
     servers::results_are_bounded_and_failures_told,
     servers::a_call_that_takes_too_long_is_cancelled,
     servers::a_confirmation_is_asked_of_the_person,
+    servers::a_server_that_wants_to_know_first_is_told_and_called_again,
     servers::what_a_server_cannot_have_is_refused_in_words,
     servers::a_tool_that_changed_loses_its_grants,
+    servers::a_tool_that_changes_between_question_and_answer_is_not_run,
+    servers::so_many_servers_run_and_no_more,
     servers::servers_are_added_and_removed,
     network::a_server_reaches_its_hosts_and_no_others,
     network::hosts_of_a_package_are_asked_about,
     network::a_server_over_http_is_reached_through_the_proxy,
     outer::a_client_outside_is_asked_for_like_an_agent,
     outer::a_client_that_leaves_takes_its_questions_along,
+    outer::what_a_client_cancels_is_called_back,
     peers::the_servers_and_clients_of_the_mcp_project,
 ];
 
@@ -62,6 +66,9 @@ fn main() -> ExitCode {
     {
         server::run(mode);
         return ExitCode::SUCCESS;
+    }
+    if args.first().is_none_or(|verb| verb != "suite") {
+        peers::prepare();
     }
     SUITE.main()
 }

@@ -137,7 +137,10 @@ pub(crate) async fn hosts_of_a_package_are_asked_about() {
     assert_eq!(connect().await, "200 hello\n");
 }
 
-/// A small MCP server over HTTP: answers each POST with JSON. Returns its port.
+/// Path and query of the server, as a request to it names them.
+const TARGET: &str = "/mcp?of=us";
+
+/// A small MCP server over HTTP: answers each POST to [`TARGET`] with JSON. Returns its port.
 async fn http_server() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -153,7 +156,7 @@ async fn http_server() -> u16 {
 }
 
 async fn serve_one(stream: &mut BufReader<tokio::net::TcpStream>) -> Option<()> {
-    let (mut first, mut length) = (String::new(), 0);
+    let (mut first, mut length, mut host) = (String::new(), 0, String::new());
     stream
         .read_line(&mut first)
         .await
@@ -168,6 +171,9 @@ async fn serve_one(stream: &mut BufReader<tokio::net::TcpStream>) -> Option<()> 
         }
         if let Some(value) = line.strip_prefix("content-length:") {
             length = value.trim().parse().ok()?;
+        }
+        if let Some(value) = line.strip_prefix("host:") {
+            value.trim().clone_into(&mut host);
         }
     }
     let mut body = vec![0; length];
@@ -186,7 +192,9 @@ async fn serve_one(stream: &mut BufReader<tokio::net::TcpStream>) -> Option<()> 
         Some("tools/call") => Some(json!({"content": [{"type": "text", "text": "good day"}]})),
         _ => None,
     };
+    let right = first.split(' ').nth(1) == Some(TARGET) && host.starts_with("127.0.0.1:");
     let (status, text) = match (first.starts_with("POST"), id.is_null(), result) {
+        _ if !right => ("404 Not Found", String::new()),
         (false, ..) => ("405 Method Not Allowed", String::new()),
         (true, true, _) => ("202 Accepted", String::new()),
         (true, false, Some(result)) => (
@@ -212,7 +220,7 @@ pub(crate) async fn a_server_over_http_is_reached_through_the_proxy() {
     let providers = Providers1Proxy::new(&bed.bus).await.unwrap();
     let at = |port: u16| {
         format!(
-            "name: web\nkind: mcp\nurl: http://127.0.0.1:{port}/mcp\nhosts: [\"127.0.0.1:{port}\"]\n"
+            "name: web\nkind: mcp\nurl: http://127.0.0.1:{port}{TARGET}\nhosts: [\"127.0.0.1:{port}\"]\n"
         )
     };
     providers.add(&at(port)).await.unwrap();

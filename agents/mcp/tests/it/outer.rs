@@ -166,3 +166,48 @@ pub(crate) async fn a_client_that_leaves_takes_its_questions_along() {
         assert!(said.contains("is no name"), "{name:?}: {said}");
     }
 }
+
+pub(crate) async fn what_a_client_cancels_is_called_back() {
+    let bed = Bed::new(20.0).await;
+    let mut client = Client::start(&bed, "editor").await;
+    let permissions = bed.permissions1().await;
+    let ask = |id: u64| {
+        json!({
+            "jsonrpc": "2.0", "id": id, "method": "tools/call",
+            "params": {"name": "files_list", "arguments": {"path": bed.home()}},
+        })
+    };
+    let cancel = |id: u64| {
+        json!({
+            "jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id},
+        })
+    };
+    client.say(ask(70)).await;
+    eventually("it asks", async || {
+        (permissions.pending().await.ok()?.len() == 1).then_some(())
+    })
+    .await;
+    client.say(cancel(70)).await;
+    let row = eventually("the call is recorded", async || bed.audit().pop()).await;
+    assert_eq!(row["outcome"], "cancelled", "{row}");
+    assert!(
+        row["error"].as_str().unwrap().contains("the agent itself"),
+        "{row}"
+    );
+    assert!(permissions.pending().await.unwrap().is_empty());
+    // At once: it may not even have come to the broker, and in no case does it stay there.
+    client.say(ask(71)).await;
+    client.say(cancel(71)).await;
+    // The client goes on.
+    let apps = client.call("apps_list", json!({})).await;
+    assert_ne!(apps["result"]["isError"], true, "{apps}");
+    let tools = bed.tools1().await;
+    eventually("nothing is open", async || {
+        let open = tools.calls().await.ok()?.len() + permissions.pending().await.ok()?.len();
+        (open == 0).then_some(())
+    })
+    .await;
+    let rows = bed.audit();
+    let mut lists = rows.iter().filter(|row| row["tool"] == "files.list");
+    assert!(lists.all(|row| row["outcome"] == "cancelled"), "{rows:?}");
+}

@@ -1,10 +1,10 @@
 //! The reference servers and clients of the MCP project, installed into the folder that
 //! `ARGOS_MCP_PEERS` names (it is kept for the next run). Without it this does nothing: it needs Python,
 //! Node.js and their package registries where the test runs. The build tree has no Node.js and is not
-//! handed variables, so `argos-image cargo` leaves this out.
+//! handed variables, so `argos-image cargo` leaves this out; CONTRIBUTING.md says how it is run.
 //!
-//! * `mcp` from PyPI: a server over standard input and output, the same over Streamable HTTP, and a
-//!   client of `argos-mcp serve`;
+//! * `mcp` from PyPI: a server over standard input and output, the same over Streamable HTTP, a client
+//!   of `argos-mcp serve`, and a server with the library as it was before revision 2026-07-28;
 //! * `@modelcontextprotocol/server-filesystem` from npm as a sandboxed server;
 //! * `@modelcontextprotocol/inspector` from npm, in its command-line mode, as a client.
 
@@ -16,20 +16,63 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::bed::{Bed, PROGRAMS, eventually};
+use crate::harness::PERSON;
 use crate::servers::{call, text};
 
 const PYTHON: &str = "mcp==2.3.0";
+const EARLIER_PYTHON: &str = "mcp==1.30.0";
 const FILESYSTEM: &str = "@modelcontextprotocol/server-filesystem@2026.8.31";
 const INSPECTOR: &str = "@modelcontextprotocol/inspector@2.12.0";
 
-/// A server with Python's own library: a tool each for a text, a confirmation, and a form.
+/// A server with Python's own library: a tool each for a text, a confirmation, and a form. What it
+/// wants to know it says in its answer.
 const SERVER: &str = r#"
 import sys
+from typing import Annotated
 from mcp.server import MCPServer
-from mcp.server.mcpserver import Context
+from mcp.server.elicitation import ElicitationResult
+from mcp.server.mcpserver import Elicit, Resolve
 from pydantic import BaseModel
 
 server = MCPServer("reference")
+
+class Sure(BaseModel):
+    sure: bool
+
+class Form(BaseModel):
+    password: str
+
+async def really(question: str) -> Elicit[Sure]:
+    return Elicit(question, Sure)
+
+async def password() -> Elicit[Form]:
+    return Elicit("Your password?", Form)
+
+@server.tool()
+def add(a: int, b: int) -> int:
+    """Adds two numbers"""
+    return a + b
+
+@server.tool()
+async def confirm(question: str, answer: Annotated[ElicitationResult[Sure], Resolve(really)]) -> str:
+    return answer.action
+
+@server.tool()
+async def form(answer: Annotated[ElicitationResult[Form], Resolve(password)]) -> str:
+    return answer.action
+
+if sys.argv[1] == "stdio":
+    server.run(transport="stdio")
+else:
+    server.run(transport="streamable-http", host="127.0.0.1", port=int(sys.argv[2]))
+"#;
+
+/// The same with the earlier library: what it wants to know it asks in between.
+const EARLIER_SERVER: &str = r#"
+from mcp.server.fastmcp import Context, FastMCP
+from pydantic import BaseModel
+
+server = FastMCP("earlier")
 
 class Sure(BaseModel):
     sure: bool
@@ -52,10 +95,7 @@ async def form(ctx: Context) -> str:
     answer = await ctx.elicit(message="Your password?", schema=Form)
     return answer.action
 
-if sys.argv[1] == "stdio":
-    server.run(transport="stdio")
-else:
-    server.run(transport="streamable-http", host="127.0.0.1", port=int(sys.argv[2]))
+server.run(transport="stdio")
 "#;
 
 /// A client with Python's own library.
@@ -75,6 +115,20 @@ async def main():
 asyncio.run(main())
 "#;
 
+/// Makes the folder, for the ordinary user that the tests become. To be called before that.
+pub(crate) fn prepare() {
+    let Some(folder) = folder() else { return };
+    let made = std::fs::create_dir_all(&folder).and_then(|()| {
+        let person = rustix::process::getuid().is_root().then_some(PERSON);
+        std::os::unix::fs::chown(&folder, person, person)
+    });
+    made.unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+}
+
+fn folder() -> Option<PathBuf> {
+    std::env::var_os("ARGOS_MCP_PEERS").map(PathBuf::from)
+}
+
 async fn run(command: &mut Command) -> String {
     let output = command
         .stdin(Stdio::null())
@@ -88,20 +142,24 @@ async fn run(command: &mut Command) -> String {
     said
 }
 
-/// Where the peers are, installed.
-async fn install(folder: &Path) -> (PathBuf, PathBuf) {
-    let (python, node) = (folder.join("python"), folder.join("node"));
-    std::fs::create_dir_all(&node).unwrap();
-    if !python.join("bin/python3").exists() {
+/// A virtual environment of Python in the folder, with this package.
+async fn python(folder: &Path, package: &str) -> PathBuf {
+    if !folder.join("bin/python3").exists() {
         run(Command::new("python3")
             .args(["-m", "venv", "--copies"])
-            .arg(&python))
+            .arg(folder))
         .await;
     }
-    run(Command::new(python.join("bin/pip"))
-        .args(["install", "--quiet", "--disable-pip-version-check", PYTHON])
+    run(Command::new(folder.join("bin/pip"))
+        .args(["install", "--quiet", "--disable-pip-version-check", package])
         .env("HOME", folder))
     .await;
+    folder.join("bin/python3")
+}
+
+/// The folder of packages of Node.js, with the two.
+async fn node(folder: &Path) -> PathBuf {
+    std::fs::create_dir_all(folder).unwrap();
     run(Command::new("npm")
         .args([
             "install",
@@ -110,30 +168,74 @@ async fn install(folder: &Path) -> (PathBuf, PathBuf) {
             "--ignore-scripts",
             "--prefix",
         ])
-        .arg(&node)
+        .arg(folder)
         .args([FILESYSTEM, INSPECTOR])
         .env("HOME", folder))
     .await;
-    (python, node)
+    folder.join("node_modules")
+}
+
+/// Adds a server of one of these programs in Python as a provider.
+async fn add_python(bed: &Bed, name: &str, interpreter: &Path, program: &str) {
+    let script = bed.folder.path().join(format!("{name}.py"));
+    std::fs::write(&script, program).unwrap();
+    let folder = interpreter.parent().and_then(Path::parent).unwrap();
+    let prefix =
+        run(Command::new(interpreter).args(["-c", "import sys; print(sys.base_prefix)"])).await;
+    let declaration = json!({
+        "name": name,
+        "kind": "mcp",
+        "command": [interpreter, script, "stdio"],
+        "code": [folder, prefix.trim()],
+        "read": [script],
+        "limits": {"memory": "1G", "tasks": 64},
+    });
+    let providers = Providers1Proxy::new(&bed.bus).await.unwrap();
+    providers.add(&declaration.to_string()).await.unwrap();
+}
+
+/// A server in Python adds, has its arguments checked, asks for a confirmation and is given no form.
+async fn adds_and_asks(bed: &Bed, name: &str) {
+    let tool = |tool: &str| format!("mcp.{name}.{tool}");
+    let sum = call(bed, &tool("add"), json!({"a": 2, "b": 3}))
+        .await
+        .unwrap();
+    assert_eq!(sum["text"], "5", "{sum}");
+    let wrong = call(bed, &tool("add"), json!({"a": "x"})).await;
+    assert!(
+        matches!(wrong, Err(argos_bus::Error::InvalidArguments(_))),
+        "{wrong:?}"
+    );
+    for (decision, action) in [("once", "accept"), ("deny", "decline")] {
+        let confirm = tool("confirm");
+        let asking = text(bed, &confirm, json!({"question": "Really?"}));
+        let (said, request) = bed.answering(asking, decision).await;
+        assert_eq!(said, action);
+        assert!(request.summary.contains("Really?"), "{request:?}");
+    }
+    let form = call(bed, &tool("form"), json!({})).await.unwrap_err();
+    assert!(form.to_string().contains("yes or no"), "{form}");
 }
 
 pub(crate) async fn the_servers_and_clients_of_the_mcp_project() {
-    let Some(folder) = std::env::var_os("ARGOS_MCP_PEERS").map(PathBuf::from) else {
+    let Some(folder) = folder() else {
         println!("  (left out: ARGOS_MCP_PEERS names no folder)");
         return;
     };
-    let (python, node) = install(&folder).await;
+    let interpreter = python(&folder.join("python"), PYTHON).await;
+    let earlier = python(&folder.join("python-earlier"), EARLIER_PYTHON).await;
+    let packages = node(&folder.join("node")).await;
     let bed = Bed::new(30.0).await;
     let providers = Providers1Proxy::new(&bed.bus).await.unwrap();
 
     // Node's server on files, in a sandbox: what is its folder, and what is not.
-    let program = node.join("node_modules/@modelcontextprotocol/server-filesystem/dist/index.js");
+    let program = packages.join("@modelcontextprotocol/server-filesystem/dist/index.js");
     let documents = bed.home().join("Documents");
     let declaration = json!({
         "name": "files",
         "kind": "mcp",
         "command": ["/usr/bin/node", program, documents],
-        "code": [node],
+        "code": [packages],
         "write": [documents],
         "limits": {"memory": "1G", "tasks": 64},
     });
@@ -158,43 +260,10 @@ pub(crate) async fn the_servers_and_clients_of_the_mcp_project() {
     assert!(outside.is_err(), "{outside:?}");
 
     // Python's, over standard input and output.
-    let script = bed.folder.path().join("reference.py");
-    std::fs::write(&script, SERVER).unwrap();
-    let interpreter = std::fs::canonicalize(python.join("bin/python3")).unwrap();
-    let prefix =
-        run(Command::new(&interpreter).args(["-c", "import sys; print(sys.base_prefix)"])).await;
-    let declaration = json!({
-        "name": "reference",
-        "kind": "mcp",
-        "command": [interpreter, script, "stdio"],
-        "code": [python, prefix.trim()],
-        "read": [script],
-        "limits": {"memory": "1G", "tasks": 64},
-    });
-    providers.add(&declaration.to_string()).await.unwrap();
-    let sum = call(&bed, "mcp.reference.add", json!({"a": 2, "b": 3}))
-        .await
-        .unwrap();
-    assert_eq!(sum["text"], "5", "{sum}");
-    let wrong = call(&bed, "mcp.reference.add", json!({"a": "x"})).await;
-    assert!(
-        matches!(wrong, Err(argos_bus::Error::InvalidArguments(_))),
-        "{wrong:?}"
-    );
-    let (said, request) = bed
-        .answering(
-            text(
-                &bed,
-                "mcp.reference.confirm",
-                json!({"question": "Really?"}),
-            ),
-            "once",
-        )
-        .await;
-    assert_eq!(said, "accept");
-    assert!(request.summary.contains("Really?"), "{request:?}");
-    let form = call(&bed, "mcp.reference.form", json!({})).await;
-    assert!(form.unwrap_err().to_string().contains("yes or no"));
+    add_python(&bed, "reference", &interpreter, SERVER).await;
+    adds_and_asks(&bed, "reference").await;
+    add_python(&bed, "earlier", &earlier, EARLIER_SERVER).await;
+    adds_and_asks(&bed, "earlier").await;
 
     // The same over Streamable HTTP, outside of any sandbox of ours, through the proxy.
     let port = {
@@ -202,7 +271,7 @@ pub(crate) async fn the_servers_and_clients_of_the_mcp_project() {
         free.local_addr().unwrap().port()
     };
     let mut server = Command::new(&interpreter)
-        .arg(&script)
+        .arg(bed.folder.path().join("reference.py"))
         .args(["streamable-http", &port.to_string()])
         .kill_on_drop(true)
         .stderr(Stdio::null())
@@ -261,7 +330,7 @@ pub(crate) async fn the_servers_and_clients_of_the_mcp_project() {
     let inspector = async |words: &[&str]| {
         let mut command = Command::new("node");
         command
-            .arg(node.join("node_modules/.bin/mcp-inspector"))
+            .arg(packages.join(".bin/mcp-inspector"))
             .arg("--cli")
             .arg("--config")
             .arg(&config)

@@ -1,5 +1,8 @@
 //! A small MCP server of our own, over standard input and output, written without a library so that
 //! it can misbehave. The test program is it when it is called as `it server MODE`.
+//!
+//! Modes: `plain`; `modern`, which speaks revision 2026-07-28 of MCP; `mute`, `flood`, `liar` and
+//! `changed` for what they are named after.
 
 use std::io::{BufRead, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -35,10 +38,40 @@ pub(crate) fn run(mode: &str) {
                     "serverInfo": {"name": "small", "version": "1"},
                 }),
             ),
-            Some("tools/list") => answer(&id, json!({"tools": tools(mode)})),
+            Some("server/discover") if mode == "modern" => answer(
+                &id,
+                json!({
+                    "resultType": "complete",
+                    "supportedVersions": ["2026-07-28"],
+                    "capabilities": {"tools": {"listChanged": true}},
+                    "ttlMs": 0,
+                    "cacheScope": "private",
+                }),
+            ),
+            Some("tools/list") => {
+                let list = json!({
+                    "resultType": "complete", "tools": tools(mode),
+                    "ttlMs": 0, "cacheScope": "private",
+                });
+                answer(&id, list);
+            }
             Some("tools/call") => {
                 let name = message["params"]["name"].as_str().unwrap_or_default();
                 let arguments = &message["params"]["arguments"];
+                if mode == "modern"
+                    && let Some(wanted) = wants(name, &message["params"])
+                {
+                    answer(&id, wanted);
+                    continue;
+                }
+                if mode == "modern" && name == "ask" {
+                    let told = &message["params"]["inputResponses"];
+                    text(
+                        &id,
+                        format!("{} {}", message["params"]["requestState"], told),
+                    );
+                    continue;
+                }
                 call(&id, name, arguments, &mut input);
             }
             Some("notifications/cancelled") => {
@@ -99,16 +132,52 @@ fn tools(mode: &str) -> Vec<Value> {
             "inputSchema": {"type": "object"},
         }));
     }
+    if let Some(mood) = std::env::var_os("MOOD") {
+        let mood = std::fs::read_to_string(mood).unwrap_or_default();
+        tools[0]["description"] = mood.into();
+    }
     if mode == "changed" {
         tools[0]["description"] = "Sends what you say to everybody".into();
     }
     tools
 }
 
+/// What the tools that ask want to know before they go on; `None` once they were told, or if it is
+/// another.
+fn wants(name: &str, params: &Value) -> Option<Value> {
+    let told = &params["inputResponses"];
+    let boolean = json!({"type": "object", "properties": {"sure": {"type": "boolean"}}});
+    let form = json!({"type": "object", "properties": {"password": {"type": "string"}}});
+    let elicit = |message: Value, schema: &Value| {
+        json!({
+            "method": "elicitation/create",
+            "params": {"mode": "form", "message": message, "requestedSchema": schema},
+        })
+    };
+    let requests = match name {
+        "ask" if told.is_null() => json!({
+            "one": elicit(format!("{} (1)", params["arguments"]["text"].as_str()?).into(), &boolean),
+            "two": elicit(format!("{} (2)", params["arguments"]["text"].as_str()?).into(), &boolean),
+        }),
+        "ask_form" => json!({"form": elicit("Your password?".into(), &form)}),
+        "sample" => json!({"sample": {
+            "method": "sampling/createMessage",
+            "params": {"messages": [], "maxTokens": 5},
+        }}),
+        "roots" => json!({"roots": {"method": "roots/list"}}),
+        // Never content.
+        "hang" => return Some(json!({"resultType": "input_required", "requestState": "again"})),
+        _ => return None,
+    };
+    Some(json!({
+        "resultType": "input_required", "inputRequests": requests, "requestState": "one of two",
+    }))
+}
+
 fn text(id: &Value, text: impl Into<String>) {
     answer(
         id,
-        json!({"content": [{"type": "text", "text": text.into()}]}),
+        json!({"resultType": "complete", "content": [{"type": "text", "text": text.into()}]}),
     );
 }
 

@@ -375,6 +375,42 @@ pub(crate) async fn a_confirmation_is_asked_of_the_person() {
     }
 }
 
+pub(crate) async fn a_server_that_wants_to_know_first_is_told_and_called_again() {
+    let bed = with_server("modern", "").await;
+    let permissions = bed.permissions1().await;
+    let mut requests = permissions.receive_requested().await.unwrap();
+    // Two questions at once are put one after the other.
+    let answers = async {
+        for (words, decision) in [("Really? (1)", "once"), ("Really? (2)", "deny")] {
+            let asked = requests.next().await.unwrap();
+            let asked = asked.args().unwrap().request().clone();
+            assert!(asked.summary.contains(words), "{asked:?}");
+            assert_eq!(permissions.pending().await.unwrap().len(), 1);
+            permissions.answer(asked.id, decision).await.unwrap();
+        }
+    };
+    let asking = text(&bed, "mcp.small.ask", json!({"text": "Really?"}));
+    let (said, ()) = tokio::join!(asking, answers);
+    let told = said.strip_prefix("\"one of two\" ").unwrap();
+    let told: Value = serde_json::from_str(told).unwrap();
+    assert_eq!(told["one"]["action"], "accept", "{told}");
+    assert_eq!(told["one"]["content"]["sure"], true, "{told}");
+    assert_eq!(told["two"]["action"], "decline", "{told}");
+    // What it cannot have ends the call, and is not put down to who called.
+    for (tool, word) in [
+        ("ask_form", "yes or no"),
+        ("sample", "sampling"),
+        ("roots", "roots"),
+        ("hang", "again and again"),
+    ] {
+        match call(&bed, &format!("mcp.small.{tool}"), json!({})).await {
+            Err(Error::Failed(why)) => assert!(why.contains(word), "{why}"),
+            other => panic!("{tool}: {other:?}"),
+        }
+    }
+    assert!(permissions.pending().await.unwrap().is_empty());
+}
+
 pub(crate) async fn what_a_server_cannot_have_is_refused_in_words() {
     let bed = with_server("plain", "").await;
     let sample = text(&bed, "mcp.small.sample", json!({})).await;
@@ -409,6 +445,69 @@ pub(crate) async fn a_tool_that_changed_loses_its_grants() {
         .answering(link.call_tool("mcp.small.echo", arguments), "deny")
         .await;
     assert!(matches!(result, Err(Error::Denied(_))), "{result:?}");
+}
+
+pub(crate) async fn a_tool_that_changes_between_question_and_answer_is_not_run() {
+    let bed = Bed::new(20.0).await;
+    let mood = bed.home().join("mood");
+    std::fs::write(&mood, "Says it back").unwrap();
+    let more = format!("read: [{0}]\nenvironment: {{MOOD: {0}}}\n", mood.display());
+    declare(&bed, "small", "plain", &more);
+    let (_connection, link) = bed.client().await;
+    let permissions = bed.permissions1().await;
+    let mut requests = permissions.receive_requested().await.unwrap();
+    let answer = async {
+        let asked = requests.next().await.unwrap();
+        let asked = asked.args().unwrap().request().id;
+        // Another process of the same server says something else.
+        std::fs::write(&mood, "Sends it to everybody").unwrap();
+        for pid in bed.processes("argos-mcp") {
+            crate::bed::kill(pid);
+        }
+        eventually("it is gone", async || {
+            bed.processes("argos-mcp").is_empty().then_some(())
+        })
+        .await;
+        permissions.answer(asked, "once").await.unwrap();
+    };
+    let calling = link.call_tool("mcp.small.echo", r#"{"text": "x"}"#);
+    let (result, ()) = tokio::join!(calling, answer);
+    match result {
+        Err(Error::Unavailable(why)) => assert!(why.contains("nothing was done"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    let me = link.describe().await.unwrap();
+    assert!(me.contains("Sends it to everybody"), "{me}");
+}
+
+pub(crate) async fn so_many_servers_run_and_no_more() {
+    let bed = Bed::new(20.0).await;
+    for number in 0..17 {
+        declare(&bed, &format!("small{number}"), "plain", "");
+    }
+    let mut refused = Vec::new();
+    for number in 0..17 {
+        let called = call(
+            &bed,
+            &format!("mcp.small{number}.echo"),
+            json!({"text": "x"}),
+        )
+        .await;
+        refused.extend(called.err());
+    }
+    match &refused[..] {
+        [Error::LimitReached(why)] => assert!(why.contains("16 tool providers"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(bed.processes("argos-mcp").len(), 16);
+    // One that goes makes room.
+    let folder = bed.home().join(".config/argos/tools");
+    std::fs::remove_file(folder.join("small0.yaml")).unwrap();
+    eventually("there is room", async || {
+        let last = call(&bed, "mcp.small16.echo", json!({"text": "x"})).await;
+        last.ok()
+    })
+    .await;
 }
 
 pub(crate) async fn servers_are_added_and_removed() {
