@@ -7,12 +7,14 @@ use argos_bus::providers::Provider;
 use argos_bus::{Error, Result};
 use serde_json::json;
 use zbus::Connection;
+use zbus::message::Header;
 use zbus::wire::OwnedFd;
 
 use super::declaration::{self, Kind};
 use super::{Slot, clients};
 use crate::core::Broker;
 use crate::session::lock;
+use crate::trust;
 
 const PATH: &str = "/org/argos/Providers1";
 
@@ -48,7 +50,14 @@ impl Server {
         Ok(slot.describe().await)
     }
 
-    async fn add(&self, declaration: String) -> Result<String> {
+    // Its hosts and folders are granted by this.
+    async fn add(
+        &self,
+        declaration: String,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String> {
+        trust::person(&self.0.settings, connection, &header).await?;
         if declaration.len() as u64 > argos_config::MAX_FILE_BYTES {
             return Err(Error::LimitReached("a declaration of that size".to_owned()));
         }
@@ -85,7 +94,13 @@ impl Server {
         Ok(file.display().to_string())
     }
 
-    async fn remove(&self, name: String) -> Result<()> {
+    async fn remove(
+        &self,
+        name: String,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        trust::person(&self.0.settings, connection, &header).await?;
         let providers = &self.0.providers;
         let slots = providers.slots(&self.0).await;
         let file = match slots.iter().find(|slot| slot.declared.full_name() == name) {
