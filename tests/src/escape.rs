@@ -14,7 +14,7 @@ const SUITE: Duration = Duration::from_secs(600);
 const FOLDER: &str = "/home/argos/.local/share/argos/agents/hostile";
 const MANIFEST: &str = "name: hostile\\ntitle: Hostile\\ncode: {command: [bin/hostile]}\\n\
                         tools: ['files.*', 'apps.*', 'web.*']\\n\
-                        limits: {memory: 64M, tasks: 24, file-size: 2M}\\n";
+                        limits: {memory: 64M, tasks: 24, file-size: 2M, workspace: 64M}\\n";
 
 /// As root and as the person.
 pub(crate) fn suite(stage: &mut Stage) -> Result<()> {
@@ -297,7 +297,19 @@ fn bombs(machine: &mut Machine) -> Result<()> {
         unit(machine, true, "broker")?.1 == broker,
         "the broker did not survive an agent's bomb"
     );
-    machine.person("argos agents stop hostile; rm -r ~/.local/share/argos/agents/hostile ~/.local/share/argos/agents/liar")?;
+    machine.try_root("as-person 'argos agents stop hostile'")?;
+    machine.person("argos agents start hostile")?;
+    let said = machine.try_root("as-person 'argos chat --timeout 50 hostile disk'")?;
+    let again =
+        machine.try_root("as-person 'argos agents start hostile; sleep 3; argos agents --json'")?;
+    eprintln!("    a bomb of many files: {}", said.text.trim());
+    ensure!(
+        !said.text.contains("were written") && again.text.contains("more than the 64 MiB"),
+        "a bomb of many files went through: {}\n{}",
+        said.text,
+        again.text
+    );
+    machine.person("rm -r ~/.local/state/argos/agents/hostile/workspace; rm -r ~/.local/share/argos/agents/hostile ~/.local/share/argos/agents/liar")?;
     Ok(())
 }
 

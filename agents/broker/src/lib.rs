@@ -17,6 +17,7 @@
 //! | `call`, `calls` | the way of one tool call; the open ones, and calling them back |
 //! | `lifecycle` | start, end and restart of an agent |
 //! | [`sandbox`], [`spawn`], [`worker`] | what runs, how it is started, the tool worker |
+//! | `workspace` | how much an agent keeps, in sum |
 //! | [`providers`], `proxy` | tools from outside, and how their providers reach a host |
 //! | `bus`, `trust`, `byhand` | the interfaces on the session bus; who may use them; what the person grants and asks |
 //! | `unattended` | the broker without a bus of its own, to be tested by hand |
@@ -47,6 +48,7 @@ pub mod spawn;
 mod trust;
 mod unattended;
 pub mod worker;
+mod workspace;
 
 pub use argos_audit as audit;
 pub use run::{Options, explain, probe_sandbox, serve};

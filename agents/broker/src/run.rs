@@ -177,6 +177,7 @@ pub fn explain(options: &Options, name: &str) -> anyhow::Result<String> {
             "tasks": manifest.limits.tasks,
             "cpu": manifest.limits.cpu,
             "file-size": manifest.limits.file_size,
+            "workspace": manifest.limits.workspace,
         },
         "command": launch.argv,
         "spec": launch.spec,

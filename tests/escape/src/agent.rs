@@ -7,7 +7,7 @@
 //! broker              rude calls on fd 3
 //! hosts ADDRESS:PORT  other ways to write it, which was granted, and hosts that only look like it
 //! flood               more questions than anybody wants to answer
-//! memory | orphans    bombs and what is to outlive them
+//! memory | disk | orphans    bombs and what is to outlive them
 //! ```
 
 use std::io;
@@ -39,6 +39,7 @@ pub(crate) fn serve() -> io::Result<()> {
             "hosts" => hosts(&mut link, rest)?,
             "flood" => flood(&mut link)?,
             "memory" => memory(),
+            "disk" => disk(),
             "orphans" => orphans(),
             _ => json!({ "error": format!("nothing is called {verb}") }),
         };
@@ -419,6 +420,22 @@ pub(crate) fn take_memory() {
         all.push(vec![1_u8; 1 << 20]);
     }
     println!("{}", all.iter().map(Vec::len).sum::<usize>());
+}
+
+/// Fills its workspace with files that are small enough each, until something stops it. At most half a
+/// gibibyte: it is the disk of whoever tries this.
+fn disk() -> Value {
+    let _ = std::fs::create_dir("/workspace/bomb");
+    let some = vec![1_u8; 1 << 20];
+    let written = (0..512)
+        .take_while(|n| std::fs::write(format!("/workspace/bomb/{n}"), &some).is_ok())
+        .count();
+    // Whoever is to notice that has the time for it.
+    std::thread::sleep(std::time::Duration::from_secs(20));
+    json!([{
+        "case": "a bomb of many files", "good": false,
+        "expected": "the end of the agent", "seen": format!("{written} MiB were written"),
+    }])
 }
 
 fn orphans() -> Value {
