@@ -13,13 +13,13 @@ use crate::stage::{SOON, Stage, unit};
 const SUITE: Duration = Duration::from_secs(600);
 const FOLDER: &str = "/home/argos/.local/share/argos/agents/hostile";
 const MANIFEST: &str = "name: hostile\\ntitle: Hostile\\ncode: {command: [bin/hostile]}\\n\
-                        tools: ['files.*', 'apps.*']\\n\
-                        limits: {memory: 64M, tasks: 24, file-size: 2M}\\n";
+                        tools: ['files.*', 'apps.*', 'web.*']\\n\
+                        limits: {memory: 64M, tasks: 24, file-size: 2M, workspace: 64M}\\n";
 
 /// As root and as the person.
 pub(crate) fn suite(stage: &mut Stage) -> Result<()> {
     let machine = stage.desktop()?;
-    machine.root_within("argos-escape suite >/tmp/escape.txt 2>&1; true", SUITE)?;
+    let status = machine.root_within("argos-escape suite >/tmp/escape.txt 2>&1; echo $?", SUITE)?;
     let failed = machine.root("grep ^FAIL /tmp/escape.txt || true")?;
     let told = machine.root(
         "grep -E 'blocked, |without a positive' /tmp/escape.txt; sed -n '/^without/,$p' /tmp/escape.txt | tail -n +2",
@@ -29,10 +29,20 @@ pub(crate) fn suite(stage: &mut Stage) -> Result<()> {
         failed.trim().is_empty(),
         "not blocked as expected:\n{failed}"
     );
+    // Its status is also that few enough cases went without a positive control.
     ensure!(
-        told.matches(" 0 not as expected").count() == 2,
-        "the suite did not run to its end:\n{}",
+        status.trim() == "0" && told.matches(" 0 not as expected").count() == 2,
+        "the suite ended with {}:\n{}",
+        status.trim(),
         machine.root("tail -n 20 /tmp/escape.txt")?
+    );
+    let without = told
+        .lines()
+        .find_map(|line| line.strip_prefix("without a positive control: "))
+        .and_then(|rest| rest.split(' ').next()?.parse::<u32>().ok());
+    ensure!(
+        without.is_some_and(|count| count <= 8),
+        "cases without a positive control: {told}"
     );
     Ok(())
 }
@@ -111,10 +121,41 @@ pub(crate) fn broker(stage: &mut Stage) -> Result<()> {
     let notes = machine.person("grep -rl forged ~/Notes 2>/dev/null || true")?;
     ensure!(notes.trim().is_empty(), "a forged caller wrote {notes}");
 
+    identity(machine)?;
+    hosts(machine)?;
     commands(machine)?;
     prompts(machine)?;
     injection(machine)?;
     bombs(machine)
+}
+
+/// A caller whose process number is another's by now decides nothing, also not where it lies as root
+/// could: by asking the kernel for that number.
+fn identity(machine: &mut Machine) -> Result<()> {
+    let bus = "/run/user/1000/bus";
+    let told = machine.try_root(&format!("argos-escape reused {bus} 1000"))?;
+    let rows: Value = serde_json::from_str(told.text.trim())
+        .with_context(|| format!("it said: {}", told.text))?;
+    ensure!(told.status == 0, "not blocked as expected: {rows:#}");
+    Ok(())
+}
+
+/// Hosts in every way to write them, and what only looks like them. Whatever is asked is denied.
+fn hosts(machine: &mut Machine) -> Result<()> {
+    machine.person("setsid argos-escape serve >/tmp/port 2>/dev/null & echo $! >/tmp/serve")?;
+    let port = machine.until("the server's port", SOON, |m| {
+        let port = m.person("cat /tmp/port")?.trim().to_owned();
+        Ok((!port.is_empty()).then_some(port))
+    })?;
+    for host in ["127.0.0.1", "localhost"] {
+        machine.person(&format!("argos perm grant hostile network {host}:{port}"))?;
+    }
+    machine.person(
+        "(for i in $(seq 300); do argos perm deny-all hostile; sleep 1; done >/dev/null 2>&1 & echo $! >/tmp/denying)",
+    )?;
+    judge(machine, &format!("hosts 127.0.0.1:{port}"))?;
+    machine.person("kill $(cat /tmp/denying) $(cat /tmp/serve)")?;
+    Ok(())
 }
 
 /// `argos sandbox` on programs and on an agent that runs.
@@ -259,7 +300,19 @@ fn bombs(machine: &mut Machine) -> Result<()> {
         unit(machine, true, "broker")?.1 == broker,
         "the broker did not survive an agent's bomb"
     );
-    machine.person("argos agents stop hostile; rm -r ~/.local/share/argos/agents/hostile ~/.local/share/argos/agents/liar")?;
+    machine.try_root("as-person 'argos agents stop hostile'")?;
+    machine.person("argos agents start hostile")?;
+    let said = machine.try_root("as-person 'argos chat --timeout 50 hostile disk'")?;
+    let again =
+        machine.try_root("as-person 'argos agents start hostile; sleep 3; argos agents --json'")?;
+    eprintln!("    a bomb of many files: {}", said.text.trim());
+    ensure!(
+        !said.text.contains("were written") && again.text.contains("more than the 64 MiB"),
+        "a bomb of many files went through: {}\n{}",
+        said.text,
+        again.text
+    );
+    machine.person("rm -r ~/.local/state/argos/agents/hostile/workspace; rm -r ~/.local/share/argos/agents/hostile ~/.local/share/argos/agents/liar")?;
     Ok(())
 }
 

@@ -51,7 +51,7 @@ impl PermissionsServer {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        trust::person(connection, &header).await?;
+        trust::person(&self.0.settings, connection, &header).await?;
         asking::answer(&self.0, id, &decision)
     }
 
@@ -97,7 +97,7 @@ impl PermissionsServer {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<u64> {
-        trust::person(connection, &header).await?;
+        trust::person(&self.0.settings, connection, &header).await?;
         let wish = Wish {
             agent,
             action,
@@ -124,7 +124,7 @@ impl PermissionsServer {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        trust::person(connection, &header).await?;
+        trust::person(&self.0.settings, connection, &header).await?;
         byhand::revoke(&self.0, id).await
     }
 
@@ -157,7 +157,7 @@ impl ToolsServer {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<String> {
-        trust::person(connection, &header).await?;
+        trust::person(&self.0.settings, connection, &header).await?;
         call::call(&self.0, &Caller::Person, &tool, &arguments).await
     }
 

@@ -47,6 +47,8 @@ pub struct Settings {
     pub worker_idle: Duration,
     /// Where tool providers are declared.
     pub providers: Folders,
+    /// Whether who calls on the session bus may be known by a process's number alone.
+    pub by_process_number: bool,
 }
 
 impl Settings {

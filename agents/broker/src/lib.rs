@@ -18,6 +18,7 @@
 //! | `permit`, `asking`, `record` | its steps: may it run; what the person answers; its audit rows |
 //! | `lifecycle` | start, end and restart of an agent |
 //! | [`sandbox`], [`spawn`], [`worker`] | what runs, how it is started, the tool worker |
+//! | `workspace` | how much an agent keeps, in sum |
 //! | [`providers`], `proxy` | tools from outside, and how their providers reach a host |
 //! | `bus`, `trust`, `byhand` | the interfaces on the session bus; who may use them; what the person grants and asks |
 //! | `unattended` | the broker without a bus of its own, to be tested by hand |
@@ -51,6 +52,7 @@ pub mod spawn;
 mod trust;
 mod unattended;
 pub mod worker;
+mod workspace;
 
 pub use argos_audit as audit;
 pub use run::{Options, explain, probe_sandbox, serve};

@@ -10,11 +10,14 @@
 //!    '------------------ stopped <--- stop_agent (from anywhere)
 //! ```
 //!
-//! The socket is the process: when fd 3 closes, the unit is ended too, whatever it still does.
+//! The socket is the process: when fd 3 closes, the unit is ended too, whatever it still does. What it
+//! keeps in its workspace is looked at before it starts and for as long as it runs: past the limit it is
+//! `failed`, and stays down until somebody starts it again.
 //! The sandbox fails closed: a kernel that cannot enforce a rule makes `argos-exec` end with a line
 //! that names the rule, and that line becomes the detail of `failed`.
 
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -30,6 +33,7 @@ use crate::permission::Subject;
 use crate::sandbox;
 use crate::session::{Inbound, Session, lock};
 use crate::spawn;
+use crate::workspace::Bound;
 
 /// How long a process may take to say hello: an emulated machine that does much else is slow.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(45);
@@ -54,6 +58,8 @@ enum End {
     NotStarted(String),
     /// It was connected for that long.
     Gone(Duration, String),
+    /// It keeps more than it may.
+    Past(String),
     /// It was asked to stop.
     Stopped,
 }
@@ -186,6 +192,15 @@ impl Life {
             self.state("starting", "");
             match self.once(&mut first).await {
                 End::Stopped => break self.state("stopped", ""),
+                End::Past(reason) => {
+                    warn!("{} was ended: {reason}", self.name);
+                    self.state("failed", &reason);
+                    if let Some(first) = first.take() {
+                        // Nobody waits if the caller went away.
+                        let _ = first.send(Err(reason));
+                    }
+                    break;
+                }
                 End::NotStarted(reason) if first.is_some() => {
                     warn!("{} did not start: {reason}", self.name);
                     self.state("failed", &reason);
@@ -246,10 +261,14 @@ impl Life {
         &self,
         first: &mut Option<oneshot::Sender<std::result::Result<(), String>>>,
     ) -> End {
-        let (launch, agent) = match self.prepare().await {
+        let (launch, agent, bound) = match self.prepare().await {
             Ok(prepared) => prepared,
             Err(e) => return End::NotStarted(crate::call::text_of(&e)),
         };
+        if let Err(reason) = bound.check().await {
+            return End::Past(reason);
+        }
+        let mut past = pin!(bound.watch());
         let unit = launch.name.clone();
         let spawner = Arc::clone(&self.broker.spawner);
         let started = match spawn::start(&spawner, launch).await {
@@ -268,6 +287,10 @@ impl Life {
         let connected = tokio::select! {
             connected = tokio::time::timeout(HANDSHAKE_TIME, connecting) => Some(connected),
             () = self.told_to_stop() => None,
+            reason = &mut past => {
+                spawn::stop(&spawner, &unit).await;
+                return End::Past(reason);
+            }
         };
         let failure = match connected {
             Some(Ok(Ok(connection))) => Ok(connection),
@@ -295,9 +318,10 @@ impl Life {
             // As above.
             let _ = first.send(Ok(()));
         }
-        let asked_to_stop = tokio::select! {
-            () = connection.closed() => false,
-            () = self.told_to_stop() => true,
+        let end = tokio::select! {
+            () = connection.closed() => None,
+            () = self.told_to_stop() => Some(End::Stopped),
+            reason = &mut past => Some(End::Past(reason)),
         };
         *lock(&self.current) = None;
         session.end();
@@ -308,8 +332,8 @@ impl Life {
         self.broker.workers.end_of(&self.name).await;
         // Closing twice is no error worth a word.
         let _ = connection.close().await;
-        if asked_to_stop {
-            return End::Stopped;
+        if let Some(end) = end {
+            return end;
         }
         let reason = match fault.get() {
             // Its own last words would only tell that its socket was closed.
@@ -320,7 +344,7 @@ impl Life {
     }
 
     /// Reads the manifest as it is now, settles its grants, makes its workspace.
-    async fn prepare(&self) -> Result<(spawn::Launch, Agent)> {
+    async fn prepare(&self) -> Result<(spawn::Launch, Agent, Bound)> {
         let agent = load(self.folder.clone()).await?;
         let settings = &self.broker.settings;
         let subject = Subject {
@@ -346,9 +370,11 @@ impl Life {
         let workspace = settings.workspace(&self.name);
         std::fs::create_dir_all(&workspace)
             .map_err(|e| Error::Failed(format!("{}: cannot be made: {e}", workspace.display())))?;
-        let launch = sandbox::agent(&agent, &settings.programs, &workspace, false)
-            .map_err(|e| Error::InvalidArguments(e.to_string()))?;
-        Ok((launch, agent))
+        let wrong = |e: manifest::Error| Error::InvalidArguments(e.to_string());
+        let bound = sandbox::bound(&agent, &workspace).map_err(wrong)?;
+        let launch =
+            sandbox::agent(&agent, &settings.programs, &workspace, false).map_err(wrong)?;
+        Ok((launch, agent, bound))
     }
 
     fn state(&self, state: &str, detail: &str) {

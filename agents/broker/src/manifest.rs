@@ -72,8 +72,10 @@ pub struct Limits {
     pub tasks: u32,
     /// Share of one processor: `50%`.
     pub cpu: String,
-    /// Largest file it may write: `64M`. What all its files take together is not limited.
+    /// Largest file it may write: `64M`.
     pub file_size: String,
+    /// What all files in its workspace may take together: `512M`.
+    pub workspace: String,
 }
 
 impl Default for Limits {
@@ -83,6 +85,7 @@ impl Default for Limits {
             tasks: 32,
             cpu: "100%".to_owned(),
             file_size: "64M".to_owned(),
+            workspace: "512M".to_owned(),
         }
     }
 }

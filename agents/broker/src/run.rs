@@ -48,6 +48,10 @@ pub struct Options {
     /// Seconds after which a tool worker that nobody uses is ended
     #[arg(long, value_name = "SECONDS", default_value_t = worker::IDLE.as_secs_f64(), hide = true)]
     pub worker_idle: f64,
+    /// Go by the caller's process number where the session bus hands out no descriptor of it (before
+    /// D-Bus 1.16 or Linux 6.5), although a number is given again (other hosts, tests)
+    #[arg(long)]
+    pub by_process_number: bool,
 }
 
 impl Options {
@@ -79,6 +83,7 @@ impl Options {
             answer_time,
             tool_time,
             worker_idle,
+            by_process_number: self.by_process_number,
         })
     }
 
@@ -172,6 +177,7 @@ pub fn explain(options: &Options, name: &str) -> anyhow::Result<String> {
             "tasks": manifest.limits.tasks,
             "cpu": manifest.limits.cpu,
             "file-size": manifest.limits.file_size,
+            "workspace": manifest.limits.workspace,
         },
         "command": launch.argv,
         "spec": launch.spec,

@@ -1,8 +1,8 @@
 //! What the sandboxes of agents and tool workers hold: as little as a program can run with.
 //!
 //! The one place where an agent can leave something is its workspace. No file in it gets larger than
-//! the manifest's `file-size`; how many files there are, and so what they take together, is not
-//! bounded yet: that needs a quota of the file system the workspace is on.
+//! the manifest's `file-size`, which the sandbox sees to; what they take together is watched by
+//! [`crate::workspace`].
 
 use std::path::{Path, PathBuf};
 
@@ -11,6 +11,7 @@ use argos_units::Limits;
 
 use crate::manifest::{Agent, Code, Error};
 use crate::spawn::Launch;
+use crate::workspace::Bound;
 
 /// Where an agent finds its own files, inside.
 pub const WORKSPACE: &str = "/workspace";
@@ -23,6 +24,7 @@ const AGENT_WEIGHT: u32 = 50;
 /// written by whoever wrote the agent, and what it may use is not theirs to decide.
 const MOST_TASKS: u32 = 1024;
 const MOST_FILE_SIZE: u64 = 4 << 30;
+const MOST_WORKSPACE: u64 = 64 << 30;
 
 /// Where the system's own programs are.
 #[derive(Debug, Clone)]
@@ -95,6 +97,27 @@ pub fn agent(
     })
 }
 
+/// What an agent may keep in `workspace`.
+///
+/// # Errors
+/// The manifest's limit cannot be read.
+pub(crate) fn bound(agent: &Agent, workspace: &Path) -> Result<Bound, Error> {
+    let wanted = &agent.manifest.limits.workspace;
+    let limit = size(agent, "workspace", wanted)?;
+    if limit > MOST_WORKSPACE {
+        let what = format!(
+            "limits: workspace `{wanted}` is more than an agent gets; write `{}G` or less",
+            MOST_WORKSPACE >> 30
+        );
+        return Err(wrong(agent, what));
+    }
+    Ok(Bound {
+        folder: workspace.to_owned(),
+        limit,
+        keeps_reserve: matches!(agent.manifest.code, Code::Command(_)),
+    })
+}
+
 /// What an agent may do, one plain sentence a line: what it can ask for, then what its own process
 /// can reach.
 pub fn explain(agent: &Agent, launch: &Launch) -> Vec<String> {
@@ -129,11 +152,12 @@ pub fn explain(agent: &Agent, launch: &Launch) -> Vec<String> {
     let limits = &manifest.limits;
     lines.push(format!(
         "It may use {} of memory, {} processes and threads, {} of one processor; no file of it \
-         gets larger than {}.",
+         gets larger than {}, and all it keeps in its workspace together than {}.",
         limits.memory,
         limits.tasks.max(8),
         limits.cpu,
-        limits.file_size
+        limits.file_size,
+        limits.workspace
     ));
     lines
 }
@@ -330,6 +354,7 @@ mod tests {
             "It may read and change /home/x/w, which it sees as /workspace.",
             "It has no network.",
             "128M of memory",
+            "in its workspace together than 512M",
         ] {
             assert!(text.contains(part), "no `{part}` in:\n{text}");
         }
@@ -361,6 +386,10 @@ mod tests {
         assert!(refused(|l| l.tasks = 1_000_000).contains("1024 or less"));
         assert!(refused(|l| l.memory = "1000000G".to_owned()).contains("half of this machine"));
         assert!(refused(|l| l.file_size = "1000G".to_owned()).contains("`4G` or less"));
+        let mut agent = steward();
+        agent.manifest.limits.workspace = "1000G".to_owned();
+        let error = bound(&agent, Path::new("/w")).unwrap_err().to_string();
+        assert!(error.contains("`64G` or less"), "{error}");
     }
 
     #[test]

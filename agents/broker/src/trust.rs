@@ -3,6 +3,10 @@
 //! Agents, tool workers and tool providers have no bus. This is the second wall: whoever calls is
 //! looked at, and other users, and programs in a user namespace of their own (as every sandbox here
 //! is), are refused. What cannot be looked at is refused too.
+//!
+//! A process's number is no identity: a connection outlives the process that made it, and the number
+//! may be another's by then. So the bus is asked for a descriptor of the process as well, which is
+//! looked at last: while that process lives, its number is its own.
 
 use argos_bus::{Error, Result};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -10,11 +14,17 @@ use zbus::Connection;
 use zbus::fdo::DBusProxy;
 use zbus::message::Header;
 
+use crate::core::Settings;
+
 /// Whether the sender of this message may decide for the person.
 ///
 /// # Errors
 /// `Denied`, with the reason.
-pub(crate) async fn person(connection: &Connection, header: &Header<'_>) -> Result<()> {
+pub(crate) async fn person(
+    settings: &Settings,
+    connection: &Connection,
+    header: &Header<'_>,
+) -> Result<()> {
     let denied = |why: String| {
         Error::Denied(format!(
             "this is for the person's own programs: {why}; use `argos perm` in a terminal"
@@ -44,13 +54,25 @@ pub(crate) async fn person(connection: &Connection, header: &Header<'_>) -> Resu
     if theirs != mine {
         return Err(denied(format!("process {process} is in a sandbox")));
     }
-    // Its number may be another's by now. A bus that hands out no descriptor leaves this open.
-    if let Some(alive) = caller.process_fd() {
-        let mut fds = [PollFd::new(alive, PollFlags::IN)];
-        let ended = poll(&mut fds, Some(&Timespec::default()));
-        if ended != Ok(0) {
-            return Err(denied(format!("process {process} has ended")));
+    // After its number was used: whose number it was is certain only now.
+    match caller.process_fd() {
+        Some(alive) => {
+            let mut fds = [PollFd::new(alive, PollFlags::IN)];
+            match poll(&mut fds, Some(&Timespec::default())) {
+                Ok(0) => Ok(()),
+                Ok(_) => Err(denied(format!(
+                    "process {process}, which made this connection, has ended"
+                ))),
+                Err(e) => Err(denied(format!(
+                    "process {process} cannot be looked at: {e}"
+                ))),
+            }
         }
+        None if settings.by_process_number => Ok(()),
+        None => Err(Error::Denied(format!(
+            "the session bus hands out no descriptor of process {process}, and its number may be \
+             another's by now: that takes D-Bus 1.16 and Linux 6.5, or, on a host where that is no \
+             danger, `argos-broker --by-process-number`"
+        ))),
     }
-    Ok(())
 }

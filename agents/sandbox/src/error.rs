@@ -33,6 +33,17 @@ pub enum Error {
         /// What to do about it, with a leading `. `, or empty.
         hint: &'static str,
     },
+    /// What the kernel recorded cannot be read.
+    #[error(
+        "what the kernel recorded cannot be read: the audit system's group: {group}; /dev/kmsg: {log}. \
+         Both are for root: sudo argos sandbox trace --recorded AGENT"
+    )]
+    Records {
+        /// Why the audit system's multicast group cannot be joined.
+        group: io::Error,
+        /// Why the kernel's log cannot be opened.
+        log: io::Error,
+    },
 }
 
 impl Error {

@@ -112,6 +112,11 @@ pub(crate) fn restrict(spec: &Spec) -> Result<(), Error> {
                 .map_err(|error| failed(&error))?;
         }
     }
+    if abi >= ABI::V7 {
+        // What the program is denied is recorded, where the audit system is on: by default the kernel
+        // does that only until the program is executed.
+        ruleset = ruleset.log_new_exec(true).map_err(|error| failed(&error))?;
+    }
     ruleset.restrict_self().map(|_| ()).map_err(|error| {
         Error::step(
             "entering the Landlock domain",

@@ -47,6 +47,7 @@ mod landlock;
 mod privileges;
 mod probe;
 mod process;
+mod recorded;
 mod root;
 mod spec;
 mod syscalls;
@@ -56,6 +57,7 @@ use std::ffi::CString;
 
 pub use error::Error;
 pub use probe::{LANDLOCK_LEVELS, Levels, probe};
+pub use recorded::{Recorded, recorded};
 pub use spec::{
     Access, Bind, DEFAULT_LANDLOCK, Landlock, Limits, Namespaces, PathRule, Proc, Profile, Root,
     Spec, Tmpfs,

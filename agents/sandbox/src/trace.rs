@@ -3,9 +3,8 @@
 //! The watcher is an ordinary process outside that follows every process inside with `ptrace`, from
 //! the moment the program executes. It sees each system call before the walls do and each answer
 //! after them, so it tells apart what was killed, refused, missing and out of reach, on every kernel
-//! and without any right: the person owns the user namespace of the sandbox. The kernel's own log
-//! says less: seccomp names numbers without paths and needs root to be read, and Landlock writes to
-//! it from ABI 7 on.
+//! and without any right: the person owns the user namespace of the sandbox. What the kernel itself
+//! records is read by [`mod@crate::recorded`].
 //!
 //! Watching slows the program down and changes nothing of what it may do. It is for people who
 //! write agents: the wall it watches is the one it has.
@@ -437,9 +436,15 @@ fn is_denial(begun: &Begun, errno: i32) -> bool {
 }
 
 fn exists_outside(path: &Path) -> bool {
-    // Process numbers mean others there, and the loader does without its cache.
-    let own = ["/proc", "/etc/ld.so.cache", "/etc/ld.so.preload"];
-    !own.iter().any(|own| path.starts_with(own)) && path.symlink_metadata().is_ok()
+    // Process numbers mean others there.
+    !path.starts_with("/proc") && !is_the_loaders(path) && path.symlink_metadata().is_ok()
+}
+
+/// What the loader asks for first and does without.
+pub(crate) fn is_the_loaders(path: &Path) -> bool {
+    ["/etc/ld.so.cache", "/etc/ld.so.preload"]
+        .iter()
+        .any(|own| path == Path::new(own))
 }
 
 /// What a call wants, and the path it is about.

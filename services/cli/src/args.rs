@@ -559,6 +559,9 @@ pub(crate) enum SandboxCommand {
         /// Seconds to watch the agent for.
         #[arg(long, default_value_t = 10, conflicts_with = "program")]
         seconds: u64,
+        /// Do not watch, but show what the kernel itself recorded: before, and in these seconds. For root.
+        #[arg(long, conflicts_with = "program")]
+        recorded: bool,
         #[command(flatten)]
         walls: WallsArgs,
         /// Program and arguments.

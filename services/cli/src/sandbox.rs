@@ -43,8 +43,16 @@ pub(crate) fn run(out: Output, command: SandboxCommand) -> Result {
         SandboxCommand::Trace {
             agent: Some(agent),
             seconds,
+            recorded,
             ..
-        } => trace_agent(out, &agent, Duration::from_secs(seconds)),
+        } => {
+            let time = Duration::from_secs(seconds);
+            if recorded {
+                trace_records(out, &agent, time)
+            } else {
+                trace_agent(out, &agent, time)
+            }
+        }
         SandboxCommand::Trace { walls, program, .. } => {
             let spec = spec(&walls)?;
             let argv = argv(&program)?;
@@ -56,7 +64,7 @@ pub(crate) fn run(out: Output, command: SandboxCommand) -> Result {
                     "the program was not started, see above",
                 ));
             }
-            show(out, &report, &Proposal::for_options(&report))
+            show(out, &report, &Proposal::for_options(&report), &[])
         }
     }
 }
@@ -198,7 +206,20 @@ fn trace_agent(out: Output, agent: &str, time: Duration) -> Result {
         out.line(format!("watching {agent} for {} s", time.as_secs()))?;
     }
     let report = argos_sandbox::attach(&pids, time).map_err(failed)?;
-    show(out, &report, &Proposal::for_agent(agent, &report))
+    show(out, &report, &Proposal::for_agent(agent, &report), &[])
+}
+
+/// What the kernel wrote down by itself, with no process of ours in between.
+fn trace_records(out: Output, agent: &str, time: Duration) -> Result {
+    if !out.json {
+        out.line(format!(
+            "reading what the kernel recorded of {agent}, and for {} s more",
+            time.as_secs()
+        ))?;
+    }
+    let recorded = argos_sandbox::recorded(agent, time).map_err(failed)?;
+    let proposal = Proposal::for_agent(agent, &recorded.report);
+    show(out, &recorded.report, &proposal, &recorded.notes)
 }
 
 /// The processes of a unit that are inside its sandbox: what descends from the reaper, which is the
@@ -350,7 +371,8 @@ fn never(denial: &Denial) -> Option<String> {
     }
 }
 
-fn show(out: Output, report: &Report, proposal: &Proposal) -> Result {
+/// `notes`: what the report cannot say.
+fn show(out: Output, report: &Report, proposal: &Proposal, notes: &[String]) -> Result {
     if out.json {
         let denials: Vec<Value> = report
             .denials
@@ -371,10 +393,15 @@ fn show(out: Output, report: &Report, proposal: &Proposal) -> Result {
             "watched": report.watched,
             "change": proposal.change,
             "never": proposal.never,
+            "notes": notes,
         }));
     }
     if report.denials.is_empty() {
-        out.line("nothing was denied")?;
+        out.line(if notes.is_empty() {
+            "nothing was denied"
+        } else {
+            "nothing that was denied is recorded"
+        })?;
     } else {
         let rows: Vec<_> = report
             .denials
@@ -410,6 +437,12 @@ fn show(out: Output, report: &Report, proposal: &Proposal) -> Result {
     if !proposal.never.is_empty() {
         out.line("\nwhat no change gives:")?;
         for line in &proposal.never {
+            out.line(format!("  {}", one_line(line)))?;
+        }
+    }
+    if !notes.is_empty() {
+        out.line("\nwhat is not known here:")?;
+        for line in notes {
             out.line(format!("  {}", one_line(line)))?;
         }
     }

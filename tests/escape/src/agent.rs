@@ -5,8 +5,9 @@
 //! cases NAME=VALUE…   every attempt that needs nothing of a fixture, each in a process of its own
 //! reach PATH…         the system's real files and sockets
 //! broker              rude calls on fd 3
+//! hosts ADDRESS:PORT  other ways to write it, which was granted, and hosts that only look like it
 //! flood               more questions than anybody wants to answer
-//! memory | orphans    bombs and what is to outlive them
+//! memory | disk | orphans    bombs and what is to outlive them
 //! ```
 
 use std::io;
@@ -35,8 +36,10 @@ pub(crate) fn serve() -> io::Result<()> {
             "cases" => attempts(rest),
             "reach" => reach(rest),
             "broker" => broker(&mut link)?,
+            "hosts" => hosts(&mut link, rest)?,
             "flood" => flood(&mut link)?,
             "memory" => memory(),
+            "disk" => disk(),
             "orphans" => orphans(),
             _ => json!({ "error": format!("nothing is called {verb}") }),
         };
@@ -124,8 +127,6 @@ fn reach(paths: &str) -> Value {
     json!(rows)
 }
 
-const AGENT: &str = "/org/argos/Agent1";
-
 /// Calls that must be refused, with the end of the error's name that says why.
 fn broker(link: &mut Link) -> io::Result<Value> {
     let mut rows = Vec::new();
@@ -184,6 +185,7 @@ fn broker(link: &mut Link) -> io::Result<Value> {
         ),
     ] {
         let call = Call {
+            to: None,
             path,
             interface,
             member,
@@ -193,23 +195,9 @@ fn broker(link: &mut Link) -> io::Result<Value> {
         judge(case, &nothing, &answer);
     }
     let tool = |sender| Call {
-        path: AGENT,
-        interface: "org.argos.Agent1",
-        member: "CallTool",
         sender,
+        ..Call::agent("CallTool")
     };
-    let forged = link.call(
-        tool(Some(":1.1")),
-        &[
-            Argument::Text("notes.add"),
-            Argument::Text(r#"{"text": "forged"}"#),
-        ],
-    )?;
-    judge(
-        "claim to be another caller",
-        &["NotFound", "Denied"],
-        &forged,
-    );
     for (case, name, arguments, expected) in [
         (
             "call a tool that is not in the manifest",
@@ -273,24 +261,121 @@ fn broker(link: &mut Link) -> io::Result<Value> {
     // Descriptors that nobody asked for: whether they pile up is to be seen outside.
     let (one, _other) = UnixStream::pair()?;
     let fds = [one.as_fd(); 32];
-    let describe = Call {
-        member: "Describe",
-        ..tool(None)
-    };
     for _ in 0..4 {
-        link.smuggle(describe, &fds)?;
+        link.smuggle(Call::agent("Describe"), &fds)?;
+    }
+    rows.push(claim(link)?);
+    Ok(json!(rows))
+}
+
+/// Says in a header that the call is another's, and is told about itself all the same, as without the
+/// lie: who calls is known from the socket.
+fn claim(link: &mut Link) -> io::Result<Value> {
+    let plain = link.agent("Describe", &[])?;
+    let own = plain.texts.first().cloned().unwrap_or_default();
+    let own: Value = serde_json::from_str(&own).map_err(io::Error::other)?;
+    let forged = Call {
+        sender: Some(":1.1"),
+        ..Call::agent("Describe")
+    };
+    let answer = link.call(forged, &[])?;
+    let good = own["name"].is_string() && answer.texts == plain.texts;
+    Ok(json!({
+        "case": "claim to be another caller", "good": good,
+        "expected": "what it is told without the lie",
+        "seen": answer.error.unwrap_or_else(|| answer.texts.concat()),
+    }))
+}
+
+/// How an address is to be answered, where `127.0.0.1:PORT` and the name `localhost:PORT` were granted
+/// and the person says no to whatever else is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Host {
+    /// It is what was granted.
+    Granted,
+    /// It is the name that was granted, which leads inside: a name is no word on that.
+    LeadsInside,
+    /// It is another: the person is asked, and says no.
+    Another,
+    /// It is none.
+    None,
+}
+
+fn hosts(link: &mut Link, granted: &str) -> io::Result<Value> {
+    let port = granted.rsplit(':').next().unwrap_or_default();
+    let mut rows = Vec::new();
+    for (host, expected) in [
+        // The control: what was granted, in every way to write it.
+        ("127.0.0.1:PORT", Host::Granted),
+        ("127.1:PORT", Host::Granted),
+        ("2130706433:PORT", Host::Granted),
+        ("0177.0.0.01:PORT", Host::Granted),
+        ("0x7F000001:PORT", Host::Granted),
+        ("[::ffff:127.0.0.1]:PORT", Host::Granted),
+        ("127。0．0｡1:PORT", Host::Granted),
+        ("１２７.0.0.1:PORT", Host::Granted),
+        ("%31%32%37.0.0.1.:PORT", Host::Granted),
+        ("localhost:PORT", Host::LeadsInside),
+        ("LOCALHOST.:PORT", Host::LeadsInside),
+        ("ｌｏｃａｌｈｏｓｔ。:PORT", Host::LeadsInside),
+        ("local%68ost:PORT", Host::LeadsInside),
+        // What only looks like it.
+        ("l\u{43e}calhost:PORT", Host::Another),
+        ("loca\u{4cf}host:PORT", Host::Another),
+        ("localhost.evil.example:PORT", Host::Another),
+        ("localhost%2eevil.example:PORT", Host::Another),
+        ("127.0.0.1.evil.example:PORT", Host::Another),
+        ("[::1]:PORT", Host::Another),
+        ("[::127.0.0.1]:PORT", Host::Another),
+        ("127.0.0.2:PORT", Host::Another),
+        ("127.0.0.1:1", Host::Another),
+        ("127.0.0.1", Host::Another),
+        // What no host is.
+        ("127.0.0.1\0.evil.example:PORT", Host::None),
+        ("127.0.0.1%00.evil.example:PORT", Host::None),
+        ("localhost\u{0}:PORT", Host::None),
+        ("localhost\u{202e}:PORT", Host::None),
+        ("127.0.0.1:PORT@evil.example", Host::None),
+        ("evil.example@127.0.0.1:PORT", Host::None),
+        ("127.0.0.1:PORT%2e", Host::None),
+        ("127.0.0.1:0", Host::None),
+        ("127.0.0.256:PORT", Host::None),
+        ("[::1%25lo]:PORT", Host::None),
+    ] {
+        let host = host.replace("PORT", port);
+        let arguments = json!({ "url": format!("http://{host}/") }).to_string();
+        let arguments = [Argument::Text("web.fetch"), Argument::Text(&arguments)];
+        let mut answer = link.agent("CallTool", &arguments)?;
+        // Slower than the broker's pace, which is tried elsewhere.
+        while answer
+            .error
+            .as_ref()
+            .is_some_and(|e| e.ends_with("LimitReached"))
+        {
+            std::thread::sleep(std::time::Duration::from_millis(300));
+            answer = link.agent("CallTool", &arguments)?;
+        }
+        let said = answer.texts.concat();
+        let inside = said.contains("open network");
+        let seen = match answer.error.as_deref() {
+            None => Some(Host::Granted),
+            Some("org.argos.Error.Denied") if inside => Some(Host::LeadsInside),
+            Some("org.argos.Error.Denied") => Some(Host::Another),
+            Some("org.argos.Error.InvalidArguments") => Some(Host::None),
+            Some(_) => None,
+        };
+        rows.push(json!({
+            "case": format!("fetch from {host:?}"), "good": seen == Some(expected),
+            "expected": format!("{expected:?}"),
+            "seen": format!("{} {said}", answer.error.unwrap_or_default()),
+        }));
     }
     Ok(json!(rows))
 }
 
 /// Asks for many folders at once and reads no answer before all are asked for.
 fn flood(link: &mut Link) -> io::Result<Value> {
-    let call = Call {
-        path: AGENT,
-        interface: "org.argos.Agent1",
-        member: "CallTool",
-        sender: None,
-    };
+    let call = Call::agent("CallTool");
     for folder in [
         "/",
         "/home",
@@ -335,6 +420,22 @@ pub(crate) fn take_memory() {
         all.push(vec![1_u8; 1 << 20]);
     }
     println!("{}", all.iter().map(Vec::len).sum::<usize>());
+}
+
+/// Fills its workspace with files that are small enough each, until something stops it. At most half a
+/// gibibyte: it is the disk of whoever tries this.
+fn disk() -> Value {
+    let _ = std::fs::create_dir("/workspace/bomb");
+    let some = vec![1_u8; 1 << 20];
+    let written = (0..512)
+        .take_while(|n| std::fs::write(format!("/workspace/bomb/{n}"), &some).is_ok())
+        .count();
+    // Whoever is to notice that has the time for it.
+    std::thread::sleep(std::time::Duration::from_secs(20));
+    json!([{
+        "case": "a bomb of many files", "good": false,
+        "expected": "the end of the agent", "seen": format!("{written} MiB were written"),
+    }])
 }
 
 fn orphans() -> Value {

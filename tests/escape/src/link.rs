@@ -1,10 +1,11 @@
-//! Just enough D-Bus to be rude on fd 3: messages are put together by hand, so that a header can
-//! say what no library would.
+//! Just enough D-Bus to be rude on fd 3, and on a bus: messages are put together by hand, so that a
+//! header can say what no library would.
 
 use std::io::{self, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 /// An argument of a call.
 #[derive(Debug, Clone, Copy)]
@@ -16,11 +17,26 @@ pub(crate) enum Argument<'a> {
 /// What a call is addressed to, and what it claims.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Call<'a> {
+    /// Whose object, where there is a bus.
+    pub(crate) to: Option<&'a str>,
     pub(crate) path: &'a str,
     pub(crate) interface: &'a str,
     pub(crate) member: &'a str,
     /// Who it says it is, where it lies.
     pub(crate) sender: Option<&'a str>,
+}
+
+impl<'a> Call<'a> {
+    /// One that an agent may make.
+    pub(crate) fn agent(member: &'a str) -> Self {
+        Self {
+            to: None,
+            path: "/org/argos/Agent1",
+            interface: "org.argos.Agent1",
+            member,
+            sender: None,
+        }
+    }
 }
 
 /// An answer: the name of an error, and the texts and numbers in its body.
@@ -32,7 +48,7 @@ pub(crate) struct Answer {
     to: u32,
 }
 
-/// The socket to the broker.
+/// The socket to the broker, or to a bus.
 #[derive(Debug)]
 pub(crate) struct Link {
     stream: UnixStream,
@@ -43,8 +59,29 @@ impl Link {
     /// Takes fd 3 and makes the handshake.
     pub(crate) fn open() -> io::Result<Self> {
         // SAFETY: fd 3 was left there for this program by whoever started it; nothing else uses it.
-        let mut stream = unsafe { UnixStream::from_raw_fd(3) };
-        stream.write_all(b"\0AUTH ANONYMOUS\r\n")?;
+        let stream = unsafe { UnixStream::from_raw_fd(3) };
+        Self::handshake(stream, "ANONYMOUS")
+    }
+
+    /// Connects to the bus that listens there.
+    pub(crate) fn to_bus(socket: &Path) -> io::Result<Self> {
+        let stream = UnixStream::connect(socket)?;
+        let user = rustix::process::geteuid().as_raw().to_string();
+        let user: String = user.bytes().map(|digit| format!("{digit:02x}")).collect();
+        let mut link = Self::handshake(stream, &format!("EXTERNAL {user}"))?;
+        let hello = Call {
+            to: Some("org.freedesktop.DBus"),
+            path: "/org/freedesktop/DBus",
+            interface: "org.freedesktop.DBus",
+            member: "Hello",
+            sender: None,
+        };
+        link.call(hello, &[])?;
+        Ok(link)
+    }
+
+    fn handshake(mut stream: UnixStream, how: &str) -> io::Result<Self> {
+        stream.write_all(format!("\0AUTH {how}\r\n").as_bytes())?;
         loop {
             let line = line(&mut stream)?;
             if line.starts_with("DATA") {
@@ -60,13 +97,7 @@ impl Link {
 
     /// Calls `Agent1` and waits for the answer.
     pub(crate) fn agent(&mut self, member: &str, arguments: &[Argument<'_>]) -> io::Result<Answer> {
-        let call = Call {
-            path: "/org/argos/Agent1",
-            interface: "org.argos.Agent1",
-            member,
-            sender: None,
-        };
-        self.call(call, arguments)
+        self.call(Call::agent(member), arguments)
     }
 
     /// Calls anything and waits for the answer.
@@ -140,6 +171,9 @@ impl Link {
         field(1, b'o', call.path);
         field(2, b's', call.interface);
         field(3, b's', call.member);
+        if let Some(to) = call.to {
+            field(6, b's', to);
+        }
         if let Some(sender) = call.sender {
             field(7, b's', sender);
         }

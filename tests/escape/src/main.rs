@@ -8,6 +8,8 @@
 //! argos-escape enter SPEC PROG…   a program in a sandbox          (used by the judge)
 //! argos-escape act CASE           the attempt, as it is           (used by the judge)
 //! argos-escape privileged CASE    with every capability           (used by the judge)
+//! argos-escape reused SOCKET [USER]   decides for the person by a process number that is another's now
+//! argos-escape serve              a web server on loopback, which the agent below may reach
 //! argos-escape                    as an agent, under the broker
 //! ```
 //!
@@ -27,6 +29,7 @@ mod fixture;
 mod ground;
 mod link;
 mod orphans;
+mod reused;
 mod suite;
 mod sys;
 
@@ -56,6 +59,10 @@ fn main() -> ExitCode {
         ["enter", spec, program @ ..] if !program.is_empty() => enter(spec, program),
         ["act", name] => act(name),
         ["privileged", name] => ground::privileged(|| act(name)),
+        ["reused", socket, user @ ..] => {
+            answer(reused::run(socket.as_ref(), user.first().copied()))
+        }
+        ["serve"] => answer(serve().map(|()| true)),
         [] => answer(agent::serve().map(|()| true)),
         ["take-memory"] => {
             agent::take_memory();
@@ -157,6 +164,21 @@ fn act(name: &str) -> ExitCode {
                 ExitCode::from(2)
             }
         },
+    }
+}
+
+/// Says its port, then a word to whoever asks.
+fn serve() -> io::Result<()> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    println!("{}", listener.local_addr()?.port());
+    loop {
+        let (mut stream, _) = listener.accept()?;
+        let mut request = [0; 4096];
+        let _ = io::Read::read(&mut stream, &mut request);
+        let answer =
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 7\r\n\r\nreached";
+        // Whoever hangs up early wanted no more.
+        let _ = io::Write::write_all(&mut stream, answer);
     }
 }
 

@@ -16,6 +16,18 @@ pub(crate) fn call<const N: usize>(number: i64, arguments: [i64; N]) -> io::Resu
     Ok(result)
 }
 
+/// Makes a socket, which is closed at once.
+pub(crate) fn socket(family: i32, kind: i32, protocol: i32) -> io::Result<()> {
+    use std::os::fd::{FromRawFd, OwnedFd};
+    let fd = call(
+        libc::SYS_socket,
+        [family.into(), kind.into(), protocol.into()],
+    )?;
+    // SAFETY: the call just made it; nothing else owns it.
+    drop(unsafe { OwnedFd::from_raw_fd(fd as i32) });
+    Ok(())
+}
+
 /// The result of a C function that returns -1 on failure.
 pub(crate) fn checked(result: i32) -> io::Result<i32> {
     if result == -1 {

@@ -115,6 +115,7 @@ impl World {
             // Whoever is asked is not there.
             answer_time: Duration::from_millis(1),
             tool_time: Duration::from_secs(1),
+            by_process_number: false,
         };
         let broker = {
             let _in = runtime.enter();

@@ -57,7 +57,7 @@ impl Server {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<String> {
-        trust::person(connection, &header).await?;
+        trust::person(&self.0.settings, connection, &header).await?;
         if declaration.len() as u64 > argos_config::MAX_FILE_BYTES {
             return Err(Error::LimitReached("a declaration of that size".to_owned()));
         }
@@ -100,7 +100,7 @@ impl Server {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        trust::person(connection, &header).await?;
+        trust::person(&self.0.settings, connection, &header).await?;
         let providers = &self.0.providers;
         let slots = providers.slots(&self.0).await;
         let file = match slots.iter().find(|slot| slot.declared.full_name() == name) {
@@ -138,7 +138,7 @@ impl Server {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<OwnedFd> {
-        trust::person(connection, &header).await?;
+        trust::person(&self.0.settings, connection, &header).await?;
         clients::open(&self.0, &self.0.providers.clients, &name).map(OwnedFd::from)
     }
 }

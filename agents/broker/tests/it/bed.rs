@@ -113,6 +113,9 @@ pub(crate) struct Bed {
     tool_time: f64,
     /// Seconds after which a tool worker counts as idle.
     pub(crate) worker_idle: f64,
+    /// Whether the broker has to go by process numbers: this host's bus or kernel is older than what
+    /// hands out more.
+    pub(crate) by_process_number: bool,
     _daemon: Child,
     _model: Connection,
 }
@@ -152,6 +155,13 @@ impl Bed {
             .expect("its address");
         let connect = || zbus::connection::Builder::address(address.as_str()).build();
         let bus = connect().await.expect("the bus");
+        let credentials = zbus::fdo::DBusProxy::new(&bus)
+            .await
+            .expect("the bus")
+            .get_connection_credentials(bus.unique_name().expect("a name").clone().into())
+            .await
+            .expect("who this is");
+        let by_process_number = credentials.process_fd().is_none();
         let model = FakeModel::default();
         let connection = connect().await.expect("the bus");
         connection
@@ -172,11 +182,17 @@ impl Bed {
             answer_time,
             tool_time,
             worker_idle: 60.0,
+            by_process_number,
             _daemon: daemon,
             _model: connection,
         };
         bed.start_broker().await;
         bed
+    }
+
+    /// Where a program of ours is.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        program(name)
     }
 
     pub(crate) fn home(&self) -> PathBuf {
@@ -231,7 +247,8 @@ impl Bed {
             .arg(self.providers())
             .arg(format!("--answer-time={}", self.answer_time))
             .arg(format!("--tool-time={}", self.tool_time))
-            .arg(format!("--worker-idle={}", self.worker_idle));
+            .arg(format!("--worker-idle={}", self.worker_idle))
+            .args(self.by_process_number.then_some("--by-process-number"));
         command
     }
 
@@ -282,10 +299,15 @@ impl Bed {
 
     /// The broker waits until it can deliver; then the reply to this message.
     pub(crate) async fn ask(&self, id: u64, text: &str) -> String {
+        self.ask_agent("steward", id, text).await
+    }
+
+    /// The same, of another agent.
+    pub(crate) async fn ask_agent(&self, agent: &str, id: u64, text: &str) -> String {
         let broker = self.broker1().await;
         let mut replies = broker.receive_replied().await.expect("a stream");
         eventually("the message is delivered", async || {
-            broker.deliver("steward", id, "person", text).await.ok()
+            broker.deliver(agent, id, "person", text).await.ok()
         })
         .await;
         loop {

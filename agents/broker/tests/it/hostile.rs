@@ -280,3 +280,101 @@ pub(crate) async fn a_file_in_the_workspace_has_a_largest_size() {
     let size = std::fs::metadata(workspace.join("big")).unwrap().len();
     assert_eq!(size, 1 << 20);
 }
+
+/// An agent whose workspace may take 8 MiB, in files of 1 MiB.
+fn hoarder(bed: &Bed, writing: &str) -> String {
+    let folder = sender(bed, "hoarder", &[], writing);
+    let manifest = Path::new(&folder).join("agent.yaml");
+    let mut text = std::fs::read_to_string(&manifest).unwrap();
+    text.push_str("limits: {file-size: 1M, workspace: 8M}\n");
+    std::fs::write(&manifest, text).unwrap();
+    folder
+}
+
+/// Waits until it is ended for what it keeps; why.
+async fn ended_for_its_workspace(bed: &Bed, writing: &str) -> String {
+    let broker = bed.broker1().await;
+    let mut states = broker.receive_state_changed().await.unwrap();
+    let folder = hoarder(bed, writing);
+    broker.start_agent(&folder).await.unwrap();
+    let ended = async {
+        loop {
+            let signal = states.next().await.unwrap();
+            let args = signal.args().unwrap();
+            if *args.agent() == "hoarder" && *args.state() == "failed" {
+                return args.detail().to_string();
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(15), ended)
+        .await
+        .expect("it is ended")
+}
+
+pub(crate) async fn a_workspace_is_bounded_in_sum() {
+    let bed = Bed::new(20.0).await;
+    // Many files, each within its limit; slowly enough that the disk of this host is safe.
+    let bomb = "cd /workspace; n=0; while [ $n -lt 4000 ]; do head -c 100000 /dev/zero > f$n; \
+                n=$((n + 1)); done; sleep 60";
+    let why = ended_for_its_workspace(&bed, bomb).await;
+    assert!(why.contains("more than the 8 MiB"), "{why}");
+    assert!(why.contains("limits: {workspace:"), "{why}");
+    eventually("its process is gone", async || {
+        let found = bed.processes("argos-exec").len();
+        (found <= 2).then_some(())
+    })
+    .await;
+    let workspace = bed.state().join("agents/hoarder/workspace");
+    let files = std::fs::read_dir(&workspace).unwrap().count();
+    assert!((80..4000).contains(&files), "{files}");
+    // It stays down, and is not started while it is past its limit.
+    let folder = bed.agents().join("hoarder").display().to_string();
+    let broker = bed.broker1().await;
+    let error = broker.start_agent(&folder).await.unwrap_err();
+    assert!(error.to_string().contains("more than the 8 MiB"), "{error}");
+    // Once there is room again it is; what takes nothing is let be: a sparse file, and one with many
+    // names.
+    for entry in std::fs::read_dir(&workspace).unwrap().flatten() {
+        std::fs::remove_file(entry.path()).unwrap();
+    }
+    let sparse = std::fs::File::create(workspace.join("sparse")).unwrap();
+    sparse.set_len(1 << 30).unwrap();
+    std::fs::write(workspace.join("one"), vec![1; 1 << 20]).unwrap();
+    for n in 0..500 {
+        std::fs::hard_link(workspace.join("one"), workspace.join(n.to_string())).unwrap();
+    }
+    std::fs::write(
+        Path::new(&folder).join("run"),
+        format!("#!/usr/bin/bash\n{HELLO}\nsleep 60\n"),
+    )
+    .unwrap();
+    broker.start_agent(&folder).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    broker.stop_agent("hoarder").await.expect("it still runs");
+    // Names alone are too much at some point.
+    for n in 0..2000 {
+        std::fs::write(workspace.join(format!("empty-{n}")), "").unwrap();
+    }
+    let error = broker.start_agent(&folder).await.unwrap_err();
+    assert!(error.to_string().contains("more than the 8 MiB"), "{error}");
+}
+
+pub(crate) async fn files_without_a_name_count_as_well() {
+    let bed = Bed::new(20.0).await;
+    let bomb = "cd /workspace; for n in $(seq 20 39); do eval \"exec $n>f\"; rm f; \
+                head -c 1000000 /dev/zero >&$n; done; sleep 60";
+    let why = ended_for_its_workspace(&bed, bomb).await;
+    assert!(why.contains("more than the 8 MiB"), "{why}");
+    let workspace = bed.state().join("agents/hoarder/workspace");
+    assert_eq!(std::fs::read_dir(workspace).unwrap().count(), 0);
+}
+
+pub(crate) async fn a_workspace_that_cannot_be_counted_ends_its_agent() {
+    let bed = Bed::new(20.0).await;
+    let why = ended_for_its_workspace(
+        &bed,
+        "mkdir -p /workspace/dark; chmod 0 /workspace/dark; sleep 60",
+    )
+    .await;
+    assert!(why.contains("cannot be counted: dark"), "{why}");
+}

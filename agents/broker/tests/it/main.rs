@@ -17,6 +17,7 @@ mod capture;
 mod chroot;
 mod conversation;
 mod delegation;
+mod escape;
 mod grants;
 mod hostile;
 mod providers;
@@ -36,8 +37,10 @@ const SUITE: Suite = Suite {
         "argos-exec",
         "argos-tools",
         "argos-orchestrator",
+        "argos-escape",
     ],
-    build: "-p argos-agent-runtime -p argos-exec -p argos-tools -p argos-orchestrator",
+    build: "-p argos-agent-runtime -p argos-exec -p argos-tools -p argos-orchestrator \
+            -p argos-escape",
     limit: |_| Duration::from_secs(120),
     tests: TESTS,
 };
@@ -78,6 +81,12 @@ const TESTS: &[(&str, Test)] = tests![
     hostile::calls_that_want_no_answer_are_counted_as_well,
     hostile::a_flood_of_calls_leaves_a_row_a_second,
     hostile::a_file_in_the_workspace_has_a_largest_size,
+    hostile::a_workspace_is_bounded_in_sum,
+    hostile::files_without_a_name_count_as_well,
+    hostile::a_workspace_that_cannot_be_counted_ends_its_agent,
+    escape::rude_calls_are_refused,
+    escape::no_host_is_taken_for_another,
+    escape::a_process_number_that_is_anothers_decides_nothing,
     capture::a_picture_is_asked_for_each_time_and_lands_in_the_workspace,
     providers::a_provider_on_the_bus_is_asked_for_and_kept_in_its_place,
     providers::a_page_is_fetched_from_the_host_that_was_granted_and_no_other,

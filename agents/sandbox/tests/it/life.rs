@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use argos_sandbox::{Access, Answer, Landlock, Namespaces, PathRule, Profile, Spec};
+use argos_sandbox::{Access, Answer, Bind, Landlock, Namespaces, PathRule, Profile, Spec};
 
 use crate::fixture::{Fixture, program, sandbox};
 
@@ -50,6 +50,10 @@ pub(crate) const ALL: &[(&str, Test)] = &[
     (
         "a running program can be watched and is left running",
         attached,
+    ),
+    (
+        "what the kernel records of an agent is read and told apart",
+        recorded,
     ),
     (
         "a repository that is no plain folder is not given to write",
@@ -412,6 +416,146 @@ fn attached(fixture: &Fixture) -> Result<String, String> {
         Ok(String::new())
     } else {
         Err(format!("{report:#?}"))
+    }
+}
+
+/// A killed call and a port that Landlock denies, of an agent by the name `recorded` that has a shell for
+/// its program. The audit system is on for so long: Landlock records nothing else.
+fn recorded(fixture: &Fixture) -> Result<String, String> {
+    let failed = |error: io::Error| error.to_string();
+    let short = Duration::from_millis(50);
+    if !rustix::process::getuid().is_root() {
+        return match argos_sandbox::recorded("recorded", short) {
+            Err(error) if error.to_string().contains("sudo argos") => Ok(String::new()),
+            // Where the kernel's log is everybody's.
+            Ok(_) => Ok("  (the records may be read)".to_owned()),
+            Err(error) => Err(error.to_string()),
+        };
+    }
+    let before = match audit::switch(true) {
+        Ok(before) => before,
+        Err(error) => return Ok(format!("  (skipped: the audit system: {error})")),
+    };
+    let _back = audit::Back(before);
+    let workspace = fixture.folder.join("agents/recorded/workspace");
+    std::fs::create_dir_all(&workspace).map_err(failed)?;
+    let mut spec = fixture.spec();
+    // Landlock is asked about ports only where there is a network.
+    spec.profile = Profile::Service;
+    spec.namespaces.net = false;
+    let root = spec.root.get_or_insert_default();
+    root.binds.push(Bind {
+        source: workspace,
+        target: Some("/workspace".into()),
+        access: Access::Write,
+    });
+    // Children, one of which is gone before anybody could look at it.
+    let script = format!(
+        "echo up; sleep 1; /usr/sbin/chroot / true; (exec 5<>/dev/tcp/127.0.0.1/{}); sleep 5",
+        fixture.port
+    );
+    let mut command = Command::new(sandbox());
+    command
+        .args(["run", &spec.to_json(), "--", "/bin/bash", "-c", &script])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let mut child = command.spawn().map_err(failed)?;
+    wait_for_line(&mut child)?;
+    let recorded = argos_sandbox::recorded("recorded", Duration::from_secs(3));
+    let other = argos_sandbox::recorded("another", short);
+    let _ = child.kill();
+    let _ = child.wait();
+    let recorded = recorded.map_err(|error| error.to_string())?;
+    let has = |call: &str, answer: Answer| {
+        let denials = &recorded.report.denials;
+        denials
+            .keys()
+            .any(|denial| denial.call == call && denial.answer == answer)
+    };
+    if !has("chroot", Answer::Killed) {
+        return Err(format!("no chroot: {recorded:#?}"));
+    }
+    let level = argos_sandbox::probe().landlock;
+    if level >= 7 && !has("connect", Answer::Errno(libc::EACCES)) {
+        return Err(format!("no connect: {recorded:#?}"));
+    }
+    let other = other.map_err(|error| error.to_string())?;
+    if !other.report.denials.is_empty() {
+        return Err(format!("taken for another agent's: {other:#?}"));
+    }
+    Ok(format!(
+        "  ({} denials, Landlock ABI {level})",
+        recorded.report.denials.len()
+    ))
+}
+
+/// Switching the kernel's audit system on and off.
+mod audit {
+    use std::io;
+
+    /// Switches it back.
+    pub(super) struct Back(pub(super) bool);
+
+    impl Drop for Back {
+        fn drop(&mut self) {
+            let _ = switch(self.0);
+        }
+    }
+
+    /// Whether it was on before.
+    pub(super) fn switch(on: bool) -> io::Result<bool> {
+        // AUDIT_GET, AUDIT_SET of what the mask 1 says: whether it is enabled.
+        let status = ask(1000, &[])?;
+        let was = status.get(4..8).is_some_and(|word| word != [0; 4]);
+        let mut wanted = [0; 44];
+        wanted[0] = 1;
+        wanted[4] = u8::from(on);
+        ask(1001, &wanted)?;
+        Ok(was)
+    }
+
+    fn ask(kind: u16, body: &[u8]) -> io::Result<Vec<u8>> {
+        // SAFETY: plain numbers; the descriptor is closed below, and nothing else knows of it.
+        let socket =
+            unsafe { libc::socket(libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 9) };
+        if socket == -1 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: as above.
+        let socket = unsafe { <std::fs::File as std::os::fd::FromRawFd>::from_raw_fd(socket) };
+        let fd = std::os::fd::AsRawFd::as_raw_fd(&socket);
+        let mut message = Vec::from((16 + body.len() as u32).to_ne_bytes());
+        message.extend_from_slice(&kind.to_ne_bytes());
+        // NLM_F_REQUEST and NLM_F_ACK.
+        message.extend_from_slice(&5_u16.to_ne_bytes());
+        message.extend_from_slice(&[0; 8]);
+        message.extend_from_slice(body);
+        // SAFETY: the bytes are valid for the call.
+        if unsafe { libc::send(fd, message.as_ptr().cast(), message.len(), 0) } == -1 {
+            return Err(io::Error::last_os_error());
+        }
+        let mut answer = vec![0; 1024];
+        // SAFETY: the kernel writes at most that many bytes.
+        let receive =
+            |into: &mut Vec<u8>| unsafe { libc::recv(fd, into.as_mut_ptr().cast(), into.len(), 0) };
+        let length = receive(&mut answer);
+        let word = |bytes: &[u8], at: usize| {
+            i32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+        };
+        match usize::try_from(length) {
+            // NLMSG_ERROR: an acknowledgement, which is no error where it is 0.
+            Ok(length) if length >= 20 && answer[4] == 2 => match word(&answer, 16) {
+                0 if kind == 1001 => Ok(Vec::new()),
+                0 => {
+                    let length = usize::try_from(receive(&mut answer)).unwrap_or(0);
+                    Ok(answer.get(16..length).unwrap_or_default().to_vec())
+                }
+                error => Err(io::Error::from_raw_os_error(-error)),
+            },
+            Ok(length) if length > 16 => Ok(answer[16..length].to_vec()),
+            _ => Err(io::Error::last_os_error()),
+        }
     }
 }
 

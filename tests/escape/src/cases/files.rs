@@ -9,6 +9,7 @@ use std::process::Command;
 use crate::case::{
     Blocked, Case, Control, DENIED, GONE, Handed, How, PLAIN, READ_ONLY, REFUSED, ROOT, Wall, case,
 };
+use crate::ground::{HANDED, LEFT_OPEN, receive_descriptor};
 use crate::sys::{
     call, checked, create, failed, folder, open_to_write, outside, path, program, read,
 };
@@ -221,7 +222,11 @@ pub(crate) const CASES: &[Case] = &[
         Blocked::Errno(&[libc::EBADF]),
         || {
             let mut byte = [0_u8];
-            call(libc::SYS_pread64, [9, byte.as_mut_ptr() as i64, 1, 0]).map(|_| ())
+            call(
+                libc::SYS_pread64,
+                [LEFT_OPEN.into(), byte.as_mut_ptr() as i64, 1, 0],
+            )
+            .map(|_| ())
         },
     )
     .handed(Handed::Secret),
@@ -230,7 +235,7 @@ pub(crate) const CASES: &[Case] = &[
         PLAIN,
         DENIED,
         || {
-            let folder = crate::ground::receive_descriptor(8)?;
+            let folder = receive_descriptor(HANDED)?;
             let name = CString::from(c"etc/passwd");
             call(libc::SYS_openat, [folder.into(), name.as_ptr() as i64, 0]).map(|_| ())
         },

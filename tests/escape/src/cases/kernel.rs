@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::case::{Case, Control, Handed, How, KILLED, PLAIN, PRIVILEGED, REFUSED, ROOT, case};
+use crate::ground::HANDED;
 use crate::sys::{call, checked, outside};
 
 pub(crate) const CASES: &[Case] = &[
@@ -19,7 +20,7 @@ pub(crate) const CASES: &[Case] = &[
         "use an io_uring that came in",
         Control::Unless(How::Plain, libc::EPERM, "kernel.io_uring_disabled is set"),
         KILLED,
-        || call(libc::SYS_io_uring_enter, [8, 0, 0, 0, 0]).map(|_| ()),
+        || call(libc::SYS_io_uring_enter, [HANDED.into(), 0, 0, 0, 0]).map(|_| ()),
     )
     .handed(Handed::Ring),
     case("userfaultfd", PLAIN, KILLED, || {

@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use crate::case::{Case, Control, DENIED, How, PLAIN, PRIVILEGED, REFUSED, Wall, case};
-use crate::sys::{call, number};
+use crate::sys::{number, socket};
 
 pub(crate) const CASES: &[Case] = &[
     case("connect by TCP", PLAIN, REFUSED, connect),
@@ -41,57 +41,28 @@ pub(crate) const CASES: &[Case] = &[
     }),
     case("send a datagram", PLAIN, REFUSED, || ask(b"the secret")),
     case("ask by IPv6", PLAIN, REFUSED, || {
-        call(
-            libc::SYS_socket,
-            [libc::AF_INET6.into(), libc::SOCK_DGRAM.into(), 0],
-        )
-        .map(|_| ())
+        socket(libc::AF_INET6, libc::SOCK_DGRAM, 0)
     }),
     case("ping", PRIVILEGED, REFUSED, || {
-        let icmp = libc::IPPROTO_ICMP.into();
-        call(
-            libc::SYS_socket,
-            [libc::AF_INET.into(), libc::SOCK_RAW.into(), icmp],
-        )
-        .map(|_| ())
+        socket(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP)
     }),
     case("a packet socket", PRIVILEGED, REFUSED, || {
-        call(
-            libc::SYS_socket,
-            [libc::AF_PACKET.into(), libc::SOCK_RAW.into(), 0],
-        )
-        .map(|_| ())
+        socket(libc::AF_PACKET, libc::SOCK_RAW, 0)
     }),
     case("a netlink socket", PLAIN, REFUSED, || {
-        call(
-            libc::SYS_socket,
-            [libc::AF_NETLINK.into(), libc::SOCK_RAW.into(), 0],
-        )
-        .map(|_| ())
+        socket(libc::AF_NETLINK, libc::SOCK_RAW, 0)
     }),
     case(
         "a socket to the hypervisor",
         Control::Unless(How::Plain, libc::EAFNOSUPPORT, "this kernel has no vsock"),
         REFUSED,
-        || {
-            call(
-                libc::SYS_socket,
-                [libc::AF_VSOCK.into(), libc::SOCK_STREAM.into(), 0],
-            )
-            .map(|_| ())
-        },
+        || socket(libc::AF_VSOCK, libc::SOCK_STREAM, 0),
     ),
     case(
         "a socket to the kernel's ciphers",
         Control::Unless(How::Plain, libc::EAFNOSUPPORT, "this kernel has no AF_ALG"),
         REFUSED,
-        || {
-            call(
-                libc::SYS_socket,
-                [libc::AF_ALG.into(), libc::SOCK_SEQPACKET.into(), 0],
-            )
-            .map(|_| ())
-        },
+        || socket(libc::AF_ALG, libc::SOCK_SEQPACKET, 0),
     ),
 ];
 

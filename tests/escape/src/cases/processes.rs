@@ -3,11 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::case::{Blocked, Case, GONE, Handed, KILLED, PLAIN, PRIVILEGED, Wall, case};
+use crate::case::{Blocked, Case, DENIED, GONE, Handed, KILLED, PLAIN, PRIVILEGED, Wall, case};
+use crate::ground::HANDED;
 use crate::sys::{call, checked, open_to_write, read, sleeper, victim};
 
 const UNKNOWN: Blocked = Blocked::Errno(&[libc::ESRCH]);
-const NOT_YOURS: Blocked = Blocked::Errno(&[libc::EACCES]);
 
 pub(crate) const CASES: &[Case] = &[
     case("ptrace a sibling", PLAIN, KILLED, || seize(victim())),
@@ -28,12 +28,9 @@ pub(crate) const CASES: &[Case] = &[
         let pid = i64::from(sleeper()?);
         call(libc::SYS_kcmp, [pid, pid, 1, 0, 0]).map(|_| ())
     }),
-    case(
-        "read the memory of process 1",
-        PRIVILEGED,
-        NOT_YOURS,
-        || std::fs::File::open("/proc/1/mem").map(|_| ()),
-    ),
+    case("read the memory of process 1", PRIVILEGED, DENIED, || {
+        std::fs::File::open("/proc/1/mem").map(|_| ())
+    }),
     case(
         "write the memory of process 1",
         PRIVILEGED,
@@ -43,10 +40,10 @@ pub(crate) const CASES: &[Case] = &[
     case(
         "read the environment of process 1",
         PRIVILEGED,
-        NOT_YOURS,
+        DENIED,
         || read("/proc/1/environ"),
     ),
-    case("enter the root of process 1", PRIVILEGED, NOT_YOURS, || {
+    case("enter the root of process 1", PRIVILEGED, DENIED, || {
         std::fs::read_dir("/proc/1/root/").map(|_| ())
     }),
     case("enter a sibling's root", PLAIN, GONE, || {
@@ -159,5 +156,5 @@ fn vectored(number: i64) -> io::Result<()> {
 }
 
 fn by_pidfd() -> io::Result<()> {
-    call(libc::SYS_pidfd_send_signal, [8, 0, 0, 0]).map(|_| ())
+    call(libc::SYS_pidfd_send_signal, [HANDED.into(), 0, 0, 0]).map(|_| ())
 }

@@ -6,7 +6,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
 
 use crate::case::{Blocked, Case, GONE, PLAIN, REFUSED, Wall, case};
-use crate::sys::{call, folder};
+use crate::sys::{folder, socket};
 
 const NOBODY: Blocked = Blocked::Errno(&[libc::ECONNREFUSED]);
 
@@ -36,11 +36,7 @@ pub(crate) const CASES: &[Case] = &[
             .map(|_| ())
     }),
     case("a socket from a worker", PLAIN, REFUSED, || {
-        call(
-            libc::SYS_socket,
-            [libc::AF_UNIX.into(), libc::SOCK_STREAM.into(), 0],
-        )
-        .map(|_| ())
+        socket(libc::AF_UNIX, libc::SOCK_STREAM, 0)
     })
     .under(Wall::Worker),
     case("a listener outside", PLAIN, GONE, || {

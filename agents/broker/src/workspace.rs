@@ -1,0 +1,415 @@
+//! What an agent keeps in its workspace, in sum: measured, and the agent ended when it is too much.
+//!
+//! One file has a largest size by a limit of its process; how many files there are has none in a kernel
+//! whose file systems have no quota that could be set without privileges. So the broker looks. Before
+//! an agent starts nothing of it runs, and what is found then is certain: past its limit it is not
+//! started. While it runs it is looked after like this:
+//!
+//! ```text
+//! every 1/4 s to 2 s:  how much room has the file system?      (one system call)
+//!    it has no less -> the next look is later
+//!    it has less by half of what the agent has left, or 8 s have passed -> everything is counted
+//! past the limit, not to be counted, or the room below the reserve -> the agent is ended, and why is said
+//! ```
+//!
+//! What counts is what is taken of the file system: blocks, so a sparse file counts what it holds, and
+//! a file with several names once; but 4 KiB at least, since names without content fill a file system
+//! too. Files that are open, or mapped, and have no name any more are looked up in the processes that
+//! have the workspace.
+//!
+//! What this is not: a wall. An agent can be past its limit by what it writes within 2 s. One that
+//! renames folders all the time, or keeps nameless files in messages that nobody takes, may be counted
+//! short while it runs; what it can take of the file system ends at the reserve, where no agent's
+//! program goes on. Once it has ended, all is counted.
+
+use std::collections::HashSet;
+use std::ffi::CStr;
+use std::fmt;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, StatVfs, openat, statat, statvfs};
+use rustix::io::Errno;
+
+use crate::sandbox::WORKSPACE;
+
+/// What a name takes at least.
+const LEAST: u64 = 4096;
+/// Folders within folders that are followed. Each keeps a descriptor open.
+const DEEPEST: usize = 64;
+/// Between two looks, and between two counts.
+const SHORT: Duration = Duration::from_millis(250);
+const LONG: Duration = Duration::from_secs(2);
+const COUNT_AGAIN: Duration = Duration::from_secs(8);
+/// What is kept free for the person: a twentieth of the file system, and no more than this.
+const MOST_RESERVE: u64 = 1 << 30;
+
+/// The bound of one agent's workspace.
+#[derive(Debug, Clone)]
+pub(crate) struct Bound {
+    pub(crate) folder: PathBuf,
+    /// In bytes.
+    pub(crate) limit: u64,
+    /// Whether the reserve is kept from it: it runs a program of its own.
+    pub(crate) keeps_reserve: bool,
+}
+
+impl Bound {
+    /// Whether the agent may start.
+    ///
+    /// # Errors
+    /// It may not, with the reason and what to do.
+    pub(crate) async fn check(&self) -> Result<(), String> {
+        self.count().await.map(|_| ())
+    }
+
+    /// Returns when the agent may not go on, with the reason and what to do.
+    pub(crate) async fn watch(&self) -> String {
+        let (mut pause, mut counted) = (SHORT, Instant::now());
+        let mut count = match self.count().await {
+            Ok(count) => count,
+            Err(why) => return why,
+        };
+        loop {
+            tokio::time::sleep(pause).await;
+            let room = match self.room() {
+                Ok(room) => room,
+                Err(why) => return why,
+            };
+            let taken = count.room.saturating_sub(room);
+            let left = self.limit.saturating_sub(count.used);
+            if taken < (left / 2).max(LEAST) && counted.elapsed() < COUNT_AGAIN {
+                pause = if taken == 0 {
+                    (pause * 2).min(LONG)
+                } else {
+                    SHORT
+                };
+                continue;
+            }
+            let begun = Instant::now();
+            count = match self.count().await {
+                Ok(count) => count,
+                Err(why) => return why,
+            };
+            counted = Instant::now();
+            // Counting takes a tenth of a processor at most.
+            let grows = if taken == 0 { LONG } else { SHORT };
+            pause = grows.max(begun.elapsed() * 9);
+        }
+    }
+
+    async fn count(&self) -> Result<Count, String> {
+        let own = self.clone();
+        tokio::task::spawn_blocking(move || own.count_now())
+            .await
+            .unwrap_or_else(|e| Err(format!("counting its workspace panicked: {e}")))
+    }
+
+    fn count_now(&self) -> Result<Count, String> {
+        let room = self.room()?;
+        let mut walk = Walk::new(self.limit);
+        let said = |what: Stop| self.explain(&what);
+        walk.begin(&self.folder).map_err(said)?;
+        walk.held().map_err(said)?;
+        Ok(Count {
+            used: walk.used,
+            room,
+        })
+    }
+
+    /// Room that the file system has, where it is enough.
+    fn room(&self) -> Result<u64, String> {
+        let about = statvfs(&self.folder).map_err(|e| self.explain(&Stop::unreadable(".", e)))?;
+        let (room, reserve) = room_and_reserve(&about);
+        if self.keeps_reserve && room < reserve {
+            return Err(format!(
+                "the file system of its workspace has {} left, and the last {} are kept from \
+                 agents with a program of their own; make room, then start it again",
+                mebibytes(room),
+                mebibytes(reserve)
+            ));
+        }
+        Ok(room)
+    }
+
+    fn explain(&self, stop: &Stop) -> String {
+        let folder = self.folder.display();
+        match stop {
+            Stop::Past => format!(
+                "what it keeps takes more than the {} that it may; remove files in {folder}, or \
+                 write a larger `limits: {{workspace: …}}`",
+                mebibytes(self.limit)
+            ),
+            Stop::Unknown(what) => {
+                format!("what it keeps cannot be counted: {what}; mend or remove that in {folder}")
+            }
+        }
+    }
+}
+
+fn room_and_reserve(about: &StatVfs) -> (u64, u64) {
+    let all = about.f_blocks.saturating_mul(about.f_frsize);
+    let room = about.f_bavail.saturating_mul(about.f_frsize);
+    (room, (all / 20).min(MOST_RESERVE))
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{} MiB", bytes >> 20)
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Count {
+    used: u64,
+    /// Of the file system, just before.
+    room: u64,
+}
+
+/// Why counting ended early.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Stop {
+    Past,
+    Unknown(String),
+}
+
+impl Stop {
+    fn unreadable(what: impl fmt::Display, error: Errno) -> Self {
+        Self::Unknown(format!("{what}: {error}"))
+    }
+}
+
+/// Counts up to a limit.
+#[derive(Debug)]
+struct Walk {
+    limit: u64,
+    used: u64,
+    device: u64,
+    root: u64,
+    /// Files that may be met again.
+    seen: HashSet<u64>,
+}
+
+impl Walk {
+    fn new(limit: u64) -> Self {
+        Self {
+            limit,
+            used: 0,
+            device: 0,
+            root: 0,
+            seen: HashSet::new(),
+        }
+    }
+
+    fn add(&mut self, blocks: u64) -> Result<(), Stop> {
+        self.used = self.used.saturating_add((blocks * 512).max(LEAST));
+        if self.used > self.limit {
+            return Err(Stop::Past);
+        }
+        Ok(())
+    }
+
+    /// The folder itself is no name of the agent's, and does not count.
+    fn begin(&mut self, folder: &Path) -> Result<(), Stop> {
+        let unreadable = |e| Stop::unreadable(folder.display(), e);
+        let fd = openat(CWD, folder, FOLDER, Mode::empty()).map_err(unreadable)?;
+        let about = rustix::fs::fstat(&fd).map_err(unreadable)?;
+        (self.device, self.root) = (about.st_dev, about.st_ino);
+        self.folder(fd, 0)
+    }
+
+    fn folder(&mut self, fd: OwnedFd, depth: usize) -> Result<(), Stop> {
+        let mut names = Dir::new(fd).map_err(|e| Stop::unreadable("a folder", e))?;
+        while let Some(entry) = names.read() {
+            let entry = entry.map_err(|e| Stop::unreadable("a folder", e))?;
+            let name = entry.file_name();
+            if matches!(name.to_bytes(), b"." | b"..") {
+                continue;
+            }
+            let at = names.fd().map_err(|e| Stop::unreadable("a folder", e))?;
+            let about = match statat(at, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(about) => about,
+                // Gone meanwhile.
+                Err(Errno::NOENT) => continue,
+                Err(e) => return Err(Stop::unreadable(shown(name), e)),
+            };
+            // What was mounted there is not on this file system.
+            if about.st_dev != self.device {
+                continue;
+            }
+            let is_folder = FileType::from_raw_mode(about.st_mode) == FileType::Directory;
+            if !is_folder && about.st_nlink > 1 && !self.seen.insert(about.st_ino) {
+                continue;
+            }
+            self.add(u64::try_from(about.st_blocks).unwrap_or(0))?;
+            if !is_folder {
+                continue;
+            }
+            if depth == DEEPEST {
+                let what = format!("more than {DEEPEST} folders within each other");
+                return Err(Stop::Unknown(what));
+            }
+            match openat(at, name, FOLDER, Mode::empty()) {
+                Ok(fd) => self.folder(fd, depth + 1)?,
+                // Gone meanwhile, or something else by now.
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
+                Err(e) => return Err(Stop::unreadable(shown(name), e)),
+            }
+        }
+        Ok(())
+    }
+
+    /// What processes with this workspace hold open, or mapped, that has no name any more.
+    fn held(&mut self) -> Result<(), Stop> {
+        let inside = WORKSPACE.trim_start_matches('/');
+        for process in numbers(Path::new("/proc")) {
+            // Who cannot be looked into is nobody's agent here.
+            let own = std::fs::metadata(process.join("root").join(inside))
+                .is_ok_and(|about| (about.dev(), about.ino()) == (self.device, self.root));
+            if !own {
+                continue;
+            }
+            // Threads may have descriptors of their own.
+            for thread in numbers(&process.join("task")) {
+                for file in numbers(&thread.join("fd")) {
+                    if let Ok(about) = std::fs::metadata(&file)
+                        && about.nlink() == 0
+                        && about.dev() == self.device
+                        && self.seen.insert(about.ino())
+                    {
+                        self.add(about.blocks())?;
+                    }
+                }
+            }
+            let device = self.device;
+            let maps = std::fs::read_to_string(process.join("maps")).unwrap_or_default();
+            for (inode, bytes) in maps.lines().filter_map(|line| mapped(line, device)) {
+                // How much of it there is cannot be asked.
+                if self.seen.insert(inode) {
+                    self.add(bytes / 512)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+const FOLDER: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
+
+fn shown(name: &CStr) -> String {
+    name.to_string_lossy().escape_debug().to_string()
+}
+
+/// What in a folder of `/proc` has a number for its name.
+fn numbers(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| {
+            let name = entry.file_name();
+            name.as_encoded_bytes().iter().all(u8::is_ascii_digit)
+        })
+        .map(|entry| entry.path())
+        .collect()
+}
+
+/// The file of a line of `/proc/PID/maps` that is on this device and has no name any more, and how far
+/// into it the mapping goes.
+fn mapped(line: &str, device: u64) -> Option<(u64, u64)> {
+    let mut words = line.split_ascii_whitespace();
+    let (from, to) = words.next()?.split_once('-')?;
+    let hexadecimal = |text: &str| u64::from_str_radix(text, 16).ok();
+    let length = hexadecimal(to)?.checked_sub(hexadecimal(from)?)?;
+    let offset = hexadecimal(words.nth(1)?)?;
+    let (major, minor) = words.next()?.split_once(':')?;
+    let (major, minor) = (hexadecimal(major)?, hexadecimal(minor)?);
+    let inode: u64 = words.next()?.parse().ok()?;
+    let here =
+        rustix::fs::makedev(u32::try_from(major).ok()?, u32::try_from(minor).ok()?) == device;
+    (here && line.ends_with(" (deleted)")).then(|| (inode, offset.saturating_add(length)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::io::Write;
+
+    fn used(folder: &Path, limit: u64) -> Result<u64, Stop> {
+        let mut walk = Walk::new(limit);
+        walk.begin(folder)?;
+        walk.held()?;
+        Ok(walk.used)
+    }
+
+    fn write(path: &Path, bytes: usize) {
+        let mut file = File::create(path).unwrap();
+        file.write_all(&vec![1; bytes]).unwrap();
+        // Some file systems say what a file takes only then.
+        file.sync_all().unwrap();
+    }
+
+    #[test]
+    fn what_is_taken_counts_and_nothing_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        assert_eq!(used(folder.path(), u64::MAX).unwrap(), 0);
+        write(&at("one"), 1 << 20);
+        let one = used(folder.path(), u64::MAX).unwrap();
+        assert!(((1 << 20)..(2 << 20)).contains(&one), "{one}");
+        // The same file under a thousand names.
+        for n in 0..1000 {
+            std::fs::hard_link(at("one"), at(&format!("link-{n}"))).unwrap();
+        }
+        assert_eq!(used(folder.path(), u64::MAX).unwrap(), one);
+        // One that says it is a terabyte, and holds nothing.
+        File::create(at("sparse"))
+            .unwrap()
+            .set_len(1 << 40)
+            .unwrap();
+        assert_eq!(used(folder.path(), u64::MAX).unwrap(), one + LEAST);
+        // A link out of here leads nowhere.
+        std::os::unix::fs::symlink("/usr", at("out")).unwrap();
+        assert_eq!(used(folder.path(), u64::MAX).unwrap(), one + 2 * LEAST);
+    }
+
+    #[test]
+    fn names_alone_are_too_much_at_some_point() {
+        let folder = tempfile::tempdir().unwrap();
+        for n in 0..300 {
+            File::create(folder.path().join(n.to_string())).unwrap();
+        }
+        assert_eq!(used(folder.path(), 1 << 20), Err(Stop::Past));
+        assert_eq!(used(folder.path(), 2 << 20), Ok(300 * LEAST));
+    }
+
+    #[test]
+    fn what_cannot_be_counted_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut deep = folder.path().to_owned();
+        for _ in 0..DEEPEST {
+            deep.push("d");
+        }
+        std::fs::create_dir_all(&deep).unwrap();
+        assert!(used(folder.path(), u64::MAX).is_ok());
+        std::fs::create_dir(deep.join("d")).unwrap();
+        let Err(Stop::Unknown(what)) = used(folder.path(), u64::MAX) else {
+            panic!("it was counted");
+        };
+        assert!(what.contains("within each other"), "{what}");
+    }
+
+    #[test]
+    fn maps_are_read() {
+        let device = rustix::fs::makedev(0xfe, 0);
+        let line =
+            "7f00-8f00 rw-s 00001000 fe:00 4711                       /workspace/x (deleted)";
+        assert_eq!(mapped(line, device), Some((4711, 0x2000)));
+        assert_eq!(mapped(line, device + 1), None);
+        assert_eq!(mapped(line.trim_end_matches(" (deleted)"), device), None);
+        assert_eq!(mapped("7f00-8f00 rw-p 00000000 00:00 0", 0), None);
+        assert_eq!(mapped("", 0), None);
+    }
+}
