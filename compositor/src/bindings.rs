@@ -39,6 +39,8 @@ pub enum Action {
     MoveToWorkspace(u32),
     /// `screenshot`: saves a picture of the screen.
     Screenshot,
+    /// Locks the session.
+    Lock,
 }
 
 /// Text that is not a combination or an action.
@@ -57,7 +59,7 @@ pub enum Error {
     /// No such action.
     #[error(
         "there is no action `{0}`; there are: none, shell PART, terminal, spawn PROGRAM, close, maximise, \
-         fullscreen, minimise, next-window, previous-window, workspace N, move-to-workspace N, screenshot"
+         fullscreen, minimise, next-window, previous-window, workspace N, move-to-workspace N, screenshot, lock"
     )]
     Action(String),
 }
@@ -99,6 +101,7 @@ impl FromStr for Action {
             "workspace" => Ok(Self::Workspace(number()?)),
             "move-to-workspace" => Ok(Self::MoveToWorkspace(number()?)),
             "screenshot" => plain(Self::Screenshot),
+            "lock" => plain(Self::Lock),
             _ => Err(bad()),
         }
     }
@@ -198,6 +201,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("Alt+Shift+Tab", "previous-window"),
     ("Super+Tab", "next-window"),
     ("Super+Shift+Tab", "previous-window"),
+    ("Super+l", "lock"),
     ("Print", "screenshot"),
     ("XF86PowerOff", "shell power"),
     ("Ctrl+Alt+Delete", "shell power"),

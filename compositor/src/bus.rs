@@ -41,6 +41,8 @@ pub struct Snapshot {
     pub workspaces: u32,
     /// `pixman` or `gles`.
     pub renderer: &'static str,
+    /// Whether the session is locked.
+    pub locked: bool,
 }
 
 /// What somebody on the bus asks for; the answer is whether what was named exists.
@@ -54,6 +56,8 @@ pub enum Request {
     Workspace(u32, oneshot::Sender<bool>),
     /// Draws frames in other colours.
     Frames(Box<Look>, oneshot::Sender<bool>),
+    /// Locks the session.
+    Lock(oneshot::Sender<Result<()>>),
     /// Draws a window, or for 0 an output, into memory.
     Capture(u64, oneshot::Sender<Result<Picture>>),
 }
@@ -137,6 +141,7 @@ impl State {
                 self.set_theme_look(*look);
                 (answer, true)
             }
+            Request::Lock(answer) => return self.lock_for(answer),
             Request::Capture(window, answer) => {
                 let _ = answer.send(self.capture(window));
                 return;
@@ -219,6 +224,11 @@ impl Compositor {
         Ok(())
     }
 
+    /// Returns once nothing of the session is to be seen; the locker may come a moment later.
+    async fn lock(&self) -> Result<()> {
+        self.ask(Request::Lock).await?
+    }
+
     /// For the broker alone: a picture shows what every window shows, and it is the broker that asks
     /// the person for it, each time. That it is the broker is the bus's word on who has its name.
     async fn capture(
@@ -262,6 +272,11 @@ impl Compositor {
     #[zbus(property)]
     async fn workspaces(&self) -> u32 {
         self.snapshot.borrow().workspaces
+    }
+
+    #[zbus(property)]
+    async fn locked(&self) -> bool {
+        self.snapshot.borrow().locked
     }
 
     #[zbus(property(emits_changed_signal = "const"))]
@@ -361,6 +376,9 @@ async fn connection(
                 if new.workspaces != last.workspaces {
                     interface.get().await.workspaces_changed(emitter).await?;
                 }
+                if new.locked != last.locked {
+                    interface.get().await.locked_changed(emitter).await?;
+                }
                 last = new;
             }
             part = shell.recv() => {
@@ -398,6 +416,7 @@ mod tests {
             active: 2,
             workspaces: 4,
             renderer: "pixman",
+            locked: true,
         };
         let snapshot = watch::Sender::new(shown.clone());
         let served = Compositor::new(Arc::new(requests), snapshot.subscribe());
@@ -409,6 +428,11 @@ mod tests {
                     Request::Workspace(number, answer) => (answer, (1..=4).contains(&number)),
                     Request::Frames(look, answer) => {
                         (answer, look.title_bar == Colour([0xee, 0xf2, 0xf5]))
+                    }
+                    Request::Lock(answer) => {
+                        let why = "no private socket".to_owned();
+                        answer.send(Err(Error::Unavailable(why))).unwrap();
+                        continue;
                     }
                     Request::Capture(..) => unreachable!("nobody here is the broker"),
                 };
@@ -429,6 +453,8 @@ mod tests {
         assert_eq!(proxy.list_windows().await.unwrap(), shown.windows);
         assert_eq!(proxy.active_workspace().await.unwrap(), 2);
         assert_eq!(proxy.renderer().await.unwrap(), "pixman");
+        assert!(proxy.locked().await.unwrap());
+        assert!(matches!(proxy.lock().await, Err(Error::Unavailable(_))));
         proxy.focus_window(7).await.unwrap();
         proxy.activate_workspace(4).await.unwrap();
         assert!(matches!(

@@ -149,6 +149,9 @@ impl CompositorHandler for State {
             return;
         }
 
+        if self.lock_committed(&root) {
+            return;
+        }
         self.popups.commit(surface);
         if let Some(popup) = self.popups.find_popup(&root) {
             if let PopupKind::Xdg(popup) = &popup
@@ -401,9 +404,10 @@ impl XdgShellHandler for State {
         if self.windows.by_surface(&root).is_none() && self.layer_of(&root).is_none() {
             return;
         }
-        if self
-            .exclusive_layer()
-            .is_some_and(|layer| *layer.wl_surface() != root)
+        if self.is_locked()
+            || self
+                .exclusive_layer()
+                .is_some_and(|layer| *layer.wl_surface() != root)
         {
             // Whoever has the keyboard exclusively does not lose it to somebody's menu.
             let _ = smithay::desktop::PopupManager::dismiss_popup(&root, &popup);

@@ -53,6 +53,7 @@ pub(crate) enum Under {
 pub(crate) enum Owner {
     Window(WindowId),
     Layer(smithay::desktop::LayerSurface),
+    Locker,
 }
 
 /// What a key does besides being typed.
@@ -68,6 +69,13 @@ impl State {
         let Some(output) = self.outputs.at(point) else {
             return Under::Nothing;
         };
+        if let Some(locked) = self.lock.locked() {
+            return self
+                .lock_under(locked, output, point)
+                .map_or(Under::Nothing, |(surface, origin)| {
+                    Under::Surface(surface, origin, Owner::Locker)
+                });
+        }
         let from_layer = |wanted: &dyn Fn(&smithay::desktop::LayerSurface) -> bool| {
             self.layer_under(output, point, wanted)
                 .map(|(layer, surface, origin)| {
@@ -270,6 +278,7 @@ impl State {
             // so it sees the release as well.
             if tapped == Some(key)
                 && !self.is_prompting()
+                && !self.is_locked()
                 && let Some(action) = self.bindings.tap(key).cloned()
             {
                 self.handle.insert_idle(move |state| state.act(&action));
@@ -280,8 +289,9 @@ impl State {
             self.taken_keys.push(code);
             return FilterResult::Intercept(KeyAction::ChangeVt(vt));
         }
-        // A prompt has the person's whole attention: nothing behind it can be steered meanwhile.
-        if self.is_prompting() {
+        // A prompt has the person's whole attention: nothing behind it can be steered meanwhile. Nor
+        // can anything behind a lock.
+        if self.is_prompting() || self.is_locked() {
             return FilterResult::Forward;
         }
         if matches!(key, Keysym::Super_L | Keysym::Super_R)
@@ -302,6 +312,10 @@ impl State {
 
     /// Carries out what a binding asks for.
     pub(crate) fn act(&mut self, action: &Action) {
+        // A tap is carried out a moment later, when the session may be locked.
+        if self.is_locked() {
+            return;
+        }
         let focused = self.windows.layout.focused();
         match action {
             Action::None => {}
@@ -348,6 +362,9 @@ impl State {
                         layout.move_to_workspace(id, *number as usize - 1);
                     });
                 }
+            }
+            Action::Lock => {
+                self.lock_session();
             }
             Action::Screenshot => self.save_screenshot(),
         }
@@ -485,6 +502,7 @@ impl State {
         }
         let _ = serial;
         match under {
+            Under::Surface(_, _, Owner::Locker) => false,
             Under::Surface(_, _, Owner::Layer(layer)) => {
                 if layer.can_receive_keyboard_focus() {
                     self.focused_layer = Some(layer);
@@ -631,6 +649,7 @@ impl State {
             Under::Surface(surface, origin, Owner::Window(_)) if !prompting => {
                 Some((surface, origin))
             }
+            Under::Surface(surface, origin, Owner::Locker) => Some((surface, origin)),
             _ => None,
         };
         touch.down(

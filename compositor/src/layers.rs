@@ -68,10 +68,12 @@ impl State {
         best.map(|(_, layer)| layer)
     }
 
-    /// Whether a prompt is on the screen.
+    /// Whether a prompt is on the screen. Behind a lock there is none.
     pub(crate) fn is_prompting(&self) -> bool {
-        self.exclusive_layer()
-            .is_some_and(|layer| is_prompt(&layer))
+        !self.is_locked()
+            && self
+                .exclusive_layer()
+                .is_some_and(|layer| is_prompt(&layer))
     }
 
     /// The layer surface that a surface, its subsurface or its popup belongs to, and its output.

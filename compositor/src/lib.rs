@@ -10,6 +10,7 @@
 //! | [`layout`] | where windows are; pure |
 //! | `windows` | clients' toplevels and the carrying of the layout's answers to them |
 //! | `layers` | panels, wallpaper, launcher; prompts above everything |
+//! | `lock` | the locked session: who sees and steers what |
 //! | `handlers` | the protocols' requests |
 //! | `input`, `grabs` | keyboard, pointer, touch; dragging windows |
 //! | [`bindings`], [`config`] | what keys do; the settings |
@@ -30,6 +31,7 @@ mod handlers;
 mod input;
 mod layers;
 pub mod layout;
+mod lock;
 pub mod notify;
 mod outputs;
 mod private_socket;
@@ -43,4 +45,5 @@ pub use error::Error;
 pub use input::{LEFT, RIGHT};
 pub use layers::PROMPT;
 pub use smithay;
+pub use spawn::start_locker;
 pub use state::State;

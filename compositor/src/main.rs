@@ -24,8 +24,8 @@ struct Options {
     /// Name of the socket for clients, in $XDG_RUNTIME_DIR.
     #[arg(long, default_value = "wayland-0")]
     socket: String,
-    /// A second socket, mode 0600, for the process that asks for permissions; a relative path is
-    /// taken from $XDG_RUNTIME_DIR.
+    /// A second socket, mode 0600, for the processes that ask for permissions and that unlock the
+    /// screen; a relative path is taken from $XDG_RUNTIME_DIR.
     #[arg(long)]
     private_socket: Option<PathBuf>,
     /// Settings to use instead of the usual files.
@@ -126,7 +126,10 @@ fn run(options: &Options) -> anyhow::Result<()> {
         .map_err(|error| anyhow::anyhow!("the loop takes no signals: {error}"))?;
 
     if let Some(path) = &options.private_socket {
-        state.listen_private(runtime.join(path))?;
+        let path = runtime.join(path);
+        let mark = path.with_file_name("locked");
+        state.listen_private(path)?;
+        state.allow_lock(argos_compositor::start_locker, mark);
     }
     state.listen(&options.socket)?;
     state.settle();

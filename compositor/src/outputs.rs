@@ -21,8 +21,10 @@ use smithay::{
     desktop::{
         layer_map_for_output,
         utils::{
-            OutputPresentationFeedback, surface_presentation_feedback_flags_from_states,
-            surface_primary_scanout_output, update_surface_primary_scanout_output,
+            OutputPresentationFeedback, send_frames_surface_tree,
+            surface_presentation_feedback_flags_from_states, surface_primary_scanout_output,
+            take_presentation_feedback_surface_tree, update_surface_primary_scanout_output,
+            with_surfaces_surface_tree,
         },
     },
     output::{Mode, Output, Scale},
@@ -54,12 +56,24 @@ enum Redraw {
     Delayed,
 }
 
+/// Whether an output may still show something of the session when it is locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sight {
+    /// Its last frame was the session's.
+    Open,
+    /// A frame without it is on its way.
+    Closing,
+    /// Nothing of the session is on it.
+    Closed,
+}
+
 /// One output.
 #[derive(Debug)]
 struct Screen {
     output: Output,
     global: GlobalId,
     redraw: Redraw,
+    sight: Sight,
     /// When the last frame was begun.
     last: Option<Instant>,
     frames: u64,
@@ -149,6 +163,13 @@ impl Outputs {
         }
     }
 
+    /// Whether no output shows anything of the session any more.
+    pub(crate) fn all_closed(&self) -> bool {
+        self.screens
+            .iter()
+            .all(|screen| screen.sight == Sight::Closed)
+    }
+
     /// After the screen was somebody else's: whatever was on its way is lost, all is drawn anew.
     pub(crate) fn restart(&mut self) {
         for screen in &mut self.screens {
@@ -165,6 +186,9 @@ impl Outputs {
             && let Redraw::Flipping { again } = screen.redraw
         {
             screen.redraw = if again { Redraw::Queued } else { Redraw::Idle };
+            if screen.sight == Sight::Closing {
+                screen.sight = Sight::Closed;
+            }
         }
     }
 }
@@ -214,6 +238,7 @@ impl State {
             output: output.clone(),
             global,
             redraw: Redraw::Queued,
+            sight: Sight::Closed,
             last: None,
             frames: 0,
         });
@@ -272,6 +297,7 @@ impl State {
         self.pointer_at = self.clamp_to_outputs(self.pointer_at);
         self.pointer.set_location(self.pointer_at);
         self.update_areas();
+        self.arrange_lock();
         self.outputs.queue_all();
     }
 
@@ -321,9 +347,18 @@ impl State {
             pointer: self.pointer_at,
             background: self.look.background.linear().into(),
             output_index: index,
+            locked: self.lock.locked(),
         };
         let outcome = self.backend.render(&scene, output);
+        let locked = self.is_locked();
         let screen = &mut self.outputs.screens[index];
+        screen.sight = match &outcome {
+            Err(_) => screen.sight,
+            Ok(_) if !locked => Sight::Open,
+            Ok(Outcome::Flipping(_)) if screen.sight != Sight::Closed => Sight::Closing,
+            // What another virtual terminal shows is not the session either.
+            Ok(_) => Sight::Closed,
+        };
         match outcome {
             Ok(Outcome::Flipping(states)) => {
                 screen.redraw = Redraw::Flipping { again: false };
@@ -374,25 +409,41 @@ impl State {
         let flags = |surface: &WlSurface, _: &SurfaceData| {
             surface_presentation_feedback_flags_from_states(surface, states)
         };
-        for window in self.windows.visible_on(index) {
-            window.with_surfaces(on_screen);
-            window.send_frame(output, time, None, surface_primary_scanout_output);
-            window.take_presentation_feedback(&mut feedback, surface_primary_scanout_output, flags);
-        }
-        for layer in layer_map_for_output(output).layers() {
-            layer.with_surfaces(on_screen);
-            layer.send_frame(output, time, None, surface_primary_scanout_output);
-            layer.take_presentation_feedback(&mut feedback, surface_primary_scanout_output, flags);
+        // What is behind a lock hears nothing, so it stops drawing.
+        if let Some(locked) = self.lock.locked() {
+            if let Some(surface) = locked.surface_on(output) {
+                with_surfaces_surface_tree(surface, on_screen);
+                send_frames_surface_tree(
+                    surface,
+                    output,
+                    time,
+                    None,
+                    surface_primary_scanout_output,
+                );
+                take_presentation_feedback_surface_tree(
+                    surface,
+                    &mut feedback,
+                    surface_primary_scanout_output,
+                    flags,
+                );
+            }
+        } else {
+            for window in self.windows.visible_on(index) {
+                window.with_surfaces(on_screen);
+                window.send_frame(output, time, None, surface_primary_scanout_output);
+                let primary = surface_primary_scanout_output;
+                window.take_presentation_feedback(&mut feedback, primary, flags);
+            }
+            for layer in layer_map_for_output(output).layers() {
+                layer.with_surfaces(on_screen);
+                layer.send_frame(output, time, None, surface_primary_scanout_output);
+                let primary = surface_primary_scanout_output;
+                layer.take_presentation_feedback(&mut feedback, primary, flags);
+            }
         }
         for surface in self.cursor.surfaces() {
-            smithay::desktop::utils::with_surfaces_surface_tree(surface, on_screen);
-            smithay::desktop::utils::send_frames_surface_tree(
-                surface,
-                output,
-                time,
-                None,
-                surface_primary_scanout_output,
-            );
+            with_surfaces_surface_tree(surface, on_screen);
+            send_frames_surface_tree(surface, output, time, None, surface_primary_scanout_output);
         }
         self.backend.keep_feedback(output, feedback);
     }

@@ -1,6 +1,7 @@
-//! The socket for the process that asks for permissions.
+//! The socket for the process that asks for permissions and for the one that unlocks the screen.
 //!
-//! Whoever connects here may cover the whole screen and take the keyboard, so only this user may
+//! Whoever connects here may cover the whole screen, take the keyboard, lock the session and unlock
+//! it again, so only this user may
 //! open the socket; sandboxed agents have no file system in which it exists.
 
 use std::{

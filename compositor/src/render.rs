@@ -29,6 +29,7 @@ use crate::{
     error::Error,
     layers,
     layout::{Rect, WindowId},
+    lock::Locked,
     outputs::geometry,
     windows::Windows,
 };
@@ -73,13 +74,43 @@ pub struct Scene<'a> {
     pub(crate) windows: &'a Windows,
     pub(crate) cursor: &'a Cursor,
     pub(crate) pointer: Point<f64, Logical>,
-    /// Behind everything.
-    pub background: Color32F,
+    /// Behind the desktop.
+    pub(crate) background: Color32F,
     /// Index of the output that is drawn.
     pub(crate) output_index: usize,
+    /// The lock: where there is one, nothing else is drawn.
+    pub(crate) locked: Option<&'a Locked>,
 }
 
+/// What a locked output shows where no locker shows anything.
+const LOCKED: Color32F = Color32F::new(0.016, 0.022, 0.028, 1.0);
+
 impl Scene<'_> {
+    /// What is behind everything.
+    pub(crate) fn ground(&self) -> Color32F {
+        if self.locked.is_some() {
+            LOCKED
+        } else {
+            self.background
+        }
+    }
+
+    fn pointer_elements<R>(
+        &self,
+        renderer: &mut R,
+        area: Rect,
+        scale: Scale<f64>,
+        list: &mut Vec<Element<R>>,
+    ) where
+        R: Renderer + ImportAll + ImportMem,
+        R::TextureId: Clone + Send + 'static,
+    {
+        if area.to_f64().contains(self.pointer) {
+            let at = self.pointer - area.loc.to_f64();
+            self.cursor.elements(renderer, at, scale, list);
+        }
+    }
+
     /// The part of the global space that is drawn.
     fn area(&self, output: &Output) -> Rect {
         match self.view {
@@ -98,6 +129,22 @@ impl Scene<'_> {
         let scale = Scale::from(output.current_scale().fractional_scale());
         let area = self.area(output);
         let mut list = Vec::new();
+        if let Some(locked) = self.locked {
+            if self.view == View::Screen {
+                self.pointer_elements(renderer, area, scale, &mut list);
+                if let Some(surface) = locked.surface_on(output) {
+                    list.extend(render_elements_from_surface_tree::<R, Element<R>>(
+                        renderer,
+                        surface,
+                        Point::default(),
+                        scale,
+                        1.0,
+                        Kind::Unspecified,
+                    ));
+                }
+            }
+            return list;
+        }
         if let View::Window(id) = self.view {
             self.windows
                 .window_elements(id, renderer, area, scale, &mut list);
@@ -105,9 +152,8 @@ impl Scene<'_> {
         }
         let on_screen = self.view == View::Screen;
 
-        if on_screen && area.to_f64().contains(self.pointer) {
-            let at = self.pointer - area.loc.to_f64();
-            self.cursor.elements(renderer, at, scale, &mut list);
+        if on_screen {
+            self.pointer_elements(renderer, area, scale, &mut list);
         }
 
         let map = layer_map_for_output(output);
@@ -257,7 +303,7 @@ where
         .bind(&mut target)
         .map_err(|error| failed(error.to_string()))?;
     OutputDamageTracker::new(physical, scale, Transform::Normal)
-        .render_output(renderer, &mut frame, 0, &elements, scene.background)
+        .render_output(renderer, &mut frame, 0, &elements, scene.ground())
         .map_err(|error| failed(error.to_string()))?;
     let mapping = renderer
         .copy_framebuffer(&frame, Rectangle::from_size(size), Fourcc::Abgr8888)

@@ -37,9 +37,15 @@ impl State {
     /// nobody learns from a picture how a question looks or whether there is one.
     ///
     /// # Errors
-    /// `NotFound`, `Unavailable`, `LimitReached`, `Failed`.
+    /// `NotFound`, `Unavailable` (no output, or the session is locked), `LimitReached`, `Failed`.
     pub fn capture(&mut self, window: u64) -> argos_bus::Result<Picture> {
         use argos_bus::Error;
+        if self.is_locked() {
+            return Err(Error::Unavailable(
+                "the screen is locked; pictures are taken again once its person has unlocked it"
+                    .to_owned(),
+            ));
+        }
         let at = self.pointer_at;
         let (view, output) = if window == 0 {
             (
@@ -84,6 +90,7 @@ impl State {
             pointer: self.pointer_at,
             background: self.look.background.linear().into(),
             output_index: self.outputs.index_of(output).unwrap_or(0),
+            locked: self.lock.locked(),
         };
         self.backend.capture(&scene, output)
     }

@@ -1,4 +1,4 @@
-//! Starting programs for key bindings.
+//! Starting programs for key bindings, and the locker.
 //!
 //! A program becomes a transient unit of the person's supervisor, so that it has a cgroup and a log
 //! of its own and is nobody's child here. Where there is no supervisor (the compositor was started
@@ -34,6 +34,25 @@ impl State {
         if let Err(error) = started {
             tracing::warn!("cannot start {program}: no thread: {error}");
         }
+    }
+}
+
+/// The unit of the person's supervisor that unlocks the screen.
+const LOCKER: &str = "lock";
+
+/// Gets the locker started, without waiting for it; nothing happens if it runs.
+pub fn start_locker() {
+    let started = std::thread::Builder::new().name("locker".into()).spawn(|| {
+        let asked = Client::user().and_then(|mut supervisor| supervisor.start(LOCKER));
+        if let Err(error) = asked {
+            tracing::error!(
+                "the screen is locked, and the unit `{LOCKER}` that unlocks it cannot be started: \
+                     {error}; see: argos status --user {LOCKER}"
+            );
+        }
+    });
+    if let Err(error) = started {
+        tracing::error!("cannot start {LOCKER}: no thread: {error}");
     }
 }
 

@@ -4,7 +4,7 @@
 //! page flips, D-Bus requests (by channel, see [`crate::bus`]). Handlers change the state and say
 //! which outputs have to be drawn again; [`State::settle`] runs once after each turn and carries
 //! the consequences out, in this order: pointer focus, sizes and states to clients, keyboard focus,
-//! frames, what the bus is told, and last the flush of all clients. So a burst of requests
+//! frames, whether the lock is complete, what the bus is told, and last the flush of all clients. So a burst of requests
 //! costs one frame, and a turn in which nothing changed draws nothing.
 
 use std::{os::unix::net::UnixStream, path::PathBuf, sync::Arc, time::Duration};
@@ -57,6 +57,7 @@ use crate::{
     cursor::Cursor,
     decoration::Painter,
     error::Error,
+    lock::Lock,
     outputs::Outputs,
     windows::{Windows, has_content},
 };
@@ -67,7 +68,7 @@ pub struct ClientState {
     /// Smithay's part.
     pub compositor: CompositorClientState,
     /// Whether it came in over the private socket: only such a client can put a prompt above
-    /// everything.
+    /// everything, or lock the session.
     pub trusted: bool,
 }
 
@@ -142,6 +143,7 @@ pub struct State {
     pub(crate) look: Look,
     pub(crate) popups: PopupManager,
     pub(crate) protocols: Protocols,
+    pub(crate) lock: Lock,
     pub(crate) seat: Seat<State>,
     pub(crate) keyboard: KeyboardHandle<State>,
     pub(crate) pointer: PointerHandle<State>,
@@ -246,6 +248,7 @@ impl State {
             painter: Painter::new(&look),
             look,
             popups: PopupManager::default(),
+            lock: Lock::new(&dh),
             protocols,
             seat,
             keyboard,
@@ -340,6 +343,7 @@ impl State {
         self.sync_windows();
         self.update_keyboard_focus();
         self.redraw_queued();
+        self.confirm_lock();
         self.tell_bus();
         if let Err(error) = self.display.flush_clients() {
             tracing::warn!("a client could not be written to: {error}");
@@ -382,6 +386,9 @@ impl State {
 
     /// The surface that should have the keyboard now.
     fn wanted_focus(&self) -> Option<WlSurface> {
+        if self.is_locked() {
+            return self.lock_focus();
+        }
         if let Some(layer) = self.exclusive_layer() {
             return Some(layer.wl_surface().clone());
         }
@@ -409,7 +416,7 @@ impl State {
             self.focused_layer = Some(layer);
         }
         let wanted = self.wanted_focus();
-        if self.keyboard.is_grabbed() {
+        if self.keyboard.is_grabbed() && !self.is_locked() {
             // A menu has it. Only what takes the keyboard exclusively may end that.
             let Some(layer) = self.exclusive_layer() else {
                 return;
@@ -481,6 +488,7 @@ impl State {
             active: layout.active_workspace() as u32 + 1,
             workspaces: layout.workspaces() as u32,
             renderer: self.backend.renderer().name(),
+            locked: self.is_locked(),
         });
     }
 }

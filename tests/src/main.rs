@@ -6,6 +6,7 @@
 mod desktop;
 mod escape;
 mod lifecycle;
+mod lock;
 mod stage;
 mod tools;
 mod tour;
@@ -72,6 +73,10 @@ const SCENARIOS: &[Scenario<Stage>] = &[
     Scenario {
         name: "tools-take-a-picture-when-allowed",
         run: tools::capture,
+    },
+    Scenario {
+        name: "locked-screen-opens-by-password-only",
+        run: lock::lock,
     },
     Scenario {
         name: "tools-switch-the-network-off",

@@ -9,12 +9,12 @@ use serde_json::Value;
 use crate::stage::{SOON, Stage, answer_after, question, say, terminal_is_ready};
 
 /// Calls a tool as the person.
-fn call(machine: &mut Machine, words: &str) -> Result<Value> {
+pub(crate) fn call(machine: &mut Machine, words: &str) -> Result<Value> {
     machine.person_json(&format!("argos --json tools call {words}"))
 }
 
 /// What a call that must fail says.
-fn refused(machine: &mut Machine, words: &str) -> Result<String> {
+pub(crate) fn refused(machine: &mut Machine, words: &str) -> Result<String> {
     machine.person(&format!("! argos tools call {words} 2>&1"))
 }
 

@@ -20,6 +20,7 @@ pub enum Icon {
     Chat,
     Close,
     Enter,
+    Lock,
     Logout,
     Moon,
     Power,
@@ -41,7 +42,7 @@ macro_rules! drawings {
 }
 drawings! {
     Alert: "alert", App: "app", Argos: "argos", Bell: "bell", Chat: "chat", Close: "close",
-    Enter: "enter", Logout: "logout", Moon: "moon", Power: "power", Restart: "restart",
+    Enter: "enter", Lock: "lock", Logout: "logout", Moon: "moon", Power: "power", Restart: "restart",
     Search: "search", Send: "send", Shield: "shield", Spark: "spark", Sun: "sun",
 }
 

@@ -1,6 +1,7 @@
 //! `argos-shell`: wallpaper, panel, launcher, chat, power menu, permissions page and
 //! notifications.
 //! `argos-shell prompt`: the permission prompt, a process of its own.
+//! `argos-shell lock`: locks the screen and unlocks it by password, a process of its own.
 #![allow(unsafe_code)]
 
 use std::path::Path;
@@ -10,6 +11,7 @@ use argos_shell::bus::shell::Shown;
 use argos_shell::bus::{self, Notices};
 use argos_shell::fonts;
 use argos_shell::host::{self, Connection, probe};
+use argos_shell::lock::{self, Account, Locker};
 use argos_shell::prompt::{self, Prompt};
 use argos_shell::settings::Settings;
 use argos_shell::shell::{Message, Shell};
@@ -28,6 +30,8 @@ struct Arguments {
 enum Role {
     /// The permission prompt.
     Prompt,
+    /// The locker: locks the screen, and unlocks it by the person's password.
+    Lock,
 }
 
 fn main() -> ExitCode {
@@ -45,6 +49,7 @@ fn main() -> ExitCode {
     let ended = match arguments.role {
         None => shell(),
         Some(Role::Prompt) => permission_prompt(),
+        Some(Role::Lock) => locker(),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -80,9 +85,21 @@ fn shell() -> Result<(), host::Error> {
 }
 
 fn permission_prompt() -> Result<(), host::Error> {
-    let connection = prompt::connect()?;
+    let connection = prompt::PURPOSE.connect()?;
     fonts::load();
     let (inbox, messages) = calloop::channel::channel();
     let commands = bus::prompt::start(Notices::new(inbox, prompt::Message::Bus));
     host::run(Prompt::new(commands), connection, choice(), messages)
+}
+
+fn locker() -> Result<(), host::Error> {
+    let connection = lock::PURPOSE.connect()?;
+    fonts::load();
+    let (inbox, messages) = calloop::channel::channel();
+    host::run(
+        Locker::new(Account::own(), inbox),
+        connection,
+        choice(),
+        messages,
+    )
 }

@@ -1,11 +1,9 @@
 //! The permission prompt's process: `argos-shell prompt`.
 //!
 //! It shares no process with chat, notifications or anything else that shows what others wrote, and
-//! reaches the compositor over a socket of its own where there is one ([`connect`]), by which the
+//! reaches the compositor over its private socket ([`crate::private_socket`]), by which the
 //! compositor knows it.
 
-use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use iced_core::{Color, Event, Size};
@@ -13,63 +11,19 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::bus::{Command, Notice};
 use crate::host::{
-    self, Anchor, Connection, Content, Element, Height, KeyboardInteractivity, Layer, Outputs,
-    Program, Spec, Tasks,
+    Anchor, Content, Element, Height, KeyboardInteractivity, Layer, Outputs, Program, Spec, Tasks,
 };
 use crate::parts::permission::{self, Outcome, Permission};
+use crate::private_socket::Purpose;
 use crate::settings::Settings;
 use crate::theme::{self, Theme};
 
-/// Names the compositor's socket for prompts, beneath `$XDG_RUNTIME_DIR` unless it is absolute.
-const SOCKET: &str = "ARGOS_PROMPT_SOCKET";
-/// Where it is looked for where nothing is named.
-const USUAL: &str = "argos/prompt-wayland";
-
-/// Connects to the compositor's socket for prompts.
-///
-/// On ArgOS the unit names the socket with [`SOCKET`], and then it is that one or none: over the public
-/// socket the question could be covered by anybody. Elsewhere (another compositor, development) it is
-/// the usual one if it is there, else the one that every client uses, with a warning.
-pub fn connect() -> Result<Connection, host::Error> {
-    let variable = |name| std::env::var_os(name).map(PathBuf::from);
-    match private_socket(variable(SOCKET), variable("XDG_RUNTIME_DIR"))? {
-        Some(path) => {
-            let failed = |error: &dyn std::fmt::Display| {
-                host::Error::Connect(format!(
-                    "its socket for permission prompts, {}: {error}",
-                    path.display()
-                ))
-            };
-            let stream = UnixStream::connect(&path).map_err(|e| failed(&e))?;
-            Connection::from_socket(stream).map_err(|e| failed(&e))
-        }
-        None => {
-            tracing::warn!(
-                "{SOCKET} is not set and there is no {USUAL}: permission prompts are shown like any \
-                 other window and can be covered"
-            );
-            Connection::connect_to_env().map_err(|e| host::Error::Connect(e.to_string()))
-        }
-    }
-}
-
-/// The socket for prompts; none only where none was named and the usual one is not there.
-fn private_socket(
-    named: Option<PathBuf>,
-    runtime: Option<PathBuf>,
-) -> Result<Option<PathBuf>, host::Error> {
-    match (named, runtime) {
-        (Some(path), _) if path.is_absolute() => Ok(Some(path)),
-        (Some(path), Some(runtime)) => Ok(Some(runtime.join(path))),
-        (Some(path), None) => Err(host::Error::Connect(format!(
-            "{SOCKET} is {}, but XDG_RUNTIME_DIR is not set",
-            path.display()
-        ))),
-        (None, runtime) => Ok(runtime
-            .map(|folder| folder.join(USUAL))
-            .filter(|path| path.exists())),
-    }
-}
+/// How the prompt reaches the compositor.
+pub const PURPOSE: Purpose = Purpose {
+    variable: "ARGOS_PROMPT_SOCKET",
+    what: "permission prompts",
+    otherwise: "permission prompts are shown like any other window and can be covered",
+};
 
 /// The prompt as a program.
 #[derive(Debug)]
@@ -216,28 +170,6 @@ mod tests {
     use super::*;
     use crate::parts::permission::GUARD;
     use argos_bus::permissions::Request;
-
-    #[test]
-    fn a_named_socket_is_used_or_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let runtime = Some(folder.path().to_owned());
-        let socket = |named: &str| private_socket(Some(named.into()), runtime.clone()).unwrap();
-        // Whether it is there or not: only connecting may fail.
-        assert_eq!(
-            socket("argos/other"),
-            Some(folder.path().join("argos/other"))
-        );
-        assert_eq!(socket("/x/prompt"), Some("/x/prompt".into()));
-        assert!(private_socket(Some("prompt".into()), None).is_err());
-        assert_eq!(private_socket(None, runtime.clone()).unwrap(), None);
-        assert_eq!(private_socket(None, None).unwrap(), None);
-        std::fs::create_dir(folder.path().join("argos")).unwrap();
-        std::fs::write(folder.path().join(USUAL), "").unwrap();
-        assert_eq!(
-            private_socket(None, runtime).unwrap(),
-            Some(folder.path().join(USUAL))
-        );
-    }
 
     #[test]
     fn the_prompt_wakes_to_take_answers_and_to_count_down() {

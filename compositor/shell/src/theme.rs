@@ -29,6 +29,9 @@ pub const TEXT: f32 = 14.0;
 /// Headings in cards, and what is typed into the launcher.
 pub const TEXT_LARGE: f32 = 17.0;
 
+/// The time on a locked screen.
+pub const TEXT_CLOCK: f32 = 76.0;
+
 /// Corners of controls.
 pub const ROUND: f32 = 8.0;
 /// Corners of cards.

@@ -682,8 +682,7 @@ macro_rules! draw {
     ($renderer:expr, $chain:expr, $scene:expr, $output:expr, $kind:expr) => {{
         let elements = $scene.elements($renderer, $output);
         let frame =
-            match $chain.render_frame($renderer, &elements, $scene.background, FrameFlags::DEFAULT)
-            {
+            match $chain.render_frame($renderer, &elements, $scene.ground(), FrameFlags::DEFAULT) {
                 Ok(frame) => frame,
                 Err(RenderFrameError::PrepareFrame(FrameError::DrmError(error)))
                     if is_away(&error) =>

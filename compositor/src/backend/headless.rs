@@ -141,7 +141,7 @@ impl Backend for Headless {
                 &mut frame,
                 age,
                 &elements,
-                scene.background,
+                scene.ground(),
             )
             .map_err(failed)?;
         target.drawn = true;

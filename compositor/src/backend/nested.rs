@@ -170,7 +170,7 @@ impl Backend for Nested {
             let (renderer, mut frame) = self.window.bind().map_err(failed)?;
             let elements: Vec<Element<GlesRenderer>> = scene.elements(renderer, output);
             let result = tracker
-                .render_output(renderer, &mut frame, age, &elements, scene.background)
+                .render_output(renderer, &mut frame, age, &elements, scene.ground())
                 .map_err(failed)?;
             (result.damage.cloned(), result.states)
         };

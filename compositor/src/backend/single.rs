@@ -155,7 +155,7 @@ impl Single {
             &mut target,
             age,
             &elements,
-            scene.background,
+            scene.ground(),
         )?;
         let states = result.states;
         let Some(damage) = result.damage else {

@@ -16,17 +16,23 @@ use argos_compositor::smithay::{
 };
 use argos_compositor::{
     State,
-    backend::headless::{self, Headless},
+    backend::{
+        Backend,
+        headless::{self, Headless},
+    },
     bus,
     config::Config,
 };
 use wayland_client::{
     Connection, Dispatch, EventQueue, Proxy, QueueHandle, WEnum, delegate_noop,
-    globals::{GlobalListContents, registry_queue_init},
+    globals::{GlobalList, GlobalListContents, registry_queue_init},
     protocol::{
-        wl_buffer, wl_callback, wl_compositor, wl_keyboard, wl_pointer, wl_registry, wl_seat,
-        wl_shm, wl_shm_pool, wl_surface,
+        wl_buffer, wl_callback, wl_compositor, wl_keyboard, wl_output, wl_pointer, wl_registry,
+        wl_seat, wl_shm, wl_shm_pool, wl_surface,
     },
+};
+use wayland_protocols::ext::session_lock::v1::client::{
+    ext_session_lock_manager_v1, ext_session_lock_surface_v1, ext_session_lock_v1,
 };
 use wayland_protocols::xdg::{
     decoration::zv1::client::{zxdg_decoration_manager_v1, zxdg_toplevel_decoration_v1},
@@ -53,9 +59,12 @@ impl Fixture {
     }
 
     pub(crate) fn with(config: Config) -> Self {
+        Self::on(config, Box::new(Headless::new().unwrap()))
+    }
+
+    pub(crate) fn on(config: Config, backend: Box<dyn Backend>) -> Self {
         let event_loop = EventLoop::try_new().unwrap();
         let (link, shell) = bus::Link::detached();
-        let backend = Box::new(Headless::new().unwrap());
         let mut state = State::new(&event_loop, config, backend, link).unwrap();
         let output = headless::add_output(&mut state, "one", 1280, 800);
         let mut fixture = Self {
@@ -109,12 +118,13 @@ impl Fixture {
             wm_base: globals.bind(&qh, 5..=6, ()).unwrap(),
             layer_shell: globals.bind(&qh, 4..=4, ()).unwrap(),
             decoration: globals.bind(&qh, 1..=1, ()).unwrap(),
+            globals,
             events: Events::default(),
             connection,
             queue,
             qh: qh.clone(),
         };
-        let seat: wl_seat::WlSeat = globals.bind(&qh, 5..=9, ()).unwrap();
+        let seat: wl_seat::WlSeat = client.globals.bind(&qh, 5..=9, ()).unwrap();
         seat.get_keyboard(&qh, ());
         seat.get_pointer(&qh, ());
         self.roundtrip(&mut client);
@@ -134,6 +144,31 @@ impl Fixture {
         // What the last turn caused.
         self.turn();
         client.pump();
+    }
+
+    /// The client made a mistake, of which the compositor tells it before it hangs up.
+    pub(crate) fn is_thrown_out(&mut self, mut client: Client) {
+        let start = Instant::now();
+        while client.connection.protocol_error().is_none() {
+            // Either may fail once the other side hung up.
+            let _ = client.connection.flush();
+            if let Some(guard) = client.queue.prepare_read() {
+                let _ = guard.read();
+            }
+            let _ = client.queue.dispatch_pending(&mut client.events);
+            self.turn();
+            assert!(start.elapsed() < LIMIT, "the compositor took it");
+        }
+        drop(client);
+        self.turn();
+        self.turn();
+    }
+
+    /// The process of the client ends.
+    pub(crate) fn dies(&mut self, client: Client) {
+        drop(client);
+        self.turn();
+        self.turn();
     }
 
     /// A toplevel with content of that size and colour.
@@ -240,6 +275,7 @@ pub(crate) struct Client {
     wm_base: xdg_wm_base::XdgWmBase,
     layer_shell: zwlr_layer_shell_v1::ZwlrLayerShellV1,
     decoration: zxdg_decoration_manager_v1::ZxdgDecorationManagerV1,
+    globals: GlobalList,
 }
 
 #[derive(Clone)]
@@ -253,6 +289,12 @@ pub(crate) struct Toplevel {
 pub(crate) struct Layer {
     pub(crate) surface: wl_surface::WlSurface,
     pub(crate) layer: zwlr_layer_surface_v1::ZwlrLayerSurfaceV1,
+}
+
+#[derive(Clone)]
+pub(crate) struct LockSurface {
+    pub(crate) surface: wl_surface::WlSurface,
+    pub(crate) role: ext_session_lock_surface_v1::ExtSessionLockSurfaceV1,
 }
 
 /// What the client heard.
@@ -275,6 +317,13 @@ pub(crate) struct Events {
     pub(crate) keys: Vec<(u32, bool)>,
     pub(crate) frames: u32,
     pub(crate) server_side: Option<bool>,
+    /// How often a lock of this client's was taken, and sent away.
+    pub(crate) locked: u32,
+    pub(crate) finished: u32,
+    pub(crate) lock_surfaces: Vec<(
+        ext_session_lock_surface_v1::ExtSessionLockSurfaceV1,
+        (u32, u32),
+    )>,
 }
 
 impl Client {
@@ -357,6 +406,47 @@ impl Client {
         set(&layer);
         surface.commit();
         Layer { surface, layer }
+    }
+
+    /// Whether it sees the global by which the session is locked.
+    pub(crate) fn may_lock(&self) -> bool {
+        self.globals.contents().with_list(|list| {
+            list.iter()
+                .any(|global| global.interface == "ext_session_lock_manager_v1")
+        })
+    }
+
+    /// Asks to lock the session.
+    pub(crate) fn lock(&self) -> ext_session_lock_v1::ExtSessionLockV1 {
+        let manager: ext_session_lock_manager_v1::ExtSessionLockManagerV1 =
+            self.globals.bind(&self.qh, 1..=1, ()).unwrap();
+        manager.lock(&self.qh, ())
+    }
+
+    /// A surface of the lock on the output that came as the `nth` of those there are.
+    pub(crate) fn lock_surface(
+        &self,
+        lock: &ext_session_lock_v1::ExtSessionLockV1,
+        nth: usize,
+    ) -> LockSurface {
+        let outputs = self.globals.contents().with_list(|list| {
+            list.iter()
+                .filter(|global| global.interface == "wl_output")
+                .map(|global| global.name)
+                .collect::<Vec<_>>()
+        });
+        let registry = self.globals.registry();
+        let output: wl_output::WlOutput = registry.bind(outputs[nth], 2, &self.qh, ());
+        let surface = self.compositor.create_surface(&self.qh, ());
+        let role = lock.get_lock_surface(&surface, &output, &self.qh, ());
+        LockSurface { surface, role }
+    }
+
+    pub(crate) fn lock_size(&self, surface: &LockSurface) -> (u32, u32) {
+        let mut all = self.events.lock_surfaces.iter().rev();
+        all.find(|(role, _)| *role == surface.role)
+            .expect("configured")
+            .1
     }
 
     /// Size and states of the last configure.
@@ -526,6 +616,31 @@ on!(
     }
 );
 
+on!(
+    ext_session_lock_v1::ExtSessionLockV1,
+    |state, _lock, event| {
+        match event {
+            ext_session_lock_v1::Event::Locked => state.locked += 1,
+            ext_session_lock_v1::Event::Finished => state.finished += 1,
+            _ => {}
+        }
+    }
+);
+on!(
+    ext_session_lock_surface_v1::ExtSessionLockSurfaceV1,
+    |state, surface, event| {
+        if let ext_session_lock_surface_v1::Event::Configure {
+            serial,
+            width,
+            height,
+        } = event
+        {
+            surface.ack_configure(serial);
+            state.lock_surfaces.push((surface.clone(), (width, height)));
+        }
+    }
+);
+
 impl Dispatch<wl_registry::WlRegistry, GlobalListContents> for Events {
     fn event(
         _: &mut Self,
@@ -544,5 +659,7 @@ delegate_noop!(Events: ignore wl_shm_pool::WlShmPool);
 delegate_noop!(Events: ignore wl_buffer::WlBuffer);
 delegate_noop!(Events: ignore wl_surface::WlSurface);
 delegate_noop!(Events: ignore wl_seat::WlSeat);
+delegate_noop!(Events: ignore wl_output::WlOutput);
+delegate_noop!(Events: ignore ext_session_lock_manager_v1::ExtSessionLockManagerV1);
 delegate_noop!(Events: ignore zwlr_layer_shell_v1::ZwlrLayerShellV1);
 delegate_noop!(Events: ignore zxdg_decoration_manager_v1::ZxdgDecorationManagerV1);

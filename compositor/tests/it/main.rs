@@ -4,5 +4,6 @@
 mod fixture;
 mod input;
 mod layers;
+mod lock;
 mod outputs;
 mod windows;

@@ -79,10 +79,14 @@ pub trait Compositor1 {
     /// Draws frames in a theme's colours, unless the person's settings name their own. Errors:
     /// `InvalidArguments`.
     fn set_frame_colours(&self, colours: &FrameColours) -> Result<()>;
+    /// Locks the session: nothing of it is shown or gets input until its person has unlocked it.
+    /// Returns when no output shows anything of it any more; the locker may come a moment later.
+    /// Locking what is locked is no error. Errors: `Unavailable` (nothing could unlock it again).
+    fn lock(&self) -> Result<()>;
     /// A picture of a window, or for 0 of the output under the pointer, without pointer and
     /// prompts. For the broker alone, which asks the person each time: whoever else asks is refused.
-    /// Errors: `Denied`, `NotFound`, `Unavailable` (no output), `LimitReached` (too
-    /// large), `Failed`.
+    /// Errors: `Denied`, `NotFound`, `Unavailable` (no output, or the session is locked),
+    /// `LimitReached` (too large), `Failed`.
     #[cfg(unix)]
     fn capture(&self, window: u64) -> Result<Capture>;
     /// The workspace on screen, from 1.
@@ -91,6 +95,9 @@ pub trait Compositor1 {
     /// How many workspaces there are.
     #[zbus(property)]
     fn workspaces(&self) -> zbus::fdo::Result<u32>;
+    /// Whether the session is locked.
+    #[zbus(property)]
+    fn locked(&self) -> zbus::fdo::Result<bool>;
     /// `pixman` or `gles`.
     #[zbus(property(emits_changed_signal = "const"))]
     fn renderer(&self) -> zbus::fdo::Result<String>;

@@ -523,6 +523,8 @@ pub(crate) enum DesktopCommand {
         /// Name: `dark`, `light`.
         name: Option<String>,
     },
+    /// Lock the screen.
+    Lock,
     /// Show or hide a part of the shell.
     Toggle {
         /// `launcher`, `chat`, `power` or `permissions`.

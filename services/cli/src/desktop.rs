@@ -63,6 +63,7 @@ pub(crate) async fn run(out: Output, command: DesktopCommand) -> Result {
                 out.line(theme)
             }
         }
+        DesktopCommand::Lock => Ok(compositor.lock().await?),
         DesktopCommand::Toggle { part } => Ok(Shell1Proxy::new(&bus).await?.toggle(&part).await?),
     }
 }

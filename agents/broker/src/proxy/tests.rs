@@ -54,6 +54,7 @@ impl World {
             answer_time: Duration::from_millis(10),
             tool_time: PATIENCE,
             worker_idle: PATIENCE,
+            by_process_number: false,
             providers: Folders {
                 system: Vec::new(),
                 own: folder.path().join("tools"),

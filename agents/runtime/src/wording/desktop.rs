@@ -21,6 +21,7 @@ pub(super) fn intent(tool: &str, arguments: &Value) -> Option<String> {
             format!("take a picture of {}", window())
         }
         "screen.capture" => "take a picture of the screen".to_owned(),
+        "screen.lock" => "lock the screen".to_owned(),
         "volume.set" => format!("set the volume to {} %", plain_number(arguments, "percent")),
         "brightness.set" => {
             format!(
@@ -51,6 +52,7 @@ pub(super) fn success(tool: &str, arguments: &Value, result: &Value) -> Option<S
             number(result, &["workspace"])?
         )),
         "screen.capture" => screen_capture(result),
+        "screen.lock" => Some("The screen is locked.".to_owned()),
         "volume.set" => {
             let percent = number(result, &["percent"])?;
             Some(if result["muted"] == true || percent == 0.0 {
@@ -225,6 +227,12 @@ mod tests {
                 nothing.clone(),
                 json!({"path": "/workspace/x.png", "outside": "/home/a/x.png", "width": 4, "height": 2, "bytes": 9}),
                 "/home/a/x.png",
+            ),
+            (
+                "screen.lock",
+                nothing.clone(),
+                json!({"locked": true}),
+                "locked",
             ),
             (
                 "network.status",

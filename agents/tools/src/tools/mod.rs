@@ -33,6 +33,7 @@ mod processes;
 mod processes_list;
 mod processes_stop;
 mod screen_capture;
+mod screen_lock;
 mod search;
 mod services;
 mod services_list;
@@ -85,6 +86,7 @@ pub(crate) fn all() -> Vec<Tool> {
         declare::<network_status::NetworkStatus>(),
         declare::<notes_add::NotesAdd>(),
         declare::<screen_capture::ScreenCapture>(),
+        declare::<screen_lock::ScreenLock>(),
         declare::<notes_search::NotesSearch>(),
         declare::<power::PowerOff>(),
         declare::<power::PowerReboot>(),

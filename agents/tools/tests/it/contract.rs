@@ -73,6 +73,7 @@ const ROWS: &[(&str, &str, &str, &str, &str)] = &[
         "ask",
     ),
     ("screen.capture", r#"{}"#, "read", "screen", "confirm"),
+    ("screen.lock", r#"{}"#, "control", "session", "allow"),
     (
         "screen.capture",
         r#"{"window": "chat"}"#,

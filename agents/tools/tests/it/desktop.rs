@@ -58,6 +58,10 @@ impl Compositor {
         Ok(())
     }
 
+    async fn lock(&self) {
+        self.0.lock().unwrap().push("lock".to_owned());
+    }
+
     async fn capture(&self, window: u64) -> Capture {
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
         let mut file = std::fs::File::from(memfd_create("picture", flags).unwrap());
@@ -195,6 +199,7 @@ async fn windows_are_steered_by_name_and_number() {
         ("windows.close", json!({"window": "104"}), "close 104"),
         ("windows.close", json!({"window": 105}), "close 105"),
         ("workspace.switch", json!({"number": 3}), "workspace 3"),
+        ("screen.lock", json!({}), "lock"),
     ] {
         served.call(tool, arguments).await.unwrap();
         assert_eq!(served.done(), [done]);
@@ -289,6 +294,7 @@ async fn a_service_that_is_not_there_is_unavailable() {
     for (tool, arguments) in [
         ("windows.list", json!({})),
         ("screen.capture", json!({})),
+        ("screen.lock", json!({})),
         ("volume.set", json!({"percent": 1})),
         ("network.status", json!({})),
     ] {

@@ -279,6 +279,10 @@ async fn workspaces(compositor: &Compositor1Proxy<'_>, notices: &Notices) {
 /// Does what needs no bus; says of the rest that it cannot be done.
 fn without_bus(command: Command, notices: &Notices, theme: &Arc<Mutex<Shown>>) {
     match command {
+        Command::Power(Item::Lock) => notices.send(Notice::Problem(
+            "There is no session bus, so the screen cannot be locked from here; Super+l does it."
+                .to_owned(),
+        )),
         Command::Launch(_) | Command::Power(_) => {
             tokio::task::spawn_blocking({
                 let notices = notices.clone();
@@ -346,6 +350,12 @@ async fn try_obey(
                 Err(error) => {
                     notices.send(no_permissions(&error));
                 }
+            }
+        }
+        Command::Power(Item::Lock) => {
+            let compositor = Compositor1Proxy::new(connection).await?;
+            if let Err(error) = compositor.lock().await {
+                notices.send(Notice::Problem(format!("Cannot lock the screen: {error}")));
             }
         }
         Command::Launch(_) | Command::Power(_) => {

@@ -46,6 +46,10 @@ pub trait Program: Sized {
     type Message: Send + 'static;
     /// Names its surfaces.
     type Part: Copy + Eq + Debug + 'static;
+    /// Whether it holds the session locked. Then its surfaces are the lock's: they cover their
+    /// output, and of a [`Spec`] only `part`, `on` (which is [`Outputs::Each`]) and `content` count.
+    /// It ends with [`Tasks::unlock`].
+    const LOCKS: bool = false;
 
     /// The surfaces that should exist now.
     fn surfaces(&self) -> Vec<Spec<Self::Part>>;
@@ -64,6 +68,8 @@ pub trait Program: Sized {
     /// `part`, which was on screen, has another size or scale or is gone: what is seen is not where
     /// it will be, until it is [`Program::shown`].
     fn moves(&mut self, _part: Self::Part) {}
+    /// Caps Lock was switched on or off.
+    fn caps_lock(&mut self, _on: bool) {}
     /// The colour of text that says none.
     fn text_color(&self) -> Color;
 }
@@ -72,12 +78,14 @@ pub trait Program: Sized {
 pub struct Tasks<Part> {
     operations: Vec<(Part, Box<dyn widget::Operation>)>,
     exit: bool,
+    unlock: bool,
 }
 
 impl<Part> Debug for Tasks<Part> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Tasks")
             .field("exit", &self.exit)
+            .field("unlock", &self.unlock)
             .finish_non_exhaustive()
     }
 }
@@ -87,6 +95,7 @@ impl<Part> Default for Tasks<Part> {
         Self {
             operations: Vec::new(),
             exit: false,
+            unlock: false,
         }
     }
 }
@@ -121,6 +130,16 @@ impl<Part> Tasks<Part> {
     /// Ends [`run`].
     pub fn exit(&mut self) {
         self.exit = true;
+    }
+
+    /// Unlocks the session that the program holds locked, and ends [`run`].
+    pub fn unlock(&mut self) {
+        self.unlock = true;
+    }
+
+    /// Whether the session is to be unlocked.
+    pub fn unlocks(&self) -> bool {
+        self.unlock
     }
 }
 
@@ -199,6 +218,9 @@ pub enum Error {
     /// The compositor went away, or ended the connection for an error of ours.
     #[error("the compositor ended the connection: {0}")]
     Lost(String),
+    /// Somebody else holds the session locked.
+    #[error("the session is locked by another locker already")]
+    NotOurs,
     /// The compositor lacks something without which there is no shell.
     #[error("the compositor does not offer {protocol}, which the shell needs")]
     Missing {
@@ -240,7 +262,10 @@ where
         registry_queue_init(&connection).map_err(|e| Error::Connect(e.to_string()))?;
     let mut wayland = Wayland::new(connection.clone(), &globals, queue.handle(), handle.clone())?;
     let insert = |e: String| Error::Connect(e);
-    WaylandSource::new(connection, queue)
+    if P::LOCKS {
+        wayland.lock(&globals)?;
+    }
+    WaylandSource::new(connection.clone(), queue)
         .insert(handle.clone())
         .map_err(|e| insert(e.to_string()))?;
 
@@ -291,6 +316,14 @@ where
         if host.tasks.exit {
             return Ok(());
         }
+        if host.tasks.unlock && wayland.unlock() {
+            host.surfaces.clear();
+            // Until the compositor has read it, this process must not go away.
+            return connection
+                .roundtrip()
+                .map(drop)
+                .map_err(|e| Error::Lost(e.to_string()));
+        }
     }
 }
 
@@ -309,7 +342,14 @@ impl<P: Program> Host<P> {
     }
 
     fn turn(&mut self, wayland: &mut Wayland, messages: Vec<P::Message>) -> Result<(), Error> {
+        if wayland.lock_lost {
+            return Err(Error::NotOurs);
+        }
         let mut changed = std::mem::take(&mut wayland.outputs_changed);
+        if let Some(on) = wayland.caps_changed.take() {
+            self.program.caps_lock(on);
+            self.refresh();
+        }
         for message in messages {
             self.apply(message);
             changed = true;

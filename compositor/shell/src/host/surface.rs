@@ -1,4 +1,4 @@
-//! One layer surface: its size and scale, its widgets' state, its place in the frame cycle.
+//! One surface, of the layer shell or of a lock: its size and scale, its widgets' state, its place in the frame cycle.
 //!
 //! A surface moves through: made (committed without a buffer) → configured (has a size; the next
 //! draw makes the first frame) → drawn and waiting for the frame callback ⇄ ready. Until it is
@@ -25,6 +25,7 @@ use sctk::reexports::client::protocol::wl_shm::Format;
 use sctk::reexports::client::protocol::wl_surface::WlSurface;
 use sctk::reexports::protocols::wp::fractional_scale::v1::client::wp_fractional_scale_v1::WpFractionalScaleV1;
 use sctk::reexports::protocols::wp::viewporter::client::wp_viewport::WpViewport;
+use sctk::session_lock::SessionLockSurface;
 use sctk::shell::WaylandSurface;
 use sctk::shell::wlr_layer::LayerSurface;
 use sctk::shm::raw::RawPool;
@@ -42,13 +43,29 @@ pub(super) struct Painting {
     size: Size<u32>,
 }
 
+/// What a surface is to the compositor.
+enum Role {
+    Layer(LayerSurface),
+    /// Covers an output of the locked session.
+    Lock(SessionLockSurface),
+}
+
+impl Role {
+    fn wl_surface(&self) -> &WlSurface {
+        match self {
+            Self::Layer(layer) => layer.wl_surface(),
+            Self::Lock(lock) => lock.wl_surface(),
+        }
+    }
+}
+
 /// A surface of the program.
 pub(super) struct Surface<Part> {
-    // Dropped before the layer surface: a swapchain must not outlive its wl_surface.
+    // Dropped before its role: a swapchain must not outlive its wl_surface.
     target: Option<Target>,
     spec: Spec<Part>,
     output: Option<WlOutput>,
-    layer: LayerSurface,
+    role: Role,
     viewport: Option<WpViewport>,
     fractional_scale: Option<WpFractionalScaleV1>,
     /// What was asked of the compositor.
@@ -129,13 +146,18 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
             Content::Widgets => Some(backend.target(wayland, &surface)?),
             Content::Picture(_) | Content::Nothing => None,
         };
-        let layer = wayland.layer_shell.create_layer_surface(
-            &wayland.queue,
-            surface,
-            spec.layer,
-            Some(spec.namespace),
-            output.as_ref(),
-        );
+        let role = match (&wayland.lock, &output) {
+            (Some(lock), Some(output)) => {
+                Role::Lock(lock.create_lock_surface(surface, output, &wayland.queue))
+            }
+            _ => Role::Layer(wayland.layer_shell.create_layer_surface(
+                &wayland.queue,
+                surface,
+                spec.layer,
+                Some(spec.namespace),
+                output.as_ref(),
+            )),
+        };
         let asked = Size::new(spec.width, height);
         let scale = output
             .as_ref()
@@ -145,7 +167,7 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
             target,
             spec,
             output,
-            layer,
+            role,
             viewport,
             fractional_scale,
             asked,
@@ -163,21 +185,25 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
             painting: false,
         };
         new.ask();
-        new.layer.commit();
         Ok(new)
     }
 
+    /// A lock's surface asks for nothing: it is told its size, and may not commit before that.
     fn ask(&self) {
+        let Role::Layer(layer) = &self.role else {
+            return;
+        };
         let [top, right, bottom, left] = self.spec.margin;
-        self.layer.set_anchor(self.spec.anchor);
-        self.layer.set_size(self.asked.width, self.asked.height);
-        self.layer.set_margin(top, right, bottom, left);
-        self.layer.set_exclusive_zone(self.spec.exclusive_zone);
-        self.layer.set_keyboard_interactivity(self.spec.keyboard);
+        layer.set_anchor(self.spec.anchor);
+        layer.set_size(self.asked.width, self.asked.height);
+        layer.set_margin(top, right, bottom, left);
+        layer.set_exclusive_zone(self.spec.exclusive_zone);
+        layer.set_keyboard_interactivity(self.spec.keyboard);
+        layer.commit();
     }
 
     pub(super) fn id(&self) -> ObjectId {
-        self.layer.wl_surface().id()
+        self.role.wl_surface().id()
     }
 
     pub(super) fn part(&self) -> Part {
@@ -220,7 +246,6 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
         if differs {
             self.asked = asked;
             self.ask();
-            self.layer.commit();
         }
         if other_picture && self.size.is_some() {
             self.paint(wayland, painter)?;
@@ -260,7 +285,7 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
             inner(size.width),
             inner(size.height),
         );
-        self.layer
+        self.role
             .wl_surface()
             .set_input_region(Some(region.wl_region()));
     }
@@ -451,7 +476,7 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
         let Some(target) = &mut self.target else {
             return Ok(());
         };
-        let surface = self.layer.wl_surface().clone();
+        let surface = self.role.wl_surface().clone();
         set_scale(&surface, self.viewport.as_ref(), size, self.scale);
         let scale = if self.viewport.is_some() {
             self.scale
@@ -565,7 +590,7 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
     }
 
     fn attach(&mut self, buffer: WlBuffer, in_use: InUse, size: Size<u32>, scale: f64) {
-        let surface = self.layer.wl_surface();
+        let surface = self.role.wl_surface();
         set_scale(surface, self.viewport.as_ref(), size, scale);
         in_use.0.store(true, Ordering::Release);
         surface.attach(Some(&buffer), 0, 0);

@@ -33,6 +33,10 @@ use sctk::seat::pointer::{
     CursorIcon, PointerEvent, PointerEventKind, PointerHandler, ThemeSpec, ThemedPointer,
 };
 use sctk::seat::{Capability, SeatHandler, SeatState};
+use sctk::session_lock::{
+    SessionLock, SessionLockHandler, SessionLockState, SessionLockSurface,
+    SessionLockSurfaceConfigure,
+};
 use sctk::shell::WaylandSurface;
 use sctk::shell::wlr_layer::{LayerShell, LayerShellHandler, LayerSurface, LayerSurfaceConfigure};
 use sctk::shm::{Shm, ShmHandler};
@@ -72,6 +76,12 @@ pub(super) struct Wayland {
     pub(super) happenings: Vec<(ObjectId, Happening)>,
     /// Whether outputs came or went since the last time somebody looked.
     pub(super) outputs_changed: bool,
+    /// The lock that is held, or asked for.
+    pub(super) lock: Option<SessionLock>,
+    /// Whether the compositor said that it is not ours.
+    pub(super) lock_lost: bool,
+    /// Whether Caps Lock is on, if that changed since the last time somebody looked.
+    pub(super) caps_changed: Option<bool>,
     /// The serial of the newest key or button press: what setting the clipboard needs.
     pub(super) serial: u32,
     registry: RegistryState,
@@ -81,6 +91,7 @@ pub(super) struct Wayland {
     keyboard: Option<wl_keyboard::WlKeyboard>,
     focus: Option<ObjectId>,
     modifiers: keyboard::Modifiers,
+    caps: bool,
     cursor: Option<CursorIcon>,
 }
 
@@ -105,6 +116,9 @@ impl Wayland {
             clipboard: super::clipboard::Store::default(),
             happenings: Vec::new(),
             outputs_changed: true,
+            lock: None,
+            lock_lost: false,
+            caps_changed: None,
             serial: 0,
             registry: RegistryState::new(globals),
             seats: SeatState::new(globals, &queue),
@@ -113,10 +127,31 @@ impl Wayland {
             keyboard: None,
             focus: None,
             modifiers: keyboard::Modifiers::empty(),
+            caps: false,
             cursor: None,
             connection,
             queue,
         })
+    }
+
+    /// Asks for the session's lock; surfaces that are made from now on are the lock's.
+    pub(super) fn lock(&mut self, globals: &GlobalList) -> Result<(), Error> {
+        let lock = SessionLockState::new(globals, &self.queue)
+            .lock(&self.queue)
+            .map_err(|_| Error::Missing {
+                protocol: "ext_session_lock_manager_v1",
+            })?;
+        self.lock = Some(lock);
+        Ok(())
+    }
+
+    /// Unlocks the session. Returns whether it was ours: the compositor may not have told so yet.
+    pub(super) fn unlock(&mut self) -> bool {
+        let held = self.lock.take_if(|lock| lock.is_locked());
+        if let Some(lock) = &held {
+            lock.unlock();
+        }
+        held.is_some()
     }
 
     /// Shows `interaction`'s pointer over the surface that has it.
@@ -272,6 +307,29 @@ impl LayerShellHandler for Wayland {
         let (width, height) = configure.new_size;
         self.push(
             layer.wl_surface(),
+            Happening::Configured(Size::new(width, height)),
+        );
+    }
+}
+
+impl SessionLockHandler for Wayland {
+    fn locked(&mut self, _: &Connection, _: &QueueHandle<Self>, _: SessionLock) {}
+
+    fn finished(&mut self, _: &Connection, _: &QueueHandle<Self>, _: SessionLock) {
+        self.lock_lost = true;
+    }
+
+    fn configure(
+        &mut self,
+        _: &Connection,
+        _: &QueueHandle<Self>,
+        surface: SessionLockSurface,
+        configure: SessionLockSurfaceConfigure,
+        _: u32,
+    ) {
+        let (width, height) = configure.new_size;
+        self.push(
+            surface.wl_surface(),
             Happening::Configured(Size::new(width, height)),
         );
     }
@@ -444,6 +502,10 @@ impl KeyboardHandler for Wayland {
         _: RawModifiers,
         _: u32,
     ) {
+        if self.caps != modifiers.caps_lock {
+            self.caps = modifiers.caps_lock;
+            self.caps_changed = Some(self.caps);
+        }
         self.modifiers = keys::modifiers(modifiers);
         self.push_key(keyboard::Event::ModifiersChanged(self.modifiers));
     }

@@ -1,10 +1,11 @@
 //! What a person sees: each part holds its state, its view and what its keys do.
 //!
-//! Parts know nothing of Wayland or D-Bus. [`crate::shell`] and [`crate::prompt`] put them on
+//! Parts know nothing of Wayland or D-Bus. [`crate::shell`], [`crate::prompt`] and [`crate::lock`] put them on
 //! surfaces and connect them with the services.
 
 pub mod chat;
 pub mod launcher;
+pub mod lock;
 pub mod markup;
 pub mod notifications;
 pub mod panel;

@@ -1,4 +1,4 @@
-//! The power menu: theme, permissions, log out, restart, power off.
+//! The power menu: theme, permissions, lock, log out, restart, power off.
 
 use iced_core::keyboard::{self, Key, key::Named};
 use iced_core::{Event, Padding};
@@ -19,6 +19,8 @@ pub enum Item {
     SwitchTheme,
     /// Shows the permissions page.
     Permissions,
+    /// Locks the screen.
+    Lock,
     /// Ends the session.
     LogOut,
     /// Restarts the machine.
@@ -27,9 +29,10 @@ pub enum Item {
     PowerOff,
 }
 
-const ITEMS: [Item; 5] = [
+const ITEMS: [Item; 6] = [
     Item::SwitchTheme,
     Item::Permissions,
+    Item::Lock,
     Item::LogOut,
     Item::Restart,
     Item::PowerOff,
@@ -110,6 +113,7 @@ impl Power {
                 (Item::SwitchTheme, Appearance::Dark) => (Icon::Sun, "Light theme"),
                 (Item::SwitchTheme, Appearance::Light) => (Icon::Moon, "Dark theme"),
                 (Item::Permissions, _) => (Icon::Shield, "Permissions"),
+                (Item::Lock, _) => (Icon::Lock, "Lock"),
                 (Item::LogOut, _) => (Icon::Logout, "Log out"),
                 (Item::Restart, _) => (Icon::Restart, "Restart"),
                 (Item::PowerOff, _) => (Icon::Power, "Power off"),

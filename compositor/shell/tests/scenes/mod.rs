@@ -7,9 +7,10 @@ use argos_bus::agents::{Agent, ChatMessage};
 use argos_bus::permissions::{Grant, Request};
 use argos_shell::host::Element;
 use argos_shell::host::headless::{Drawn, draw};
+use argos_shell::pam::{Answer, Verdict};
 use argos_shell::parts::notifications::{Notification, Notifications, Urgency};
 use argos_shell::parts::permission::{GUARD, Permission};
-use argos_shell::parts::{chat, launcher, notifications, panel, permissions, power};
+use argos_shell::parts::{chat, launcher, lock, notifications, panel, permissions, power};
 use argos_shell::theme::Theme;
 use iced_core::{Color, Size};
 
@@ -106,6 +107,49 @@ pub(crate) fn all(now: Instant) -> Vec<Scene> {
             |s, theme| s.view(&theme.colors)
         ),
         scene!(
+            "lock",
+            1280,
+            800,
+            locked(now, Answer::Needs(true), ""),
+            |s, theme| s.view(now, &theme.colors)
+        ),
+        scene!(
+            "lock-no-password",
+            1280,
+            800,
+            locked(now, Answer::Needs(false), ""),
+            |s, theme| s.view(now, &theme.colors)
+        ),
+        scene!(
+            "lock-wrong",
+            1280,
+            800,
+            locked(now, Answer::Verdict(Verdict::Wrong), "again"),
+            |s, theme| s.view(now, &theme.colors)
+        ),
+        scene!(
+            "lock-broken",
+            1280,
+            800,
+            locked(
+                now,
+                Answer::Verdict(Verdict::Broken("there is no /etc/pam.d/argos-lock".into())),
+                ""
+            ),
+            |s, theme| s.view(now, &theme.colors)
+        ),
+        scene!(
+            "lock-caps",
+            1280,
+            800,
+            {
+                let mut lock = locked(now, Answer::Needs(true), &"x".repeat(100));
+                lock.caps_lock(true);
+                lock
+            },
+            |s, theme| s.view(now, &theme.colors)
+        ),
+        scene!(
             "prompt",
             1280,
             800,
@@ -150,6 +194,29 @@ fn noon() -> jiff::Zoned {
 }
 
 /// Eight questions of one agent, the first about a place that only looks like another.
+fn locked(now: Instant, answer: Answer, typed: &str) -> lock::Lock {
+    let mut lock = lock::Lock::new("Ada Lovelace".into());
+    lock.set_time(&noon());
+    lock.answered(answer, now);
+    for _ in typed.chars() {
+        let key = iced_core::keyboard::Key::Character("x".into());
+        let press = iced_core::keyboard::Event::KeyPressed {
+            key: key.clone(),
+            modified_key: key,
+            physical_key: iced_core::keyboard::key::Physical::Code(
+                iced_core::keyboard::key::Code::KeyX,
+            ),
+            location: iced_core::keyboard::Location::Standard,
+            modifiers: iced_core::keyboard::Modifiers::empty(),
+            text: Some("x".into()),
+            repeat: false,
+        };
+        let message = lock::Lock::intercept(&iced_core::Event::Keyboard(press));
+        lock.update(message.expect("a letter is typed"), now);
+    }
+    lock
+}
+
 fn flood(now: Instant) -> Permission {
     let mut state = question(now, true, "/home/argos/D\u{43e}cuments");
     for id in 4..9 {
