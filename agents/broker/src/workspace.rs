@@ -8,7 +8,8 @@
 //! ```text
 //! every 1/4 s to 2 s:  how much room has the file system?      (one system call)
 //!    it has no less -> the next look is later
-//!    it has less by half of what the agent has left, or 8 s have passed -> everything is counted
+//!    it has less by half of what the agent has left -> everything is counted
+//!    it has less at all for 8 s, or longer than that has not been counted -> the same, one agent at a time
 //! past the limit, not to be counted, or the room below the reserve -> the agent is ended, and why is said
 //! ```
 //!
@@ -43,8 +44,14 @@ const DEEPEST: usize = 64;
 const SHORT: Duration = Duration::from_millis(250);
 const LONG: Duration = Duration::from_secs(2);
 const COUNT_AGAIN: Duration = Duration::from_secs(8);
+/// The same where nothing was taken of the file system meanwhile, again and again.
+const SELDOM: Duration = Duration::from_secs(300);
 /// What is kept free for the person: a twentieth of the file system, and no more than this.
 const MOST_RESERVE: u64 = 1 << 30;
+
+/// Held by the one agent that is counted although nothing urges, and for nine times as long afterwards:
+/// however many agents there are, that takes a tenth of a processor.
+static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// The bound of one agent's workspace.
 #[derive(Debug, Clone)]
@@ -67,7 +74,7 @@ impl Bound {
 
     /// Returns when the agent may not go on, with the reason and what to do.
     pub(crate) async fn watch(&self) -> String {
-        let (mut pause, mut counted) = (SHORT, Instant::now());
+        let (mut pause, mut counted, mut again) = (SHORT, Instant::now(), COUNT_AGAIN);
         let mut count = match self.count().await {
             Ok(count) => count,
             Err(why) => return why,
@@ -80,7 +87,10 @@ impl Bound {
             };
             let taken = count.room.saturating_sub(room);
             let left = self.limit.saturating_sub(count.used);
-            if taken < (left / 2).max(LEAST) && counted.elapsed() < COUNT_AGAIN {
+            let urgent = taken >= (left / 2).max(LEAST);
+            let due = counted.elapsed() >= if taken == 0 { again } else { COUNT_AGAIN };
+            let turn = TURN.try_lock();
+            if !urgent && (!due || turn.is_err()) {
                 pause = if taken == 0 {
                     (pause * 2).min(LONG)
                 } else {
@@ -94,9 +104,14 @@ impl Bound {
                 Err(why) => return why,
             };
             counted = Instant::now();
-            // Counting takes a tenth of a processor at most.
-            let grows = if taken == 0 { LONG } else { SHORT };
-            pause = grows.max(begun.elapsed() * 9);
+            again = if taken == 0 {
+                (again * 2).min(SELDOM)
+            } else {
+                COUNT_AGAIN
+            };
+            tokio::time::sleep(begun.elapsed() * 9).await;
+            drop(turn);
+            pause = if taken == 0 { LONG } else { SHORT };
         }
     }
 
