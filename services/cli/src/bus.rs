@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use zbus::Connection;
+use zbus::{Connection, fdo};
 
 use crate::failure::{Failure, Result, Status};
 
@@ -82,18 +82,50 @@ pub(crate) async fn ask_login(method: &str) -> Result<bool> {
         .await;
     match asked {
         Ok(_) => Ok(true),
-        Err(zbus::Error::MethodError(name, text, _)) => {
-            let text = text.unwrap_or_else(|| name.to_string());
-            let failure = Failure::new(Status::Denied, text);
-            Err(match name.as_str().rsplit('.').next() {
+        // Login is down or does not answer: that must not keep anybody from switching off.
+        Err(error) => refusal(error).map_or(Ok(false), Err),
+    }
+}
+
+/// What login1 says against it; `None` where it is not there to say anything.
+fn refusal(error: zbus::Error) -> Option<Failure> {
+    let denied = |text: String| Failure::new(Status::Denied, text);
+    let from_elsewhere = "do it from the desktop or with sudo";
+    match error {
+        zbus::Error::MethodError(name, text, _) => {
+            let failure = denied(text.unwrap_or_else(|| name.to_string()));
+            Some(match name.as_str().rsplit('.').next() {
                 Some("BlockedByInhibitorLock") => {
                     failure.hint("end what blocks it, or use --force")
                 }
                 Some("OperationInProgress") => failure.hint("it happens already"),
-                _ => failure.hint("do it from the desktop or with sudo"),
+                _ => failure.hint(from_elsewhere),
             })
         }
-        // Login is down or does not answer: that must not keep anybody from switching off.
-        Err(_) => Ok(false),
+        // The errors of D-Bus itself come like this, a refusal among them.
+        zbus::Error::FDO(error) => match *error {
+            fdo::Error::AccessDenied(why)
+            | fdo::Error::AuthFailed(why)
+            | fdo::Error::InteractiveAuthorizationRequired(why) => {
+                Some(denied(why).hint(from_elsewhere))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_not_taken_for_a_service_that_is_down() {
+        let of = |error: fdo::Error| refusal(zbus::Error::FDO(Box::new(error)));
+        assert!(of(fdo::Error::AccessDenied("not you".to_owned())).is_some());
+        let ask = fdo::Error::InteractiveAuthorizationRequired("who?".to_owned());
+        assert!(of(ask).is_some());
+        assert!(of(fdo::Error::ServiceUnknown("gone".to_owned())).is_none());
+        assert!(of(fdo::Error::NoReply("slow".to_owned())).is_none());
     }
 }

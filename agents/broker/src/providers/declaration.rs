@@ -156,6 +156,13 @@ fn check(declaration: &mut Declaration, home: &Path) -> Result<Vec<HostPattern>,
     {
         return Err("command and environment cannot hold NUL".to_owned());
     }
+    let unnamed = |name: &&String| name.is_empty() || name.contains(['=', '\0']);
+    if let Some(name) = d.environment.keys().find(unnamed) {
+        return Err(format!(
+            "environment: `{}` is no name of a variable; it is not empty and has no `=`",
+            name.escape_debug()
+        ));
+    }
     for (key, list) in [
         ("code", &mut d.code),
         ("read", &mut d.read),
@@ -442,6 +449,14 @@ mod tests {
             (
                 "name: x\nkind: mcp\ncommand: [/usr/bin/a]\nurl: http://127.0.0.1\nhosts: [127.0.0.1]\n",
                 "two servers",
+            ),
+            (
+                "name: x\nkind: mcp\ncommand: [/usr/bin/a]\nenvironment: {\"\": a}\n",
+                "no name of a variable",
+            ),
+            (
+                "name: x\nkind: mcp\ncommand: [/usr/bin/a]\nenvironment: {A=B: a}\n",
+                "no name of a variable",
             ),
             ("name: x\nkind: dbus\n", "bus-name"),
             (
