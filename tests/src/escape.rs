@@ -327,8 +327,10 @@ fn judge(machine: &mut Machine, message: &str) -> Result<()> {
         machine,
         &format!("argos chat --timeout 170 hostile '{message}'"),
     )?;
-    let rows: Value =
-        serde_json::from_str(text.trim()).with_context(|| format!("the agent said: {text}"))?;
+    // Before it there may be what was asked meanwhile.
+    let said = text.lines().find(|line| line.starts_with('['));
+    let rows: Value = serde_json::from_str(said.unwrap_or_default())
+        .with_context(|| format!("the agent said: {text}"))?;
     let rows = rows.as_array().cloned().unwrap_or_default();
     ensure!(!rows.is_empty(), "the agent tried nothing: {text}");
     let bad: Vec<String> = rows
