@@ -1,5 +1,6 @@
 //! The workspace's programs and the default model, made in the build tree.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus};
 
@@ -216,17 +217,33 @@ pub(crate) fn cargo_for_people(context: &Context, arguments: &[String]) -> Resul
     Ok(exit_code(status))
 }
 
-/// A child's status as ours.
+/// A child's status as ours; one that a signal ended is told apart as shells do, by 128 and its number.
 pub(crate) fn exit_code(status: ExitStatus) -> ExitCode {
-    match status.code() {
-        Some(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
-        None => ExitCode::FAILURE,
-    }
+    let code = status
+        .code()
+        .or_else(|| status.signal().map(|signal| 128 + signal))
+        .and_then(|code| u8::try_from(code).ok());
+    code.map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::forget;
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::process::{ExitCode, ExitStatus};
+
+    use super::{exit_code, forget};
+
+    #[test]
+    fn a_childs_end_is_told_on() {
+        for (raw, told) in [(0, 0), (3 << 8, 3), (11, 139), (9, 137)] {
+            let code = exit_code(ExitStatus::from_raw(raw));
+            assert_eq!(
+                format!("{code:?}"),
+                format!("{:?}", ExitCode::from(told)),
+                "{raw}"
+            );
+        }
+    }
 
     #[test]
     fn only_what_is_the_workspaces_own_is_forgotten() {

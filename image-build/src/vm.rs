@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::net::TcpListener;
 use std::num::NonZeroU32;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -244,6 +245,9 @@ pub(crate) fn start(context: &Context, options: &Options) -> Result<ExitCode> {
     command.args(&options.qemu);
     // Ctrl-C reaches QEMU with us; its end is ours.
     let status = command.status().context("QEMU cannot be started")?;
+    if let Some(signal) = status.signal() {
+        eprintln!("argos-image: QEMU was ended by signal {signal}");
+    }
     Ok(crate::compile::exit_code(status))
 }
 

@@ -21,6 +21,8 @@ const POINTER_PAUSE: Duration = Duration::from_millis(150);
 const KEY_PAUSE: Duration = Duration::from_millis(40);
 /// How long QEMU may take to open its sockets.
 const SOCKETS: Duration = Duration::from_secs(60);
+/// How long a machine may take from its last word to its end.
+const LAST_BREATH: Duration = Duration::from_secs(5);
 /// How long a command in the guest may take unless a scenario says otherwise.
 const COMMAND: Duration = Duration::from_secs(60);
 
@@ -78,8 +80,7 @@ impl Machine {
         let end = Instant::now() + SOCKETS;
         while !(qmp.exists() && shell.exists()) {
             if let Some(status) = child.try_wait()? {
-                let log = std::fs::read_to_string(folder.join("qemu.log")).unwrap_or_default();
-                bail!("QEMU ended at once with {status}: {log}");
+                bail!("QEMU ended at once with {status}: {}", words(folder));
             }
             if Instant::now() > end {
                 let _ = child.kill();
@@ -278,7 +279,10 @@ impl Machine {
                 Err(error) => last = Some(error),
             }
             if let Some(status) = self.child.try_wait()? {
-                bail!("waiting for {what}: the machine has ended with {status}");
+                bail!(
+                    "waiting for {what}: the machine has ended with {status}: {}",
+                    words(&self.folder)
+                );
             }
             if Instant::now() > end {
                 let missed = format!("{what}: not within {} s", limit.as_secs());
@@ -313,6 +317,18 @@ impl Machine {
         }
     }
 
+    /// The signal that ended QEMU, if one did. Nothing in a guest may be able to do that: it is the
+    /// emulator that broke.
+    pub fn crash(&mut self) -> Option<i32> {
+        // The end of its sockets is seen before its own; a machine that goes on is not waited for.
+        if self.qmp.run("query-status", json!({})).is_ok() {
+            return None;
+        }
+        let code = self.wait_for_end(LAST_BREATH).ok()?.code()?;
+        // As the builder tells of signals.
+        (code > 128).then_some(code - 128)
+    }
+
     /// Keeps the machine's whole state under a name, on its data disk.
     pub fn save(&mut self, name: &str) -> Result<()> {
         self.qmp.human(&format!("savevm {name}"))
@@ -328,11 +344,16 @@ impl Drop for Machine {
     fn drop(&mut self) {
         // Asked first, so that disk images are closed; killed if it does not listen.
         let _ = self.qmp.run("quit", json!({}));
-        if self.wait_for_end(Duration::from_secs(5)).is_err() {
+        if self.wait_for_end(LAST_BREATH).is_err() {
             let _ = self.child.kill();
             let _ = self.child.wait();
         }
     }
+}
+
+/// What QEMU and the builder had to say.
+fn words(folder: &Path) -> String {
+    std::fs::read_to_string(folder.join("qemu.log")).unwrap_or_default()
 }
 
 /// When the builder's only child, QEMU, was started, by the kernel's clock.

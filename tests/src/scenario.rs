@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 
 /// One thing that has to hold of the booted image.
 pub struct Scenario<C> {
@@ -29,6 +29,21 @@ impl<C> std::fmt::Debug for Scenario<C> {
     }
 }
 
+/// The emulator itself broke under a scenario, which says nothing about what runs in it.
+#[derive(Debug, Clone, Copy)]
+pub struct EmulatorCrash {
+    /// What ended QEMU.
+    pub signal: i32,
+}
+
+impl std::fmt::Display for EmulatorCrash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "QEMU was ended by signal {}", self.signal)
+    }
+}
+
+impl std::error::Error for EmulatorCrash {}
+
 /// How a round went.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Tally {
@@ -45,34 +60,36 @@ pub fn matching<C>(scenarios: &[Scenario<C>], filter: &str) -> Vec<Scenario<C>> 
     scenarios
 }
 
-/// Runs the scenarios; `on_failure` keeps what a failure left.
+/// Runs the scenarios. `on_failure` keeps what a failure left, and says whether it was the emulator
+/// that broke: then the scenario is run once more.
 pub fn run_all<C>(
     context: &mut C,
     scenarios: &[Scenario<C>],
-    mut on_failure: impl FnMut(&mut C, &str),
+    mut on_failure: impl FnMut(&mut C, &str, &Error) -> Option<EmulatorCrash>,
 ) -> Tally {
     let mut tally = Tally::default();
-    for scenario in scenarios {
-        eprintln!("--- {}", scenario.name);
-        let begin = Instant::now();
-        match (scenario.run)(context) {
-            Ok(()) => {
+    for &Scenario { name, run } in scenarios {
+        let mut again = true;
+        eprintln!("--- {name}");
+        loop {
+            let begin = Instant::now();
+            let result = run(context);
+            let seconds = begin.elapsed().as_secs_f64();
+            let Err(error) = result else {
                 tally.passed += 1;
-                eprintln!(
-                    "    {}: ok ({:.1} s)",
-                    scenario.name,
-                    begin.elapsed().as_secs_f64()
-                );
+                eprintln!("    {name}: ok ({seconds:.1} s)");
+                break;
+            };
+            let crash = on_failure(context, name, &error);
+            if let Some(crash) = crash
+                && std::mem::take(&mut again)
+            {
+                eprintln!("    {name}: once more, since {crash} ({seconds:.1} s): {error:#}");
+                continue;
             }
-            Err(error) => {
-                tally.failed += 1;
-                eprintln!(
-                    "    {}: FAILED ({:.1} s): {error:#}",
-                    scenario.name,
-                    begin.elapsed().as_secs_f64()
-                );
-                on_failure(context, scenario.name);
-            }
+            tally.failed += 1;
+            eprintln!("    {name}: FAILED ({seconds:.1} s): {error:#}");
+            break;
         }
     }
     tally
@@ -98,8 +115,9 @@ mod tests {
             },
         ];
         let (mut n, mut kept) = (0, Vec::new());
-        let tally = run_all(&mut n, &matching(&scenarios, ""), |_, name| {
+        let tally = run_all(&mut n, &matching(&scenarios, ""), |_, name, _| {
             kept.push(name.to_owned());
+            None
         });
         assert_eq!(
             (tally, n, kept),
@@ -113,6 +131,33 @@ mod tests {
             )
         );
         let good = matching(&scenarios, "goo");
-        assert_eq!(run_all(&mut n, &good, |_, _| ()).failed, 0);
+        assert_eq!(run_all(&mut n, &good, |_, _, _| None).failed, 0);
+    }
+    #[test]
+    fn only_a_broken_emulator_is_given_a_second_try_and_only_one() {
+        let broken = Scenario {
+            name: "broken",
+            run: |n: &mut u32| {
+                *n += 1;
+                anyhow::bail!("no")
+            },
+        };
+        let crash = EmulatorCrash { signal: 11 };
+        for (crash, tries) in [(Some(crash), 2), (None, 1)] {
+            let mut n = 0;
+            let tally = run_all(&mut n, &[broken], |_, _, _| crash);
+            assert_eq!((tally.failed, n), (1, tries));
+        }
+        let mut n = 0;
+        let second = Scenario {
+            name: "second",
+            run: |n: &mut u32| {
+                *n += 1;
+                anyhow::ensure!(*n > 1, "no");
+                Ok(())
+            },
+        };
+        let tally = run_all(&mut n, &[second], |_, _, _| Some(crash));
+        assert_eq!((tally.passed, tally.failed), (1, 0));
     }
 }

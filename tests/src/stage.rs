@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Error, Result, ensure};
 use argos_e2e::machine::{Machine, Setup};
+use argos_e2e::scenario::EmulatorCrash;
 use serde_json::Value;
 
 /// An emulated machine on two busy cores is slow; a stuck one is stuck for good.
@@ -114,10 +115,17 @@ impl Stage {
     }
 
     /// Keeps what a failed scenario left: the screen, the serial log and the units' own words.
-    pub(crate) fn keep_evidence(&mut self, scenario: &str) {
+    ///
+    /// Yields whether QEMU broke; then the next scenario gets a new machine.
+    pub(crate) fn keep_evidence(&mut self, scenario: &str, error: &Error) -> Option<EmulatorCrash> {
         if let Some(machine) = &mut self.machine {
             evidence(machine, scenario);
+            if let Some(signal) = machine.crash() {
+                self.machine = None;
+                return Some(EmulatorCrash { signal });
+            }
         }
+        error.downcast_ref().copied()
     }
 }
 
@@ -127,11 +135,13 @@ pub(crate) fn or_evidence<T>(
     machine: &mut Machine,
     run: impl FnOnce(&mut Machine) -> Result<T>,
 ) -> Result<T> {
-    let result = run(machine);
-    if result.is_err() {
+    run(machine).map_err(|error| {
         evidence(machine, "here");
-    }
-    result
+        match machine.crash() {
+            Some(signal) => error.context(EmulatorCrash { signal }),
+            None => error,
+        }
+    })
 }
 
 fn evidence(machine: &mut Machine, name: &str) {
