@@ -19,7 +19,7 @@ use crate::host::{
 };
 use crate::icons;
 use crate::parts::notifications::{Notification, Notifications, Reason, Urgency};
-use crate::parts::{chat, launcher, notifications, panel, permissions, power, wallpaper};
+use crate::parts::{ahead, chat, launcher, notifications, panel, permissions, power, wallpaper};
 use crate::settings::Settings;
 use crate::theme::{self, Appearance, Palette, Theme};
 use crate::widgets::SHADOW;
@@ -195,7 +195,9 @@ impl Shell {
             "permissions" if self.open == Open::Permissions => self.open = Open::Nothing,
             "permissions" => {
                 self.open = Open::Permissions;
-                self.permissions.open();
+                let agents = self.panel.agents.iter();
+                let agents = agents.map(|agent| (agent.name.clone(), agent.title.clone()));
+                self.permissions.open(agents.collect());
                 self.command(Command::Permissions);
             }
             "chat" if self.chat_open => self.chat_open = false,
@@ -287,7 +289,15 @@ impl Shell {
                 let closed = self.notifications.close(id, Reason::Closed, Instant::now());
                 self.report(closed);
             }
-            Notice::Permissions { grants, rows } => self.permissions.set(grants, &rows),
+            Notice::Permissions { grants, rows } => {
+                let outcome = self.permissions.set(grants, &rows);
+                self.decided(outcome, tasks);
+            }
+            Notice::Explained(number, said) => self.permissions.answered(number, said),
+            Notice::Granted(id) => {
+                self.permissions.granted(id);
+                self.command(Command::Permissions);
+            }
             Notice::NoPermissions(why) => self.permissions.failed(why),
             Notice::PermissionsChanged if self.open == Open::Permissions => {
                 self.command(Command::Permissions);
@@ -299,6 +309,22 @@ impl Shell {
             | Notice::Resolved(_)
             | Notice::NotAnswered(_)
             | Notice::BrokerLost => {}
+        }
+    }
+
+    /// What follows from the permissions page.
+    fn decided(&mut self, outcome: permissions::Outcome, tasks: &mut Tasks<Part>) {
+        use permissions::Outcome;
+        match outcome {
+            Outcome::None => {}
+            Outcome::Scroll(offset) => {
+                tasks.scroll_to(Part::Permissions, permissions::LIST, offset);
+            }
+            Outcome::Focus => tasks.focus(Part::Permissions, ahead::INPUT),
+            Outcome::Ask(question) => self.command(Command::Explain(question)),
+            Outcome::Grant(wish) => self.command(Command::Grant(wish)),
+            Outcome::Revoke(id) => self.command(Command::Revoke(id)),
+            Outcome::Close => self.open = Open::Nothing,
         }
     }
 
@@ -531,14 +557,8 @@ impl Program for Shell {
                 power::Outcome::Close => self.open = Open::Nothing,
             },
             Message::Permissions(message) => {
-                match self.permissions.update(message, Instant::now()) {
-                    permissions::Outcome::None => {}
-                    permissions::Outcome::Scroll(offset) => {
-                        tasks.scroll_to(Part::Permissions, permissions::LIST, offset);
-                    }
-                    permissions::Outcome::Revoke(id) => self.command(Command::Revoke(id)),
-                    permissions::Outcome::Close => self.open = Open::Nothing,
-                }
+                let outcome = self.permissions.update(message, Instant::now());
+                self.decided(outcome, tasks);
             }
             Message::Notifications(message) => {
                 let outcomes = self.notifications.update(message, Instant::now());
@@ -556,9 +576,7 @@ impl Program for Shell {
         match part {
             Part::Launcher => launcher::Launcher::intercept(event).map(Message::Launcher),
             Part::Power => power::Power::intercept(event).map(Message::Power),
-            Part::Permissions => {
-                permissions::Permissions::intercept(event).map(Message::Permissions)
-            }
+            Part::Permissions => self.permissions.intercept(event).map(Message::Permissions),
             Part::Chat => {
                 let focused = matches!(event, Event::Window(iced_core::window::Event::Focused));
                 if focused && self.chat_wants_keyboard {

@@ -15,8 +15,9 @@ pub mod shell;
 use std::time::Duration;
 
 use argos_bus::agents::{Agent, ChatMessage};
-use argos_bus::permissions::{Grant, Request};
+use argos_bus::permissions::{Explanation, Grant, Request};
 
+use crate::parts::ahead::{Question, Wish};
 use crate::parts::notifications::{Notification, Reason};
 use crate::parts::permission::Decision;
 use crate::parts::power::Item;
@@ -77,6 +78,10 @@ pub enum Notice {
     NoPermissions(String),
     /// They are not what they were.
     PermissionsChanged,
+    /// What would happen, or why that cannot be said; to the question of this number.
+    Explained(u64, Result<Explanation, String>),
+    /// What was wished is granted or refused under this number.
+    Granted(u64),
     /// Questions that wait, of the prompt.
     Requested(Vec<Request>),
     /// A question was closed.
@@ -119,6 +124,10 @@ pub enum Command {
     Permissions,
     /// Take this grant back.
     Revoke(u64),
+    /// Ask what would happen.
+    Explain(Question),
+    /// Grant or refuse without being asked.
+    Grant(Wish),
 }
 
 /// Where notices go: into the program's inbox, as its own kind of message.

@@ -16,6 +16,7 @@ use zbus::object_server::SignalEmitter;
 use super::names::Presence;
 use super::notify::{self, Notifications};
 use super::{Command, Notice, Notices, Pauses, on_own_thread};
+use crate::parts::ahead::Question;
 use crate::parts::chat::KEPT;
 use crate::parts::permissions::ROWS;
 use crate::parts::power::Item;
@@ -294,7 +295,7 @@ fn without_bus(command: Command, notices: &Notices, theme: &Arc<Mutex<Shown>>) {
             let why = "There is no session bus, so no agent can be reached.".to_owned();
             notices.send(Notice::NotSent { agent, text, why });
         }
-        Command::Permissions | Command::Revoke(_) => {
+        Command::Permissions | Command::Revoke(_) | Command::Explain(_) | Command::Grant(_) => {
             let why = "There is no session bus, so the broker cannot be reached.".to_owned();
             notices.send(Notice::NoPermissions(why));
         }
@@ -351,6 +352,24 @@ async fn try_obey(
                     notices.send(no_permissions(&error));
                 }
             }
+        }
+        Command::Explain(question) => explain(connection, notices, question).await?,
+        Command::Grant(wish) => {
+            let broker = Permissions1Proxy::new(connection).await?;
+            let granted = broker
+                .grant(
+                    &wish.agent,
+                    &wish.action,
+                    &wish.resource,
+                    wish.verdict,
+                    wish.scope,
+                    wish.expires_ms,
+                )
+                .await;
+            notices.send(match granted {
+                Ok(id) => Notice::Granted(id),
+                Err(error) => no_permissions(&error),
+            });
         }
         Command::Power(Item::Lock) => {
             let compositor = Compositor1Proxy::new(connection).await?;
@@ -413,11 +432,33 @@ fn locally(command: Command, notices: &Notices) {
     }
 }
 
+async fn explain(
+    connection: &Connection,
+    notices: &Notices,
+    question: Question,
+) -> zbus::Result<()> {
+    let broker = Permissions1Proxy::new(connection).await?;
+    let Question {
+        number,
+        agent,
+        action,
+        resource,
+    } = question;
+    let said = broker.explain(&agent, action, &resource).await;
+    notices.send(Notice::Explained(number, said.map_err(|e| by_broker(&e))));
+    Ok(())
+}
+
 fn no_permissions(error: &Error) -> Notice {
-    Notice::NoPermissions(match error {
+    Notice::NoPermissions(by_broker(error))
+}
+
+/// The broker's error in words.
+fn by_broker(error: &Error) -> String {
+    match error {
         Error::ZBus(_) => "The broker is not running.".to_owned(),
         error => reason(error),
-    })
+    }
 }
 
 /// A service's error in words for the chat.

@@ -1,17 +1,19 @@
-//! The permissions page: what was granted and refused, taking it back, and what agents did.
+//! The permissions page: what was granted and refused, taking it back, what agents did, and deciding
+//! ahead ([`ahead`]).
 //!
-//! It shows what the broker says and decides nothing. A grant goes after a second press on its
-//! button, so that a slip takes nothing back; after [`SURE`] without one it is as before.
+//! It shows what the broker says and decides nothing itself. A grant comes and goes after a second
+//! press on its button, so that a slip changes nothing; after [`SURE`] without one it is as before.
 
 use std::time::{Duration, Instant};
 
-use argos_bus::permissions::Grant;
+use argos_bus::permissions::{Explanation, Grant};
 use iced_core::keyboard::{self, Key, key::Named};
 use iced_core::{Alignment, Color, Event, Length, Padding};
 use iced_widget::{column, container, row, space};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
+use super::ahead::{self, Ahead};
 use crate::fonts;
 use crate::host::Element;
 use crate::icons::Icon;
@@ -43,7 +45,16 @@ pub enum Page {
     Granted,
     /// The audit log.
     Done,
+    /// Asking what would happen, and deciding it.
+    Ahead,
 }
+
+/// In the order of their tabs.
+const PAGES: [(Page, &str); 3] = [
+    (Page::Granted, "Granted"),
+    (Page::Done, "What was done"),
+    (Page::Ahead, "Decide ahead"),
+];
 
 /// A row of the audit log, as far as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +75,9 @@ pub struct Permissions {
     /// Newest first.
     deeds: Vec<Deed>,
     selected: usize,
+    /// A grant to be chosen as soon as it is there.
+    wanted: Option<u64>,
+    ahead: Ahead,
     /// The grant whose button was pressed once, and until when that counts.
     sure: Option<(u64, Instant)>,
     /// Why the last thing did not work, or empty.
@@ -71,18 +85,20 @@ pub struct Permissions {
 }
 
 /// What a person does on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
     /// Show this page.
     Show(Page),
-    /// The other page.
-    Turn,
+    /// The page so many tabs further.
+    Turn(isize),
     /// Choose the row below or above.
     Move(isize),
     /// Take the chosen grant back.
     RevokeChosen,
     /// Take this grant back.
     Revoke(u64),
+    /// Decide ahead.
+    Ahead(ahead::Message),
     /// Away with it.
     Close,
 }
@@ -94,6 +110,12 @@ pub enum Outcome {
     None,
     /// The list is to be scrolled to this many pixels from its top.
     Scroll(f32),
+    /// The input is to have the keyboard.
+    Focus,
+    /// Ask the broker what would happen.
+    Ask(ahead::Question),
+    /// Grant or refuse this.
+    Grant(ahead::Wish),
     /// Take this grant back.
     Revoke(u64),
     /// Close it.
@@ -101,23 +123,44 @@ pub enum Outcome {
 }
 
 impl Permissions {
-    /// Begins anew; what it shows is asked for.
-    pub fn open(&mut self) {
+    /// Begins anew; what it shows is asked for. `agents`: those there are, by name and title.
+    pub fn open(&mut self, agents: Vec<(String, String)>) {
         *self = Self {
             grants: std::mem::take(&mut self.grants),
             deeds: std::mem::take(&mut self.deeds),
+            ahead: std::mem::take(&mut self.ahead),
             ..Self::default()
         };
+        self.ahead.open(agents);
     }
 
     /// What the broker says: grants, and audit rows as JSON, oldest first.
-    pub fn set(&mut self, grants: Vec<Grant>, rows: &[String]) {
+    pub fn set(&mut self, grants: Vec<Grant>, rows: &[String]) -> Outcome {
         self.grants = grants;
         self.deeds = rows.iter().rev().filter_map(|row| deed(row)).collect();
         self.problem.clear();
         self.selected = self.selected.min(self.count().saturating_sub(1));
-        let there = |id| self.grants.iter().any(|grant| grant.id == id);
-        self.sure = self.sure.filter(|(id, _)| there(*id));
+        let there = |id| self.grants.iter().position(|grant| grant.id == id);
+        self.sure = self.sure.filter(|(id, _)| there(*id).is_some());
+        match self.wanted.and_then(there) {
+            Some(at) => {
+                self.wanted = None;
+                self.selected = at;
+                Outcome::Scroll(widgets::centred(at, ROW, ROWS_HEIGHT))
+            }
+            None => Outcome::None,
+        }
+    }
+
+    /// What was decided ahead is granted or refused under this number: it is shown.
+    pub fn granted(&mut self, id: u64) {
+        self.page = Page::Granted;
+        self.wanted = Some(id);
+    }
+
+    /// The broker's answer to a question.
+    pub fn answered(&mut self, number: u64, said: Result<Explanation, String>) {
+        self.ahead.answered(number, said);
     }
 
     /// Something did not work.
@@ -128,18 +171,21 @@ impl Permissions {
 
     /// When what is shown changes by itself next.
     pub fn deadline(&self) -> Option<Instant> {
-        self.sure.map(|(_, until)| until)
+        let own = self.sure.map(|(_, until)| until);
+        own.into_iter().chain(self.ahead.deadline()).min()
     }
 
     /// Forgets a first press that came to nothing.
     pub fn expire(&mut self, now: Instant) {
         self.sure = self.sure.filter(|(_, until)| *until > now);
+        self.ahead.expire(now);
     }
 
     fn count(&self) -> usize {
         match self.page {
             Page::Granted => self.grants.len(),
             Page::Done => self.deeds.len(),
+            Page::Ahead => 0,
         }
     }
 
@@ -150,15 +196,25 @@ impl Permissions {
                 self.page = page;
                 self.selected = 0;
                 self.sure = None;
-                Outcome::Scroll(0.0)
+                match page {
+                    Page::Ahead => Outcome::Focus,
+                    Page::Granted | Page::Done => Outcome::Scroll(0.0),
+                }
             }
-            Message::Turn => self.update(
-                Message::Show(match self.page {
-                    Page::Granted => Page::Done,
-                    Page::Done => Page::Granted,
-                }),
-                now,
-            ),
+            Message::Turn(by) => {
+                let at = PAGES.iter().position(|(page, _)| *page == self.page);
+                let next = (at.unwrap_or(0) as isize + by).rem_euclid(PAGES.len() as isize);
+                self.update(Message::Show(PAGES[next as usize].0), now)
+            }
+            Message::Ahead(message) => {
+                let now_ms = Timestamp::now().as_millisecond();
+                let now_ms = u64::try_from(now_ms).unwrap_or_default();
+                match self.ahead.update(message, now, now_ms) {
+                    ahead::Outcome::None => Outcome::None,
+                    ahead::Outcome::Ask(question) => Outcome::Ask(question),
+                    ahead::Outcome::Grant(wish) => Outcome::Grant(wish),
+                }
+            }
             Message::Move(by) => {
                 let last = self.count().saturating_sub(1);
                 self.selected = self.selected.saturating_add_signed(by).min(last);
@@ -189,17 +245,33 @@ impl Permissions {
     }
 
     /// Its keys.
-    pub fn intercept(event: &Event) -> Option<Message> {
-        let Event::Keyboard(keyboard::Event::KeyPressed { key, repeat, .. }) = event else {
+    pub fn intercept(&self, event: &Event) -> Option<Message> {
+        let Event::Keyboard(keyboard::Event::KeyPressed {
+            key,
+            repeat,
+            modifiers,
+            ..
+        }) = event
+        else {
             return None;
         };
         match key {
-            Key::Named(Named::Escape) => Some(Message::Close),
+            Key::Named(Named::Escape) => return Some(Message::Close),
+            Key::Named(Named::Tab) => {
+                return Some(Message::Turn(if modifiers.shift() { -1 } else { 1 }));
+            }
+            _ => {}
+        }
+        if self.page == Page::Ahead {
+            return self.ahead.intercept(key, *repeat).map(Message::Ahead);
+        }
+        match key {
             Key::Named(Named::ArrowDown) => Some(Message::Move(1)),
             Key::Named(Named::ArrowUp) => Some(Message::Move(-1)),
             Key::Named(Named::PageDown) => Some(Message::Move(7)),
             Key::Named(Named::PageUp) => Some(Message::Move(-7)),
-            Key::Named(Named::Tab | Named::ArrowLeft | Named::ArrowRight) => Some(Message::Turn),
+            Key::Named(Named::ArrowLeft) => Some(Message::Turn(-1)),
+            Key::Named(Named::ArrowRight) => Some(Message::Turn(1)),
             // A held key presses once.
             Key::Named(Named::Delete) if !repeat => Some(Message::RevokeChosen),
             _ => None,
@@ -222,52 +294,69 @@ impl Permissions {
             )
             .on_press(Message::Show(page))
         };
-        let head = row![
+        let mut head = row![
             widgets::icon(Icon::Shield, 22.0, palette.accent),
             widgets::label("Permissions", TEXT + 3.0, palette.text).font(fonts::UI_STRONG),
             space().width(Length::Fill),
-            tab(Page::Granted, "Granted"),
-            tab(Page::Done, "What was done"),
         ]
         .spacing(GAP)
         .padding(Padding::from([0.0, WIDE + 2.0]))
         .height(58)
         .align_y(Alignment::Center);
+        for (page, title) in PAGES {
+            head = head.push(tab(page, title));
+        }
+        widgets::sheet(
+            head.into(),
+            self.content(now, palette),
+            self.keys(palette),
+            palette,
+        )
+    }
 
-        let rows: Vec<Element<'_, Message>> = match self.page {
-            Page::Granted => self
-                .grants
-                .iter()
-                .enumerate()
-                .map(|(at, grant)| self.grant_row(at, grant, now, palette))
-                .collect(),
-            Page::Done => self
-                .deeds
-                .iter()
-                .enumerate()
-                .map(|(at, deed)| self.deed_row(at, deed, palette))
-                .collect(),
+    fn content(&self, now: &Zoned, palette: &Palette) -> Element<'_, Message> {
+        let (rows, nothing): (Vec<Element<'_, Message>>, _) = match self.page {
+            Page::Ahead => return self.ahead.view(LIST, palette).map(Message::Ahead),
+            Page::Granted => (
+                self.grants
+                    .iter()
+                    .enumerate()
+                    .map(|(at, grant)| self.grant_row(at, grant, now, palette))
+                    .collect(),
+                "Nothing is granted, and nothing refused for good",
+            ),
+            Page::Done => (
+                self.deeds
+                    .iter()
+                    .enumerate()
+                    .map(|(at, deed)| self.deed_row(at, deed, palette))
+                    .collect(),
+                "No agent has done anything yet",
+            ),
         };
-        let nothing = match self.page {
-            Page::Granted => "Nothing is granted, and nothing refused for good",
-            Page::Done => "No agent has done anything yet",
-        };
-        let list: Element<'_, Message> = if rows.is_empty() {
-            container(widgets::label(nothing, TEXT, palette.text_dim))
+        if rows.is_empty() {
+            return container(widgets::label(nothing, TEXT, palette.text_dim))
                 .center(Length::Fill)
-                .into()
-        } else {
-            widgets::list(column(rows), LIST, palette)
-        };
+                .into();
+        }
+        widgets::list(column(rows), LIST, palette)
+    }
+
+    fn keys(&self, palette: &Palette) -> Element<'_, Message> {
         let mut keys = row![
             widgets::hint("↑↓", "choose", palette),
             widgets::hint("Tab", "other page", palette),
         ];
-        if self.page == Page::Granted {
-            keys = keys.push(widgets::hint("Del", "take back", palette));
+        match self.page {
+            Page::Granted => keys = keys.push(widgets::hint("Del", "take back", palette)),
+            Page::Done => {}
+            Page::Ahead => {
+                keys = keys
+                    .push(widgets::hint("←→", "change", palette))
+                    .push(widgets::hint("Enter", "press", palette));
+            }
         }
-        keys = keys
-            .push(widgets::hint("Esc", "close", palette))
+        keys.push(widgets::hint("Esc", "close", palette))
             .push(space().width(Length::Fill))
             .push(widgets::label(
                 self.problem.clone(),
@@ -275,8 +364,8 @@ impl Permissions {
                 palette.bad,
             ))
             .spacing(WIDE)
-            .align_y(Alignment::Center);
-        widgets::sheet(head.into(), list, keys.into(), palette)
+            .align_y(Alignment::Center)
+            .into()
     }
 
     fn grant_row<'a>(
@@ -408,7 +497,8 @@ fn resource<'a>(text: &str, palette: &Palette) -> Element<'a, Message> {
     widgets::line(in_order(&shown), TEXT_SMALL, palette.text_dim, fonts::MONO)
 }
 
-fn verb(action: &str) -> &str {
+/// An action as it stands behind "may".
+pub(super) fn verb(action: &str) -> &str {
     match action {
         "write" => "change",
         "launch" => "start",
@@ -533,7 +623,7 @@ mod tests {
         page.update(Message::Move(5), late);
         page.update(Message::RevokeChosen, late);
         assert_eq!(page.update(Message::RevokeChosen, late), Outcome::Revoke(2));
-        page.update(Message::Turn, late);
+        page.update(Message::Turn(1), late);
         page.update(Message::RevokeChosen, late);
         assert_eq!(page.update(Message::RevokeChosen, late), Outcome::None);
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use argos_apps::App;
 use argos_bus::agents::{Agent, ChatMessage};
-use argos_bus::permissions::{Grant, Request};
+use argos_bus::permissions::{Explanation, Grant, Request};
 use argos_shell::host::Element;
 use argos_shell::host::headless::{Drawn, draw};
 use argos_shell::pam::{Answer, Verdict};
@@ -180,6 +180,20 @@ pub(crate) fn all(now: Instant) -> Vec<Scene> {
             |s, theme| s.view(&noon(), &theme.colors)
         ),
         scene!(
+            "permissions-ahead",
+            permissions::WIDTH,
+            permissions::HEIGHT,
+            ahead(now, true),
+            |s, theme| s.view(&noon(), &theme.colors)
+        ),
+        scene!(
+            "permissions-ahead-wrong",
+            permissions::WIDTH,
+            permissions::HEIGHT,
+            ahead(now, false),
+            |s, theme| s.view(&noon(), &theme.colors)
+        ),
+        scene!(
             "permissions-empty",
             permissions::WIDTH,
             permissions::HEIGHT,
@@ -325,6 +339,39 @@ fn granted(now: Instant, page: permissions::Page) -> permissions::Permissions {
     state.update(permissions::Message::Show(page), now);
     state.update(permissions::Message::Move(1), now);
     state.update(permissions::Message::Revoke(4), now);
+    state
+}
+
+/// The page on which things are decided ahead, answered well or not.
+fn ahead(now: Instant, well: bool) -> permissions::Permissions {
+    use argos_shell::parts::ahead::{Message, Row};
+    let mut state = permissions::Permissions::default();
+    state.open(vec![
+        ("steward".into(), "Steward".into()),
+        ("librarian".into(), "Librarian".into()),
+    ]);
+    state.update(permissions::Message::Show(permissions::Page::Ahead), now);
+    let typed = Message::Typed("~/Documents".into());
+    let asked = match state.update(permissions::Message::Ahead(typed), now) {
+        permissions::Outcome::Ask(question) => question.number,
+        other => panic!("{other:?}"),
+    };
+    let tools = ["files.find", "files.list", "files.read", "files.search"];
+    let tools = tools.map(|tool| (tool.to_owned(), "ask".to_owned()));
+    let said = Explanation {
+        agent: "steward".into(),
+        agent_hash: "h".into(),
+        action: "read".into(),
+        resource: "/home/argos/Documents".into(),
+        verdict: "nothing".into(),
+        grant: 0,
+        reason: "nothing was said about it: each tool does what it does with no grant".into(),
+        tools: [&tools[..], &[("screen.capture".into(), "confirm".into())]].concat(),
+    };
+    let wrong = "a path begins with /: write it from / on, or from ~/ on".to_owned();
+    state.answered(asked, if well { Ok(said) } else { Err(wrong) });
+    let allow = Message::Pick(Row::Allow, 0);
+    state.update(permissions::Message::Ahead(allow), now);
     state
 }
 
