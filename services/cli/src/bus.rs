@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use zbus::{Connection, fdo};
+use argos_bus::power::{self, Refusal, Shutdown};
+use zbus::Connection;
 
 use crate::failure::{Failure, Result, Status};
 
@@ -65,67 +66,25 @@ pub(crate) fn beside(name: &str) -> std::path::PathBuf {
         .unwrap_or_else(|| name.into())
 }
 
-/// Asks login1 to shut down, which lets programs block or delay that. `method` is `PowerOff` or
-/// `Reboot`. `Ok(false)`: nobody is there to ask. Errors: a program blocks it, or the caller may not.
-pub(crate) async fn ask_login(method: &str) -> Result<bool> {
+/// Asks login1 to shut down. `Ok(false)`: nobody is there to ask, which must not keep anybody from
+/// switching off.
+///
+/// # Errors
+/// A program blocks it, or the caller may not.
+pub(crate) async fn ask_login(how: Shutdown) -> Result<bool> {
     let Ok(bus) = system().await else {
         return Ok(false);
     };
-    let asked = bus
-        .call_method(
-            Some("org.freedesktop.login1"),
-            "/org/freedesktop/login1",
-            Some("org.freedesktop.login1.Manager"),
-            method,
-            &false,
-        )
-        .await;
-    match asked {
-        Ok(_) => Ok(true),
-        // Login is down or does not answer: that must not keep anybody from switching off.
-        Err(error) => refusal(error).map_or(Ok(false), Err),
-    }
-}
-
-/// What login1 says against it; `None` where it is not there to say anything.
-fn refusal(error: zbus::Error) -> Option<Failure> {
-    let denied = |text: String| Failure::new(Status::Denied, text);
-    let from_elsewhere = "do it from the desktop or with sudo";
-    match error {
-        zbus::Error::MethodError(name, text, _) => {
-            let failure = denied(text.unwrap_or_else(|| name.to_string()));
-            Some(match name.as_str().rsplit('.').next() {
-                Some("BlockedByInhibitorLock") => {
-                    failure.hint("end what blocks it, or use --force")
-                }
-                Some("OperationInProgress") => failure.hint("it happens already"),
-                _ => failure.hint(from_elsewhere),
-            })
-        }
-        // The errors of D-Bus itself come like this, a refusal among them.
-        zbus::Error::FDO(error) => match *error {
-            fdo::Error::AccessDenied(why)
-            | fdo::Error::AuthFailed(why)
-            | fdo::Error::InteractiveAuthorizationRequired(why) => {
-                Some(denied(why).hint(from_elsewhere))
-            }
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_refusal_is_not_taken_for_a_service_that_is_down() {
-        let of = |error: fdo::Error| refusal(zbus::Error::FDO(Box::new(error)));
-        assert!(of(fdo::Error::AccessDenied("not you".to_owned())).is_some());
-        let ask = fdo::Error::InteractiveAuthorizationRequired("who?".to_owned());
-        assert!(of(ask).is_some());
-        assert!(of(fdo::Error::ServiceUnknown("gone".to_owned())).is_none());
-        assert!(of(fdo::Error::NoReply("slow".to_owned())).is_none());
-    }
+    let refusal = match power::shut_down(&bus, how).await {
+        Ok(()) => return Ok(true),
+        Err(Refusal::Absent(_)) => return Ok(false),
+        Err(refusal) => refusal,
+    };
+    let (status, hint) = match refusal {
+        Refusal::Blocked(_) => (Status::Denied, "end what blocks it, or use --force"),
+        Refusal::Underway(_) => (Status::Denied, "it happens already"),
+        Refusal::Denied(_) => (Status::Denied, "do it from the desktop or with sudo"),
+        Refusal::Failed(_) | Refusal::Absent(_) => (Status::Failed, "--force asks PID 1 itself"),
+    };
+    Err(Failure::new(status, refusal.to_string()).hint(hint))
 }

@@ -27,13 +27,13 @@ mod units;
 use std::io::Write;
 use std::process::ExitCode;
 
+use argos_bus::power::Shutdown;
 use argos_control::Client;
 use clap::{CommandFactory, Parser};
 
 use crate::args::{AgentsCommand, Cli, Command, TimersCommand};
 use crate::failure::{Failure, Result, Status};
 use crate::output::Output;
-use crate::units::Power;
 
 fn main() -> ExitCode {
     let cli = Cli::parse_from(arguments());
@@ -102,8 +102,8 @@ async fn run(out: Output, command: Command) -> Result {
         }
         Command::Log(args) => blocking(move || units::log(out, &args)).await,
         Command::Reload(scope) => blocking(move || units::reload(out, &scope)).await,
-        Command::Poweroff(args) => units::power(out, &args, Power::Off).await,
-        Command::Reboot(args) => units::power(out, &args, Power::Reboot).await,
+        Command::Poweroff(args) => units::power(out, &args, Shutdown::PowerOff).await,
+        Command::Reboot(args) => units::power(out, &args, Shutdown::Reboot).await,
         Command::Chat(args) => agents::chat(out, args).await,
         Command::Agents { command } => {
             agents::run(out, command.unwrap_or(AgentsCommand::List)).await

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use argos_bus::power::Shutdown;
 use argos_control::{Client, UnitState, UnitStatus};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
@@ -11,13 +12,6 @@ use crate::args::{LogArgs, PowerArgs, ScopeArgs, StatusArgs, UnitArgs};
 use crate::bus;
 use crate::failure::{Failure, Result, Status};
 use crate::output::{Cell, Output, Tone, lines, one_line, span};
-
-/// How a machine is shut down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Power {
-    Off,
-    Reboot,
-}
 
 /// A connection to the supervisor that is meant.
 pub(crate) fn connect(scope: &ScopeArgs) -> Result<Client> {
@@ -205,23 +199,23 @@ pub(crate) fn reload(out: Output, scope: &ScopeArgs) -> Result {
 }
 
 /// Shuts down, unless a program blocks that.
-pub(crate) async fn power(out: Output, args: &PowerArgs, how: Power) -> Result {
+pub(crate) async fn power(out: Output, args: &PowerArgs, how: Shutdown) -> Result {
     /// Longer than programs may delay a shutdown.
     const PATIENCE: Duration = Duration::from_secs(10);
-    let (method, told) = match how {
-        Power::Off => ("PowerOff", "switching off"),
-        Power::Reboot => ("Reboot", "restarting"),
+    let told = match how {
+        Shutdown::PowerOff => "switching off",
+        Shutdown::Reboot => "restarting",
     };
     let asked = !args.force
-        && match tokio::time::timeout(PATIENCE, bus::ask_login(method)).await {
+        && match tokio::time::timeout(PATIENCE, bus::ask_login(how)).await {
             Ok(asked) => asked?,
             Err(_) => false,
         };
     if !asked {
         let mut client = Client::system()?;
         match how {
-            Power::Off => client.poweroff()?,
-            Power::Reboot => client.reboot()?,
+            Shutdown::PowerOff => client.poweroff()?,
+            Shutdown::Reboot => client.reboot()?,
         }
     }
     out.done(told)

@@ -1,8 +1,8 @@
 //! `power.off` and `power.reboot`: over login1, so that programs can block or delay it.
 
+use argos_bus::power::{self, Refusal, Shutdown};
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
-use zbus::fdo;
 
 use super::{Definition, Nothing};
 use crate::tool::Resolved;
@@ -25,7 +25,12 @@ impl Definition for PowerOff {
     }
 
     fn execute<'a>(_: &'a Call, env: &'a Env) -> BoxFuture<'a, Result<Value, ToolError>> {
-        Box::pin(shut_down(Self::NAME, "PowerOff", "switching off", env))
+        Box::pin(shut_down(
+            Self::NAME,
+            Shutdown::PowerOff,
+            "switching off",
+            env,
+        ))
     }
 }
 
@@ -43,42 +48,21 @@ impl Definition for PowerReboot {
     }
 
     fn execute<'a>(_: &'a Call, env: &'a Env) -> BoxFuture<'a, Result<Value, ToolError>> {
-        Box::pin(shut_down(Self::NAME, "Reboot", "restarting", env))
+        Box::pin(shut_down(Self::NAME, Shutdown::Reboot, "restarting", env))
     }
 }
 
-async fn shut_down(tool: &str, method: &str, state: &str, env: &Env) -> Result<Value, ToolError> {
-    let failed = |code, why: String| ToolError::new(code, tool, why);
+async fn shut_down(tool: &str, how: Shutdown, state: &str, env: &Env) -> Result<Value, ToolError> {
     let bus = super::system_bus(tool, env)?;
-    let asked = bus
-        .call_method(
-            Some("org.freedesktop.login1"),
-            "/org/freedesktop/login1",
-            Some("org.freedesktop.login1.Manager"),
-            method,
-            // Not interactive: the person was asked by the broker.
-            &false,
-        )
-        .await;
-    match asked {
-        Ok(_) => Ok(json!({"state": state})),
-        Err(zbus::Error::MethodError(name, text, _)) => {
-            let why = text.unwrap_or_else(|| name.to_string());
-            Err(match name.rsplit('.').next() {
-                Some("BlockedByInhibitorLock") => {
-                    failed(Code::Denied, why).hint("End what blocks it, then try again")
-                }
-                Some("OperationInProgress") => failed(Code::Failed, why).hint("It happens already"),
-                _ => failed(Code::Failed, why),
-            })
-        }
-        Err(zbus::Error::FDO(error)) => Err(match *error {
-            fdo::Error::AccessDenied(why) | fdo::Error::InteractiveAuthorizationRequired(why) => {
-                failed(Code::Denied, why).hint("Only the person at the seat may")
-            }
-            error => failed(Code::Unavailable, error.to_string())
-                .hint("`argos poweroff` works without login1"),
-        }),
-        Err(error) => Err(failed(Code::Unavailable, error.to_string())),
-    }
+    let Err(refusal) = power::shut_down(&bus, how).await else {
+        return Ok(json!({"state": state}));
+    };
+    let (code, hint) = match refusal {
+        Refusal::Blocked(_) => (Code::Denied, "End what blocks it, then try again"),
+        Refusal::Denied(_) => (Code::Denied, "Only the person at the seat may"),
+        Refusal::Underway(_) => (Code::Failed, "It happens already"),
+        Refusal::Failed(_) => (Code::Failed, "`argos log login` shows more"),
+        Refusal::Absent(_) => (Code::Unavailable, "`argos poweroff` works without login1"),
+    };
+    Err(ToolError::new(code, tool, refusal.to_string()).hint(hint))
 }

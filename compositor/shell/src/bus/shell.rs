@@ -7,6 +7,7 @@ use argos_bus::Error;
 use argos_bus::agents::Agents1Proxy;
 use argos_bus::compositor::{Compositor1Proxy, FrameColours};
 use argos_bus::permissions::Permissions1Proxy;
+use argos_bus::power::{self, Refusal, Shutdown};
 use argos_bus::tools::Tools1Proxy;
 use futures_util::StreamExt;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -377,6 +378,10 @@ async fn try_obey(
                 notices.send(Notice::Problem(format!("Cannot lock the screen: {error}")));
             }
         }
+        Command::Power(item @ (Item::PowerOff | Item::Restart)) => {
+            // Programs may delay it: nothing else waits for that.
+            tokio::spawn(shut_down(item, notices.clone()));
+        }
         Command::Launch(_) | Command::Power(_) => {
             let notices = notices.clone();
             // The control socket's client blocks.
@@ -406,6 +411,26 @@ async fn try_obey(
         Command::Answer(..) | Command::DenyAll(_) => {}
     }
     Ok(())
+}
+
+/// Has the machine shut down by login1, or by PID 1 where login1 is not there.
+async fn shut_down(item: Item, notices: Notices) {
+    let (how, what) = match item {
+        Item::Restart => (Shutdown::Reboot, "restart"),
+        _ => (Shutdown::PowerOff, "power off"),
+    };
+    let asked = match Connection::system().await {
+        Ok(bus) => power::shut_down(&bus, how).await,
+        Err(error) => Err(Refusal::Absent(error.to_string())),
+    };
+    match asked {
+        Ok(()) => {}
+        Err(Refusal::Absent(_)) => {
+            let by_init = move || locally(Command::Power(item), &notices);
+            let _ = tokio::task::spawn_blocking(by_init).await;
+        }
+        Err(refusal) => notices.send(Notice::Problem(format!("Cannot {what}: {refusal}"))),
+    }
 }
 
 /// What goes over the control sockets of the supervisors.
