@@ -54,7 +54,7 @@ impl Definition for PowerReboot {
 
 async fn shut_down(tool: &str, how: Shutdown, state: &str, env: &Env) -> Result<Value, ToolError> {
     let bus = super::system_bus(tool, env)?;
-    let Err(refusal) = power::shut_down(&bus, how).await else {
+    let Err(refusal) = power::shut_down(bus, how).await else {
         return Ok(json!({"state": state}));
     };
     let (code, hint) = match refusal {
