@@ -1,7 +1,7 @@
 //! What the sandbox costs, side by side with its peer in one run.
 //!
 //! ```text
-//! cargo build --release -p argos-agent
+//! cargo build --release -p argos-broker -p argos-tools -p argos-agent-runtime
 //! RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --target x86_64-unknown-linux-gnu -p argos-exec
 //! cargo run --release -p argos-bench-sandbox -- spawn --exec target/x86_64-unknown-linux-gnu/release/argos-exec
 //! cargo run --release -p argos-bench-sandbox -- work  --exec …
