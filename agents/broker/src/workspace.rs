@@ -18,6 +18,10 @@
 //! too. Files that are open, or mapped, and have no name any more are looked up in the processes that
 //! have the workspace.
 //!
+//! In an overlay file system (the image's `/home` is one) files say that they are on another device
+//! than their folders, so what belongs here is told by its mount. One that is mapped, open and
+//! nameless at once may count twice there: the kernel shows it under two numbers.
+//!
 //! What this is not: a wall. An agent can be past its limit by what it writes within 2 s. One that
 //! renames folders all the time, or keeps nameless files in messages that nobody takes, may be counted
 //! short while it runs; what it can take of the file system ends at the reserve, where no agent's
@@ -26,12 +30,15 @@
 use std::collections::HashSet;
 use std::ffi::CStr;
 use std::fmt;
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, StatVfs, openat, statat, statvfs};
+use rustix::fs::{
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, StatVfs, Statx, StatxFlags, makedev, openat,
+    statvfs, statx,
+};
 use rustix::io::Errno;
 
 use crate::sandbox::WORKSPACE;
@@ -199,10 +206,30 @@ impl Stop {
 struct Walk {
     limit: u64,
     used: u64,
-    device: u64,
-    root: u64,
+    /// The folder itself.
+    root: File,
+    /// What is on another mount is not the agent's.
+    mount: u64,
+    /// What files here say they are on: the folder's device, and an overlay's files' own.
+    devices: [u64; 2],
     /// Files that may be met again.
-    seen: HashSet<u64>,
+    seen: HashSet<File>,
+}
+
+/// Device and number: one file, whatever its names.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+struct File {
+    device: u64,
+    inode: u64,
+}
+
+impl File {
+    fn of(about: &Statx) -> Self {
+        Self {
+            device: makedev(about.stx_dev_major, about.stx_dev_minor),
+            inode: about.stx_ino,
+        }
+    }
 }
 
 impl Walk {
@@ -210,8 +237,9 @@ impl Walk {
         Self {
             limit,
             used: 0,
-            device: 0,
-            root: 0,
+            root: File::default(),
+            mount: 0,
+            devices: [0; 2],
             seen: HashSet::new(),
         }
     }
@@ -228,8 +256,10 @@ impl Walk {
     fn begin(&mut self, folder: &Path) -> Result<(), Stop> {
         let unreadable = |e| Stop::unreadable(folder.display(), e);
         let fd = openat(CWD, folder, FOLDER, Mode::empty()).map_err(unreadable)?;
-        let about = rustix::fs::fstat(&fd).map_err(unreadable)?;
-        (self.device, self.root) = (about.st_dev, about.st_ino);
+        let about = look(&fd, c"", AtFlags::EMPTY_PATH).map_err(unreadable)?;
+        self.root = File::of(&about);
+        self.mount = about.stx_mnt_id;
+        self.devices = [self.root.device, files_device(&fd, self.root.device)];
         self.folder(fd, 0)
     }
 
@@ -242,21 +272,20 @@ impl Walk {
                 continue;
             }
             let at = names.fd().map_err(|e| Stop::unreadable("a folder", e))?;
-            let about = match statat(at, name, AtFlags::SYMLINK_NOFOLLOW) {
+            let about = match look(at, name, AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(about) => about,
                 // Gone meanwhile.
                 Err(Errno::NOENT) => continue,
                 Err(e) => return Err(Stop::unreadable(shown(name), e)),
             };
-            // What was mounted there is not on this file system.
-            if about.st_dev != self.device {
+            if about.stx_mnt_id != self.mount {
                 continue;
             }
-            let is_folder = FileType::from_raw_mode(about.st_mode) == FileType::Directory;
-            if !is_folder && about.st_nlink > 1 && !self.seen.insert(about.st_ino) {
+            let is_folder = FileType::from_raw_mode(about.stx_mode.into()) == FileType::Directory;
+            if !is_folder && about.stx_nlink > 1 && !self.seen.insert(File::of(&about)) {
                 continue;
             }
-            self.add(u64::try_from(about.st_blocks).unwrap_or(0))?;
+            self.add(about.stx_blocks)?;
             if !is_folder {
                 continue;
             }
@@ -280,7 +309,7 @@ impl Walk {
         for process in numbers(Path::new("/proc")) {
             // Who cannot be looked into is nobody's agent here.
             let own = std::fs::metadata(process.join("root").join(inside))
-                .is_ok_and(|about| (about.dev(), about.ino()) == (self.device, self.root));
+                .is_ok_and(|about| held_file(&about) == self.root);
             if !own {
                 continue;
             }
@@ -289,18 +318,18 @@ impl Walk {
                 for file in numbers(&thread.join("fd")) {
                     if let Ok(about) = std::fs::metadata(&file)
                         && about.nlink() == 0
-                        && about.dev() == self.device
-                        && self.seen.insert(about.ino())
+                        && self.devices.contains(&about.dev())
+                        && self.seen.insert(held_file(&about))
                     {
                         self.add(about.blocks())?;
                     }
                 }
             }
-            let device = self.device;
+            let devices = self.devices;
             let maps = std::fs::read_to_string(process.join("maps")).unwrap_or_default();
-            for (inode, bytes) in maps.lines().filter_map(|line| mapped(line, device)) {
+            for (file, bytes) in maps.lines().filter_map(|line| mapped(line, &devices)) {
                 // How much of it there is cannot be asked.
-                if self.seen.insert(inode) {
+                if self.seen.insert(file) {
                     self.add(bytes / 512)?;
                 }
             }
@@ -313,6 +342,25 @@ const FOLDER: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC);
+
+fn look(at: impl AsFd, name: &CStr, how: AtFlags) -> Result<Statx, Errno> {
+    statx(at, name, how, StatxFlags::BASIC_STATS | StatxFlags::MNT_ID)
+}
+
+fn held_file(about: &std::fs::Metadata) -> File {
+    File {
+        device: about.dev(),
+        inode: about.ino(),
+    }
+}
+
+/// What a file in this folder says it is on; `otherwise` where none can be made without a name.
+fn files_device(folder: &OwnedFd, otherwise: u64) -> u64 {
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    openat(folder, c".", flags, Mode::RUSR)
+        .and_then(|file| rustix::fs::fstat(&file))
+        .map_or(otherwise, |about| about.st_dev)
+}
 
 fn shown(name: &CStr) -> String {
     name.to_string_lossy().escape_debug().to_string()
@@ -330,9 +378,9 @@ fn numbers(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The file of a line of `/proc/PID/maps` that is on this device and has no name any more, and how far
-/// into it the mapping goes.
-fn mapped(line: &str, device: u64) -> Option<(u64, u64)> {
+/// The file of a line of `/proc/PID/maps` that is on one of these devices and has no name any more, and
+/// how far into it the mapping goes.
+fn mapped(line: &str, devices: &[u64]) -> Option<(File, u64)> {
     let mut words = line.split_ascii_whitespace();
     let (from, to) = words.next()?.split_once('-')?;
     let hexadecimal = |text: &str| u64::from_str_radix(text, 16).ok();
@@ -341,9 +389,11 @@ fn mapped(line: &str, device: u64) -> Option<(u64, u64)> {
     let (major, minor) = words.next()?.split_once(':')?;
     let (major, minor) = (hexadecimal(major)?, hexadecimal(minor)?);
     let inode: u64 = words.next()?.parse().ok()?;
-    let here =
-        rustix::fs::makedev(u32::try_from(major).ok()?, u32::try_from(minor).ok()?) == device;
-    (here && line.ends_with(" (deleted)")).then(|| (inode, offset.saturating_add(length)))
+    let device = makedev(u32::try_from(major).ok()?, u32::try_from(minor).ok()?);
+    (devices.contains(&device) && line.ends_with(" (deleted)")).then(|| {
+        let file = File { device, inode };
+        (file, offset.saturating_add(length))
+    })
 }
 
 #[cfg(test)]
@@ -351,6 +401,7 @@ mod tests {
     use super::*;
     use std::fs::File;
     use std::io::Write;
+    use std::process::Command;
 
     fn used(folder: &Path, limit: u64) -> Result<u64, Stop> {
         let mut walk = Walk::new(limit);
@@ -418,13 +469,62 @@ mod tests {
 
     #[test]
     fn maps_are_read() {
-        let device = rustix::fs::makedev(0xfe, 0);
+        let device = makedev(0xfe, 0);
+        let file = super::File {
+            device,
+            inode: 4711,
+        };
         let line =
             "7f00-8f00 rw-s 00001000 fe:00 4711                       /workspace/x (deleted)";
-        assert_eq!(mapped(line, device), Some((4711, 0x2000)));
-        assert_eq!(mapped(line, device + 1), None);
-        assert_eq!(mapped(line.trim_end_matches(" (deleted)"), device), None);
-        assert_eq!(mapped("7f00-8f00 rw-p 00000000 00:00 0", 0), None);
-        assert_eq!(mapped("", 0), None);
+        assert_eq!(mapped(line, &[1, device]), Some((file, 0x2000)));
+        assert_eq!(mapped(line, &[device + 1]), None);
+        let named = line.trim_end_matches(" (deleted)");
+        assert_eq!(mapped(named, &[device]), None);
+        assert_eq!(mapped("7f00-8f00 rw-p 00000000 00:00 0", &[0]), None);
+        assert_eq!(mapped("", &[0]), None);
+    }
+
+    /// The image's `/home` is an overlay, in which files are on another device than their folders.
+    #[test]
+    fn files_in_an_overlay_count() {
+        const INSIDE: &str = "ARGOS_TEST_OVERLAY";
+        if let Some(folder) = std::env::var_os(INSIDE) {
+            let folder = PathBuf::from(folder);
+            write(&folder.join("one"), 1 << 20);
+            let one = used(&folder, u64::MAX).unwrap();
+            assert!(((1 << 20)..(2 << 20)).contains(&one), "{one}");
+            // Another file system in it is nobody's here.
+            assert!(folder.join("other/two").exists());
+            assert_eq!(used(&folder, one), Ok(one));
+            return;
+        }
+        let base = tempfile::tempdir().unwrap();
+        // Lower and upper layers on two file systems, as in the image.
+        let script = r#"
+            mkdir upper && mount -t tmpfs none upper && mkdir upper/up upper/work
+            mkdir lower all && mkdir lower/other
+            mount -t overlay overlay -o lowerdir=lower,upperdir=upper/up,workdir=upper/work all || exit 77
+            mount -t tmpfs none all/other && echo 2 >all/other/two
+            ARGOS_TEST_OVERLAY=$PWD/all exec "$1" --exact workspace::tests::files_in_an_overlay_count
+        "#;
+        let flags = if rustix::process::getuid().is_root() {
+            "-m"
+        } else {
+            "-Urm"
+        };
+        let output = Command::new("unshare")
+            .args([flags, "sh", "-ec", script, "sh"])
+            .arg(std::env::current_exe().unwrap())
+            .current_dir(base.path())
+            .output()
+            .unwrap();
+        if output.status.code() == Some(77) {
+            eprintln!("skipped: this kernel has no overlay file system");
+            return;
+        }
+        let said = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}{errors}");
+        assert!(said.contains("1 passed"), "{said}");
     }
 }
