@@ -91,6 +91,10 @@ const SCENARIOS: &[Scenario<Stage>] = &[
         run: escape::agent,
     },
     Scenario {
+        name: "agents-keep-within-their-workspace",
+        run: escape::workspace,
+    },
+    Scenario {
         name: "killed-services-come-back",
         run: desktop::killed_services,
     },
