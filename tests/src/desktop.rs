@@ -5,10 +5,11 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use argos_e2e::machine::Machine;
 use argos_e2e::screen::Area;
+use serde_json::Value;
 
 use crate::stage::{
-    SOON, Stage, all_up, answer_after, has_panel, open_launcher, question, say, terminal_is_ready,
-    unit, units,
+    SOON, Stage, all_up, answer_after, has_panel, open_launcher, question, say, show,
+    terminal_is_ready, unit, units,
 };
 
 /// Units that must be up at the desktop: PID 1's and the person's.
@@ -352,6 +353,59 @@ pub(crate) fn agent_denied(stage: &mut Stage) -> Result<()> {
 
 fn answer(machine: &mut Machine, count: usize) -> Result<String> {
     machine.until("the steward's answer", SOON, |m| answer_after(m, count))
+}
+
+/// The permissions page: asking what would happen, and deciding it there, by the keyboard alone.
+pub(crate) fn decided_ahead(stage: &mut Stage) -> Result<()> {
+    let machine = stage.desktop()?;
+    let granted = |m: &mut Machine| m.person_json("argos perm list steward --json");
+    let read = |grants: &Value| {
+        let mut all = grants.as_array()?.iter();
+        let wanted = |grant: &&Value| {
+            grant["action"] == "read" && grant["resource"] == "/home/argos/Documents"
+        };
+        all.find(wanted).cloned()
+    };
+    ensure!(read(&granted(machine)?).is_none(), "it is granted already");
+    show(machine, &["ctrl", "alt", "delete"], "the power menu", 0.01)?;
+    for key in ["down", "down", "ret"] {
+        machine.press(&[key])?;
+    }
+    let sees = |machine: &mut Machine, text: &str| {
+        machine.until(&format!("`{text}` on the screen"), SOON, |m| {
+            Ok(m.read_screen()?.contains(text).then_some(()))
+        })
+    };
+    sees(machine, "What was done")?;
+    for _ in 0..2 {
+        machine.press(&["tab"])?;
+    }
+    sees(machine, "what would happen now")?;
+    machine.type_text("~/Documents")?;
+    sees(machine, "nothing was said about it")?;
+    machine.keep_screen("decide-ahead")?;
+    // From the input past how long it holds to the button, and twice on that.
+    for key in ["down", "down", "ret", "ret"] {
+        machine.press(&[key])?;
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    let grant = machine.until("the grant", SOON, |m| Ok(read(&granted(m)?)))?;
+    ensure!(
+        grant["verdict"] == "allow" && grant["scope"] == "always",
+        "what was granted is {grant}"
+    );
+    // The first page shows it, and takes it back.
+    sees(machine, "/home/argos/Documents")?;
+    sees(machine, "Take back")?;
+    machine.keep_screen("decided")?;
+    for _ in 0..2 {
+        machine.press(&["delete"])?;
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    machine.until("no grant any more", SOON, |m| {
+        Ok(read(&granted(m)?).is_none().then_some(()))
+    })?;
+    machine.press(&["esc"])
 }
 
 /// The shipped agent's sandbox, tried from inside by a twin of the agent, and seen from outside on

@@ -67,6 +67,10 @@ const SCENARIOS: &[Scenario<Stage>] = &[
         run: desktop::agent_denied,
     },
     Scenario {
+        name: "permissions-are-decided-ahead",
+        run: desktop::decided_ahead,
+    },
+    Scenario {
         name: "tools-steer-windows-and-devices",
         run: tools::steer,
     },

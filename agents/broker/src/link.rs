@@ -91,11 +91,8 @@ impl Link {
     async fn call(&self, own: Option<u64>, tool: String, arguments: String) -> Result<String> {
         let caller = Caller::Agent(Arc::clone(&self.session));
         // The task of this message goes on to its end even if the connection goes away, so the audit row
-        // is written. A panic would end it without an answer.
-        AssertUnwindSafe(call::call_as(&self.broker, &caller, own, &tool, &arguments))
-            .catch_unwind()
-            .await
-            .unwrap_or_else(|_| Err(Error::Failed("the call ended unexpectedly".to_owned())))
+        // is written.
+        answered(call::call_as(&self.broker, &caller, own, &tool, &arguments)).await
     }
 
     async fn description(&self) -> Result<String> {
@@ -149,6 +146,41 @@ impl Link {
     }
 }
 
+impl Link {
+    fn replied(&self, in_reply_to: u64, text: String) -> Result<()> {
+        match self.session.take_reply(in_reply_to, &text) {
+            Ok(()) => {
+                self.broker
+                    .replied(&self.session.subject.agent, in_reply_to, text);
+                Ok(())
+            }
+            Err(ReplyRefused::TooLong) => Err(Error::LimitReached(format!(
+                "a reply may have {MAX_REPLY} bytes"
+            ))),
+            Err(ReplyRefused::TooOften) => Err(Error::LimitReached(
+                "an agent that speaks up on its own has to wait two seconds in between".to_owned(),
+            )),
+            Err(ReplyRefused::UnknownMessage) => Err(Error::InvalidArguments(format!(
+                "message {in_reply_to} is not waiting for an answer of this agent"
+            ))),
+        }
+    }
+
+    fn stands(&self, state: &str, detail: &str) -> Result<()> {
+        if !matches!(state, "idle" | "thinking" | "acting") {
+            return Err(Error::InvalidArguments(
+                "a state is one of idle, thinking, acting".to_owned(),
+            ));
+        }
+        if let Some(status) = self.session.says(state, detail) {
+            self.broker
+                .state(&self.session.subject.agent, &status.state, &status.detail);
+        }
+        Ok(())
+    }
+}
+
+// Every handler goes through `answered`.
 #[zbus::interface(name = "org.argos.Agent1")]
 impl Link {
     async fn describe(&self) -> Result<String> {
@@ -169,11 +201,13 @@ impl Link {
     }
 
     async fn cancel(&self, call: u64) -> Result<()> {
-        if self.broker.calls.cancel_own(self.session.number, call) {
-            Ok(())
-        } else {
-            Err(Error::NotFound(format!("no call {call} is open")))
-        }
+        answered(async {
+            match self.broker.calls.cancel_own(self.session.number, call) {
+                true => Ok(()),
+                false => Err(Error::NotFound(format!("no call {call} is open"))),
+            }
+        })
+        .await
     }
 
     async fn plan(&self, request: String) -> Result<String> {
@@ -181,44 +215,23 @@ impl Link {
     }
 
     async fn reply(&self, in_reply_to: u64, text: String) -> Result<()> {
-        match self.session.take_reply(in_reply_to, &text) {
-            Ok(()) => {
-                self.broker
-                    .replied(&self.session.subject.agent, in_reply_to, text);
-                Ok(())
-            }
-            Err(ReplyRefused::TooLong) => Err(Error::LimitReached(format!(
-                "a reply may have {MAX_REPLY} bytes"
-            ))),
-            Err(ReplyRefused::TooOften) => Err(Error::LimitReached(
-                "an agent that speaks up on its own has to wait two seconds in between".to_owned(),
-            )),
-            Err(ReplyRefused::UnknownMessage) => Err(Error::InvalidArguments(format!(
-                "message {in_reply_to} is not waiting for an answer of this agent"
-            ))),
-        }
+        answered(async { self.replied(in_reply_to, text) }).await
     }
 
     async fn set_state(&self, state: String, detail: String) -> Result<()> {
-        if !matches!(state.as_str(), "idle" | "thinking" | "acting") {
-            return Err(Error::InvalidArguments(
-                "a state is one of idle, thinking, acting".to_owned(),
-            ));
-        }
-        if let Some(status) = self.session.says(&state, &detail) {
-            self.broker
-                .state(&self.session.subject.agent, &status.state, &status.detail);
-        }
-        Ok(())
+        answered(async { self.stands(&state, &detail) }).await
     }
 
     async fn next_message(&self) -> Result<(u64, String, String)> {
-        match self.session.next_message().await {
-            Some(m) => Ok((m.id, m.from, m.text)),
-            None => Err(Error::LimitReached(
-                "one NextMessage may wait at a time".to_owned(),
-            )),
-        }
+        answered(async {
+            match self.session.next_message().await {
+                Some(m) => Ok((m.id, m.from, m.text)),
+                None => Err(Error::LimitReached(
+                    "one NextMessage may wait at a time".to_owned(),
+                )),
+            }
+        })
+        .await
     }
 }
 
