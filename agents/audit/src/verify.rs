@@ -21,6 +21,8 @@ use crate::{Error, KEPT, aged};
 const MAX_FINDINGS: usize = 100;
 /// Longest line that is looked at: more than a row can have.
 const MAX_LINE: u64 = 1 << 20;
+/// What is wrong with a line in front of the oldest row, where that does not begin the chain.
+const BEFORE: &str = "it stands before the oldest row and is none: inserted";
 
 /// A row as somebody noted it down: number and digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -154,6 +156,16 @@ struct Strange {
     hash: blake3::Hash,
 }
 
+impl Strange {
+    fn of(file: &Path, number: u64, line: &[u8], what: &str) -> Self {
+        Self {
+            finding: finding(file, number, what),
+            bytes: line.len() as u64,
+            hash: blake3::hash(line),
+        }
+    }
+}
+
 struct Walk<'a> {
     report: Report,
     anchor: Option<Anchor>,
@@ -196,7 +208,10 @@ impl Walk<'_> {
             let too_long = !ended && bytes.len() as u64 == MAX_LINE;
             match Link::read(line) {
                 Some(link) if !too_long => self.link(file, number, link, &before),
-                _ if self.report.first.is_none() => self.report.unchained += 1,
+                _ if self.report.first.is_none() => {
+                    self.report.unchained += 1;
+                    self.strange = Some(Strange::of(file, number, line, BEFORE));
+                }
                 _ => {
                     self.settle();
                     let what = if ended || too_long {
@@ -205,15 +220,10 @@ impl Walk<'_> {
                         "a torn line: the row that was being written is lost; the broker ends the \
                          line when it starts next"
                     };
-                    let finding = finding(file, number, what);
                     if ended || too_long {
-                        self.strange = Some(Strange {
-                            finding,
-                            bytes: line.len() as u64,
-                            hash: blake3::hash(line),
-                        });
+                        self.strange = Some(Strange::of(file, number, line, what));
                     } else {
-                        self.report.lost.push(finding);
+                        self.report.lost.push(finding(file, number, what));
                     }
                 }
             }
@@ -230,6 +240,27 @@ impl Walk<'_> {
         }
     }
 
+    /// What the first row says of the lines before it.
+    fn begin(&mut self, link: &Link) {
+        if self.report.first.is_some() || self.strange.is_none() {
+            return;
+        }
+        let unknown = link.event == Some(Event::Gap) && link.arguments["up_to"].is_null();
+        let torn = self
+            .strange
+            .as_ref()
+            .is_some_and(|s| link.event == Some(Event::Mended) && link.is_about(s.bytes, &s.hash));
+        if link.event == Some(Event::Begin) || unknown || !link.fits {
+            // Its arguments, or the problem that it is itself, are about all of them.
+            self.strange = None;
+        } else if torn && self.report.unchained == 1 {
+            self.report.unchained = 0;
+        } else {
+            // A fall tears one line. They are not what was there before the chain either.
+            self.settle();
+        }
+    }
+
     /// A strange line that nothing accounts for.
     fn settle(&mut self) {
         if let Some(Strange { finding, .. }) = self.strange.take() {
@@ -239,6 +270,7 @@ impl Walk<'_> {
 
     fn link(&mut self, file: &Path, line: u64, link: Link, before: &blake3::Hasher) {
         self.report.rows += 1;
+        self.begin(&link);
         if !link.fits {
             self.settle();
             let what = format!("row {} was changed: its digest is not its own", link.number);
@@ -357,7 +389,9 @@ impl Walk<'_> {
     }
 
     fn end(&mut self, end: &(PathBuf, u64), anchor: &Found, path: &Path) {
-        self.settle();
+        if self.report.first.is_some() {
+            self.settle();
+        }
         if let Some(doubtful) = self.doubtful.take() {
             self.last = Some(doubtful);
         }
