@@ -426,6 +426,34 @@ fn lines_put_before_the_oldest_row_that_is_kept_are_found() {
     assert!(report.problems[0].what.contains("does not follow"));
 }
 
+/// What is read while logs are begun is one state of them.
+#[test]
+fn no_log_is_missed_while_another_is_begun() {
+    let mut bed = Bed::new();
+    // Where the disk does not take most of the time.
+    if let Ok(memory) = tempfile::tempdir_in("/dev/shm") {
+        bed.folder = memory;
+    }
+    bed.max = 1;
+    let audit = bed.open();
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(3);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while std::time::Instant::now() < end {
+                audit.append(&row("next"), None, Commit::Grouped).unwrap();
+            }
+        });
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while std::time::Instant::now() < end {
+                    let report = bed.verify();
+                    assert!(report.is_whole(), "{report:?}");
+                }
+            });
+        }
+    });
+}
+
 #[test]
 fn a_fall_while_another_log_is_begun_loses_nothing() {
     let bed = Bed::with_rows(9);

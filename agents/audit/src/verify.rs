@@ -10,6 +10,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -21,6 +22,8 @@ use crate::{Error, KEPT, aged};
 const MAX_FINDINGS: usize = 100;
 /// Longest line that is looked at: more than a row can have.
 const MAX_LINE: u64 = 1 << 20;
+/// How often the logs are opened again because another one was begun meanwhile.
+const MOST_ATTEMPTS: u32 = 100;
 /// What is wrong with a line in front of the oldest row, where that does not begin the chain.
 const BEFORE: &str = "it stands before the oldest row and is none: inserted";
 
@@ -128,9 +131,10 @@ type Opened = (Found, Vec<(PathBuf, File)>);
 
 /// The anchor and the logs, oldest first, as they were at one time.
 fn collect(path: &Path) -> Result<Opened, (PathBuf, std::io::Error)> {
-    let inode = || std::fs::metadata(path).map(|m| m.ino()).ok();
+    let inode = |age| std::fs::metadata(aged(path, age)).map(|m| m.ino()).ok();
+    let inodes = || (0..=KEPT).map(inode).collect::<Vec<_>>();
     for attempt in 0.. {
-        let before = inode();
+        let before = inodes();
         let anchor = Anchor::read(path);
         let mut files = Vec::new();
         for age in (0..=KEPT).rev() {
@@ -141,10 +145,12 @@ fn collect(path: &Path) -> Result<Opened, (PathBuf, std::io::Error)> {
                 Err(e) => return Err((name, e)),
             }
         }
-        // Another log was begun meanwhile: one may have been met twice or never.
-        if inode() == before || attempt == 5 {
+        // Another log was begun meanwhile: one may have been met twice or never. No name comes back to a
+        // file that it had, so where all have the same ones they had them together.
+        if inodes() == before || attempt == MOST_ATTEMPTS {
             return Ok((anchor, files));
         }
+        std::thread::sleep(Duration::from_millis(1));
     }
     unreachable!("the last attempt returns")
 }
