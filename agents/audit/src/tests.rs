@@ -426,6 +426,32 @@ fn lines_put_before_the_oldest_row_that_is_kept_are_found() {
     assert!(report.problems[0].what.contains("does not follow"));
 }
 
+#[test]
+fn an_unended_line_in_an_old_log_is_no_fall() {
+    let mut bed = Bed::new();
+    bed.max = 2000;
+    let audit = bed.open();
+    for n in 2..30 {
+        let tool = format!("t{n}");
+        audit.append(&row(&tool), None, Commit::Grouped).unwrap();
+    }
+    drop(audit);
+    let old = bed.path().with_extension("jsonl.2");
+    let unchained = serde_json::to_string(&row("unchained")).unwrap();
+    let whole = std::fs::read_to_string(&old).unwrap();
+    std::fs::write(&old, whole.clone() + &unchained).unwrap();
+    let report = bed.verify();
+    assert_eq!(
+        (report.problems.len(), report.lost.len()),
+        (1, 0),
+        "{report:?}"
+    );
+    assert_eq!(report.problems[0].file, old);
+    // A row that lacks its end is there.
+    std::fs::write(&old, whole.trim_end()).unwrap();
+    assert!(bed.verify().is_whole());
+}
+
 /// What is read while logs are begun is one state of them.
 #[test]
 fn no_log_is_missed_while_another_is_begun() {

@@ -103,6 +103,7 @@ impl Report {
 pub fn verify(path: &Path, pin: Option<&Pin>) -> Result<Report, Error> {
     let (anchor, files) = collect(path).map_err(|(file, e)| Error::reading(file, e))?;
     let mut walk = Walk {
+        newest: path,
         report: Report::default(),
         anchor: match &anchor {
             Found::Anchor(anchor) => Some(anchor.clone()),
@@ -173,6 +174,8 @@ impl Strange {
 }
 
 struct Walk<'a> {
+    /// The log that the broker writes to, or wrote to last.
+    newest: &'a Path,
     report: Report,
     anchor: Option<Anchor>,
     pin: Option<&'a Pin>,
@@ -220,16 +223,15 @@ impl Walk<'_> {
                 }
                 _ => {
                     self.settle();
-                    let what = if ended || too_long {
-                        "it is no row of the log: inserted, or a row that was damaged"
-                    } else {
-                        "a torn line: the row that was being written is lost; the broker ends the \
-                         line when it starts next"
-                    };
-                    if ended || too_long {
-                        self.strange = Some(Strange::of(file, number, line, what));
-                    } else {
+                    // Only the newest log is written to: what is put aside is complete.
+                    let torn = !ended && !too_long && file == self.newest;
+                    if torn {
+                        let what = "a torn line: the row that was being written is lost; the broker \
+                                    ends the line when it starts next";
                         self.report.lost.push(finding(file, number, what));
+                    } else {
+                        let what = "it is no row of the log: inserted, or a row that was damaged";
+                        self.strange = Some(Strange::of(file, number, line, what));
                     }
                 }
             }
