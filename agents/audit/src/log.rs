@@ -7,9 +7,9 @@
 //!
 //! A row is in the log before its result is delivered. So that this cannot fail *after* a tool has
 //! acted, room for the row is reserved before the tool runs: a full disk stops the call, not the
-//! record of it. [`Commit::Now`] waits for the disk; other rows are committed together by a thread of
-//! the log's own, [`GROUP`] after the first of them. Where that fails no more room is given, so that
-//! nothing is done, until a commit succeeds.
+//! record of it, and rows of other calls do not take that room. [`Commit::Now`] waits for the disk;
+//! other rows are committed together by a thread of the log's own, [`GROUP`] after the first of them.
+//! Where that fails no more room is given, so that nothing is done, until a commit succeeds.
 //!
 //! The log does not grow for ever: at [`MAX_LOG`] it becomes `audit.jsonl.1`, what was that becomes
 //! `.2`, and so on; the oldest is given up. Where a new log cannot be begun the old one goes on: a
@@ -104,6 +104,13 @@ struct Inner {
     /// Whether the last commit failed.
     failed: bool,
     ending: bool,
+}
+
+impl Inner {
+    /// Whether a row without room of its own, which ends there, leaves what others reserved.
+    fn has_room_beside(&self, end: u64) -> bool {
+        self.reserved == 0 || end + self.reserved * RESERVE <= self.held
+    }
 }
 
 impl Audit {
@@ -211,6 +218,9 @@ impl Audit {
     /// room is as it was, where it might. Errors: as there.
     pub fn append_at_once(&self, row: &Row, room: &mut Option<Room>) -> Option<Result<u64, Error>> {
         let mut inner = self.shared.at_once()?;
+        if room.is_none() && !inner.has_room_beside(inner.file.metadata().ok()?.len() + RESERVE) {
+            return None;
+        }
         Some(
             self.shared
                 .write_into(&mut inner, &shortened(row), None, None, room.take()),
@@ -302,6 +312,7 @@ impl Shared {
         room: Option<Room>,
     ) -> Result<u64, Error> {
         let fail = |e| Error::disk(&self.path, "the audit row cannot be written", e);
+        let reserved = room.is_some();
         if let Some(Room(())) = room {
             inner.reserved -= 1;
         }
@@ -310,9 +321,15 @@ impl Shared {
             .line(row, event, begun)
             .map_err(|e| fail(e.into()))?;
         let before = inner.file.metadata().map_err(fail)?.len();
+        let after = before + line.len() as u64;
+        if !reserved && !inner.has_room_beside(after) {
+            inner.held = hold(&inner.file, after, inner.reserved).map_err(fail)?;
+        }
         if let Err(e) = (&*inner.file).write_all(&line) {
-            // Half a row would spoil the next one. If even this fails, `open` mends it.
+            // Half a row would spoil the next one. If even this fails, `open` mends it. What was held
+            // behind it is given back by that.
             let _ = inner.file.set_len(before);
+            inner.held = hold(&inner.file, before, inner.reserved).unwrap_or(before);
             return Err(fail(e));
         }
         inner.head = head;
@@ -740,5 +757,32 @@ mod tests {
             "{error}"
         );
         assert!(audit.reserve().is_err());
+    }
+
+    #[test]
+    fn rows_that_reserved_nothing_leave_others_their_room() {
+        use std::os::unix::fs::MetadataExt;
+        let folder = tempfile::tempdir().unwrap();
+        let audit = Audit::open(&folder.path().join("audit.jsonl"), "").unwrap();
+        let room = audit.reserve().unwrap();
+        let about = || lock_of(&audit.shared.inner).file.metadata().unwrap();
+        if about().blocks() == 0 {
+            eprintln!("skipped: this file system reserves nothing");
+            return;
+        }
+        // A call that was turned away has a row, and reserves nothing for it.
+        let mut row = own_row("", Event::Begin, Value::Null, String::new());
+        row.error = "x".repeat(MAX_ERROR);
+        while about().len() < 2 * (AHEAD + 1) * RESERVE {
+            audit.append(&row, None, Commit::Grouped).unwrap();
+            let about = about();
+            let left = (about.blocks() * 512).saturating_sub(about.len());
+            assert!(
+                left >= RESERVE,
+                "{left} bytes are left after {}",
+                about.len()
+            );
+        }
+        audit.append(&row, Some(room), Commit::Grouped).unwrap();
     }
 }

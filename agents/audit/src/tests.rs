@@ -388,6 +388,99 @@ fn the_chain_goes_on_across_the_logs_and_the_oldest_may_go() {
 }
 
 #[test]
+fn lines_put_before_the_oldest_row_that_is_kept_are_found() {
+    let mut bed = Bed::new();
+    bed.max = 2000;
+    let audit = bed.open();
+    for n in 2..60 {
+        let tool = format!("t{n}");
+        audit.append(&row(&tool), None, Commit::Grouped).unwrap();
+    }
+    drop(audit);
+    let oldest = bed.path().with_extension(format!("jsonl.{KEPT}"));
+    let whole = std::fs::read_to_string(&oldest).unwrap();
+    let unchained = serde_json::to_string(&row("unchained")).unwrap();
+    for inserted in [format!("{unchained}\n"), "x\n\n".to_owned()] {
+        std::fs::write(&oldest, inserted.clone() + &whole).unwrap();
+        let report = bed.verify();
+        assert_eq!(report.problems.len(), 1, "{inserted}: {report:?}");
+        assert_eq!(report.problems[0].file, oldest);
+    }
+    // A fall may have torn the line that a log begins with; the row behind it says so.
+    let (mended, rest) = whole.split_once('\n').unwrap();
+    let torn = "{\"number\":7,";
+    let about =
+        json!({"bytes": torn.len(), "blake3": blake3::hash(torn.as_bytes()).to_hex().as_str()});
+    let mended = forged(mended, |v| {
+        v["event"] = "mended".into();
+        v["arguments"] = about.clone();
+    });
+    std::fs::write(&oldest, format!("{torn}\n{mended}\n{rest}")).unwrap();
+    let report = bed.verify();
+    // The rows behind the forged one do not follow it; that is all.
+    assert_eq!(
+        (report.problems.len(), report.lost.len()),
+        (1, 1),
+        "{report:?}"
+    );
+    assert!(report.problems[0].what.contains("does not follow"));
+}
+
+#[test]
+fn an_unended_line_in_an_old_log_is_no_fall() {
+    let mut bed = Bed::new();
+    bed.max = 2000;
+    let audit = bed.open();
+    for n in 2..30 {
+        let tool = format!("t{n}");
+        audit.append(&row(&tool), None, Commit::Grouped).unwrap();
+    }
+    drop(audit);
+    let old = bed.path().with_extension("jsonl.2");
+    let unchained = serde_json::to_string(&row("unchained")).unwrap();
+    let whole = std::fs::read_to_string(&old).unwrap();
+    std::fs::write(&old, whole.clone() + &unchained).unwrap();
+    let report = bed.verify();
+    assert_eq!(
+        (report.problems.len(), report.lost.len()),
+        (1, 0),
+        "{report:?}"
+    );
+    assert_eq!(report.problems[0].file, old);
+    // A row that lacks its end is there.
+    std::fs::write(&old, whole.trim_end()).unwrap();
+    assert!(bed.verify().is_whole());
+}
+
+/// What is read while logs are begun is one state of them.
+#[test]
+fn no_log_is_missed_while_another_is_begun() {
+    let mut bed = Bed::new();
+    // Where the disk does not take most of the time.
+    if let Ok(memory) = tempfile::tempdir_in("/dev/shm") {
+        bed.folder = memory;
+    }
+    bed.max = 1;
+    let audit = bed.open();
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(3);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while std::time::Instant::now() < end {
+                audit.append(&row("next"), None, Commit::Grouped).unwrap();
+            }
+        });
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while std::time::Instant::now() < end {
+                    let report = bed.verify();
+                    assert!(report.is_whole(), "{report:?}");
+                }
+            });
+        }
+    });
+}
+
+#[test]
 fn a_fall_while_another_log_is_begun_loses_nothing() {
     let bed = Bed::with_rows(9);
     std::fs::rename(bed.path(), bed.path().with_extension("jsonl.1")).unwrap();

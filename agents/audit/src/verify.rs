@@ -10,6 +10,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -21,6 +22,10 @@ use crate::{Error, KEPT, aged};
 const MAX_FINDINGS: usize = 100;
 /// Longest line that is looked at: more than a row can have.
 const MAX_LINE: u64 = 1 << 20;
+/// How often the logs are opened again because another one was begun meanwhile.
+const MOST_ATTEMPTS: u32 = 100;
+/// What is wrong with a line in front of the oldest row, where that does not begin the chain.
+const BEFORE: &str = "it stands before the oldest row and is none: inserted";
 
 /// A row as somebody noted it down: number and digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -98,6 +103,7 @@ impl Report {
 pub fn verify(path: &Path, pin: Option<&Pin>) -> Result<Report, Error> {
     let (anchor, files) = collect(path).map_err(|(file, e)| Error::reading(file, e))?;
     let mut walk = Walk {
+        newest: path,
         report: Report::default(),
         anchor: match &anchor {
             Found::Anchor(anchor) => Some(anchor.clone()),
@@ -126,9 +132,10 @@ type Opened = (Found, Vec<(PathBuf, File)>);
 
 /// The anchor and the logs, oldest first, as they were at one time.
 fn collect(path: &Path) -> Result<Opened, (PathBuf, std::io::Error)> {
-    let inode = || std::fs::metadata(path).map(|m| m.ino()).ok();
+    let inode = |age| std::fs::metadata(aged(path, age)).map(|m| m.ino()).ok();
+    let inodes = || (0..=KEPT).map(inode).collect::<Vec<_>>();
     for attempt in 0.. {
-        let before = inode();
+        let before = inodes();
         let anchor = Anchor::read(path);
         let mut files = Vec::new();
         for age in (0..=KEPT).rev() {
@@ -139,10 +146,12 @@ fn collect(path: &Path) -> Result<Opened, (PathBuf, std::io::Error)> {
                 Err(e) => return Err((name, e)),
             }
         }
-        // Another log was begun meanwhile: one may have been met twice or never.
-        if inode() == before || attempt == 5 {
+        // Another log was begun meanwhile: one may have been met twice or never. No name comes back to a
+        // file that it had, so where all have the same ones they had them together.
+        if inodes() == before || attempt == MOST_ATTEMPTS {
             return Ok((anchor, files));
         }
+        std::thread::sleep(Duration::from_millis(1));
     }
     unreachable!("the last attempt returns")
 }
@@ -154,7 +163,19 @@ struct Strange {
     hash: blake3::Hash,
 }
 
+impl Strange {
+    fn of(file: &Path, number: u64, line: &[u8], what: &str) -> Self {
+        Self {
+            finding: finding(file, number, what),
+            bytes: line.len() as u64,
+            hash: blake3::hash(line),
+        }
+    }
+}
+
 struct Walk<'a> {
+    /// The log that the broker writes to, or wrote to last.
+    newest: &'a Path,
     report: Report,
     anchor: Option<Anchor>,
     pin: Option<&'a Pin>,
@@ -196,24 +217,21 @@ impl Walk<'_> {
             let too_long = !ended && bytes.len() as u64 == MAX_LINE;
             match Link::read(line) {
                 Some(link) if !too_long => self.link(file, number, link, &before),
-                _ if self.report.first.is_none() => self.report.unchained += 1,
+                _ if self.report.first.is_none() => {
+                    self.report.unchained += 1;
+                    self.strange = Some(Strange::of(file, number, line, BEFORE));
+                }
                 _ => {
                     self.settle();
-                    let what = if ended || too_long {
-                        "it is no row of the log: inserted, or a row that was damaged"
+                    // Only the newest log is written to: what is put aside is complete.
+                    let torn = !ended && !too_long && file == self.newest;
+                    if torn {
+                        let what = "a torn line: the row that was being written is lost; the broker \
+                                    ends the line when it starts next";
+                        self.report.lost.push(finding(file, number, what));
                     } else {
-                        "a torn line: the row that was being written is lost; the broker ends the \
-                         line when it starts next"
-                    };
-                    let finding = finding(file, number, what);
-                    if ended || too_long {
-                        self.strange = Some(Strange {
-                            finding,
-                            bytes: line.len() as u64,
-                            hash: blake3::hash(line),
-                        });
-                    } else {
-                        self.report.lost.push(finding);
+                        let what = "it is no row of the log: inserted, or a row that was damaged";
+                        self.strange = Some(Strange::of(file, number, line, what));
                     }
                 }
             }
@@ -230,6 +248,27 @@ impl Walk<'_> {
         }
     }
 
+    /// What the first row says of the lines before it.
+    fn begin(&mut self, link: &Link) {
+        if self.report.first.is_some() || self.strange.is_none() {
+            return;
+        }
+        let unknown = link.event == Some(Event::Gap) && link.arguments["up_to"].is_null();
+        let torn = self
+            .strange
+            .as_ref()
+            .is_some_and(|s| link.event == Some(Event::Mended) && link.is_about(s.bytes, &s.hash));
+        if link.event == Some(Event::Begin) || unknown || !link.fits {
+            // Its arguments, or the problem that it is itself, are about all of them.
+            self.strange = None;
+        } else if torn && self.report.unchained == 1 {
+            self.report.unchained = 0;
+        } else {
+            // A fall tears one line. They are not what was there before the chain either.
+            self.settle();
+        }
+    }
+
     /// A strange line that nothing accounts for.
     fn settle(&mut self) {
         if let Some(Strange { finding, .. }) = self.strange.take() {
@@ -239,6 +278,7 @@ impl Walk<'_> {
 
     fn link(&mut self, file: &Path, line: u64, link: Link, before: &blake3::Hasher) {
         self.report.rows += 1;
+        self.begin(&link);
         if !link.fits {
             self.settle();
             let what = format!("row {} was changed: its digest is not its own", link.number);
@@ -357,7 +397,9 @@ impl Walk<'_> {
     }
 
     fn end(&mut self, end: &(PathBuf, u64), anchor: &Found, path: &Path) {
-        self.settle();
+        if self.report.first.is_some() {
+            self.settle();
+        }
         if let Some(doubtful) = self.doubtful.take() {
             self.last = Some(doubtful);
         }

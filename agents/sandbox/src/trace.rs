@@ -146,6 +146,8 @@ struct Task {
     /// Whether the program runs in it; before that it is this crate.
     program: bool,
     begun: Option<Begun>,
+    /// Whether its process is to end for this call.
+    kills: bool,
 }
 
 struct Watch {
@@ -187,7 +189,7 @@ impl Watch {
             pid,
             Task {
                 program,
-                begun: None,
+                ..Task::default()
             },
         );
         self.report.watched += 1;
@@ -235,10 +237,10 @@ impl Watch {
 
     fn ended(&mut self, pid: i32, status: i32) {
         let task = self.tasks.remove(&pid);
-        // The call was seen before the filter killed for it.
+        // Every thread of the process ends like this; one of them made the call.
         if libc::WIFSIGNALED(status)
             && libc::WTERMSIG(status) == libc::SIGSYS
-            && let Some(begun) = task.and_then(|task| task.begun)
+            && let Some(begun) = task.filter(|task| task.kills).and_then(|task| task.begun)
         {
             self.deny(begun, Answer::Killed);
         }
@@ -264,7 +266,7 @@ impl Watch {
                     self.report.watched += 1;
                     let task = Task {
                         program,
-                        begun: None,
+                        ..Task::default()
                     };
                     self.tasks.insert(child, task);
                     if self.newborn.remove(&child) {
@@ -327,13 +329,18 @@ impl Watch {
                     path,
                     wanted,
                 });
+                task.kills = false;
             }
         } else if kind == libc::PTRACE_SYSCALL_INFO_EXIT {
-            // Kept: a call that kills has an answer too, before the end.
-            let Some(begun) = self.tasks.get(&pid).and_then(|task| task.begun.clone()) else {
+            let Some(task) = self.tasks.get_mut(&pid) else {
+                return;
+            };
+            let Some(begun) = task.begun.clone() else {
                 return;
             };
             let result = info[3] as i64;
+            // A call that kills has an answer too, before the end: its own number.
+            task.kills = result == begun.number && has_sigsys(pid);
             if (-4095..0).contains(&result) {
                 let errno = i32::try_from(-result).unwrap_or(libc::EPERM);
                 if is_denial(&begun, errno) {
@@ -404,6 +411,15 @@ impl Watch {
             }
         }
     }
+}
+
+/// Whether SIGSYS is on its way to this very thread.
+fn has_sigsys(thread: i32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{thread}/status")).unwrap_or_default();
+    let pending = status.lines().find_map(|line| line.strip_prefix("SigPnd:"));
+    pending
+        .and_then(|set| u64::from_str_radix(set.trim(), 16).ok())
+        .is_some_and(|set| set & (1 << (libc::SIGSYS - 1)) != 0)
 }
 
 /// `ptrace(2)`. A task that is gone meanwhile is reported by the next wait.

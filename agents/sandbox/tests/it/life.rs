@@ -48,6 +48,10 @@ pub(crate) const ALL: &[(&str, Test)] = &[
         traced,
     ),
     (
+        "a trace blames the thread whose call killed, and no other",
+        traced_threads,
+    ),
+    (
         "a running program can be watched and is left running",
         attached,
     ),
@@ -380,6 +384,24 @@ fn traced(fixture: &Fixture) -> Result<String, String> {
     Ok(format!("  ({count} denials, {} processes)", report.watched))
 }
 
+fn traced_threads(fixture: &Fixture) -> Result<String, String> {
+    let program = program().display().to_string();
+    let argv: Vec<_> = [&program, "inside-life", "killed-thread"]
+        .map(|word| std::ffi::CString::new(word).expect("no NUL"))
+        .into();
+    let report = argos_sandbox::trace(&fixture.spec(), &argv).map_err(|e| e.to_string())?;
+    let denials = report.denials.iter();
+    let killed: Vec<_> = denials
+        .filter(|(denial, _)| denial.answer == Answer::Killed)
+        .map(|(denial, count)| (denial.call.as_str(), *count))
+        .collect();
+    if killed == [("chroot", 1)] {
+        Ok(String::new())
+    } else {
+        Err(format!("{report:#?}"))
+    }
+}
+
 fn attached(fixture: &Fixture) -> Result<String, String> {
     let mut child = shell(
         &fixture.spec(),
@@ -642,6 +664,7 @@ pub(crate) fn run_inside(name: &str) -> ExitCode {
         "landlock" => landlock_inside(),
         "worker" => worker_inside(),
         "sealed" => sealed_inside(),
+        "killed-thread" => killed_thread_inside(),
         _ => Err("no such test".to_owned()),
     };
     match result {
@@ -655,6 +678,23 @@ pub(crate) fn run_inside(name: &str) -> ExitCode {
 
 fn folder(name: &str) -> PathBuf {
     PathBuf::from(std::env::var_os("FOLDER").unwrap_or_default()).join(name)
+}
+
+/// One thread waits, another is at work, a third makes a call that kills.
+fn killed_thread_inside() -> Result<(), String> {
+    std::thread::spawn(|| std::thread::sleep(Duration::from_secs(60)));
+    std::thread::spawn(|| {
+        loop {
+            let _ = std::fs::metadata("/");
+        }
+    });
+    std::thread::sleep(Duration::from_millis(100));
+    std::thread::spawn(|| std::os::unix::fs::chroot("/"))
+        .join()
+        .map_or_else(
+            |_| Err("it panicked".to_owned()),
+            |_| Err("it lives".to_owned()),
+        )
 }
 
 fn ordinary_inside() -> Result<(), String> {
