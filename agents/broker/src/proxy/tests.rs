@@ -1,31 +1,12 @@
 //! The proxy: what it reads, and its limits, driven through its socket against a host on loopback.
 
-use std::os::fd::OwnedFd;
-
 use tokio::net::TcpListener;
-use zbus::connection::Builder;
 
 use super::*;
-use crate::core::Settings;
-use crate::providers::Folders;
-use crate::sandbox::Programs;
-use crate::spawn::{Launch, SpawnError, Spawner};
+use crate::alone::Alone;
 
 /// Longer than anything here takes, and shorter than the limits that are not at stake.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-#[derive(Debug)]
-struct Nothing;
-
-impl Spawner for Nothing {
-    fn start(&self, _: &Launch, _: OwnedFd, _: OwnedFd) -> Result<(), SpawnError> {
-        unreachable!("a proxy starts nothing")
-    }
-
-    fn stop(&self, _: &str) -> Result<(), SpawnError> {
-        Ok(())
-    }
-}
 
 /// A proxy with these limits, and the one host that it leads to.
 struct World {
@@ -38,29 +19,11 @@ struct World {
 
 impl World {
     async fn new(limits: Limits) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
-        let guid = zbus::Guid::generate();
-        let server = Builder::unix_stream(ours).server(guid).p2p().build();
-        let client = Builder::unix_stream(theirs).p2p().build();
-        let (bus, other) = tokio::try_join!(server, client).unwrap();
-        let settings = Settings {
-            home: folder.path().join("home"),
-            state: folder.path().join("state"),
-            shipped: folder.path().join("agents"),
-            programs: Programs {
-                folder: "/usr/bin".into(),
-            },
-            answer_time: Duration::from_millis(10),
-            tool_time: PATIENCE,
-            worker_idle: PATIENCE,
-            by_process_number: false,
-            providers: Folders {
-                system: Vec::new(),
-                own: folder.path().join("tools"),
-            },
-        };
-        let (broker, _) = Broker::open(settings, Arc::new(Nothing), bus).unwrap();
+        let Alone {
+            broker,
+            folder,
+            bus,
+        } = Alone::new().await;
         let host = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let hosts = vec![HostPattern::parse(&host.local_addr().unwrap().to_string()).unwrap()];
         let subject = Subject {
@@ -80,7 +43,7 @@ impl World {
             host,
             broker,
             folder,
-            _bus: other,
+            _bus: bus,
         }
     }
 
