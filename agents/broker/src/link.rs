@@ -104,12 +104,12 @@ pub(crate) async fn answered<T>(handling: impl Future<Output = Result<T>>) -> Re
 
 impl Link {
     async fn answered<T>(&self, handling: impl Future<Output = Result<T>>) -> Result<T> {
-        answered(async {
-            #[cfg(test)]
+        #[cfg(test)]
+        let handling = async {
             assert!(!self.broken, "a fault that is wanted");
             handling.await
-        })
-        .await
+        };
+        answered(handling).await
     }
 
     async fn call(&self, own: Option<u64>, tool: String, arguments: String) -> Result<String> {
