@@ -51,9 +51,19 @@ impl Settled {
     }
 }
 
+/// Has a question go from the screen when nobody waits for it any more.
+struct Withdrawn<'a>(&'a Broker);
+
+impl Drop for Withdrawn<'_> {
+    fn drop(&mut self) {
+        self.0.withdraw_abandoned();
+    }
+}
+
 /// Settles a permission: `decide` says what was granted or refused; where that says nothing,
 /// `question` is put to the person, with whether a yes may be kept. What `shown` makes of the
-/// question's number lives for as long as the answer is waited for.
+/// question's number lives for as long as the answer is waited for; whoever drops the future takes the
+/// question back.
 ///
 /// # Errors
 /// `LimitReached`: too many questions of whoever asks wait already.
@@ -85,6 +95,8 @@ pub(crate) async fn settle<S>(
                 ))
             })?
     };
+    // Dropped after the future that holds the answer's receiver.
+    let _withdrawn = Withdrawn(broker);
     let id = asked.id;
     if let Some(request) = asked.show {
         broker.requested(request);
@@ -102,6 +114,7 @@ pub(crate) async fn settle<S>(
     Ok(Settled::Answered(answer))
 }
 
+/// The person's answer to a question.
 ///
 /// # Errors
 /// `NotFound` if it is closed, `InvalidArguments` for an answer it does not take, `Failed` if an

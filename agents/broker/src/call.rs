@@ -178,8 +178,6 @@ pub(crate) async fn call_as(
             Err(Ending::error("cancelled", Error::Cancelled(what)))
         }
     };
-    // A question that nobody waits for any more goes from the screen.
-    broker.withdraw_abandoned();
     let took = || u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let mut kept = Kept::default();
     let ending = match permitted {

@@ -26,6 +26,8 @@
 //! What survives a `kill -9` of the broker is on disk already: grants and audit rows. Agents end
 //! with it, since their socket closes, and the orchestrator starts them again.
 
+#[cfg(test)]
+mod alone;
 mod asking;
 mod bus;
 mod byhand;

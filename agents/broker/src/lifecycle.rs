@@ -325,7 +325,6 @@ impl Life {
         };
         *lock(&self.current) = None;
         session.end();
-        self.broker.withdraw_abandoned();
         // First the process: while it lives and does not read, closing would wait for the answer
         // that is being written to it.
         spawn::stop(&spawner, &unit).await;

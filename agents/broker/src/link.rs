@@ -29,6 +29,9 @@ const MAX_REQUEST: usize = 16 << 10;
 struct Link {
     broker: Arc<Broker>,
     session: Arc<Session>,
+    /// Has every request panic.
+    #[cfg(test)]
+    broken: bool,
 }
 
 /// Serves an agent at the broker's end of its socket. The handshake, for which there is no time limit
@@ -44,12 +47,24 @@ pub(crate) fn serve(
     Fault,
     impl Future<Output = zbus::Result<Connection>> + use<>,
 )> {
-    let socket = AgentSocket::new(end)?;
-    let fault = socket.fault();
     let link = Link {
         broker: Arc::clone(broker),
         session: Arc::clone(session),
+        #[cfg(test)]
+        broken: false,
     };
+    serve_link(link, end)
+}
+
+fn serve_link(
+    link: Link,
+    end: OwnedFd,
+) -> io::Result<(
+    Fault,
+    impl Future<Output = zbus::Result<Connection>> + use<>,
+)> {
+    let socket = AgentSocket::new(end)?;
+    let fault = socket.fault();
     // A task of its own, which ends with the future: what an agent sends first is parsed here, and
     // should that ever panic, it is this agent that does not connect.
     let mut task = JoinSet::new();
@@ -88,11 +103,69 @@ pub(crate) async fn answered<T>(handling: impl Future<Output = Result<T>>) -> Re
 }
 
 impl Link {
+    async fn answered<T>(&self, handling: impl Future<Output = Result<T>>) -> Result<T> {
+        #[cfg(test)]
+        let handling = async {
+            assert!(!self.broken, "a fault that is wanted");
+            handling.await
+        };
+        answered(handling).await
+    }
+
     async fn call(&self, own: Option<u64>, tool: String, arguments: String) -> Result<String> {
         let caller = Caller::Agent(Arc::clone(&self.session));
         // The task of this message goes on to its end even if the connection goes away, so the audit row
         // is written.
-        answered(call::call_as(&self.broker, &caller, own, &tool, &arguments)).await
+        call::call_as(&self.broker, &caller, own, &tool, &arguments).await
+    }
+
+    fn cancelled(&self, call: u64) -> Result<()> {
+        if self.broker.calls.cancel_own(self.session.number, call) {
+            Ok(())
+        } else {
+            Err(Error::NotFound(format!("no call {call} is open")))
+        }
+    }
+
+    fn replied(&self, in_reply_to: u64, text: String) -> Result<()> {
+        match self.session.take_reply(in_reply_to, &text) {
+            Ok(()) => {
+                self.broker
+                    .replied(&self.session.subject.agent, in_reply_to, text);
+                Ok(())
+            }
+            Err(ReplyRefused::TooLong) => Err(Error::LimitReached(format!(
+                "a reply may have {MAX_REPLY} bytes"
+            ))),
+            Err(ReplyRefused::TooOften) => Err(Error::LimitReached(
+                "an agent that speaks up on its own has to wait two seconds in between".to_owned(),
+            )),
+            Err(ReplyRefused::UnknownMessage) => Err(Error::InvalidArguments(format!(
+                "message {in_reply_to} is not waiting for an answer of this agent"
+            ))),
+        }
+    }
+
+    fn state_is(&self, state: &str, detail: &str) -> Result<()> {
+        if !matches!(state, "idle" | "thinking" | "acting") {
+            return Err(Error::InvalidArguments(
+                "a state is one of idle, thinking, acting".to_owned(),
+            ));
+        }
+        if let Some(status) = self.session.says(state, detail) {
+            self.broker
+                .state(&self.session.subject.agent, &status.state, &status.detail);
+        }
+        Ok(())
+    }
+
+    async fn message(&self) -> Result<(u64, String, String)> {
+        match self.session.next_message().await {
+            Some(m) => Ok((m.id, m.from, m.text)),
+            None => Err(Error::LimitReached(
+                "one NextMessage may wait at a time".to_owned(),
+            )),
+        }
     }
 
     async fn description(&self) -> Result<String> {
@@ -146,49 +219,15 @@ impl Link {
     }
 }
 
-impl Link {
-    fn replied(&self, in_reply_to: u64, text: String) -> Result<()> {
-        match self.session.take_reply(in_reply_to, &text) {
-            Ok(()) => {
-                self.broker
-                    .replied(&self.session.subject.agent, in_reply_to, text);
-                Ok(())
-            }
-            Err(ReplyRefused::TooLong) => Err(Error::LimitReached(format!(
-                "a reply may have {MAX_REPLY} bytes"
-            ))),
-            Err(ReplyRefused::TooOften) => Err(Error::LimitReached(
-                "an agent that speaks up on its own has to wait two seconds in between".to_owned(),
-            )),
-            Err(ReplyRefused::UnknownMessage) => Err(Error::InvalidArguments(format!(
-                "message {in_reply_to} is not waiting for an answer of this agent"
-            ))),
-        }
-    }
-
-    fn stands(&self, state: &str, detail: &str) -> Result<()> {
-        if !matches!(state, "idle" | "thinking" | "acting") {
-            return Err(Error::InvalidArguments(
-                "a state is one of idle, thinking, acting".to_owned(),
-            ));
-        }
-        if let Some(status) = self.session.says(state, detail) {
-            self.broker
-                .state(&self.session.subject.agent, &status.state, &status.detail);
-        }
-        Ok(())
-    }
-}
-
-// Every handler goes through `answered`.
+// Whatever a method does is done in `answered`.
 #[zbus::interface(name = "org.argos.Agent1")]
 impl Link {
     async fn describe(&self) -> Result<String> {
-        answered(self.description()).await
+        self.answered(self.description()).await
     }
 
     async fn call_tool(&self, tool: String, arguments: String) -> Result<String> {
-        self.call(None, tool, arguments).await
+        self.answered(self.call(None, tool, arguments)).await
     }
 
     async fn call_tool_as(&self, call: u64, tool: String, arguments: String) -> Result<String> {
@@ -197,52 +236,83 @@ impl Link {
                 "a call cannot have the number 0; use another, or CallTool".to_owned(),
             ));
         }
-        self.call(Some(call), tool, arguments).await
+        self.answered(self.call(Some(call), tool, arguments)).await
     }
 
     async fn cancel(&self, call: u64) -> Result<()> {
-        answered(async {
-            match self.broker.calls.cancel_own(self.session.number, call) {
-                true => Ok(()),
-                false => Err(Error::NotFound(format!("no call {call} is open"))),
-            }
-        })
-        .await
+        self.answered(async { self.cancelled(call) }).await
     }
 
     async fn plan(&self, request: String) -> Result<String> {
-        answered(self.planned(request)).await
+        self.answered(self.planned(request)).await
     }
 
     async fn reply(&self, in_reply_to: u64, text: String) -> Result<()> {
-        answered(async { self.replied(in_reply_to, text) }).await
+        self.answered(async { self.replied(in_reply_to, text) })
+            .await
     }
 
     async fn set_state(&self, state: String, detail: String) -> Result<()> {
-        answered(async { self.stands(&state, &detail) }).await
+        self.answered(async { self.state_is(&state, &detail) })
+            .await
     }
 
     async fn next_message(&self) -> Result<(u64, String, String)> {
-        answered(async {
-            match self.session.next_message().await {
-                Some(m) => Ok((m.id, m.from, m.text)),
-                None => Err(Error::LimitReached(
-                    "one NextMessage may wait at a time".to_owned(),
-                )),
-            }
-        })
-        .await
+        self.answered(self.message()).await
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use argos_bus::agent::AgentLinkProxy;
+
     use super::*;
+    use crate::alone::{Alone, PATIENCE};
+    use crate::manifest::Agent;
+    use crate::socket::MAX_OPEN;
 
     #[tokio::test]
-    async fn a_panic_is_the_error_of_that_request() {
-        let failed: Result<()> = answered(async { panic!("a fault") }).await;
-        assert!(matches!(failed, Err(Error::Failed(_))), "{failed:?}");
-        assert_eq!(answered(async { Ok(7) }).await.unwrap(), 7);
+    async fn a_panic_is_the_error_of_that_request_and_takes_no_place() {
+        let alone = Alone::new().await;
+        let yaml = "name: a\ntitle: A\n";
+        let agent = Agent {
+            manifest: argos_config::parse("agent.yaml", yaml).unwrap(),
+            folder: alone.folder.path().to_owned(),
+            hash: "h".to_owned(),
+        };
+        let link = Link {
+            broker: Arc::clone(&alone.broker),
+            session: Arc::new(Session::new(agent)),
+            broken: true,
+        };
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let (_fault, serving) = serve_link(link, ours.into()).unwrap();
+        let agent = Builder::unix_stream(theirs)
+            .p2p()
+            .auth_mechanism(AuthMechanism::Anonymous)
+            .build();
+        let (_served, agent) = tokio::try_join!(serving, agent).unwrap();
+        let agent = AgentLinkProxy::new(&agent).await.unwrap();
+        // Every method often enough to use up all places.
+        let asking = async {
+            for _ in 0..MAX_OPEN {
+                for failed in [
+                    agent.describe().await.map(drop),
+                    agent.call_tool("a", "{}").await.map(drop),
+                    agent.call_tool_as(1, "a", "{}").await.map(drop),
+                    agent.cancel(1).await,
+                    agent.plan("a").await.map(drop),
+                    agent.reply(1, "a").await,
+                    agent.set_state("idle", "").await,
+                    agent.next_message().await.map(drop),
+                ] {
+                    let Err(Error::Failed(what)) = failed else {
+                        panic!("{failed:?}");
+                    };
+                    assert!(what.contains("argos log --user broker"), "{what}");
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, asking).await.unwrap();
     }
 }

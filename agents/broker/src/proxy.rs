@@ -10,7 +10,8 @@
 //!    (network, host) -> resolved and connected -> audit row on disk -> 200 -> bytes both ways
 //! ```
 //!
-//! Whichever step says no, an audit row says which and why, before the answer is given. What a host
+//! Whichever step says no, an audit row says which and why, before the answer is given. While the person
+//! is asked, one that closes its connection takes the question back. What a host
 //! is, and which addresses a name may lead to, is [`argos_tools::host`]'s business.
 
 use std::io;
@@ -20,6 +21,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use argos_tools::host::{DialError, Host, HostPattern, Target, dial};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
@@ -41,6 +44,8 @@ use crate::socket::Pace;
 const TOOL: &str = "proxy.connect";
 /// Most bytes of a request's head.
 const MAX_HEAD: usize = 8 << 10;
+/// How often it is looked whether who waits for the person is still there.
+const TICK: Duration = Duration::from_millis(250);
 
 /// What one provider may take of the proxy.
 #[derive(Debug, Clone, Copy)]
@@ -184,7 +189,6 @@ async fn serve(broker: &Arc<Broker>, client: &Client, mut stream: UnixStream) {
     let mut row = record::row(broker, &client.subject, TOOL.to_owned());
     row.action = "network".to_owned();
     let connected = connect(broker, client, &mut stream, &mut row).await;
-    broker.withdraw_abandoned();
     row.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     match &connected {
         Ok(_) => row.outcome = "ok",
@@ -266,7 +270,7 @@ async fn connect(
         action: "network".to_owned(),
         resource: target.resource(),
     };
-    let settled = asking::settle(
+    let settling = asking::settle(
         broker,
         |grants, now| grants.decide(&client.subject, &need, Fallback::Ask, now),
         |grantable| Question {
@@ -279,9 +283,18 @@ async fn connect(
             grantable,
         },
         |_| (),
-    )
-    .await
-    .map_err(|error| No::forbidden(text_of(&error)))?;
+    );
+    let settled = tokio::select! {
+        biased;
+        settled = settling => settled.map_err(|error| No::forbidden(text_of(&error)))?,
+        () = hung_up(stream) => {
+            return Err(No {
+                status: "503 Service Unavailable",
+                outcome: "cancelled",
+                why: "the connection was closed before it was settled".to_owned(),
+            });
+        }
+    };
     row.by = settled.to_string();
     row.decision = if settled.allows() { "allow" } else { "deny" };
     if !settled.allows() {
@@ -309,6 +322,19 @@ async fn connect(
             why: error.to_string(),
         },
     })
+}
+
+/// Returns when the other side is gone. One that only has nothing more to say is not, so nothing is read:
+/// the kernel is asked.
+async fn hung_up(stream: &UnixStream) {
+    loop {
+        tokio::time::sleep(TICK).await;
+        let mut fds = [PollFd::new(stream, PollFlags::empty())];
+        match poll(&mut fds, Some(&Timespec::default())) {
+            Ok(0) | Err(Errno::INTR) => {}
+            Ok(_) | Err(_) => return,
+        }
+    }
 }
 
 /// Reads to the empty line, byte by byte: what follows belongs to the connection.

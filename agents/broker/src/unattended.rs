@@ -44,6 +44,5 @@ impl Unattended {
             // Closing twice is no error.
             let _ = connection.close().await;
         }
-        self.broker.withdraw_abandoned();
     }
 }

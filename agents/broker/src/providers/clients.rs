@@ -76,7 +76,7 @@ pub(super) fn open(broker: &Arc<Broker>, places: &Places, name: &str) -> Result<
     let session = Arc::new(Session::new(agent(broker, name)?));
     let (fault, connecting) =
         link::serve(broker, &session, ours).map_err(|error| failed(error.to_string()))?;
-    tokio::spawn(serve(Arc::clone(broker), session, fault, connecting, place));
+    tokio::spawn(serve(session, fault, connecting, place));
     Ok(theirs)
 }
 
@@ -96,7 +96,6 @@ fn agent(broker: &Broker, name: &str) -> Result<Agent> {
 }
 
 async fn serve(
-    broker: Arc<Broker>,
     session: Arc<Session>,
     fault: Fault,
     connecting: impl Future<Output = zbus::Result<Connection>>,
@@ -116,5 +115,4 @@ async fn serve(
         Err(_) => warn!("{name} did not connect in time"),
     }
     session.end();
-    broker.withdraw_abandoned();
 }

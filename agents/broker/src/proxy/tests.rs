@@ -1,31 +1,12 @@
 //! The proxy: what it reads, and its limits, driven through its socket against a host on loopback.
 
-use std::os::fd::OwnedFd;
-
 use tokio::net::TcpListener;
-use zbus::connection::Builder;
 
 use super::*;
-use crate::core::Settings;
-use crate::providers::Folders;
-use crate::sandbox::Programs;
-use crate::spawn::{Launch, SpawnError, Spawner};
+use crate::alone::Alone;
 
 /// Longer than anything here takes, and shorter than the limits that are not at stake.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-#[derive(Debug)]
-struct Nothing;
-
-impl Spawner for Nothing {
-    fn start(&self, _: &Launch, _: OwnedFd, _: OwnedFd) -> Result<(), SpawnError> {
-        unreachable!("a proxy starts nothing")
-    }
-
-    fn stop(&self, _: &str) -> Result<(), SpawnError> {
-        Ok(())
-    }
-}
 
 /// A proxy with these limits, and the one host that it leads to.
 struct World {
@@ -38,36 +19,30 @@ struct World {
 
 impl World {
     async fn new(limits: Limits) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
-        let guid = zbus::Guid::generate();
-        let server = Builder::unix_stream(ours).server(guid).p2p().build();
-        let client = Builder::unix_stream(theirs).p2p().build();
-        let (bus, other) = tokio::try_join!(server, client).unwrap();
-        let settings = Settings {
-            home: folder.path().join("home"),
-            state: folder.path().join("state"),
-            shipped: folder.path().join("agents"),
-            programs: Programs {
-                folder: "/usr/bin".into(),
-            },
-            answer_time: Duration::from_millis(10),
-            tool_time: PATIENCE,
-            worker_idle: PATIENCE,
-            by_process_number: false,
-            providers: Folders {
-                system: Vec::new(),
-                own: folder.path().join("tools"),
-            },
-        };
-        let (broker, _) = Broker::open(settings, Arc::new(Nothing), bus).unwrap();
+        Self::of(Alone::new().await, limits, true).await
+    }
+
+    /// The host is not granted, and the person takes their time.
+    async fn asking() -> Self {
+        let alone = Alone::answering_in(Duration::from_secs(600)).await;
+        Self::of(alone, Limits::default(), false).await
+    }
+
+    async fn of(alone: Alone, limits: Limits, granted: bool) -> Self {
+        let Alone {
+            broker,
+            folder,
+            bus,
+        } = alone;
         let host = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let hosts = vec![HostPattern::parse(&host.local_addr().unwrap().to_string()).unwrap()];
         let subject = Subject {
             agent: "mcp.test".to_owned(),
             hash: "h".to_owned(),
         };
-        admit(&broker, &subject, &needs(&hosts));
+        if granted {
+            admit(&broker, &subject, &needs(&hosts));
+        }
         let client = Client {
             subject,
             title: "Test".to_owned(),
@@ -80,7 +55,7 @@ impl World {
             host,
             broker,
             folder,
-            _bus: other,
+            _bus: bus,
         }
     }
 
@@ -310,4 +285,57 @@ fn hosts_are_granted_one_by_one() {
         .collect();
     let resources: Vec<String> = needs(&hosts).into_iter().map(|n| n.resource).collect();
     assert_eq!(resources, ["example.org", "127.0.0.1:8080"]);
+}
+
+#[tokio::test]
+async fn one_that_leaves_while_the_person_is_asked_takes_its_question_back() {
+    let world = World::asking().await;
+    let pending = || lock(&world.broker.permissions).prompts.pending().len();
+    let until = async |number| {
+        let waiting = async {
+            while pending() != number {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting)
+            .await
+            .unwrap_or_else(|_| panic!("{} questions, not {number}", pending()));
+    };
+    // Two ask the same: the question stays for as long as one of them does.
+    let mut first = world.ask().await;
+    until(1).await;
+    let second = world.ask().await;
+    drop(second);
+    // One that has no more to say is there, and what it has said already is nobody's business here.
+    first.write_all(b"hello").await.unwrap();
+    first.shutdown().await.unwrap();
+    let early = tokio::time::timeout(3 * TICK, first.read_u8()).await;
+    assert!(early.is_err(), "it was answered: {early:?}");
+    assert_eq!(pending(), 1);
+    drop(first);
+    until(0).await;
+    let rows = async {
+        loop {
+            let rows: Vec<String> = world.broker.audit.tail(2).unwrap();
+            if rows.len() == 2 {
+                return rows;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    for row in tokio::time::timeout(PATIENCE, rows).await.unwrap() {
+        let row: serde_json::Value = serde_json::from_str(&row).unwrap();
+        assert_eq!(row["outcome"], "cancelled", "{row}");
+    }
+    // The proxy ends: so does what waits for it.
+    let _third = world.ask().await;
+    until(1).await;
+    let World { proxy, broker, .. } = world;
+    drop(proxy);
+    let gone = async {
+        while !lock(&broker.permissions).prompts.pending().is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, gone).await.unwrap();
 }
