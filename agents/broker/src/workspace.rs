@@ -27,7 +27,7 @@
 //! short while it runs; what it can take of the file system ends at the reserve, where no agent's
 //! program goes on. Once it has ended, all is counted.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::CStr;
 use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
@@ -306,6 +306,8 @@ impl Walk {
     /// What processes with this workspace hold open, or mapped, that has no name any more.
     fn held(&mut self) -> Result<(), Stop> {
         let inside = WORKSPACE.trim_start_matches('/');
+        // As far as any mapping of each goes: there may be many, here and in other processes.
+        let mut mappings = HashMap::new();
         for process in numbers(Path::new("/proc")) {
             // Who cannot be looked into is nobody's agent here.
             let own = std::fs::metadata(process.join("root").join(inside))
@@ -328,10 +330,14 @@ impl Walk {
             let devices = self.devices;
             let maps = std::fs::read_to_string(process.join("maps")).unwrap_or_default();
             for (file, bytes) in maps.lines().filter_map(|line| mapped(line, &devices)) {
-                // How much of it there is cannot be asked.
-                if self.seen.insert(file) {
-                    self.add(bytes / 512)?;
-                }
+                let most = mappings.entry(file).or_insert(bytes);
+                *most = bytes.max(*most);
+            }
+        }
+        for (file, bytes) in mappings {
+            // How much of it there is cannot be asked.
+            if self.seen.insert(file) {
+                self.add(bytes / 512)?;
             }
         }
         Ok(())
@@ -400,7 +406,7 @@ fn mapped(line: &str, devices: &[u64]) -> Option<(File, u64)> {
 mod tests {
     use super::*;
     use std::fs::File;
-    use std::io::Write;
+    use std::io::{Read, Write};
     use std::process::Command;
 
     fn used(folder: &Path, limit: u64) -> Result<u64, Stop> {
@@ -482,6 +488,43 @@ mod tests {
         assert_eq!(mapped(named, &[device]), None);
         assert_eq!(mapped("7f00-8f00 rw-p 00000000 00:00 0", &[0]), None);
         assert_eq!(mapped("", &[0]), None);
+    }
+
+    /// A process that holds a nameless file by nothing but what it mapped of it: a little first, in the
+    /// order that `maps` has, and then all.
+    #[test]
+    fn a_mapped_file_counts_as_far_as_any_mapping_of_it_goes() {
+        const MAPS: &str = r#"
+            open(F, "+>", "/workspace/f") && unlink("/workspace/f") && truncate(F, 32 << 20) or die;
+            my $map = sub { syscall(9, $_[0], $_[1], 1, 1, fileno(F), 0) == $_[0] or die };
+            $map->(1 << 32, 4096);
+            $map->(2 << 32, 32 << 20);
+            close(F); $| = 1; print "up\n"; sleep 60;
+        "#;
+        let base = tempfile::tempdir().unwrap();
+        let script = r#"
+            mkdir -p root/usr root/dev root/workspace && touch root/dev/null && mount --bind /usr root/usr
+            for name in bin lib lib64; do ln -s usr/$name root/$name; done
+            exec chroot root /usr/bin/perl -e "$1"
+        "#;
+        let flags = if rustix::process::getuid().is_root() {
+            "-m"
+        } else {
+            "-Urm"
+        };
+        let mut child = Command::new("unshare")
+            .args([flags, "sh", "-ec", script, "sh", MAPS])
+            .current_dir(base.path())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut up = [0; 3];
+        let read = child.stdout.take().unwrap().read_exact(&mut up);
+        let used = used(&base.path().join("root/workspace"), u64::MAX);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        read.expect("it maps the file");
+        assert_eq!(used, Ok(32 << 20));
     }
 
     /// The image's `/home` is an overlay, in which files are on another device than their folders.
