@@ -8,8 +8,8 @@
 //! ```
 //!
 //! The files are looked at whenever somebody asks for a provider's tool or for the list, so that
-//! there is nothing to reload. A provider starts when its tools are first needed. One that failed is
-//! not tried again for [`RETRY`].
+//! there is nothing to reload: once for a call, and again before it runs if that is a while later. A
+//! provider starts when its tools are first needed. One that failed is not tried again for [`RETRY`].
 //!
 //! | module | subject |
 //! |---|---|
@@ -57,6 +57,8 @@ pub(crate) use running::For;
 const RETRY: Duration = Duration::from_secs(3);
 /// One without a call for this long is stopped.
 const IDLE: Duration = Duration::from_secs(300);
+/// What the files said when a call was checked holds for this long when it runs.
+const FRESH: Duration = Duration::from_secs(1);
 /// Most tools of one provider, and most providers that run.
 const MAX_TOOLS: usize = 128;
 const MAX_RUNNING: usize = 16;
@@ -102,6 +104,9 @@ pub(crate) struct Providers {
     clients: clients::Places,
     /// One permit for each sandboxed provider that may still be started.
     places: Arc<Semaphore>,
+    /// How often the files were read.
+    #[cfg(test)]
+    reads: std::sync::atomic::AtomicUsize,
 }
 
 /// A tool as it was when a call of it was checked.
@@ -109,6 +114,8 @@ pub(crate) struct Providers {
 pub(crate) struct Found {
     slot: Arc<Slot>,
     provided: Arc<Provided>,
+    /// When the files were read.
+    read: Instant,
 }
 
 /// One declared provider.
@@ -145,6 +152,8 @@ impl Providers {
             broken: Mutex::default(),
             clients: clients::Places::default(),
             places: Arc::new(Semaphore::new(MAX_RUNNING)),
+            #[cfg(test)]
+            reads: std::sync::atomic::AtomicUsize::default(),
         }
     }
 
@@ -153,6 +162,9 @@ impl Providers {
         let (folders, home) = (self.folders.clone(), broker.settings.home.clone());
         // Read under the lock: what was read earlier never stands for what was read later.
         let mut slots = self.slots.lock().await;
+        #[cfg(test)]
+        self.reads
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let reading = tokio::task::spawn_blocking(move || {
             declaration::load_all(&folders.system, &folders.own, &home)
         });
@@ -282,7 +294,10 @@ impl Providers {
         // was started anew may offer something else under the name.
         let (provider, own_name) = provider_of(call.tool)
             .ok_or_else(|| Error::NotFound(format!("{} is no tool", call.tool)))?;
-        let slot = self.enabled(broker, provider).await?;
+        let slot = match self.still(provider, found).await {
+            Some(slot) => slot,
+            None => self.enabled(broker, provider).await?,
+        };
         let running = slot.connect(broker).await?;
         let now = slot.tool(broker, own_name).await?;
         let same = slot.declared.hash == found.slot.declared.hash
@@ -301,9 +316,24 @@ impl Providers {
         let shown = argos_tools::provided::clean(tool, 120);
         let (provider, own_name) =
             provider_of(tool).ok_or_else(|| Error::NotFound(format!("{shown} is no tool")))?;
+        let read = Instant::now();
         let slot = self.enabled(broker, provider).await?;
         let provided = slot.tool(broker, own_name).await?;
-        Ok(Found { slot, provided })
+        Ok(Found {
+            slot,
+            provided,
+            read,
+        })
+    }
+
+    /// The provider as it was found, where that was just now and nobody has read anything else since.
+    async fn still(&self, provider: &str, found: &Found) -> Option<Arc<Slot>> {
+        if found.read.elapsed() >= FRESH {
+            return None;
+        }
+        let slots = self.slots.lock().await;
+        let now = slots.get(provider)?;
+        Arc::ptr_eq(now, &found.slot).then(|| Arc::clone(now))
     }
 
     /// The provider of that name, if it is not switched off.
@@ -541,29 +571,5 @@ fn to_tool_error(tool: &str, error: &Error) -> ToolError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn providers_have_areas_of_their_own() {
-        assert_eq!(provider_of("mcp.files.read"), Some(("mcp.files", "read")));
-        assert_eq!(provider_of("dbus.x.a.b"), Some(("dbus.x", "a.b")));
-        for other in [
-            "files.read",
-            "mcp.files",
-            "mcp.files.",
-            "mcp",
-            "mcpx.files.read",
-            "",
-        ] {
-            assert_eq!(provider_of(other), None, "{other}");
-        }
-        for name in argos_tools::Catalogue::builtin().names() {
-            assert!(!is_provided(name), "{name}");
-            assert!(
-                !name.starts_with("mcp.") && !name.starts_with("dbus."),
-                "{name}"
-            );
-        }
-    }
-}
+#[path = "tests.rs"]
+mod tests;
