@@ -104,6 +104,8 @@ pub(crate) struct Providers {
     clients: clients::Places,
     /// One permit for each sandboxed provider that may still be started.
     places: Arc<Semaphore>,
+    /// Held by whoever compares what a provider offers with what it offered last.
+    comparing: Arc<tokio::sync::Mutex<()>>,
     /// How often the files were read.
     #[cfg(test)]
     reads: std::sync::atomic::AtomicUsize,
@@ -152,6 +154,7 @@ impl Providers {
             broken: Mutex::default(),
             clients: clients::Places::default(),
             places: Arc::new(Semaphore::new(MAX_RUNNING)),
+            comparing: Arc::default(),
             #[cfg(test)]
             reads: std::sync::atomic::AtomicUsize::default(),
         }
@@ -418,7 +421,8 @@ impl Slot {
         for what in &left_out {
             warn!("{name}: {what}");
         }
-        forget_changed(broker, &self.declared, &checked);
+        // Before anybody knows the tools, so that no call of a changed one meets an earlier grant.
+        forget_changed(broker, &self.declared, &checked).await?;
         let mut known = lock(&self.known);
         if known.forgotten == forgotten {
             known.tools = Some(checked.clone());
@@ -503,15 +507,16 @@ impl Slot {
 /// Takes back what was granted for tools that are not what they were when it was granted: a server
 /// that first offers something harmless and later something else under its name has to be asked about
 /// again. Refusals stay.
-fn forget_changed(broker: &Broker, declared: &Declared, tools: &[Arc<Provided>]) {
-    let file = broker.settings.state.join("providers.json");
-    // A file that cannot be read leads to asking again.
-    let mut seen: BTreeMap<String, BTreeMap<String, String>> = std::fs::read(&file)
-        .ok()
-        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-        .unwrap_or_default();
+///
+/// # Errors
+/// It panicked; whether everything was taken back is not known.
+async fn forget_changed(
+    broker: &Arc<Broker>,
+    declared: &Declared,
+    tools: &[Arc<Provided>],
+) -> Result<()> {
     let name = declared.full_name();
-    let now: BTreeMap<String, String> = tools
+    let now: Fingerprints = tools
         .iter()
         .map(|tool| {
             let content = format!("{} {}", declared.hash, tool.fingerprint());
@@ -519,6 +524,28 @@ fn forget_changed(broker: &Broker, declared: &Declared, tools: &[Arc<Provided>])
             (tool.name().to_owned(), hash)
         })
         .collect();
+    // One after the other, in the order in which they came, also where nobody waits any more.
+    let turn = Arc::clone(&broker.providers.comparing).lock_owned().await;
+    let (own, provider) = (Arc::clone(broker), name.clone());
+    tokio::task::spawn_blocking(move || {
+        compare(&own, provider, now);
+        drop(turn);
+    })
+    .await
+    .map_err(|error| Error::Failed(format!("{name}: comparing its tools: {error}")))
+}
+
+/// Hashes of one provider's tools by their names.
+type Fingerprints = BTreeMap<String, String>;
+
+/// Compares what a provider offers with what it offered last, which is in a file.
+fn compare(broker: &Broker, name: String, now: Fingerprints) {
+    let file = broker.settings.state.join("providers.json");
+    // A file that cannot be read leads to asking again.
+    let mut seen: BTreeMap<String, Fingerprints> = std::fs::read(&file)
+        .ok()
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .unwrap_or_default();
     let before = seen.get(&name);
     if before == Some(&now) {
         return;

@@ -1,5 +1,6 @@
 //! Providers as the broker keeps them, driven with one on the session bus.
 
+use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use argos_bus::tool_provider::{PATH, ProvidedTool};
@@ -7,6 +8,8 @@ use argos_bus::tool_provider::{PATH, ProvidedTool};
 use super::*;
 use crate::alone::Alone;
 use crate::call::{self, Caller};
+use crate::grants::Word;
+use crate::permission::{Need, Scope};
 
 #[test]
 fn providers_have_areas_of_their_own() {
@@ -107,4 +110,58 @@ async fn a_call_that_took_its_time_looks_again() {
     found.read -= FRESH;
     let refused = make(&found, &call).await.unwrap_err();
     assert!(refused.to_string().contains("switched off"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_many_offer_at_once_is_kept_of_each() {
+    let alone = Alone::new().await;
+    let broker = &alone.broker;
+    let all: Vec<Declared> = (0..20)
+        .map(|n| {
+            let text = format!("name: p{n}\nkind: dbus\nbus-name: org.example.P{n}\n");
+            declaration::parse(Path::new("x.yaml"), &text, Path::new("/home/me"), true).unwrap()
+        })
+        .collect();
+    let comparing = all.iter().map(|d| forget_changed(broker, d, &[]));
+    for compared in futures_util::future::join_all(comparing).await {
+        compared.unwrap();
+    }
+    let seen = std::fs::read(broker.settings.state.join("providers.json")).unwrap();
+    let seen: BTreeMap<String, Fingerprints> = serde_json::from_slice(&seen).unwrap();
+    assert_eq!(seen.len(), all.len());
+}
+
+#[tokio::test]
+async fn a_grant_for_what_a_tool_was_is_gone_before_the_tool_is_known() {
+    let alone = with_weather().await;
+    let broker = &alone.broker;
+    let scout = Subject {
+        agent: "scout".to_owned(),
+        hash: "h".to_owned(),
+    };
+    let need = Need {
+        action: "read".to_owned(),
+        resource: "dbus.weather.look".to_owned(),
+    };
+    let word = Word {
+        subject: &scout,
+        need: &need,
+        verdict: Verdict::Allow,
+        scope: Scope::Always,
+        expires_ms: None,
+    };
+    let granted = || lock(&broker.permissions).grants.all().len();
+    let tools = || broker.providers.tools(broker, |_| true);
+    assert_eq!(tools().await.len(), 1);
+    lock(&broker.permissions).grants.add(word, 1).unwrap();
+    // Another file is another provider, whose tools are new.
+    let file = broker.providers.folders.own.join("weather.yaml");
+    std::fs::write(&file, format!("{WEATHER}title: Weather\n")).unwrap();
+    assert_eq!((tools().await.len(), granted()), (1, 0));
+    // The same once more is the same.
+    lock(&broker.permissions).grants.add(word, 1).unwrap();
+    for slot in broker.providers.slots(broker).await {
+        lock(&slot.known).forget();
+    }
+    assert_eq!((tools().await.len(), granted()), (1, 1));
 }
