@@ -19,6 +19,7 @@
 //! knows and that are gone leave their numbers unused for ever, and a row says that too. One broker
 //! at a time may have the log open.
 
+use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -610,23 +611,43 @@ fn own_row(now: &str, event: Event, arguments: Value, what: String) -> Row {
     row
 }
 
-/// A row with what is too long in it cut.
-fn shortened(row: &Row) -> Row {
-    let mut row = row.clone();
-    let text = row.arguments.to_string();
+/// A row with what is too long in it cut: most have nothing of that.
+fn shortened(row: &Row) -> Cow<'_, Row> {
     let most = match row.decision {
         "none" => MAX_ARGUMENTS_UNDECIDED,
         _ => MAX_ARGUMENTS,
     };
-    if text.len() > most {
-        row.arguments = json!({
+    let mut row = Cow::Borrowed(row);
+    if !is_within(&row.arguments, most) {
+        let text = row.arguments.to_string();
+        row.to_mut().arguments = json!({
             "cut": beginning(&text, most),
             "bytes": text.len(),
             "blake3": blake3::hash(text.as_bytes()).to_hex().as_str(),
         });
     }
-    row.error.truncate(beginning(&row.error, MAX_ERROR).len());
+    if row.error.len() > MAX_ERROR {
+        let kept = beginning(&row.error, MAX_ERROR).len();
+        row.to_mut().error.truncate(kept);
+    }
     row
+}
+
+/// Whether a value has at most so many bytes as JSON; no more of it is looked at.
+fn is_within(value: &Value, most: usize) -> bool {
+    struct Left(usize);
+    impl Write for Left {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            let left = self.0.checked_sub(bytes.len());
+            self.0 = left.ok_or(std::io::ErrorKind::StorageFull)?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    serde_json::to_writer(Left(most), value).is_ok()
 }
 
 /// As much of a text as fits.
@@ -784,5 +805,40 @@ mod tests {
             );
         }
         audit.append(&row, Some(room), Commit::Grouped).unwrap();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(decision: &'static str, arguments: Value, error: &str) -> Row {
+        let mut row = Row::begin(String::new(), "a".to_owned(), String::new(), String::new());
+        (row.decision, row.arguments, row.error) = (decision, arguments, error.to_owned());
+        row
+    }
+
+    #[test]
+    fn what_fits_is_the_row_itself_and_what_does_not_is_cut() {
+        for (decision, most) in [("none", MAX_ARGUMENTS_UNDECIDED), ("allow", MAX_ARGUMENTS)] {
+            // Its quotes are two bytes.
+            let fits = row(
+                decision,
+                "x".repeat(most - 2).into(),
+                &"e".repeat(MAX_ERROR),
+            );
+            assert!(matches!(shortened(&fits), Cow::Borrowed(_)), "{decision}");
+            let over = row(decision, "x".repeat(most - 1).into(), "");
+            let cut = shortened(&over);
+            assert_eq!(cut.arguments["bytes"], most + 1);
+            assert_eq!(cut.arguments["cut"].as_str().map(str::len), Some(most));
+        }
+        // Between characters.
+        let over = row(
+            "allow",
+            Value::Null,
+            &format!("{}é", "e".repeat(MAX_ERROR - 1)),
+        );
+        assert_eq!(shortened(&over).error, "e".repeat(MAX_ERROR - 1));
     }
 }

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! The files are looked at whenever somebody asks for a provider's tool or for the list, so that
-//! there is nothing to reload. A provider starts when its tools are first needed. One that failed is
-//! not tried again for [`RETRY`].
+//! there is nothing to reload: once for a call, and again before it runs if that is a while later. A
+//! provider starts when its tools are first needed. One that failed is not tried again for [`RETRY`].
 //!
 //! | module | subject |
 //! |---|---|
@@ -57,6 +57,8 @@ pub(crate) use running::For;
 const RETRY: Duration = Duration::from_secs(3);
 /// One without a call for this long is stopped.
 const IDLE: Duration = Duration::from_secs(300);
+/// What the files said when a call was checked holds for this long when it runs.
+const FRESH: Duration = Duration::from_secs(1);
 /// Most tools of one provider, and most providers that run.
 const MAX_TOOLS: usize = 128;
 const MAX_RUNNING: usize = 16;
@@ -102,6 +104,11 @@ pub(crate) struct Providers {
     clients: clients::Places,
     /// One permit for each sandboxed provider that may still be started.
     places: Arc<Semaphore>,
+    /// Held by whoever compares what a provider offers with what it offered last.
+    comparing: Arc<tokio::sync::Mutex<()>>,
+    /// How often the files were read.
+    #[cfg(test)]
+    reads: std::sync::atomic::AtomicUsize,
 }
 
 /// A tool as it was when a call of it was checked.
@@ -109,6 +116,8 @@ pub(crate) struct Providers {
 pub(crate) struct Found {
     slot: Arc<Slot>,
     provided: Arc<Provided>,
+    /// When the files were read.
+    read: Instant,
 }
 
 /// One declared provider.
@@ -145,6 +154,9 @@ impl Providers {
             broken: Mutex::default(),
             clients: clients::Places::default(),
             places: Arc::new(Semaphore::new(MAX_RUNNING)),
+            comparing: Arc::default(),
+            #[cfg(test)]
+            reads: std::sync::atomic::AtomicUsize::default(),
         }
     }
 
@@ -153,6 +165,9 @@ impl Providers {
         let (folders, home) = (self.folders.clone(), broker.settings.home.clone());
         // Read under the lock: what was read earlier never stands for what was read later.
         let mut slots = self.slots.lock().await;
+        #[cfg(test)]
+        self.reads
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let reading = tokio::task::spawn_blocking(move || {
             declaration::load_all(&folders.system, &folders.own, &home)
         });
@@ -282,7 +297,10 @@ impl Providers {
         // was started anew may offer something else under the name.
         let (provider, own_name) = provider_of(call.tool)
             .ok_or_else(|| Error::NotFound(format!("{} is no tool", call.tool)))?;
-        let slot = self.enabled(broker, provider).await?;
+        let slot = match self.still(provider, found).await {
+            Some(slot) => slot,
+            None => self.enabled(broker, provider).await?,
+        };
         let running = slot.connect(broker).await?;
         let now = slot.tool(broker, own_name).await?;
         let same = slot.declared.hash == found.slot.declared.hash
@@ -301,9 +319,24 @@ impl Providers {
         let shown = argos_tools::provided::clean(tool, 120);
         let (provider, own_name) =
             provider_of(tool).ok_or_else(|| Error::NotFound(format!("{shown} is no tool")))?;
+        let read = Instant::now();
         let slot = self.enabled(broker, provider).await?;
         let provided = slot.tool(broker, own_name).await?;
-        Ok(Found { slot, provided })
+        Ok(Found {
+            slot,
+            provided,
+            read,
+        })
+    }
+
+    /// The provider as it was found, where that was just now and nobody has read anything else since.
+    async fn still(&self, provider: &str, found: &Found) -> Option<Arc<Slot>> {
+        if found.read.elapsed() >= FRESH {
+            return None;
+        }
+        let slots = self.slots.lock().await;
+        let now = slots.get(provider)?;
+        Arc::ptr_eq(now, &found.slot).then(|| Arc::clone(now))
     }
 
     /// The provider of that name, if it is not switched off.
@@ -388,7 +421,8 @@ impl Slot {
         for what in &left_out {
             warn!("{name}: {what}");
         }
-        forget_changed(broker, &self.declared, &checked);
+        // Before anybody knows the tools, so that no call of a changed one meets an earlier grant.
+        forget_changed(broker, &self.declared, &checked).await?;
         let mut known = lock(&self.known);
         if known.forgotten == forgotten {
             known.tools = Some(checked.clone());
@@ -473,15 +507,16 @@ impl Slot {
 /// Takes back what was granted for tools that are not what they were when it was granted: a server
 /// that first offers something harmless and later something else under its name has to be asked about
 /// again. Refusals stay.
-fn forget_changed(broker: &Broker, declared: &Declared, tools: &[Arc<Provided>]) {
-    let file = broker.settings.state.join("providers.json");
-    // A file that cannot be read leads to asking again.
-    let mut seen: BTreeMap<String, BTreeMap<String, String>> = std::fs::read(&file)
-        .ok()
-        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-        .unwrap_or_default();
+///
+/// # Errors
+/// It panicked; whether everything was taken back is not known.
+async fn forget_changed(
+    broker: &Arc<Broker>,
+    declared: &Declared,
+    tools: &[Arc<Provided>],
+) -> Result<()> {
     let name = declared.full_name();
-    let now: BTreeMap<String, String> = tools
+    let now: Fingerprints = tools
         .iter()
         .map(|tool| {
             let content = format!("{} {}", declared.hash, tool.fingerprint());
@@ -489,6 +524,28 @@ fn forget_changed(broker: &Broker, declared: &Declared, tools: &[Arc<Provided>])
             (tool.name().to_owned(), hash)
         })
         .collect();
+    // One after the other, in the order in which they came, also where nobody waits any more.
+    let turn = Arc::clone(&broker.providers.comparing).lock_owned().await;
+    let (own, provider) = (Arc::clone(broker), name.clone());
+    tokio::task::spawn_blocking(move || {
+        compare(&own, provider, now);
+        drop(turn);
+    })
+    .await
+    .map_err(|error| Error::Failed(format!("{name}: comparing its tools: {error}")))
+}
+
+/// Hashes of one provider's tools by their names.
+type Fingerprints = BTreeMap<String, String>;
+
+/// Compares what a provider offers with what it offered last, which is in a file.
+fn compare(broker: &Broker, name: String, now: Fingerprints) {
+    let file = broker.settings.state.join("providers.json");
+    // A file that cannot be read leads to asking again.
+    let mut seen: BTreeMap<String, Fingerprints> = std::fs::read(&file)
+        .ok()
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .unwrap_or_default();
     let before = seen.get(&name);
     if before == Some(&now) {
         return;
@@ -541,29 +598,5 @@ fn to_tool_error(tool: &str, error: &Error) -> ToolError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn providers_have_areas_of_their_own() {
-        assert_eq!(provider_of("mcp.files.read"), Some(("mcp.files", "read")));
-        assert_eq!(provider_of("dbus.x.a.b"), Some(("dbus.x", "a.b")));
-        for other in [
-            "files.read",
-            "mcp.files",
-            "mcp.files.",
-            "mcp",
-            "mcpx.files.read",
-            "",
-        ] {
-            assert_eq!(provider_of(other), None, "{other}");
-        }
-        for name in argos_tools::Catalogue::builtin().names() {
-            assert!(!is_provided(name), "{name}");
-            assert!(
-                !name.starts_with("mcp.") && !name.starts_with("dbus."),
-                "{name}"
-            );
-        }
-    }
-}
+#[path = "tests.rs"]
+mod tests;
