@@ -8,7 +8,8 @@
 //! ```text
 //! every 1/4 s to 2 s:  how much room has the file system?      (one system call)
 //!    it has no less -> the next look is later
-//!    it has less by half of what the agent has left -> everything is counted
+//!    it has less by half of what the agent has left -> everything is counted, at the latest 2 s after
+//!       the last count, however long that took
 //!    it has less at all for 8 s, or longer than that has not been counted -> the same, one agent at a time
 //! past the limit, not to be counted, or the room below the reserve -> the agent is ended, and why is said
 //! ```
@@ -22,10 +23,10 @@
 //! than their folders, so what belongs here is told by its mount. One that is mapped, open and
 //! nameless at once may count twice there: the kernel shows it under two numbers.
 //!
-//! What this is not: a wall. An agent can be past its limit by what it writes within 2 s. One that
-//! renames folders all the time, or keeps nameless files in messages that nobody takes, may be counted
-//! short while it runs; what it can take of the file system ends at the reserve, where no agent's
-//! program goes on. Once it has ended, all is counted.
+//! What this is not: a wall. An agent can be past its limit by what it writes within 2 s, and while it
+//! is counted. One that renames folders all the time, or keeps nameless files in messages that nobody
+//! takes, may be counted short while it runs; what it can take of the file system ends at the reserve,
+//! where no agent's program goes on. Once it has ended, all is counted.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::CStr;
@@ -81,44 +82,37 @@ impl Bound {
 
     /// Returns when the agent may not go on, with the reason and what to do.
     pub(crate) async fn watch(&self) -> String {
-        let (mut pause, mut counted, mut again) = (SHORT, Instant::now(), COUNT_AGAIN);
+        let begun = Instant::now();
         let mut count = match self.count().await {
             Ok(count) => count,
             Err(why) => return why,
         };
+        let mut looks = Looks::new(begun, Instant::now());
+        let mut turn = None;
         loop {
-            tokio::time::sleep(pause).await;
+            tokio::time::sleep(looks.pause).await;
             let room = match self.room() {
                 Ok(room) => room,
                 Err(why) => return why,
             };
             let taken = count.room.saturating_sub(room);
             let left = self.limit.saturating_sub(count.used);
-            let urgent = taken >= (left / 2).max(LEAST);
-            let due = counted.elapsed() >= if taken == 0 { again } else { COUNT_AGAIN };
-            let turn = TURN.try_lock();
-            if !urgent && (!due || turn.is_err()) {
-                pause = if taken == 0 {
-                    (pause * 2).min(LONG)
-                } else {
-                    SHORT
-                };
+            let now = Instant::now();
+            if looks.has_rested(now) {
+                drop(turn.take());
+                turn = TURN.try_lock().ok();
+            }
+            if !looks.is_due(now, taken, left, turn.is_some()) {
+                if looks.has_rested(now) {
+                    turn = None;
+                }
                 continue;
             }
-            let begun = Instant::now();
             count = match self.count().await {
                 Ok(count) => count,
                 Err(why) => return why,
             };
-            counted = Instant::now();
-            again = if taken == 0 {
-                (again * 2).min(SELDOM)
-            } else {
-                COUNT_AGAIN
-            };
-            tokio::time::sleep(begun.elapsed() * 9).await;
-            drop(turn);
-            pause = if taken == 0 { LONG } else { SHORT };
+            looks.counted(now, Instant::now(), taken);
         }
     }
 
@@ -168,6 +162,67 @@ impl Bound {
                 format!("what it keeps cannot be counted: {what}; mend or remove that in {folder}")
             }
         }
+    }
+}
+
+/// When everything is counted again.
+#[derive(Debug)]
+struct Looks {
+    /// Until the next look at the room.
+    pause: Duration,
+    /// When the last count ended, and how long it took.
+    counted: Instant,
+    took: Duration,
+    /// How long after it everything is counted although nothing was taken.
+    again: Duration,
+}
+
+impl Looks {
+    fn new(begun: Instant, ended: Instant) -> Self {
+        Self {
+            pause: SHORT,
+            counted: ended,
+            took: ended.saturating_duration_since(begun),
+            again: COUNT_AGAIN,
+        }
+    }
+
+    /// Whether to count now that so much was taken of the file system, and the agent had so much left.
+    /// `turn`: whether it is this agent's turn to be counted although nothing urges.
+    fn is_due(&mut self, now: Instant, taken: u64, left: u64, turn: bool) -> bool {
+        let since = now.saturating_duration_since(self.counted);
+        let urgent = taken >= (left / 2).max(LEAST);
+        let again = if taken == 0 { self.again } else { COUNT_AGAIN };
+        // What urges cannot wait for as long as the processor should rest.
+        let due = if urgent {
+            since >= self.rest().min(LONG)
+        } else {
+            turn && since >= again.max(self.rest())
+        };
+        if !due {
+            self.pause = match taken {
+                0 => (self.pause * 2).min(LONG),
+                _ => SHORT,
+            };
+        }
+        due
+    }
+
+    fn counted(&mut self, begun: Instant, ended: Instant, taken: u64) {
+        self.counted = ended;
+        self.took = ended.saturating_duration_since(begun);
+        (self.again, self.pause) = match taken {
+            0 => ((self.again * 2).min(SELDOM), LONG),
+            _ => (COUNT_AGAIN, SHORT),
+        };
+    }
+
+    fn rest(&self) -> Duration {
+        self.took * 9
+    }
+
+    fn has_rested(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.counted) >= self.rest()
     }
 }
 
@@ -455,6 +510,48 @@ mod tests {
         }
         assert_eq!(used(folder.path(), 1 << 20), Err(Stop::Past));
         assert_eq!(used(folder.path(), 2 << 20), Ok(300 * LEAST));
+    }
+
+    /// A count takes long where there are many names; the agent does not have that time for itself.
+    #[test]
+    fn what_urges_after_a_long_count_does_not_wait_for_long() {
+        let begun = Instant::now();
+        let counted = begun + Duration::from_secs(10);
+        let mut looks = Looks::new(begun, counted);
+        let mut due = |seconds, taken, turn| {
+            let now = counted + Duration::from_secs(seconds);
+            let due = looks.is_due(now, taken, 1 << 20, turn);
+            (due, looks.pause, looks.has_rested(now))
+        };
+        // It is looked at meanwhile, and often where something is taken.
+        assert_eq!(due(1, 1 << 20, false), (false, SHORT, false));
+        assert!(due(2, 1 << 20, false).0);
+        // What does not urge waits for its turn, and until the processor has rested.
+        assert_eq!(due(20, LEAST, true), (false, SHORT, false));
+        assert_eq!(due(90, LEAST, false), (false, SHORT, true));
+        assert!(due(90, LEAST, true).0);
+        for _ in 0..5 {
+            due(7, 0, true);
+        }
+        assert_eq!(due(7, 0, true), (false, LONG, false));
+    }
+
+    #[test]
+    fn a_workspace_that_rests_is_counted_seldom() {
+        let start = Instant::now();
+        let mut looks = Looks::new(start, start);
+        let mut now = start;
+        for again in [COUNT_AGAIN, COUNT_AGAIN * 2, COUNT_AGAIN * 4] {
+            assert!(!looks.is_due(now + again - SHORT, 0, 1 << 20, true));
+            now += again;
+            assert!(looks.is_due(now, 0, 1 << 20, true));
+            looks.counted(now, now, 0);
+        }
+        // Where something is taken again, soon.
+        now += COUNT_AGAIN;
+        assert!(looks.is_due(now, 1, 1 << 20, true));
+        looks.counted(now, now, 1);
+        assert!(looks.is_due(now + COUNT_AGAIN, 0, 1 << 20, true));
     }
 
     #[test]
