@@ -762,11 +762,6 @@ mod tests {
         );
         assert!(audit.reserve().is_err());
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
 
     fn row(decision: &'static str, arguments: Value, error: &str) -> Row {
         let mut row = Row::begin(String::new(), "a".to_owned(), String::new(), String::new());
