@@ -806,11 +806,6 @@ mod tests {
         }
         audit.append(&row, Some(room), Commit::Grouped).unwrap();
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
 
     fn row(decision: &'static str, arguments: Value, error: &str) -> Row {
         let mut row = Row::begin(String::new(), "a".to_owned(), String::new(), String::new());

@@ -45,11 +45,19 @@ impl Alone {
     }
 
     pub(crate) async fn answering_in(answer_time: Duration) -> Self {
+        Self::on(answer_time, |bus| bus).await
+    }
+
+    /// `serve` says what is on the session bus. (Added later, it might miss what is sent first.)
+    pub(crate) async fn on(
+        answer_time: Duration,
+        serve: impl FnOnce(Builder<'static>) -> Builder<'static>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (ours, theirs) = UnixStream::pair().unwrap();
         let guid = zbus::Guid::generate();
         let server = Builder::unix_stream(ours).server(guid).p2p().build();
-        let client = Builder::unix_stream(theirs).p2p().build();
+        let client = serve(Builder::unix_stream(theirs).p2p()).build();
         let (ours, bus) = tokio::try_join!(server, client).unwrap();
         let settings = Settings {
             home: folder.path().join("home"),

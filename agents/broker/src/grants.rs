@@ -116,6 +116,23 @@ impl GrantStore {
         decide(found, subject, need, fallback, now_ms)
     }
 
+    /// The paths that were refused to an agent for this action, oldest first. A refusal outlives a
+    /// change of the agent. What changes files can take a folder to where a refusal to read it does not
+    /// reach, so for that every refusal counts.
+    pub fn refused_paths(
+        &self,
+        agent: &str,
+        action: &str,
+        now_ms: u64,
+    ) -> impl Iterator<Item = &Path> {
+        let action = Some(action).filter(|action| *action != "write");
+        let found = self.index.refused_paths(agent, action).into_iter();
+        found
+            .map(|at| &self.file.grants[at])
+            .filter(move |grant| !grant.is_over(now_ms))
+            .map(|grant| Path::new(&grant.resource))
+    }
+
     /// Remembers a decision. A lasting one is on disk when this returns. The same word said earlier,
     /// but for its time, is replaced.
     ///
@@ -398,6 +415,49 @@ mod tests {
         );
         assert!(store.admit(&subject("h"), &[], 100).unwrap());
         assert!(GrantStore::open(&path).0.all().is_empty());
+    }
+
+    #[test]
+    fn refused_paths_are_the_agents_own_and_of_the_action() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut store, _) = GrantStore::open(&dir.path().join("grants.json"));
+        for (agent, action, resource, verdict, expires_ms) in [
+            ("steward", "write", "/w", Verdict::Deny, None),
+            ("steward", "read", "/r", Verdict::Deny, None),
+            ("steward", "read", "/over", Verdict::Deny, Some(50)),
+            ("steward", "read", "/yes", Verdict::Allow, None),
+            ("steward", "read", "notes", Verdict::Deny, None),
+            ("steward", "network", "example.org", Verdict::Deny, None),
+            ("scout", "read", "/scouts", Verdict::Deny, None),
+        ] {
+            let word = Word {
+                subject: &Subject {
+                    agent: agent.into(),
+                    hash: "earlier".into(),
+                },
+                need: &Need {
+                    action: action.into(),
+                    resource: resource.into(),
+                },
+                verdict,
+                scope: Scope::Always,
+                expires_ms,
+            };
+            store.add(word, 5).unwrap();
+        }
+        let refused = |agent, action, now| -> Vec<&Path> {
+            store.refused_paths(agent, action, now).collect()
+        };
+        let paths = |all: &[&'static str]| -> Vec<&'static Path> {
+            all.iter().copied().map(Path::new).collect()
+        };
+        assert_eq!(refused("steward", "read", 49), paths(&["/r", "/over"]));
+        assert_eq!(refused("steward", "read", 50), paths(&["/r"]));
+        // For changing, those for reading too.
+        assert_eq!(refused("steward", "write", 50), paths(&["/w", "/r"]));
+        assert_eq!(refused("scout", "write", 50), paths(&["/scouts"]));
+        assert!(refused("steward", "control", 50).is_empty());
+        assert!(refused("nobody", "write", 50).is_empty());
     }
 
     #[test]

@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 
 use crate::host::Host;
-use crate::permission::{Grant, NETWORK, Need};
+use crate::permission::{Grant, NETWORK, Need, Verdict};
 
 /// Where grants are, by what they are about. Positions are those in the list it was made from.
 #[derive(Debug, Clone, Default)]
@@ -21,6 +21,8 @@ pub struct Index {
 #[derive(Debug, Clone, Default)]
 struct Resources {
     paths: Folder,
+    /// The paths among them that are refused.
+    refused: Vec<usize>,
     others: HashMap<String, Vec<usize>>,
 }
 
@@ -43,6 +45,9 @@ impl Index {
                     folder = folder.beneath.entry(name.into()).or_default();
                 }
                 folder.here.push(at);
+                if grant.verdict == Verdict::Deny {
+                    resources.refused.push(at);
+                }
             } else {
                 let key = match grant.action.as_str() {
                     NETWORK => Host::of(&grant.resource).name,
@@ -78,6 +83,18 @@ impl Index {
         } else {
             found.extend(resources.others.get(&need.resource).into_iter().flatten());
         }
+        found
+    }
+
+    /// Positions of the refusals of paths to this agent, for this action or, with none, for any.
+    pub fn refused_paths(&self, agent: &str, action: Option<&str>) -> Vec<usize> {
+        let actions = self.agents.get(agent).into_iter().flatten();
+        let mut found: Vec<usize> = actions
+            .filter(|(name, _)| action.is_none_or(|action| action == name.as_str()))
+            .flat_map(|(_, resources)| &resources.refused)
+            .copied()
+            .collect();
+        found.sort_unstable();
         found
     }
 }

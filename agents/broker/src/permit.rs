@@ -4,7 +4,7 @@
 //! The rule for one agent and one resource is [`crate::permission`]'s, putting the question to the
 //! person [`crate::asking`]'s.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use argos_bus::{Error, Result};
@@ -12,7 +12,7 @@ use argos_tools::Call;
 
 use crate::asking::{self, Settled};
 use crate::core::Broker;
-use crate::permission::{By, Decision, Fallback, Need, Subject, Verdict};
+use crate::permission::{By, Decision, Fallback, Need, Subject};
 use crate::prompts::{Answer, Question};
 use crate::session::{Session, lock};
 
@@ -41,9 +41,7 @@ pub(crate) fn has_shared_memory(
     })
 }
 
-/// The paths that the person refused for this action, to the agent and those it calls for. What
-/// changes files can take a folder to where a refusal to read it does not reach, so for that every
-/// refusal counts.
+/// The paths that the person refused for this action, to the agent and those it calls for.
 pub(crate) fn refused_paths(
     broker: &Broker,
     subject: &Subject,
@@ -51,18 +49,11 @@ pub(crate) fn refused_paths(
     need: &Need,
 ) -> Vec<PathBuf> {
     let now = broker.clock.now_ms();
-    lock(&broker.permissions)
-        .grants
-        .current(now)
-        .filter(|g| g.verdict == Verdict::Deny && g.resource.starts_with('/'))
-        .filter(|g| g.action == need.action || need.action == "write")
-        // A refusal outlives a change of the agent.
-        .filter(|g| {
-            std::iter::once(subject)
-                .chain(behalf)
-                .any(|s| s.agent == g.agent)
-        })
-        .map(|g| PathBuf::from(&g.resource))
+    let grants = &lock(&broker.permissions).grants;
+    std::iter::once(subject)
+        .chain(behalf)
+        .flat_map(|subject| grants.refused_paths(&subject.agent, &need.action, now))
+        .map(Path::to_owned)
         .collect()
 }
 
@@ -216,7 +207,7 @@ impl Drop for Shown<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::permission::{Grant, Scope, decide};
+    use crate::permission::{Grant, Scope, Verdict, decide};
 
     fn subject(agent: &str) -> Subject {
         Subject {

@@ -11,7 +11,7 @@ use argos_units::Limits;
 
 use crate::manifest::{Agent, Code, Error};
 use crate::spawn::Launch;
-use crate::workspace::Bound;
+use crate::workspace::{Bound, Place};
 
 /// Where an agent finds its own files, inside.
 pub const WORKSPACE: &str = "/workspace";
@@ -102,20 +102,30 @@ pub fn agent(
 /// # Errors
 /// The manifest's limit cannot be read.
 pub(crate) fn bound(agent: &Agent, workspace: &Path) -> Result<Bound, Error> {
-    let wanted = &agent.manifest.limits.workspace;
-    let limit = size(agent, "workspace", wanted)?;
-    if limit > MOST_WORKSPACE {
-        let what = format!(
-            "limits: workspace `{wanted}` is more than an agent gets; write `{}G` or less",
-            MOST_WORKSPACE >> 30
-        );
-        return Err(wrong(agent, what));
-    }
+    let limit =
+        workspace_limit(&agent.manifest.limits.workspace).map_err(|what| wrong(agent, what))?;
     Ok(Bound {
-        folder: workspace.to_owned(),
+        places: vec![Place {
+            folder: workspace.to_owned(),
+            inside: WORKSPACE.into(),
+        }],
         limit,
         keeps_reserve: matches!(agent.manifest.code, Code::Command(_)),
     })
+}
+
+/// `limits: workspace`, in bytes.
+pub(crate) fn workspace_limit(wanted: &str) -> Result<u64, String> {
+    match bytes(wanted) {
+        Some(limit) if limit <= MOST_WORKSPACE => Ok(limit),
+        Some(_) => Err(format!(
+            "limits: workspace `{wanted}` is more than anybody gets; write `{}G` or less",
+            MOST_WORKSPACE >> 30
+        )),
+        None => Err(format!(
+            "limits: workspace `{wanted}` is no size; write `256M` or `1G`"
+        )),
+    }
 }
 
 /// What an agent may do, one plain sentence a line: what it can ask for, then what its own process

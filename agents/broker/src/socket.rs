@@ -61,7 +61,8 @@ impl Fault {
         self.0.get().map(String::as_str)
     }
 
-    fn set(&self, reason: impl Display) {
+    /// Says why; whoever calls this ends the connection.
+    pub(crate) fn set(&self, reason: impl Display) {
         // The first fault is the reason; what follows from it is not.
         let _ = self.0.set(reason.to_string());
     }

@@ -1,4 +1,6 @@
-//! What an agent keeps in its workspace, in sum: measured, and the agent ended when it is too much.
+//! What an agent keeps in its workspace, in sum: measured, and the agent ended when it is too much. The
+//! same for an MCP server and what its writable folders take, whoever wrote it; what follows says agent
+//! for both.
 //!
 //! One file has a largest size by a limit of its process; how many files there are has none in a kernel
 //! whose file systems have no quota that could be set without privileges. So the broker looks. Before
@@ -41,8 +43,7 @@ use rustix::fs::{
     statvfs, statx,
 };
 use rustix::io::Errno;
-
-use crate::sandbox::WORKSPACE;
+use rustix::process::getuid;
 
 /// What a name takes at least.
 const LEAST: u64 = 4096;
@@ -61,10 +62,18 @@ const MOST_RESERVE: u64 = 1 << 30;
 /// however many agents there are, that takes a tenth of a processor.
 static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
+/// A folder, and where a sandbox has it.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) folder: PathBuf,
+    pub(crate) inside: PathBuf,
+}
+
 /// The bound of one agent's workspace.
 #[derive(Debug, Clone)]
 pub(crate) struct Bound {
-    pub(crate) folder: PathBuf,
+    /// What counts; a server may have files among them.
+    pub(crate) places: Vec<Place>,
     /// In bytes.
     pub(crate) limit: u64,
     /// Whether the reserve is kept from it: it runs a program of its own.
@@ -95,7 +104,8 @@ impl Bound {
                 Ok(room) => room,
                 Err(why) => return why,
             };
-            let taken = count.room.saturating_sub(room);
+            let before = count.room.iter().zip(room);
+            let taken: u64 = before.map(|(then, now)| then.saturating_sub(now)).sum();
             let left = self.limit.saturating_sub(count.used);
             let now = Instant::now();
             if looks.has_rested(now) {
@@ -127,7 +137,12 @@ impl Bound {
         let room = self.room()?;
         let mut walk = Walk::new(self.limit);
         let said = |what: Stop| self.explain(&what);
-        walk.begin(&self.folder).map_err(said)?;
+        let mut places = self.places.clone();
+        // One within another comes behind it, and has been counted with it.
+        places.sort_by(|a, b| a.folder.cmp(&b.folder));
+        for place in places {
+            walk.begin(place).map_err(said)?;
+        }
         walk.held().map_err(said)?;
         Ok(Count {
             used: walk.used,
@@ -135,23 +150,38 @@ impl Bound {
         })
     }
 
-    /// Room that the file system has, where it is enough.
-    fn room(&self) -> Result<u64, String> {
-        let about = statvfs(&self.folder).map_err(|e| self.explain(&Stop::unreadable(".", e)))?;
-        let (room, reserve) = room_and_reserve(&about);
-        if self.keeps_reserve && room < reserve {
-            return Err(format!(
-                "the file system of its workspace has {} left, and the last {} are kept from \
-                 agents with a program of their own; make room, then start it again",
-                mebibytes(room),
-                mebibytes(reserve)
-            ));
+    /// Room that the file systems have, each of them once, where it is enough.
+    fn room(&self) -> Result<Vec<u64>, String> {
+        let (mut devices, mut rooms) = (HashSet::new(), Vec::new());
+        for Place { folder, .. } in &self.places {
+            let unreadable = |e| self.explain(&Stop::unreadable(folder.display(), e));
+            let about = look(CWD, folder, AtFlags::empty()).map_err(unreadable)?;
+            if !devices.insert(File::of(&about).device) {
+                continue;
+            }
+            let about = statvfs(folder).map_err(unreadable)?;
+            let (room, reserve) = room_and_reserve(&about);
+            if self.keeps_reserve && room < reserve {
+                return Err(format!(
+                    "the file system of {} has {} left, and the last {} are kept from agents with \
+                     a program of their own and from MCP servers; make room, then start it again",
+                    folder.display(),
+                    mebibytes(room),
+                    mebibytes(reserve)
+                ));
+            }
+            rooms.push(room);
         }
-        Ok(room)
+        Ok(rooms)
     }
 
     fn explain(&self, stop: &Stop) -> String {
-        let folder = self.folder.display();
+        let folders: Vec<_> = self.places.iter().map(|p| p.folder.display()).collect();
+        let folder = folders
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(", ");
         match stop {
             Stop::Past => format!(
                 "what it keeps takes more than the {} that it may; remove files in {folder}, or \
@@ -236,11 +266,11 @@ fn mebibytes(bytes: u64) -> String {
     format!("{} MiB", bytes >> 20)
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Count {
     used: u64,
-    /// Of the file system, just before.
-    room: u64,
+    /// Of the file systems, just before.
+    room: Vec<u64>,
 }
 
 /// Why counting ended early.
@@ -261,14 +291,21 @@ impl Stop {
 struct Walk {
     limit: u64,
     used: u64,
-    /// The folder itself.
-    root: File,
+    /// What was counted so far, the one that is being counted last.
+    roots: Vec<Root>,
+    /// Files that may be met again.
+    seen: HashSet<File>,
+}
+
+/// One of the folders, itself.
+#[derive(Debug)]
+struct Root {
+    place: Place,
+    file: File,
     /// What is on another mount is not the agent's.
     mount: u64,
     /// What files here say they are on: the folder's device, and an overlay's files' own.
     devices: [u64; 2],
-    /// Files that may be met again.
-    seen: HashSet<File>,
 }
 
 /// Device and number: one file, whatever its names.
@@ -292,9 +329,7 @@ impl Walk {
         Self {
             limit,
             used: 0,
-            root: File::default(),
-            mount: 0,
-            devices: [0; 2],
+            roots: Vec::new(),
             seen: HashSet::new(),
         }
     }
@@ -308,17 +343,35 @@ impl Walk {
     }
 
     /// The folder itself is no name of the agent's, and does not count.
-    fn begin(&mut self, folder: &Path) -> Result<(), Stop> {
-        let unreadable = |e| Stop::unreadable(folder.display(), e);
-        let fd = openat(CWD, folder, FOLDER, Mode::empty()).map_err(unreadable)?;
-        let about = look(&fd, c"", AtFlags::EMPTY_PATH).map_err(unreadable)?;
-        self.root = File::of(&about);
-        self.mount = about.stx_mnt_id;
-        self.devices = [self.root.device, files_device(&fd, self.root.device)];
-        self.folder(fd, 0)
+    fn begin(&mut self, place: Place) -> Result<(), Stop> {
+        let shown = place.folder.display().to_string();
+        let unreadable = |e| Stop::unreadable(&shown, e);
+        let about = look(CWD, &place.folder, AtFlags::empty()).map_err(unreadable)?;
+        let (file, mount) = (File::of(&about), about.stx_mnt_id);
+        let counted =
+            |root: &Root| root.mount == mount && place.folder.starts_with(&root.place.folder);
+        if self.roots.iter().any(counted) {
+            return Ok(());
+        }
+        let is_folder = is_folder(&about);
+        let fd = is_folder
+            .then(|| openat(CWD, &place.folder, OPENED, Mode::empty()))
+            .transpose()
+            .map_err(unreadable)?;
+        let of_files = fd.as_ref().map(|fd| files_device(fd, file.device));
+        self.roots.push(Root {
+            place,
+            file,
+            mount,
+            devices: [file.device, of_files.unwrap_or(file.device)],
+        });
+        match fd {
+            Some(fd) => self.folder(fd, mount, 0),
+            None => self.add(about.stx_blocks),
+        }
     }
 
-    fn folder(&mut self, fd: OwnedFd, depth: usize) -> Result<(), Stop> {
+    fn folder(&mut self, fd: OwnedFd, mount: u64, depth: usize) -> Result<(), Stop> {
         let mut names = Dir::new(fd).map_err(|e| Stop::unreadable("a folder", e))?;
         while let Some(entry) = names.read() {
             let entry = entry.map_err(|e| Stop::unreadable("a folder", e))?;
@@ -333,10 +386,10 @@ impl Walk {
                 Err(Errno::NOENT) => continue,
                 Err(e) => return Err(Stop::unreadable(shown(name), e)),
             };
-            if about.stx_mnt_id != self.mount {
+            if about.stx_mnt_id != mount {
                 continue;
             }
-            let is_folder = FileType::from_raw_mode(about.stx_mode.into()) == FileType::Directory;
+            let is_folder = is_folder(&about);
             if !is_folder && about.stx_nlink > 1 && !self.seen.insert(File::of(&about)) {
                 continue;
             }
@@ -349,9 +402,11 @@ impl Walk {
                 return Err(Stop::Unknown(what));
             }
             match openat(at, name, FOLDER, Mode::empty()) {
-                Ok(fd) => self.folder(fd, depth + 1)?,
+                Ok(fd) => self.folder(fd, mount, depth + 1)?,
                 // Gone meanwhile, or something else by now.
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
+                // Another user's: nobody made it unreadable to hide what is in it.
+                Err(Errno::ACCESS) if about.stx_uid != getuid().as_raw() => {}
                 Err(e) => return Err(Stop::unreadable(shown(name), e)),
             }
         }
@@ -360,14 +415,20 @@ impl Walk {
 
     /// What processes with this workspace hold open, or mapped, that has no name any more.
     fn held(&mut self) -> Result<(), Stop> {
-        let inside = WORKSPACE.trim_start_matches('/');
         // As far as any mapping of each goes: there may be many, here and in other processes.
         let mut mappings = HashMap::new();
+        let devices: Vec<u64> = self.roots.iter().flat_map(|root| root.devices).collect();
+        let outside = mounts(Path::new("/proc/self"));
         for process in numbers(Path::new("/proc")) {
-            // Who cannot be looked into is nobody's agent here.
-            let own = std::fs::metadata(process.join("root").join(inside))
-                .is_ok_and(|about| held_file(&about) == self.root);
-            if !own {
+            // Who cannot be looked into is nobody's agent here, nor is who sees what this program does.
+            let has = |root: &Root| {
+                let inside = root.place.inside.strip_prefix("/");
+                let folder = process
+                    .join("root")
+                    .join(inside.unwrap_or(&root.place.inside));
+                std::fs::metadata(folder).is_ok_and(|about| held_file(&about) == root.file)
+            };
+            if !self.roots.iter().any(has) || mounts(&process) == outside {
                 continue;
             }
             // Threads may have descriptors of their own.
@@ -375,14 +436,13 @@ impl Walk {
                 for file in numbers(&thread.join("fd")) {
                     if let Ok(about) = std::fs::metadata(&file)
                         && about.nlink() == 0
-                        && self.devices.contains(&about.dev())
+                        && devices.contains(&about.dev())
                         && self.seen.insert(held_file(&about))
                     {
                         self.add(about.blocks())?;
                     }
                 }
             }
-            let devices = self.devices;
             let maps = std::fs::read_to_string(process.join("maps")).unwrap_or_default();
             for (file, bytes) in maps.lines().filter_map(|line| mapped(line, &devices)) {
                 let most = mappings.entry(file).or_insert(bytes);
@@ -399,12 +459,22 @@ impl Walk {
     }
 }
 
-const FOLDER: OFlags = OFlags::RDONLY
+/// How a folder is opened: one of the bound's, which a person may name by a link; one in it.
+const OPENED: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
-    .union(OFlags::NOFOLLOW)
     .union(OFlags::CLOEXEC);
+const FOLDER: OFlags = OPENED.union(OFlags::NOFOLLOW);
 
-fn look(at: impl AsFd, name: &CStr, how: AtFlags) -> Result<Statx, Errno> {
+fn is_folder(about: &Statx) -> bool {
+    FileType::from_raw_mode(about.stx_mode.into()) == FileType::Directory
+}
+
+/// The mount namespace of a process.
+fn mounts(process: &Path) -> Option<PathBuf> {
+    std::fs::read_link(process.join("ns/mnt")).ok()
+}
+
+fn look(at: impl AsFd, name: impl rustix::path::Arg, how: AtFlags) -> Result<Statx, Errno> {
     statx(at, name, how, StatxFlags::BASIC_STATS | StatxFlags::MNT_ID)
 }
 
@@ -466,9 +536,17 @@ mod tests {
 
     fn used(folder: &Path, limit: u64) -> Result<u64, Stop> {
         let mut walk = Walk::new(limit);
-        walk.begin(folder)?;
+        walk.begin(place(folder))?;
         walk.held()?;
         Ok(walk.used)
+    }
+
+    /// As a server has it.
+    fn place(path: &Path) -> Place {
+        Place {
+            folder: path.to_owned(),
+            inside: path.to_owned(),
+        }
     }
 
     fn write(path: &Path, bytes: usize) {
@@ -500,6 +578,49 @@ mod tests {
         // A link out of here leads nowhere.
         std::os::unix::fs::symlink("/usr", at("out")).unwrap();
         assert_eq!(used(folder.path(), u64::MAX).unwrap(), one + 2 * LEAST);
+    }
+
+    #[tokio::test]
+    async fn all_places_count_together_and_one_within_another_once() {
+        let base = tempfile::tempdir().unwrap();
+        let at = |name: &str| base.path().join(name);
+        std::fs::create_dir_all(at("one/within")).unwrap();
+        std::fs::create_dir(at("two")).unwrap();
+        write(&at("one/within/file"), 1 << 20);
+        write(&at("two/file"), 1 << 20);
+        write(&at("alone"), 1 << 20);
+        std::os::unix::fs::symlink(at("two"), at("link")).unwrap();
+        let bound = |names: &[&str], limit| Bound {
+            places: names.iter().map(|name| place(&at(name))).collect(),
+            limit,
+            keeps_reserve: false,
+        };
+        for (names, mebibytes) in [
+            (&["one/within", "one"][..], 1),
+            (&["one", "two", "one/within", "alone"], 3),
+            (&["link"], 1),
+            (&["alone"], 1),
+            (&[], 0),
+        ] {
+            // Names take a little as well.
+            let room = bound(names, (mebibytes << 20) + (512 << 10));
+            assert_eq!(room.check().await, Ok(()), "{names:?}");
+            let tight = bound(names, (mebibytes << 20_u64).saturating_sub(1));
+            let refused = tight.check().await.err();
+            assert_eq!(refused.is_some(), mebibytes > 0, "{names:?}: {refused:?}");
+            for name in names {
+                let refused = refused.as_deref().unwrap_or_default();
+                assert!(
+                    refused.contains(&at(name).display().to_string()),
+                    "{refused}"
+                );
+            }
+        }
+        let error = bound(&["one", "nowhere"], u64::MAX)
+            .check()
+            .await
+            .unwrap_err();
+        assert!(error.contains("nowhere"), "{error}");
     }
 
     #[test]

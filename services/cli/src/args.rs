@@ -309,6 +309,9 @@ pub(crate) struct McpAddArgs {
     /// Processes and threads it may have.
     #[arg(long)]
     pub(crate) tasks: Option<u32>,
+    /// What all files in the folders that it may write may take together: `512M`.
+    #[arg(long)]
+    pub(crate) workspace: Option<String>,
     /// Behind `--`: the server's program (absolute path) and its arguments.
     #[arg(last = true)]
     pub(crate) command: Vec<String>,

@@ -104,6 +104,7 @@ fn declaration(args: McpAddArgs) -> Result<String> {
     for (key, value) in [
         ("memory", args.memory.map(Value::from)),
         ("tasks", args.tasks.map(Value::from)),
+        ("workspace", args.workspace.map(Value::from)),
     ] {
         if let Some(value) = value {
             limits.insert(key.to_owned(), value);

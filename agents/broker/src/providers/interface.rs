@@ -147,12 +147,15 @@ impl Slot {
     async fn describe(&self) -> Provider {
         let running = self.running.lock().await;
         let up = running.as_ref().is_some_and(|running| running.is_alive());
+        let fault = running.as_ref().and_then(|running| running.fault());
+        let fault = fault.map(str::to_owned);
         drop(running);
         let known = lock(&self.known);
         let declaration = &self.declared.declaration;
         let (state, detail) = match &known.failed {
             _ if !declaration.enabled => ("off", String::new()),
             _ if up => ("running", known.left_out.join("; ")),
+            _ if fault.is_some() => ("failed", fault.unwrap_or_default()),
             Some((_, why)) => ("failed", why.clone()),
             None => ("stopped", known.left_out.join("; ")),
         };

@@ -7,8 +7,9 @@ use argos_sandbox::{Access, Bind, Root, Spec, Tmpfs};
 use argos_units::Limits;
 
 use super::declaration::Declared;
-use crate::sandbox::{Programs, bytes};
+use crate::sandbox::{Programs, bytes, workspace_limit};
 use crate::spawn::Launch;
+use crate::workspace::{Bound, Place};
 
 /// Where the proxy's socket is, inside.
 pub(super) const PROXY: &str = "/run/argos-proxy";
@@ -125,6 +126,25 @@ pub fn mcp(
     })
 }
 
+/// What its writable folders may take together; none where it has none.
+///
+/// # Errors
+/// The limit cannot be read.
+pub(super) fn bound(declared: &Declared) -> Result<Option<Bound>, String> {
+    let d = &declared.declaration;
+    let limit = workspace_limit(&d.limits.workspace)
+        .map_err(|what| format!("{}: {what}", declared.file.display()))?;
+    let places = d.write.iter().map(|path| Place {
+        folder: path.into(),
+        inside: path.into(),
+    });
+    Ok((!d.write.is_empty()).then(|| Bound {
+        places: places.collect(),
+        limit,
+        keeps_reserve: true,
+    }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,5 +190,23 @@ mod tests {
         };
         let error = mcp(&declared, &programs, None).unwrap_err();
         assert!(error.contains("x.yaml: /nowhere/at/all"), "{error}");
+    }
+
+    #[test]
+    fn what_it_may_write_is_bounded_in_sum() {
+        let read = |rest: &str| {
+            let text = format!("name: x\nkind: mcp\ncommand: [/usr/bin/a]\n{rest}");
+            bound(&parse(Path::new("x.yaml"), &text, Path::new("/home/me"), true).unwrap())
+        };
+        assert!(read("").unwrap().is_none());
+        let by_default = read("write: [~/a, /srv/b]\n").unwrap().unwrap();
+        assert_eq!((by_default.limit, by_default.places.len()), (512 << 20, 2));
+        let said = read("write: [~/a]\nlimits: {workspace: 2G}\n").unwrap();
+        assert_eq!(said.unwrap().limit, 2 << 30);
+        for wrong in ["much", "65G"] {
+            let error = read(&format!("limits: {{workspace: {wrong}}}\n")).unwrap_err();
+            let says = format!("x.yaml: limits: workspace `{wrong}`");
+            assert!(error.starts_with(&says), "{error}");
+        }
     }
 }

@@ -16,7 +16,9 @@ use argos_tools::provided::clean;
 use futures_util::StreamExt;
 use serde::de::IgnoredAny;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tracing::warn;
 use zbus::connection::{AuthMechanism, Builder};
 use zbus::{Connection, Guid};
 
@@ -92,6 +94,8 @@ struct Process {
     unit: String,
     words: LastWords,
     fault: Fault,
+    /// Looks after what its folders take; ends with this.
+    _watched: JoinSet<()>,
     /// Up for as long as the process is.
     _network: Option<Proxy>,
     /// Its place among those that run.
@@ -163,6 +167,13 @@ impl Running {
     /// Whether it can still be called.
     pub(super) fn is_alive(&self) -> bool {
         !self.connection.is_closed()
+    }
+
+    /// Why it was ended from this side, if it was.
+    pub(super) fn fault(&self) -> Option<&str> {
+        self.process
+            .as_ref()
+            .and_then(|process| process.fault.get())
     }
 
     /// Whether a call runs in it.
@@ -377,6 +388,16 @@ async fn start_mcp(
             .map_err(|e| unavailable(&name, &e.to_string()))?
             .map_err(|e| unavailable(&name, &e))?
     };
+    let bound = launch::bound(declared).map_err(|e| unavailable(&name, &e))?;
+    if let Some(bound) = &bound {
+        bound.check().await.map_err(|e| unavailable(&name, &e))?;
+    }
+    let mut past = Box::pin(async move {
+        match bound {
+            Some(bound) => bound.watch().await,
+            None => std::future::pending().await,
+        }
+    });
     let unit = launch.name.clone();
     let started = spawn::start(&broker.spawner, launch)
         .await
@@ -399,12 +420,28 @@ async fn start_mcp(
         .auth_mechanism(AuthMechanism::Anonymous)
         .serve_at(HOST_PATH, host)
         .build();
-    let failure = match tokio::time::timeout(START_TIME, connecting).await {
+    let connected = tokio::select! {
+        connected = tokio::time::timeout(START_TIME, connecting) => connected,
+        why = &mut past => {
+            spawn::stop(&broker.spawner, &unit).await;
+            return Err(unavailable(&name, &why));
+        }
+    };
+    let failure = match connected {
         Ok(Ok(connection)) => {
+            let mut watched = JoinSet::new();
+            let (spawner, ended, told) = (Arc::clone(&broker.spawner), unit.clone(), fault.clone());
+            watched.spawn(async move {
+                let why = past.await;
+                warn!("{ended} is ended: {why}");
+                told.set(why);
+                spawn::stop(&spawner, &ended).await;
+            });
             let process = Process {
                 unit,
                 words: started.words,
                 fault,
+                _watched: watched,
                 _network: network,
                 _place: place,
             };

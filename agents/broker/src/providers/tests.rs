@@ -61,8 +61,7 @@ impl Weather {
 const WEATHER: &str = "name: weather\nkind: dbus\nbus-name: org.example.Weather\n";
 
 async fn with_weather() -> Alone {
-    let alone = Alone::new().await;
-    alone.bus.object_server().at(PATH, Weather).await.unwrap();
+    let alone = Alone::on(Duration::from_millis(10), |bus| bus.serve_at(PATH, Weather)).await;
     let folder = &alone.broker.providers.folders.own;
     std::fs::create_dir_all(folder).unwrap();
     std::fs::write(folder.join("weather.yaml"), WEATHER).unwrap();

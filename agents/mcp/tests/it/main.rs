@@ -38,6 +38,7 @@ const SUITE: Suite = Suite {
 const TESTS: &[(&str, Test)] = tests![
     servers::a_servers_tool_is_asked_for_run_and_recorded,
     servers::a_server_sees_its_folders_and_nothing_else,
+    servers::what_a_servers_folders_take_is_bounded_in_sum,
     servers::a_server_that_falls_over_is_an_error_for_that_call_only,
     servers::a_server_that_does_not_come_up_says_why,
     servers::what_a_server_declares_is_cleaned_or_left_out,

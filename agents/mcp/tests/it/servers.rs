@@ -112,6 +112,42 @@ pub(crate) async fn a_servers_tool_is_asked_for_run_and_recorded() {
     assert_eq!(first["outcome"], "ok");
 }
 
+pub(crate) async fn what_a_servers_folders_take_is_bounded_in_sum() {
+    let bed = Bed::new(20.0).await;
+    let out = bed.home().join("out");
+    std::fs::create_dir(&out).unwrap();
+    declare(
+        &bed,
+        "small",
+        "plain",
+        "write: [~/out]\nlimits: {workspace: 1M}\n",
+    );
+    let write = async || {
+        let path = json!({"path": out.join("b.txt")});
+        call(&bed, "mcp.small.write", path).await
+    };
+    assert_eq!(write().await.unwrap()["text"], "ok");
+    // Whoever wrote it.
+    let too_much = out.join("too-much");
+    std::fs::write(&too_much, vec![1; 2 << 20]).unwrap();
+    let providers = Providers1Proxy::new(&bed.bus).await.unwrap();
+    let why = eventually("it is ended", async || {
+        let all = providers.list().await.ok()?;
+        let small = all.into_iter().find(|p| p.name == "mcp.small")?;
+        (small.state == "failed").then_some(small.detail)
+    })
+    .await;
+    assert!(why.contains("more than the 1 MiB"), "{why}");
+    assert!(why.contains("limits: {workspace:"), "{why}");
+    assert!(why.contains(&out.display().to_string()), "{why}");
+    // It stays down, and says so.
+    let error = write().await.unwrap_err();
+    assert!(matches!(error, Error::Unavailable(_)), "{error}");
+    assert!(error.to_string().contains("more than the 1 MiB"), "{error}");
+    std::fs::remove_file(&too_much).unwrap();
+    eventually("it is up again", async || write().await.ok()).await;
+}
+
 pub(crate) async fn a_server_sees_its_folders_and_nothing_else() {
     let bed = Bed::new(20.0).await;
     let home = bed.home();
