@@ -63,13 +63,14 @@ impl Drop for Withdrawn<'_> {
 /// Settles a permission: `decide` says what was granted or refused; where that says nothing,
 /// `question` is put to the person, with whether a yes may be kept. What `shown` makes of the
 /// question's number lives for as long as the answer is waited for; whoever drops the future takes the
-/// question back.
+/// question back. What was refused meanwhile stays refused: the yes may have been to a wider question,
+/// and a refusal beats every yes.
 ///
 /// # Errors
 /// `LimitReached`: too many questions of whoever asks wait already.
 pub(crate) async fn settle<S>(
     broker: &Arc<Broker>,
-    decide: impl FnOnce(&GrantStore, u64) -> Decision,
+    decide: impl Fn(&GrantStore, u64) -> Decision,
     question: impl FnOnce(bool) -> Question,
     shown: impl FnOnce(u64) -> S,
 ) -> Result<Settled> {
@@ -111,6 +112,12 @@ pub(crate) async fn settle<S>(
             Answer::Expired
         }
     };
+    if answer.allows() {
+        let grants = &lock(&broker.permissions).grants;
+        if let Decision::Deny(by) = decide(grants, broker.clock.now_ms()) {
+            return Ok(Settled::Refused(by));
+        }
+    }
     Ok(Settled::Answered(answer))
 }
 

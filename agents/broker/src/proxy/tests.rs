@@ -339,3 +339,68 @@ async fn one_that_leaves_while_the_person_is_asked_takes_its_question_back() {
     };
     tokio::time::timeout(PATIENCE, gone).await.unwrap();
 }
+
+/// As `argos perm deny` gives one, and as an answer to a wider question would let it go ahead.
+#[tokio::test]
+async fn a_refusal_that_comes_while_the_person_is_asked_holds() {
+    use crate::grants::Word;
+    use crate::permission::{Scope, Verdict};
+    let world = World::new(Limits::default()).await;
+    let broker = &world.broker;
+    let subject = Subject {
+        agent: "steward".to_owned(),
+        hash: "h".to_owned(),
+    };
+    let need = |resource: &str| Need {
+        action: "read".to_owned(),
+        resource: resource.to_owned(),
+    };
+    let question = |resource: &str, grantable| Question {
+        subject: subject.clone(),
+        title: "Steward".to_owned(),
+        tool: "files.list".to_owned(),
+        arguments: resource.to_owned(),
+        need: need(resource),
+        summary: String::new(),
+        grantable,
+    };
+    let refuse = |resource: &str| {
+        let word = Word {
+            subject: &subject,
+            need: &need(resource),
+            verdict: Verdict::Deny,
+            scope: Scope::Session,
+            expires_ms: None,
+        };
+        lock(&broker.permissions).grants.add(word, 0).unwrap();
+    };
+    let settle = async |resource: &str, meanwhile: &dyn Fn(u64)| {
+        let need = need(resource);
+        asking::settle(
+            broker,
+            |grants, now| grants.decide(&subject, &need, Fallback::Ask, now),
+            |grantable| question(resource, grantable),
+            meanwhile,
+        )
+        .await
+        .unwrap()
+    };
+    let answer = |id, word| asking::answer(broker, id, word).unwrap();
+    assert!(settle("/one", &|id| answer(id, "once")).await.allows());
+    let refused = settle("/two", &|id| {
+        refuse("/two");
+        answer(id, "once");
+    })
+    .await;
+    assert!(!refused.allows());
+    let refused = settle("/three/secret", &|_| {
+        refuse("/three/secret");
+        let wider = lock(&broker.permissions)
+            .prompts
+            .ask(question("/three", true), 0, 0);
+        answer(wider.unwrap().id, "always");
+    })
+    .await;
+    assert!(!refused.allows());
+    assert!(refused.to_string().starts_with("grant "), "{refused}");
+}

@@ -361,8 +361,9 @@ pub(crate) async fn a_workspace_is_bounded_in_sum() {
 
 pub(crate) async fn files_without_a_name_count_as_well() {
     let bed = Bed::new(20.0).await;
-    let bomb = "cd /workspace; for n in $(seq 20 39); do eval \"exec $n>f\"; rm f; \
-                head -c 1000000 /dev/zero >&$n; done; sleep 60";
+    // None has a name when the first is written to, so none has when it is ended.
+    let bomb = "cd /workspace; for n in $(seq 20 39); do eval \"exec $n>f\"; rm f; done; \
+                for n in $(seq 20 39); do head -c 1000000 /dev/zero >&$n; done; sleep 60";
     let why = ended_for_its_workspace(&bed, bomb).await;
     assert!(why.contains("more than the 8 MiB"), "{why}");
     let workspace = bed.state().join("agents/hoarder/workspace");
