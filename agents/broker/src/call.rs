@@ -201,7 +201,7 @@ pub(crate) async fn call_as(
         .result
         .as_ref()
         .err()
-        .map(text_of)
+        .map(Error::text)
         .unwrap_or_default();
     let done = caller.agent().and_then(|agent| deed(agent, &row));
     match caller {
@@ -343,7 +343,7 @@ async fn settle<'a>(
         Caller::Agent(session) => {
             let settled = match permit::permitted(broker, session, &behalf, &call, &need).await {
                 Ok(settled) => settled,
-                Err(e) => return limited(text_of(&e)),
+                Err(e) => return limited(e.text()),
             };
             row.by = settled.to_string();
             if !context.behalf.is_empty() {
@@ -478,14 +478,6 @@ fn deed(agent: &str, row: &Row) -> Option<(String, String)> {
         agent.to_owned(),
         format!("{} on {}: {done}", row.tool, row.resource),
     ))
-}
-
-/// The text of an error without its bus name.
-pub(crate) fn text_of(error: &Error) -> String {
-    use zbus::DBusError;
-    error
-        .description()
-        .map_or_else(|| error.to_string(), str::to_owned)
 }
 
 /// A tool name as it came, short enough for a log.

@@ -263,7 +263,7 @@ impl Life {
     ) -> End {
         let (launch, agent, bound) = match self.prepare().await {
             Ok(prepared) => prepared,
-            Err(e) => return End::NotStarted(crate::call::text_of(&e)),
+            Err(e) => return End::NotStarted(e.text()),
         };
         if let Err(reason) = bound.check().await {
             return End::Past(reason);

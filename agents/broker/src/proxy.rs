@@ -32,7 +32,6 @@ use tracing::{info, warn};
 
 use crate::asking;
 use crate::audit::Row;
-use crate::call::text_of;
 use crate::core::Broker;
 use crate::permission::{Fallback, Need, Subject};
 use crate::prompts::Question;
@@ -201,7 +200,7 @@ async fn serve(broker: &Arc<Broker>, client: &Client, mut stream: UnixStream) {
     let (status, text) = match (&connected, &recorded) {
         (Ok(_), Ok(())) => ("200 Connection established", String::new()),
         (Err(no), _) => (no.status, format!("{}\n", no.why)),
-        (Ok(_), Err(error)) => ("503 Service Unavailable", text_of(error)),
+        (Ok(_), Err(error)) => ("503 Service Unavailable", error.text()),
     };
     let length = match status.starts_with('2') {
         true => String::new(),
@@ -286,7 +285,7 @@ async fn connect(
     );
     let settled = tokio::select! {
         biased;
-        settled = settling => settled.map_err(|error| No::forbidden(text_of(&error)))?,
+        settled = settling => settled.map_err(|error| No::forbidden(error.text()))?,
         () = hung_up(stream) => {
             return Err(No {
                 status: "503 Service Unavailable",

@@ -116,7 +116,7 @@ pub async fn serve(options: &Options) -> anyhow::Result<()> {
     info!("ready with {} tools", broker.catalogue.names().count());
     // Tried before the first call, which says it as well.
     if let Err(e) = broker.workers.get(None).await {
-        warn!("{}", call::text_of(&e));
+        warn!("{}", e.text());
     }
     tokio::select! {
         () = connection.closed() => bail!("the session bus is gone"),

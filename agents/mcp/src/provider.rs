@@ -121,7 +121,7 @@ impl Means {
             Ok(()) => Ok(ElicitResult::new(ElicitationAction::Accept).with_content(content)),
             Err(Error::Denied(_)) => Ok(ElicitResult::new(ElicitationAction::Decline)),
             Err(Error::NoAnswer(_)) => Ok(ElicitResult::new(ElicitationAction::Cancel)),
-            Err(error) => Err(refused(ErrorCode::INVALID_REQUEST, &words(&error))),
+            Err(error) => Err(refused(ErrorCode::INVALID_REQUEST, &error.text())),
         }
     }
 
@@ -317,14 +317,6 @@ fn to_bus(error: &ServiceError) -> Error {
         }
         error => Error::Failed(error.to_string()),
     }
-}
-
-/// The text of an error without its bus name.
-pub(crate) fn words(error: &Error) -> String {
-    use zbus::DBusError;
-    error
-        .description()
-        .map_or_else(|| error.to_string(), str::to_owned)
 }
 
 #[cfg(test)]

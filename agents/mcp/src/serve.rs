@@ -24,8 +24,6 @@ use rmcp::{ServerHandler, ServiceExt};
 use serde_json::Value;
 use zbus::connection::{AuthMechanism, Builder};
 
-use crate::provider::words;
-
 /// How long until a call that the broker does not know is called back again.
 const AGAIN: Duration = Duration::from_millis(100);
 
@@ -34,7 +32,7 @@ pub(crate) async fn run(name: &str) -> anyhow::Result<()> {
     let bus = session().await?;
     let providers = Providers1Proxy::new(&bus).await?;
     let socket = providers.open_client(name).await.map_err(|error| {
-        anyhow::anyhow!("the broker has no place for `{name}`: {}", words(&error))
+        anyhow::anyhow!("the broker has no place for `{name}`: {}", error.text())
     })?;
     let socket = std::os::unix::net::UnixStream::from(std::os::fd::OwnedFd::from(socket));
     let connection = Builder::unix_stream(socket)
@@ -91,11 +89,7 @@ impl Gate {
     /// The tools, as the broker tells them now.
     async fn tools(&self) -> Result<Vec<Tool>, ErrorData> {
         let failed = |why: String| ErrorData::new(ErrorCode::INTERNAL_ERROR, why, None);
-        let text = self
-            .broker
-            .describe()
-            .await
-            .map_err(|e| failed(words(&e)))?;
+        let text = self.broker.describe().await.map_err(|e| failed(e.text()))?;
         let me: Value = serde_json::from_str(&text).map_err(|e| failed(e.to_string()))?;
         let mut names = HashMap::new();
         let mut tools = Vec::new();
@@ -223,7 +217,7 @@ impl ServerHandler for Gate {
                 }
                 result
             }
-            Err(error) => CallToolResult::error(vec![ContentBlock::text(words(&error))]),
+            Err(error) => CallToolResult::error(vec![ContentBlock::text(error.text())]),
         };
         Ok(result.into())
     }

@@ -341,7 +341,7 @@ impl Owner {
             Command::Rang { agent, text } => {
                 // The person saw it as a notification; an agent that is gone needs no word.
                 if let Err(e) = self.tell(Source::Timer, &agent, text.clone(), text).await {
-                    warn!("{agent} is not told of its timer: {}", text_of(&e));
+                    warn!("{agent} is not told of its timer: {}", e.text());
                 }
             }
             Command::Control {
@@ -607,7 +607,7 @@ async fn act(connection: Connection, commands: mpsc::Sender<Command>, action: Ac
             };
             Event::Started {
                 agent,
-                error: started.err().map(|e| text_of(&e)),
+                error: started.err().map(|e| e.text()),
             }
         }
         Action::Stop { agent } => {
@@ -699,7 +699,7 @@ async fn remember(connection: Connection, mut texts: mpsc::Receiver<Remembered>)
             // Once, not once a message: the chat itself is kept elsewhere.
             Err(e) if !failing => {
                 failing = true;
-                warn!("what is said is not remembered: {}", text_of(&e));
+                warn!("what is said is not remembered: {}", e.text());
             }
             Err(_) => {}
         }
@@ -715,12 +715,4 @@ async fn sleep_until(at_ms: Option<u64>) {
 
 fn now_ms() -> u64 {
     u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(0)
-}
-
-/// The text of an error without its bus name.
-fn text_of(error: &Error) -> String {
-    use zbus::DBusError;
-    error
-        .description()
-        .map_or_else(|| error.to_string(), str::to_owned)
 }

@@ -36,7 +36,7 @@ pub(crate) fn no_plan(error: &Error) -> String {
         ),
         other => format!(
             "Something went wrong while I was thinking: {}",
-            sentence(&text_of(other))
+            sentence(&other.text())
         ),
     }
 }
@@ -88,7 +88,7 @@ fn failure(tool: &str, arguments: &Value, error: &Error) -> String {
         }
         other => format!(
             "I tried to {doing}, and it went wrong: {}",
-            sentence(&text_of(other))
+            sentence(&other.text())
         ),
     }
 }
@@ -677,13 +677,6 @@ fn sentence(text: &str) -> String {
     } else {
         format!("{text}.")
     }
-}
-
-fn text_of(error: &Error) -> String {
-    use zbus::DBusError;
-    error
-        .description()
-        .map_or_else(|| error.to_string(), str::to_owned)
 }
 
 #[cfg(test)]

@@ -177,7 +177,7 @@ impl Service {
                 );
                 events.send(json!({ "done": json(&finished) }));
             }
-            Err(e) => events.send(json!({ "error": text_of(&e) })),
+            Err(e) => events.send(json!({ "error": e.text() })),
         }
     }
 }
@@ -353,22 +353,6 @@ fn on_bus(error: argos_engine::Error) -> Error {
         Engine::Runtime { .. } | Engine::Model { .. } => Error::Unavailable(text),
         Engine::TooLong { .. } | Engine::InvalidArguments(_) => Error::InvalidArguments(text),
         Engine::Inference { .. } => Error::Failed(text),
-    }
-}
-
-/// An error's text without its D-Bus name.
-fn text_of(error: &Error) -> String {
-    match error {
-        Error::ZBus(e) => e.to_string(),
-        Error::Denied(t)
-        | Error::NoAnswer(t)
-        | Error::InvalidArguments(t)
-        | Error::NotFound(t)
-        | Error::LimitReached(t)
-        | Error::TimedOut(t)
-        | Error::Cancelled(t)
-        | Error::Unavailable(t)
-        | Error::Failed(t) => t.clone(),
     }
 }
 

@@ -31,5 +31,33 @@ pub enum Error {
     Failed(String),
 }
 
+impl Error {
+    /// What went wrong in words for people, without the error's name on the bus.
+    pub fn text(&self) -> String {
+        self.description()
+            .map_or_else(|| self.to_string(), str::to_owned)
+    }
+}
+
 /// The result of a bus call.
 pub type Result<T> = std::result::Result<T, Error>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_of_an_error_is_without_its_name() {
+        let what = "no such agent; `argos agents` shows those there are";
+        let error = Error::NotFound(what.to_owned());
+        assert_eq!(error.text(), what);
+        assert!(error.to_string().contains("org.argos.Error.NotFound"));
+        // The bus's own words, where it has some.
+        let name = zbus::names::OwnedErrorName::try_from("org.example.Gone").unwrap();
+        let message = zbus::Message::method_call("/", "Ping").build(&()).unwrap();
+        let of_bus = zbus::Error::MethodError(name, Some(what.to_owned()), message);
+        assert_eq!(Error::ZBus(of_bus).text(), what);
+        let gone = Error::ZBus(zbus::Error::Failure("the bus is gone".to_owned()));
+        assert!(gone.text().contains("the bus is gone"), "{}", gone.text());
+    }
+}

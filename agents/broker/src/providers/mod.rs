@@ -42,7 +42,6 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tracing::warn;
 
-use crate::call::text_of;
 use crate::core::Broker;
 use crate::permission::{Grant, Subject, Verdict};
 use crate::session::lock;
@@ -387,7 +386,7 @@ impl Slot {
         let running = self.connect(broker).await?;
         let forgotten = lock(&self.known).forgotten;
         let listed = running.list(&name).await.inspect_err(|error| {
-            self.failed(&text_of(error));
+            self.failed(&error.text());
         })?;
         let mut left_out = Vec::new();
         if listed.len() > MAX_TOOLS {
@@ -451,7 +450,7 @@ impl Slot {
         // What another process offers is another matter.
         lock(&self.known).forget();
         let started = Running::start(broker, &self.declared).await;
-        let started = Arc::new(started.inspect_err(|error| self.failed(&text_of(error)))?);
+        let started = Arc::new(started.inspect_err(|error| self.failed(&error.text()))?);
         *running = Some(Arc::clone(&started));
         lock(&self.known).failed = None;
         drop(running);
@@ -594,7 +593,7 @@ fn to_tool_error(tool: &str, error: &Error) -> ToolError {
         _ => Code::Unavailable,
     };
     let shown = argos_tools::provided::clean(tool, 120);
-    ToolError::new(code, format!("call {shown}"), text_of(error))
+    ToolError::new(code, format!("call {shown}"), error.text())
 }
 
 #[cfg(test)]
