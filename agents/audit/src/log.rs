@@ -361,7 +361,11 @@ impl Shared {
             .and_then(|()| lock_of(&self.anchor).advance(&self.path, &head, None));
         let mut inner = lock_of(&self.inner);
         inner.failed = done.is_err();
-        inner.dirty |= done.is_err();
+        if done.is_err() {
+            inner.dirty = true;
+            // It may not have seen that there was something to do.
+            self.wake.notify_all();
+        }
         done.map_err(|e| Error::disk(&self.path, "the audit log cannot be committed", e))
     }
 
@@ -784,5 +788,37 @@ mod tests {
             );
         }
         audit.append(&row, Some(room), Commit::Grouped).unwrap();
+    }
+
+    /// A commit that an append waited for may fail while the thread sleeps: it took the rows over
+    /// before the thread saw them.
+    #[test]
+    fn rows_whose_commit_failed_are_committed_by_the_thread() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.jsonl");
+        let audit = Audit::open(&path, "").unwrap();
+        let anchor = Anchor::path(&path);
+        let kept = anchor.with_extension("kept");
+        std::fs::rename(&anchor, &kept).unwrap();
+        std::fs::create_dir(&anchor).unwrap();
+        {
+            let mut inner = lock_of(&audit.shared.inner);
+            let row = own_row("", Event::Begin, Value::Null, String::new());
+            inner.dirty = true;
+            let written = audit.shared.write_into(&mut inner, &row, None, None, None);
+            assert_eq!(written.unwrap(), 2);
+        }
+        audit.commit().unwrap_err();
+        std::fs::remove_dir(&anchor).unwrap();
+        std::fs::rename(&kept, &anchor).unwrap();
+        let since = std::time::Instant::now();
+        let last = || match Anchor::read(&path) {
+            Found::Anchor(anchor) => anchor.last,
+            _ => 0,
+        };
+        while last() != 2 {
+            assert!(since.elapsed() < 20 * GROUP, "they wait for another call");
+            std::thread::sleep(GROUP / 10);
+        }
     }
 }
