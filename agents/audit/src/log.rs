@@ -16,9 +16,11 @@
 //! log that is too long is better than a row that is lost.
 //!
 //! Opening looks at what is there: a torn line is ended and a row says so; rows that the anchor
-//! knows and that are gone leave their numbers unused for ever, and a row says that too. One broker
-//! at a time may have the log open.
+//! knows and that are gone leave their numbers unused for ever, and a row says that too. Where the row
+//! that the anchor knows was replaced the chain goes on from what the anchor knows, so that the break
+//! stays. One broker at a time may have the log open.
 
+use std::cmp::Ordering;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -479,6 +481,8 @@ struct Seen {
     /// Size and hash of everything in the log.
     content: (u64, blake3::Hash),
     anchor: Found,
+    /// Whether the rows lead to what the anchor knows.
+    leads_to_anchor: bool,
 }
 
 impl Seen {
@@ -513,12 +517,18 @@ impl Seen {
                 Err(e) => return Err(e),
             }
         }
+        let anchor = Anchor::read(path);
+        let leads_to_anchor = match &anchor {
+            Found::Anchor(anchor) => leads_to(path, &anchor.head())?,
+            _ => false,
+        };
         Ok(Self {
             last,
             torn,
             unended,
             content,
-            anchor: Anchor::read(path),
+            anchor,
+            leads_to_anchor,
         })
     }
 
@@ -563,7 +573,22 @@ impl Seen {
                 (head, Anchor::default())
             }
             (Found::Anchor(anchor), Some(head)) if head.number >= anchor.last => {
-                (head, anchor.clone())
+                if self.leads_to_anchor {
+                    (head, anchor.clone())
+                } else {
+                    let what = format!(
+                        "row {} is not the one that was there: it was replaced, or what is before it",
+                        anchor.last
+                    );
+                    let about =
+                        json!({"after": anchor.last.saturating_sub(1), "up_to": anchor.last});
+                    tell(Event::Gap, about, what);
+                    let broken = Head {
+                        number: head.number,
+                        ..anchor.head()
+                    };
+                    (broken, anchor.clone())
+                }
             }
             (Found::Anchor(anchor), head) => {
                 let there = head.map_or(0, |h| h.number);
@@ -706,6 +731,32 @@ fn last_link(bytes: &[u8]) -> Option<Link> {
         .rsplit(|b| *b == b'\n')
         .filter_map(Link::read)
         .find(|link| link.fits)
+}
+
+/// Whether the last rows are this one or follow it. Those behind a gap follow one that is gone.
+fn leads_to(path: &Path, head: &Head) -> std::io::Result<bool> {
+    if *head == Head::start() {
+        return Ok(true);
+    }
+    for age in 0..=KEPT {
+        let bytes = match std::fs::read(aged(path, age)) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+            read => read?,
+        };
+        let place = bytes
+            .rsplit(|b| *b == b'\n')
+            .filter_map(Link::read)
+            .filter(|link| link.fits)
+            .find_map(|link| match link.number.cmp(&head.number) {
+                Ordering::Greater => (link.previous == head.digest).then_some(true),
+                Ordering::Equal => Some(link.digest == head.digest),
+                Ordering::Less => Some(false),
+            });
+        if let Some(place) = place {
+            return Ok(place);
+        }
+    }
+    Ok(false)
 }
 
 /// The number of the first row in a log, if there is the log and it has one.

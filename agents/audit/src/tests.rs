@@ -174,6 +174,44 @@ fn a_row_that_was_replaced_with_a_digest_that_fits_is_found() {
 }
 
 #[test]
+fn rows_that_were_replaced_up_to_the_end_are_found_after_a_restart_too() {
+    // As many forged ones, the last rows of the log, each with a digest that fits.
+    for forgeries in 1..4 {
+        let bed = Bed::with_rows(9);
+        let mut lines = bed.lines();
+        let mut previous: Option<Value> = None;
+        for line in &mut lines[9 - forgeries..] {
+            *line = forged(line, |row| {
+                row["decision"] = "deny".into();
+                if let Some(previous) = &previous {
+                    row["previous"] = previous.clone();
+                }
+            });
+            let row: Value = serde_json::from_str(line).unwrap();
+            previous = Some(row["digest"].clone());
+        }
+        bed.set_lines(&lines);
+        for _ in 0..2 {
+            bed.open()
+                .append(&row("after"), None, Commit::Grouped)
+                .unwrap();
+        }
+        let report = bed.verify();
+        assert_eq!(report.problems.len(), 1, "{report:#?}");
+        let problem = &report.problems[0].what;
+        assert!(
+            problem.starts_with("row 10 does not follow row 9"),
+            "{problem}"
+        );
+        let own: Value = serde_json::from_str(&bed.lines()[9]).unwrap();
+        assert_eq!((&own["number"], &own["event"]), (&json!(10), &json!("gap")));
+        assert!(own["error"].as_str().unwrap().contains("row 9"), "{own}");
+        // Said once.
+        assert_eq!(report.rows, 12);
+    }
+}
+
+#[test]
 fn removed_inserted_reordered_and_cut_off_rows_are_named() {
     let bed = Bed::with_rows(9);
     let whole = bed.lines();
