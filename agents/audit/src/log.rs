@@ -32,7 +32,7 @@ use serde_json::{Value, json};
 use tracing::{error, warn};
 
 use crate::anchor::{Anchor, Found};
-use crate::chain::{Event, Head, Link};
+use crate::chain::{Event, Head, Link, is_torn};
 use crate::{Error, KEPT, Row, aged, beside};
 
 /// Arguments longer than this are recorded as their beginning and their hash, in bytes.
@@ -474,7 +474,7 @@ fn last_of(path: &Path, files: Vec<(usize, File)>, lines: usize) -> Result<Vec<S
 struct Seen {
     /// The last row of the chain, of an older log where this one has none.
     last: Option<Link>,
-    /// The bytes after the last end of a line.
+    /// What falls left behind the last row, without the last end of a line.
     torn: Option<Vec<u8>>,
     /// Whether the last line has to be ended.
     unended: bool,
@@ -494,16 +494,12 @@ impl Seen {
         let content = (hasher.count(), hasher.finalize());
         let end = bytes_from(file, content.0.saturating_sub(MAX_SEARCH))?;
         let whole = end.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
-        let mut torn = Some(end[whole..].to_vec()).filter(|t| !t.is_empty());
-        let unended = torn.is_some();
+        let unended = whole < end.len();
         let mut last = last_link(&end[..whole]);
         // Only the end of the line is missing: nothing was lost.
-        if let Some(link) = torn.as_deref().and_then(Link::read)
-            && link.fits
-        {
-            last = Some(link);
-            torn = None;
-        }
+        let only_unended = Link::read(&end[whole..]).filter(|link| link.fits);
+        let half = unended && only_unended.is_none();
+        last = only_unended.or(last);
         for age in 1..=KEPT {
             if last.is_some() {
                 break;
@@ -518,6 +514,17 @@ impl Seen {
             }
         }
         let anchor = Anchor::read(path);
+        // A line that was ended already: an earlier fall came before it was accounted for.
+        let cut_off = match &anchor {
+            Found::Anchor(anchor) => last.as_ref().is_none_or(|l| l.number < anchor.last),
+            _ => true,
+        };
+        let from = match (half || !unended) && !cut_off {
+            true => torn_from(&end, whole, content.0 == end.len() as u64),
+            false => whole,
+        };
+        let upto = end.len() - usize::from(!unended && from < whole);
+        let torn = Some(end[from..upto].to_vec()).filter(|_| half || from < whole);
         let leads_to_anchor = match &anchor {
             Found::Anchor(anchor) => leads_to(path, &anchor.head())?,
             _ => false,
@@ -608,7 +615,7 @@ impl Seen {
                 "blake3": blake3::hash(torn).to_hex().as_str(),
             });
             let what = format!(
-                "the line before was torn after {} bytes, by a fall: the row that was being \
+                "what stands before was torn after {} bytes, by a fall: the row that was being \
                  written is lost",
                 torn.len()
             );
@@ -757,6 +764,21 @@ fn leads_to(path: &Path, head: &Head) -> std::io::Result<bool> {
         }
     }
     Ok(false)
+}
+
+/// Where the torn lines begin that stand right before `whole`, an end of a line. Not before the first
+/// line, unless the bytes are `all` there are.
+fn torn_from(bytes: &[u8], whole: usize, all: bool) -> usize {
+    let mut from = whole;
+    while let Some(end) = from.checked_sub(1) {
+        let begin = bytes[..end].iter().rposition(|b| *b == b'\n');
+        let line = &bytes[begin.map_or(0, |at| at + 1)..end];
+        if (begin.is_none() && !all) || Link::read(line).is_some() || !is_torn(line) {
+            break;
+        }
+        from = begin.map_or(0, |at| at + 1);
+    }
+    from
 }
 
 /// The number of the first row in a log, if there is the log and it has one.

@@ -332,6 +332,49 @@ fn a_torn_line_is_ended_and_accounted_for() {
 }
 
 #[test]
+fn a_fall_while_a_torn_line_is_accounted_for_is_no_damage() {
+    let bed = Bed::with_rows(9);
+    let torn = b"{\"number\":10,\"ti";
+    bed.add(torn);
+    drop(bed.open());
+    let mended = std::fs::read(bed.path()).unwrap();
+    let from = std::fs::metadata(bed.path()).unwrap().len() as usize;
+    assert!(bed.verify().is_whole());
+    let torn_at = mended.windows(torn.len()).rposition(|w| w == torn);
+    let ended = torn_at.unwrap() + torn.len();
+    // Right after its end, within the row that accounts for it, and twice.
+    for ends in [
+        vec![ended + 1],
+        vec![ended + 30],
+        vec![ended + 30, from + 40],
+    ] {
+        let bed = Bed::with_rows(9);
+        bed.add(torn);
+        for end in ends {
+            drop(bed.open());
+            let bytes = std::fs::read(bed.path()).unwrap();
+            std::fs::write(bed.path(), &bytes[..end.min(bytes.len() - 1)]).unwrap();
+            // The anchor of the last commit before.
+            let row: Value = serde_json::from_str(&bed.lines()[8]).unwrap();
+            let anchor = json!({"version": 1, "first": 1, "last": 9, "digest": row["digest"]});
+            std::fs::write(bed.path().with_extension("anchor"), anchor.to_string()).unwrap();
+        }
+        bed.open()
+            .append(&row("two"), None, Commit::Grouped)
+            .unwrap();
+        let report = bed.verify();
+        assert!(report.is_whole(), "{report:#?}");
+        assert!(!report.lost.is_empty());
+        assert_eq!(report.last.unwrap().number, 11);
+        // Nobody can say so of other lines.
+        let mut lines = bed.lines();
+        lines.insert(9, "x".to_owned());
+        bed.set_lines(&lines);
+        assert!(!bed.verify().is_whole());
+    }
+}
+
+#[test]
 fn a_row_that_only_lacks_its_end_is_not_lost() {
     let bed = Bed::with_rows(9);
     let mut bytes = std::fs::read(bed.path()).unwrap();
