@@ -21,7 +21,8 @@ const DIGEST: usize = 64;
 pub(crate) enum Event {
     /// The chain begins; `arguments` has `bytes` and `blake3` of what stands before it in this file.
     Begin,
-    /// The line before was torn by a fall; `arguments` has its `bytes` and `blake3`.
+    /// The line before was torn by a fall, or the lines, where another fall came before this row;
+    /// `arguments` has `bytes` and `blake3` of what stands there, without the last end of a line.
     Mended,
     /// Rows that were there are not any more, or nobody knows: what was found when the log was opened.
     Gap,
@@ -135,4 +136,10 @@ impl Link {
             digest: self.digest.clone(),
         }
     }
+}
+
+/// Whether an ended line may be what a fall left of a row: never a whole object, which would read like
+/// a row.
+pub(crate) fn is_torn(line: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(line).is_err()
 }

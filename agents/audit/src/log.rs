@@ -16,10 +16,12 @@
 //! log that is too long is better than a row that is lost.
 //!
 //! Opening looks at what is there: a torn line is ended and a row says so; rows that the anchor
-//! knows and that are gone leave their numbers unused for ever, and a row says that too. One broker
-//! at a time may have the log open.
+//! knows and that are gone leave their numbers unused for ever, and a row says that too. Where the row
+//! that the anchor knows was replaced the chain goes on from what the anchor knows, so that the break
+//! stays. One broker at a time may have the log open.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -31,7 +33,7 @@ use serde_json::{Value, json};
 use tracing::{error, warn};
 
 use crate::anchor::{Anchor, Found};
-use crate::chain::{Event, Head, Link};
+use crate::chain::{Event, Head, Link, is_torn};
 use crate::{Error, KEPT, Row, aged, beside};
 
 /// Arguments longer than this are recorded as their beginning and their hash, in bytes.
@@ -362,7 +364,11 @@ impl Shared {
             .and_then(|()| lock_of(&self.anchor).advance(&self.path, &head, None));
         let mut inner = lock_of(&self.inner);
         inner.failed = done.is_err();
-        inner.dirty |= done.is_err();
+        if done.is_err() {
+            inner.dirty = true;
+            // It may not have seen that there was something to do.
+            self.wake.notify_all();
+        }
         done.map_err(|e| Error::disk(&self.path, "the audit log cannot be committed", e))
     }
 
@@ -469,13 +475,15 @@ fn last_of(path: &Path, files: Vec<(usize, File)>, lines: usize) -> Result<Vec<S
 struct Seen {
     /// The last row of the chain, of an older log where this one has none.
     last: Option<Link>,
-    /// The bytes after the last end of a line.
+    /// What falls left behind the last row, without the last end of a line.
     torn: Option<Vec<u8>>,
     /// Whether the last line has to be ended.
     unended: bool,
     /// Size and hash of everything in the log.
     content: (u64, blake3::Hash),
     anchor: Found,
+    /// Whether the rows lead to what the anchor knows.
+    leads_to_anchor: bool,
 }
 
 impl Seen {
@@ -487,16 +495,12 @@ impl Seen {
         let content = (hasher.count(), hasher.finalize());
         let end = bytes_from(file, content.0.saturating_sub(MAX_SEARCH))?;
         let whole = end.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
-        let mut torn = Some(end[whole..].to_vec()).filter(|t| !t.is_empty());
-        let unended = torn.is_some();
+        let unended = whole < end.len();
         let mut last = last_link(&end[..whole]);
         // Only the end of the line is missing: nothing was lost.
-        if let Some(link) = torn.as_deref().and_then(Link::read)
-            && link.fits
-        {
-            last = Some(link);
-            torn = None;
-        }
+        let only_unended = Link::read(&end[whole..]).filter(|link| link.fits);
+        let half = unended && only_unended.is_none();
+        last = only_unended.or(last);
         for age in 1..=KEPT {
             if last.is_some() {
                 break;
@@ -510,12 +514,29 @@ impl Seen {
                 Err(e) => return Err(e),
             }
         }
+        let anchor = Anchor::read(path);
+        // A line that was ended already: an earlier fall came before it was accounted for.
+        let cut_off = match &anchor {
+            Found::Anchor(anchor) => last.as_ref().is_none_or(|l| l.number < anchor.last),
+            _ => true,
+        };
+        let from = match (half || !unended) && !cut_off {
+            true => torn_from(&end, whole, content.0 == end.len() as u64),
+            false => whole,
+        };
+        let upto = end.len() - usize::from(!unended && from < whole);
+        let torn = Some(end[from..upto].to_vec()).filter(|_| half || from < whole);
+        let leads_to_anchor = match &anchor {
+            Found::Anchor(anchor) => leads_to(path, &anchor.head())?,
+            _ => false,
+        };
         Ok(Self {
             last,
             torn,
             unended,
             content,
-            anchor: Anchor::read(path),
+            anchor,
+            leads_to_anchor,
         })
     }
 
@@ -560,7 +581,22 @@ impl Seen {
                 (head, Anchor::default())
             }
             (Found::Anchor(anchor), Some(head)) if head.number >= anchor.last => {
-                (head, anchor.clone())
+                if self.leads_to_anchor {
+                    (head, anchor.clone())
+                } else {
+                    let what = format!(
+                        "row {} is not the one that was there: it was replaced, or what is before it",
+                        anchor.last
+                    );
+                    let about =
+                        json!({"after": anchor.last.saturating_sub(1), "up_to": anchor.last});
+                    tell(Event::Gap, about, what);
+                    let broken = Head {
+                        number: head.number,
+                        ..anchor.head()
+                    };
+                    (broken, anchor.clone())
+                }
             }
             (Found::Anchor(anchor), head) => {
                 let there = head.map_or(0, |h| h.number);
@@ -580,7 +616,7 @@ impl Seen {
                 "blake3": blake3::hash(torn).to_hex().as_str(),
             });
             let what = format!(
-                "the line before was torn after {} bytes, by a fall: the row that was being \
+                "what stands before was torn after {} bytes, by a fall: the row that was being \
                  written is lost",
                 torn.len()
             );
@@ -725,6 +761,47 @@ fn last_link(bytes: &[u8]) -> Option<Link> {
         .find(|link| link.fits)
 }
 
+/// Whether the last rows are this one or follow it. Those behind a gap follow one that is gone.
+fn leads_to(path: &Path, head: &Head) -> std::io::Result<bool> {
+    if *head == Head::start() {
+        return Ok(true);
+    }
+    for age in 0..=KEPT {
+        let bytes = match std::fs::read(aged(path, age)) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+            read => read?,
+        };
+        let place = bytes
+            .rsplit(|b| *b == b'\n')
+            .filter_map(Link::read)
+            .filter(|link| link.fits)
+            .find_map(|link| match link.number.cmp(&head.number) {
+                Ordering::Greater => (link.previous == head.digest).then_some(true),
+                Ordering::Equal => Some(link.digest == head.digest),
+                Ordering::Less => Some(false),
+            });
+        if let Some(place) = place {
+            return Ok(place);
+        }
+    }
+    Ok(false)
+}
+
+/// Where the torn lines begin that stand right before `whole`, an end of a line. Not before the first
+/// line, unless the bytes are `all` there are.
+fn torn_from(bytes: &[u8], whole: usize, all: bool) -> usize {
+    let mut from = whole;
+    while let Some(end) = from.checked_sub(1) {
+        let begin = bytes[..end].iter().rposition(|b| *b == b'\n');
+        let line = &bytes[begin.map_or(0, |at| at + 1)..end];
+        if (begin.is_none() && !all) || Link::read(line).is_some() || !is_torn(line) {
+            break;
+        }
+        from = begin.map_or(0, |at| at + 1);
+    }
+    from
+}
+
 /// The number of the first row in a log, if there is the log and it has one.
 fn first_row(path: &Path) -> std::io::Result<Option<u64>> {
     match std::fs::read(path) {
@@ -835,5 +912,37 @@ mod tests {
             &format!("{}é", "e".repeat(MAX_ERROR - 1)),
         );
         assert_eq!(shortened(&over).error, "e".repeat(MAX_ERROR - 1));
+    }
+
+    /// A commit that an append waited for may fail while the thread sleeps: it took the rows over
+    /// before the thread saw them.
+    #[test]
+    fn rows_whose_commit_failed_are_committed_by_the_thread() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.jsonl");
+        let audit = Audit::open(&path, "").unwrap();
+        let anchor = Anchor::path(&path);
+        let kept = anchor.with_extension("kept");
+        std::fs::rename(&anchor, &kept).unwrap();
+        std::fs::create_dir(&anchor).unwrap();
+        {
+            let mut inner = lock_of(&audit.shared.inner);
+            let row = own_row("", Event::Begin, Value::Null, String::new());
+            inner.dirty = true;
+            let written = audit.shared.write_into(&mut inner, &row, None, None, None);
+            assert_eq!(written.unwrap(), 2);
+        }
+        audit.commit().unwrap_err();
+        std::fs::remove_dir(&anchor).unwrap();
+        std::fs::rename(&kept, &anchor).unwrap();
+        let since = std::time::Instant::now();
+        let last = || match Anchor::read(&path) {
+            Found::Anchor(anchor) => anchor.last,
+            _ => 0,
+        };
+        while last() != 2 {
+            assert!(since.elapsed() < 20 * GROUP, "they wait for another call");
+            std::thread::sleep(GROUP / 10);
+        }
     }
 }

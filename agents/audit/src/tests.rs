@@ -174,6 +174,44 @@ fn a_row_that_was_replaced_with_a_digest_that_fits_is_found() {
 }
 
 #[test]
+fn rows_that_were_replaced_up_to_the_end_are_found_after_a_restart_too() {
+    // As many forged ones, the last rows of the log, each with a digest that fits.
+    for forgeries in 1..4 {
+        let bed = Bed::with_rows(9);
+        let mut lines = bed.lines();
+        let mut previous: Option<Value> = None;
+        for line in &mut lines[9 - forgeries..] {
+            *line = forged(line, |row| {
+                row["decision"] = "deny".into();
+                if let Some(previous) = &previous {
+                    row["previous"] = previous.clone();
+                }
+            });
+            let row: Value = serde_json::from_str(line).unwrap();
+            previous = Some(row["digest"].clone());
+        }
+        bed.set_lines(&lines);
+        for _ in 0..2 {
+            bed.open()
+                .append(&row("after"), None, Commit::Grouped)
+                .unwrap();
+        }
+        let report = bed.verify();
+        assert_eq!(report.problems.len(), 1, "{report:#?}");
+        let problem = &report.problems[0].what;
+        assert!(
+            problem.starts_with("row 10 does not follow row 9"),
+            "{problem}"
+        );
+        let own: Value = serde_json::from_str(&bed.lines()[9]).unwrap();
+        assert_eq!((&own["number"], &own["event"]), (&json!(10), &json!("gap")));
+        assert!(own["error"].as_str().unwrap().contains("row 9"), "{own}");
+        // Said once.
+        assert_eq!(report.rows, 12);
+    }
+}
+
+#[test]
 fn removed_inserted_reordered_and_cut_off_rows_are_named() {
     let bed = Bed::with_rows(9);
     let whole = bed.lines();
@@ -290,6 +328,49 @@ fn a_torn_line_is_ended_and_accounted_for() {
         bytes[at] = b'X';
         std::fs::write(bed.path(), bytes).unwrap();
         assert_eq!(bed.verify().problems.len(), 1);
+    }
+}
+
+#[test]
+fn a_fall_while_a_torn_line_is_accounted_for_is_no_damage() {
+    let bed = Bed::with_rows(9);
+    let torn = b"{\"number\":10,\"ti";
+    bed.add(torn);
+    drop(bed.open());
+    let mended = std::fs::read(bed.path()).unwrap();
+    let from = std::fs::metadata(bed.path()).unwrap().len() as usize;
+    assert!(bed.verify().is_whole());
+    let torn_at = mended.windows(torn.len()).rposition(|w| w == torn);
+    let ended = torn_at.unwrap() + torn.len();
+    // Right after its end, within the row that accounts for it, and twice.
+    for ends in [
+        vec![ended + 1],
+        vec![ended + 30],
+        vec![ended + 30, from + 40],
+    ] {
+        let bed = Bed::with_rows(9);
+        bed.add(torn);
+        for end in ends {
+            drop(bed.open());
+            let bytes = std::fs::read(bed.path()).unwrap();
+            std::fs::write(bed.path(), &bytes[..end.min(bytes.len() - 1)]).unwrap();
+            // The anchor of the last commit before.
+            let row: Value = serde_json::from_str(&bed.lines()[8]).unwrap();
+            let anchor = json!({"version": 1, "first": 1, "last": 9, "digest": row["digest"]});
+            std::fs::write(bed.path().with_extension("anchor"), anchor.to_string()).unwrap();
+        }
+        bed.open()
+            .append(&row("two"), None, Commit::Grouped)
+            .unwrap();
+        let report = bed.verify();
+        assert!(report.is_whole(), "{report:#?}");
+        assert!(!report.lost.is_empty());
+        assert_eq!(report.last.unwrap().number, 11);
+        // Nobody can say so of other lines.
+        let mut lines = bed.lines();
+        lines.insert(9, "x".to_owned());
+        bed.set_lines(&lines);
+        assert!(!bed.verify().is_whole());
     }
 }
 

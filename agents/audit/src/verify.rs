@@ -15,7 +15,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::anchor::{Anchor, Found};
-use crate::chain::{Event, Link};
+use crate::chain::{Event, Link, is_torn};
 use crate::{Error, KEPT, aged};
 
 /// Most findings that are told one by one.
@@ -26,6 +26,9 @@ const MAX_LINE: u64 = 1 << 20;
 const MOST_ATTEMPTS: u32 = 100;
 /// What is wrong with a line in front of the oldest row, where that does not begin the chain.
 const BEFORE: &str = "it stands before the oldest row and is none: inserted";
+/// What is said of a line that a fall left at the end.
+const TORN: &str = "a torn line: the row that was being written is lost; the broker accounts for it when \
+                    it starts next";
 
 /// A row as somebody noted it down: number and digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -156,20 +159,41 @@ fn collect(path: &Path) -> Result<Opened, (PathBuf, std::io::Error)> {
     unreachable!("the last attempt returns")
 }
 
-/// A line that is no row of the chain, until it is known what it is.
+/// Lines that are no rows of the chain, one behind the other, until it is known what they are.
 struct Strange {
+    /// About the first of them.
     finding: Finding,
-    bytes: u64,
-    hash: blake3::Hash,
+    lines: u64,
+    /// Of all of them but for the last one's end.
+    hasher: blake3::Hasher,
+    /// Whether a fall may have left each of them.
+    torn: bool,
 }
 
 impl Strange {
     fn of(file: &Path, number: u64, line: &[u8], what: &str) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(line);
         Self {
             finding: finding(file, number, what),
-            bytes: line.len() as u64,
-            hash: blake3::hash(line),
+            lines: 1,
+            hasher,
+            torn: is_torn(line),
         }
+    }
+
+    fn add(&mut self, line: &[u8]) {
+        self.lines += 1;
+        self.hasher.update(b"\n").update(line);
+        self.torn &= is_torn(line);
+    }
+
+    fn bytes(&self) -> u64 {
+        self.hasher.count()
+    }
+
+    fn is_mended_by(&self, link: &Link) -> bool {
+        link.event == Some(Event::Mended) && link.is_about(self.bytes(), &self.hasher.finalize())
     }
 }
 
@@ -219,19 +243,17 @@ impl Walk<'_> {
                 Some(link) if !too_long => self.link(file, number, link, &before),
                 _ if self.report.first.is_none() => {
                     self.report.unchained += 1;
-                    self.strange = Some(Strange::of(file, number, line, BEFORE));
+                    self.strange(file, number, line, BEFORE);
                 }
                 _ => {
-                    self.settle();
                     // Only the newest log is written to: what is put aside is complete.
                     let torn = !ended && !too_long && file == self.newest;
                     if torn {
-                        let what = "a torn line: the row that was being written is lost; the broker \
-                                    ends the line when it starts next";
-                        self.report.lost.push(finding(file, number, what));
+                        self.settle_end();
+                        self.report.lost.push(finding(file, number, TORN));
                     } else {
                         let what = "it is no row of the log: inserted, or a row that was damaged";
-                        self.strange = Some(Strange::of(file, number, line, what));
+                        self.strange(file, number, line, what);
                     }
                 }
             }
@@ -257,22 +279,53 @@ impl Walk<'_> {
         let torn = self
             .strange
             .as_ref()
-            .is_some_and(|s| link.event == Some(Event::Mended) && link.is_about(s.bytes, &s.hash));
+            .is_some_and(|s| s.is_mended_by(link) && s.lines == self.report.unchained);
         if link.event == Some(Event::Begin) || unknown || !link.fits {
             // Its arguments, or the problem that it is itself, are about all of them.
             self.strange = None;
-        } else if torn && self.report.unchained == 1 {
+        } else if torn {
             self.report.unchained = 0;
         } else {
-            // A fall tears one line. They are not what was there before the chain either.
+            // They are not what was there before the chain.
             self.settle();
         }
     }
 
-    /// A strange line that nothing accounts for.
+    /// A line that is no row.
+    fn strange(&mut self, file: &Path, number: u64, line: &[u8], what: &str) {
+        match &mut self.strange {
+            Some(strange) if strange.finding.file == file => return strange.add(line),
+            // Before the chain begins each log has such lines.
+            _ if self.report.first.is_none() => {}
+            _ => self.settle(),
+        }
+        self.strange = Some(Strange::of(file, number, line, what));
+    }
+
+    /// Strange lines that nothing accounts for.
     fn settle(&mut self) {
-        if let Some(Strange { finding, .. }) = self.strange.take() {
-            self.problem(&finding.file, finding.line, finding.what);
+        if let Some(Strange { finding, lines, .. }) = self.strange.take() {
+            let what = match lines {
+                1 => finding.what,
+                _ => format!("{} (this and the next {})", finding.what, lines - 1),
+            };
+            self.problem(&finding.file, finding.line, what);
+        }
+    }
+
+    /// Strange lines at the end: there are some after a fall that came before an earlier one was
+    /// accounted for.
+    fn settle_end(&mut self) {
+        let last = self.last.as_ref().map_or(0, |(last, _)| last.number);
+        let cut_off = self.anchor.as_ref().is_some_and(|a| a.last > last);
+        let newest = self.newest;
+        let fell = |s: &mut Strange| s.torn && !cut_off && s.finding.file == newest;
+        match self.strange.take_if(fell) {
+            Some(strange) => {
+                let Finding { file, line, .. } = strange.finding;
+                self.report.lost.push(finding(&file, line, TORN));
+            }
+            None => self.settle(),
         }
     }
 
@@ -289,10 +342,10 @@ impl Walk<'_> {
         self.leave_doubt(&link);
         match link.event {
             Some(Event::Mended) => {
-                if let Some(strange) = self.strange.take_if(|s| link.is_about(s.bytes, &s.hash)) {
+                if let Some(strange) = self.strange.take_if(|s| s.is_mended_by(&link)) {
                     let what = format!(
                         "a torn line of {} bytes: a fall cost the row that was being written",
-                        strange.bytes
+                        strange.bytes()
                     );
                     self.report.lost.push(finding(
                         &strange.finding.file,
@@ -398,7 +451,7 @@ impl Walk<'_> {
 
     fn end(&mut self, end: &(PathBuf, u64), anchor: &Found, path: &Path) {
         if self.report.first.is_some() {
-            self.settle();
+            self.settle_end();
         }
         if let Some(doubtful) = self.doubtful.take() {
             self.last = Some(doubtful);

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::permission::Need;
+use crate::permission::{Need, Subject};
 
 /// Most files, and most bytes in them, that an agent's folder may have.
 const MAX_FILES: usize = 4096;
@@ -150,6 +150,13 @@ pub fn load(folder: &Path) -> Result<Agent, Error> {
     if !name_is_valid(&manifest.name) {
         return wrong(format!(
             "name `{}` must be 1 to 32 small letters, digits or `-`, beginning with a letter",
+            manifest.name
+        ));
+    }
+    if manifest.name == Subject::person().agent {
+        return wrong(format!(
+            "name `{}` stands for you in the audit log, and among refusals; choose another, for the \
+             folder too",
             manifest.name
         ));
     }
@@ -341,6 +348,18 @@ mod tests {
             assert!(steward.manifest.may_call(tool), "{tool}");
         }
         assert!(!steward.manifest.may_call("power.off"));
+    }
+
+    #[test]
+    fn no_agent_is_called_like_the_person() {
+        let dir = tempfile::tempdir().unwrap();
+        let name = crate::permission::Subject::person().agent;
+        let folder = dir.path().join(&name);
+        std::fs::create_dir(&folder).unwrap();
+        let manifest = format!("name: {name}\ntitle: Steward\n");
+        std::fs::write(folder.join("agent.yaml"), manifest).unwrap();
+        let message = load(&folder).unwrap_err().to_string();
+        assert!(message.contains("stands for you"), "{message}");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use argos_bus::{Error, Result};
 use argos_tools::provided::clean;
 use futures_util::StreamExt;
 use serde::de::IgnoredAny;
-use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::warn;
@@ -58,6 +58,8 @@ struct Open {
     confirmations: u32,
     /// Whether the person is being asked: that is not the provider's time.
     waits: bool,
+    /// Closed with the call.
+    ends: watch::Sender<()>,
 }
 
 type Calls = Arc<Mutex<HashMap<u64, Open>>>;
@@ -220,6 +222,7 @@ impl Running {
             },
             confirmations: 0,
             waits: false,
+            ends: watch::Sender::default(),
         };
         lock(&self.calls).insert(id, open);
         let mut running = Call {
@@ -470,7 +473,7 @@ impl Host {
 
 impl Host {
     async fn confirmed(&self, id: u64, message: String) -> Result<()> {
-        let (subject, title, tool, need) = {
+        let (subject, title, tool, need, mut call) = {
             let mut calls = lock(&self.calls);
             let open = calls
                 .get_mut(&id)
@@ -487,6 +490,7 @@ impl Host {
                 open.title.clone(),
                 open.tool,
                 open.need.clone(),
+                open.ends.subscribe(),
             )
         };
         let _waits = Waits {
@@ -505,13 +509,20 @@ impl Host {
             need: need.clone(),
             grantable,
         };
-        let settled = asking::settle(
+        let settling = asking::settle(
             &self.broker,
             |grants, now| grants.decide(&subject, &need, Fallback::Confirm, now),
             question,
             |_| (),
-        )
-        .await?;
+        );
+        let settled = tokio::select! {
+            settled = settling => settled?,
+            _ = call.changed() => {
+                // A yes would be to something that no call is for any more.
+                self.broker.withdraw_abandoned();
+                return Err(Error::NotFound("the call has ended".to_owned()));
+            }
+        };
         match settled {
             Settled::Answered(Answer::Expired) => {
                 Err(Error::NoAnswer("nobody answered".to_owned()))
@@ -538,4 +549,97 @@ impl Drop for Waits<'_> {
 
 fn unavailable(name: &str, why: &str) -> Error {
     Error::Unavailable(format!("{name} cannot be started: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::OwnedFd;
+
+    use super::*;
+    use crate::core::Settings;
+    use crate::providers::Folders;
+    use crate::sandbox::Programs;
+    use crate::spawn::{Launch, SpawnError, Spawner};
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    #[derive(Debug)]
+    struct Nothing;
+
+    impl Spawner for Nothing {
+        fn start(&self, _: &Launch, _: OwnedFd, _: OwnedFd) -> std::result::Result<(), SpawnError> {
+            unreachable!("nothing is started here")
+        }
+
+        fn stop(&self, _: &str) -> std::result::Result<(), SpawnError> {
+            Ok(())
+        }
+    }
+
+    /// A broker without agents, and the other end of its bus.
+    async fn broker(folder: &std::path::Path) -> (Arc<Broker>, Connection) {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let server = Builder::unix_stream(ours).server(Guid::generate()).p2p();
+        let client = Builder::unix_stream(theirs).p2p();
+        let (bus, other) = tokio::try_join!(server.build(), client.build()).unwrap();
+        let settings = Settings {
+            home: folder.join("home"),
+            state: folder.join("state"),
+            shipped: folder.join("agents"),
+            programs: Programs {
+                folder: "/usr/bin".into(),
+            },
+            answer_time: PATIENCE,
+            tool_time: PATIENCE,
+            worker_idle: PATIENCE,
+            by_process_number: false,
+            providers: Folders {
+                system: Vec::new(),
+                own: folder.join("tools"),
+            },
+        };
+        let (broker, _) = Broker::open(settings, Arc::new(Nothing), bus).unwrap();
+        (broker, other)
+    }
+
+    #[tokio::test]
+    async fn a_confirmation_is_taken_back_when_its_call_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let (broker, _bus) = broker(folder.path()).await;
+        let calls = Calls::default();
+        let open = Open {
+            subject: Subject {
+                agent: "steward".to_owned(),
+                hash: "h".to_owned(),
+            },
+            title: "Steward".to_owned(),
+            tool: "mcp.shop.order",
+            need: Need {
+                action: "write".to_owned(),
+                resource: "mcp.shop.order".to_owned(),
+            },
+            confirmations: 0,
+            waits: false,
+            ends: watch::Sender::default(),
+        };
+        lock(&calls).insert(7, open);
+        let host = Host {
+            broker: Arc::clone(&broker),
+            calls: Arc::clone(&calls),
+        };
+        let asking = host.confirmed(7, "Order it?".to_owned());
+        let pending = || lock(&broker.permissions).prompts.pending();
+        let ending = async {
+            while pending().is_empty() {
+                tokio::task::yield_now().await;
+            }
+            // Whoever made the call called it back.
+            lock(&calls).remove(&7);
+        };
+        let both = async { tokio::join!(asking, ending).0 };
+        let answer = tokio::time::timeout(PATIENCE / 4, both).await;
+        let answer = answer.expect("the question is still asked");
+        assert!(matches!(answer, Err(Error::NotFound(_))), "{answer:?}");
+        assert!(pending().is_empty());
+    }
 }
