@@ -710,6 +710,21 @@ mod tests {
         assert_eq!(mapped("", &[0]), None);
     }
 
+    /// `script` where its mounts are its own. `/` is made private by hand, for `unshare` gives up where
+    /// it is no mount, as in the tree that the image's programs are compiled in (which is private).
+    fn with_mounts(script: &str) -> Command {
+        let flags = if rustix::process::getuid().is_root() {
+            "-m"
+        } else {
+            "-Urm"
+        };
+        let script = format!("mount --make-rprivate / 2>/dev/null || :\n{script}");
+        let mut command = Command::new("unshare");
+        command.args([flags, "--propagation", "unchanged", "sh", "-ec"]);
+        command.args([&script, "sh"]);
+        command
+    }
+
     /// A process that holds a nameless file by nothing but what it mapped of it: a little first, in the
     /// order that `maps` has, and then all.
     #[test]
@@ -727,13 +742,8 @@ mod tests {
             for name in bin lib lib64; do ln -s usr/$name root/$name; done
             exec chroot root /usr/bin/perl -e "$1"
         "#;
-        let flags = if rustix::process::getuid().is_root() {
-            "-m"
-        } else {
-            "-Urm"
-        };
-        let mut child = Command::new("unshare")
-            .args([flags, "sh", "-ec", script, "sh", MAPS])
+        let mut child = with_mounts(script)
+            .arg(MAPS)
             .current_dir(base.path())
             .stdout(std::process::Stdio::piped())
             .spawn()
@@ -776,13 +786,7 @@ mod tests {
             mount -t tmpfs none all/other && echo 2 >all/other/two
             ARGOS_TEST_OVERLAY=$PWD/all exec "$1" --exact workspace::tests::files_in_an_overlay_count
         "#;
-        let flags = if rustix::process::getuid().is_root() {
-            "-m"
-        } else {
-            "-Urm"
-        };
-        let output = Command::new("unshare")
-            .args([flags, "sh", "-ec", script, "sh"])
+        let output = with_mounts(script)
             .arg(std::env::current_exe().unwrap())
             .current_dir(base.path())
             .output()

@@ -176,15 +176,20 @@ pub(crate) const CASES: &[Case] = &[
         call(libc::SYS_mq_open, [name, flags, 0o600, 0])?;
         call(libc::SYS_mq_unlink, [name]).map(|_| ())
     }),
-    case("allow core files again", PLAIN, REFUSED, || {
-        // One would hold what the process knew.
-        let limits = [4096_u64, 4096];
-        call(
-            libc::SYS_prlimit64,
-            [0, libc::RLIMIT_CORE.into(), limits.as_ptr() as i64, 0],
-        )
-        .map(|_| ())
-    }),
+    case(
+        "allow core files again",
+        Control::Unless(How::Plain, libc::EPERM, "core files are forbidden here"),
+        REFUSED,
+        || {
+            // One would hold what the process knew.
+            let limits = [4096_u64, 4096];
+            call(
+                libc::SYS_prlimit64,
+                [0, libc::RLIMIT_CORE.into(), limits.as_ptr() as i64, 0],
+            )
+            .map(|_| ())
+        },
+    ),
 ];
 
 /// Whether the kernel came to look at what it was given.
