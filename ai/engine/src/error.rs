@@ -31,6 +31,27 @@ pub enum Error {
         /// What is wrong and, where known, what to do.
         reason: String,
     },
+    /// The machine has too little memory for it now.
+    #[error(
+        "model {model} needs {} MiB of memory, {} MiB are free; unload another model or take a smaller one",
+        needed >> 20, free >> 20
+    )]
+    Memory {
+        /// The model.
+        model: String,
+        /// Bytes that it needs at least.
+        needed: u64,
+        /// Bytes that there are.
+        free: u64,
+    },
+    /// More requests wait than the model's limits allow.
+    #[error("model {model} has {requests} requests to answer already; try again later")]
+    Busy {
+        /// The model.
+        model: String,
+        /// Requests that are queued or running.
+        requests: usize,
+    },
     /// The input does not fit. It is never cut silently.
     #[error("{what} has {tokens} tokens, the model takes at most {limit}; shorten it")]
     TooLong {

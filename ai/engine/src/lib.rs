@@ -13,6 +13,7 @@
 
 pub mod causal;
 mod error;
+mod graph;
 pub mod planner;
 pub mod registry;
 pub mod runtime;

@@ -16,10 +16,25 @@ pub const DEFAULT_LIBRARY: &str = "/usr/lib/argos/libonnxruntime.so";
 /// Environment variable that names another library.
 pub const LIBRARY_VARIABLE: &str = "ARGOS_ONNXRUNTIME";
 
+static CHOSEN: Mutex<Option<PathBuf>> = Mutex::new(None);
+
 static ENVIRONMENT: Mutex<Option<Environment>> = Mutex::new(None);
 
-/// The library to load: `$ARGOS_ONNXRUNTIME`, else [`DEFAULT_LIBRARY`].
+/// Takes this library instead. What is loaded already stays.
+pub fn use_library(path: PathBuf) {
+    *CHOSEN.lock().unwrap_or_else(PoisonError::into_inner) = Some(path);
+}
+
+/// The library to load: what [`use_library`] named, else `$ARGOS_ONNXRUNTIME`, else
+/// [`DEFAULT_LIBRARY`].
 pub fn library_path() -> PathBuf {
+    let chosen = CHOSEN
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    if let Some(path) = chosen {
+        return path;
+    }
     std::env::var_os(LIBRARY_VARIABLE)
         .filter(|v| !v.is_empty())
         .map_or_else(|| PathBuf::from(DEFAULT_LIBRARY), PathBuf::from)

@@ -12,8 +12,9 @@ use crate::{Error, Result, runtime};
 /// than allocation speed.
 const TINY_BYTES: u64 = 64 << 20;
 
-/// Opens the graph in `file`. `size_bytes` is the size of graph and external weights together.
-pub(crate) fn open(file: &Path, size_bytes: u64) -> Result<Session> {
+/// Opens the graph in `file`. `size_bytes` is the size of graph and external weights together; `threads`
+/// overrules the choice by load and size.
+pub(crate) fn open(file: &Path, size_bytes: u64, threads: Option<usize>) -> Result<Session> {
     let environment = runtime::environment()?;
     let unusable = |reason: String| Error::Model {
         path: file.to_owned(),
@@ -23,7 +24,7 @@ pub(crate) fn open(file: &Path, size_bytes: u64) -> Result<Session> {
         return Err(unusable("the graph file is missing".into()));
     }
     let builder = Session::builder(&environment).map_err(|e| unusable(e.to_string()))?;
-    configure(builder, size_bytes)
+    configure(builder, size_bytes, threads)
         .map_err(|e| unusable(e.to_string()))?
         .commit_from_file(file)
         .map_err(|e| unusable(format!("ONNX Runtime does not take the graph: {e}")))
@@ -33,11 +34,11 @@ pub(crate) fn open(file: &Path, size_bytes: u64) -> Result<Session> {
     clippy::result_large_err,
     reason = "ort hands the builder back in its errors"
 )]
-fn configure(builder: SessionBuilder, size_bytes: u64) -> BuilderResult {
+fn configure(builder: SessionBuilder, size_bytes: u64, threads: Option<usize>) -> BuilderResult {
     let tiny = size_bytes < TINY_BYTES;
     let builder = builder
         .with_optimization_level(GraphOptimizationLevel::All)?
-        .with_intra_threads(threads(size_bytes))?
+        .with_intra_threads(threads.unwrap_or_else(|| chosen_threads(size_bytes)))?
         .with_inter_threads(1)?
         // Spinning workers would burn a core between two tokens and after the last one.
         .with_intra_op_spinning(false)?;
@@ -55,7 +56,7 @@ fn configure(builder: SessionBuilder, size_bytes: u64) -> BuilderResult {
 /// How many threads a model of `size_bytes` gets: one when it is tiny, else the processors that the
 /// rest of the machine leaves idle now, at least one. Under contention two threads are slower than
 /// one, so a busy machine gets fewer.
-fn threads(size_bytes: u64) -> usize {
+fn chosen_threads(size_bytes: u64) -> usize {
     if size_bytes < TINY_BYTES {
         return 1;
     }

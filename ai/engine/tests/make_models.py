@@ -1,11 +1,12 @@
-"""Makes the two tiny random causal language models beside this script (models/lm, models/lm-fp16).
+"""Makes the tiny random causal language models beside this script (models/lm, lm-fp16, lm-gqa).
 
-They say nothing sensible, but they are real graphs with real attention over a KV cache, in the two
+They say nothing sensible, but they are real graphs with real attention over a KV cache, in the
 shapes that exist in the wild:
 
 * lm:       fp32, position_ids as an input, logits of all tokens (as Optimum exports)
-* lm-fp16:  fp16 weights, cache and logits, no position_ids, logits of the last token only (as
-            onnxruntime-genai's builder makes them)
+* lm-fp16:  fp16 weights, cache and logits, no position_ids, logits of the last token only
+* lm-gqa:   fp32, GroupQueryAttention with rotary embedding, which appends to its cache in place, logits
+            of the last token only (as onnxruntime-genai's builder makes them)
 
 Needs numpy and onnx (made with 2.5.5 and 1.23.2). The result is committed; run it again only to change it.
 """
@@ -19,6 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 HERE = pathlib.Path(__file__).parent / "models"
 LAYERS, HEADS, WIDTH, CONTEXT = 2, 2, 8, 96
+LONG_CONTEXT = 512
 HIDDEN = HEADS * WIDTH
 SPECIAL = ["<|im_start|>", "<|im_end|>"]
 # The printable characters of ASCII as byte-level BPE writes them; every token is a whole character.
@@ -59,7 +61,13 @@ def graph(half):
     else:
         inputs.append(helper.make_tensor_value_info("position_ids", TensorProto.INT64, ["batch", "tokens"]))
         queries = "position_ids"
+        # Columns that the mask hides have no position: the first one that counts is position 0.
+        keys = op("Sub", [op("CumSum", ["attention_mask", "one"], "counted"), "one"], "key_places")
+        keys = op("Unsqueeze", [keys, constant("axis_row", np.array([1]))], "key_row")
     seen = op("LessOrEqual", [keys, op("Unsqueeze", [queries, constant("axis_last", np.array([-1]))], "query_column")], "seen")
+    if not half:
+        mask = op("Cast", ["attention_mask"], "mask_bool", to=TensorProto.BOOL)
+        seen = op("And", [seen, op("Unsqueeze", [mask, "axis_row"], "mask_row")], "seen_and_there")
     seen = op("Unsqueeze", [seen, constant("axis1", np.array([1]))], "seen_by_head")
 
     embedding = constant("embedding", rng.normal(0, 1, (len(VOCABULARY), HIDDEN)).astype(kind))
@@ -101,6 +109,61 @@ def graph(half):
     return model
 
 
+def gqa_graph(context):
+    rng = np.random.default_rng(8)
+    heads, kv_heads, width, layers = 4, 2, 16, 2
+    hidden_width = heads * width
+    weights, nodes, inputs, outputs = [], [], [], []
+
+    def constant(name, array):
+        weights.append(numpy_helper.from_array(np.asarray(array), name))
+        return name
+
+    def weight(name, *shape):
+        return constant(name, rng.normal(0, 1.0 / np.sqrt(shape[0]), shape).astype(np.float32))
+
+    def op(kind, inputs, output, **attributes):
+        nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
+        return output
+
+    for name, columns in (("input_ids", "tokens"), ("attention_mask", "total")):
+        inputs.append(helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", columns]))
+    one = constant("one", np.int64(1))
+    counted = op("ReduceSum", ["attention_mask", constant("axis1", np.array([1]))], "counted", keepdims=0)
+    lengths = op("Cast", [op("Sub", [counted, one], "counted_before")], "seqlens_k", to=TensorProto.INT32)
+    total = op("Gather", [op("Shape", ["attention_mask"], "mask_shape"), one], "total_length")
+    total = op("Cast", [total], "total_sequence_length", to=TensorProto.INT32)
+    angles = np.outer(np.arange(context), 100.0 ** -(np.arange(width // 2) * 2.0 / width)).astype(np.float32)
+    cos, sin = constant("cos_cache", np.cos(angles)), constant("sin_cache", np.sin(angles))
+
+    embedding = constant("embedding", rng.normal(0, 1, (len(VOCABULARY), hidden_width)).astype(np.float32))
+    hidden = op("Gather", [embedding, "input_ids"], "hidden0")
+    for layer in range(layers):
+        query = op("MatMul", [hidden, weight(f"wq{layer}", hidden_width, hidden_width)], f"q{layer}")
+        parts = [query]
+        past, present = [], []
+        for name, half_name in (("k", "key"), ("v", "value")):
+            parts.append(op("MatMul", [hidden, weight(f"w{name}{layer}", hidden_width, kv_heads * width)], f"{name}{layer}"))
+            past.append(f"past_key_values.{layer}.{half_name}")
+            present.append(f"present.{layer}.{half_name}")
+            shape = ["batch", kv_heads, "past", width]
+            inputs.append(helper.make_tensor_value_info(past[-1], TensorProto.FLOAT, shape))
+            outputs.append(helper.make_tensor_value_info(present[-1], TensorProto.FLOAT, ["batch", kv_heads, "all", width]))
+        nodes.append(helper.make_node(
+            "GroupQueryAttention", [*parts, *past, lengths, total, cos, sin], [f"mixed{layer}", *present],
+            name=f"attention{layer}", domain="com.microsoft",
+            num_heads=heads, kv_num_heads=kv_heads, do_rotary=1, rotary_interleaved=0, scale=float(width**-0.5),
+        ))
+        attended = op("MatMul", [f"mixed{layer}", weight(f"wo{layer}", hidden_width, hidden_width)], f"attended{layer}")
+        hidden = op("Add", [hidden, attended], f"hidden{layer + 1}")
+    last = op("Slice", [hidden, constant("last", np.array([-1])), constant("end", np.array([2**31])), "axis1"], "last_hidden")
+    op("MatMul", [last, weight("head", hidden_width, len(VOCABULARY))], "logits")
+    outputs.append(helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 1, len(VOCABULARY)]))
+    made = helper.make_graph(nodes, "lm", inputs, outputs, weights)
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    return helper.make_model(made, opset_imports=opsets, ir_version=8)
+
+
 def write(folder, name, value):
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     (folder / name).write_text(text + "\n", encoding="utf-8")
@@ -121,17 +184,21 @@ tokenizer = {
     "model": {"type": "BPE", "vocab": {t: i for i, t in enumerate(VOCABULARY)}, "merges": []},
 }
 
-for half in (False, True):
-    folder = HERE / ("lm-fp16" if half else "lm")
+def genai(name, model, context):
+    folder = HERE / name
     folder.mkdir(parents=True, exist_ok=True)
+    onnx.save(model, folder / "decoder.onnx")
+    write(folder, "genai_config.json", {
+        "model": {"context_length": context, "eos_token_id": 1, "decoder": {"filename": "decoder.onnx"}},
+        "search": {"do_sample": False},
+    })
+
+
+genai("lm-fp16", graph(True), CONTEXT)
+genai("lm-gqa", gqa_graph(LONG_CONTEXT), LONG_CONTEXT)
+(HERE / "lm").mkdir(parents=True, exist_ok=True)
+onnx.save(graph(False), HERE / "lm" / "model.onnx")
+write(HERE / "lm", "config.json", {"max_position_embeddings": CONTEXT, "eos_token_id": 1})
+for folder in sorted(HERE.iterdir()):
     write(folder, "tokenizer.json", tokenizer)
     write(folder, "tokenizer_config.json", {"chat_template": TEMPLATE, "eos_token": "<|im_end|>"})
-    if half:
-        onnx.save(graph(half), folder / "decoder.onnx")
-        write(folder, "genai_config.json", {
-            "model": {"context_length": CONTEXT, "eos_token_id": 1, "decoder": {"filename": "decoder.onnx"}},
-            "search": {"do_sample": False},
-        })
-    else:
-        onnx.save(graph(half), folder / "model.onnx")
-        write(folder, "config.json", {"max_position_embeddings": CONTEXT, "eos_token_id": 1})

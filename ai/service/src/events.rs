@@ -6,11 +6,10 @@
 //! cancels its generation.
 
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
+use argos_engine::causal::Cancel;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use serde_json::Value;
@@ -22,7 +21,7 @@ const STALLED: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Events {
     queue: Sender<Value>,
-    gone: Arc<AtomicBool>,
+    gone: Cancel,
 }
 
 impl Events {
@@ -32,15 +31,15 @@ impl Events {
         // for this has no other writer.
         rustix::io::ioctl_fionbio(&fd, true)?;
         let (queue, events) = channel();
-        let gone = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&gone);
+        let gone = Cancel::default();
+        let flag = gone.clone();
         std::thread::Builder::new()
             .name("events".into())
             .spawn(move || {
                 if let Err(e) = write_all(&fd, &events) {
                     tracing::debug!("a reader of generated text went away: {e}");
                 }
-                flag.store(true, Ordering::Release);
+                flag.cancel();
             })?;
         Ok(Self { queue, gone })
     }
@@ -50,9 +49,9 @@ impl Events {
         let _ = self.queue.send(event);
     }
 
-    /// Whether nobody reads any more.
-    pub(crate) fn reader_is_gone(&self) -> bool {
-        self.gone.load(Ordering::Acquire)
+    /// Cancelled when nobody reads any more.
+    pub(crate) fn gone(&self) -> Cancel {
+        self.gone.clone()
     }
 }
 
@@ -126,10 +125,10 @@ mod tests {
     fn reader_that_goes_away_is_noticed_without_writing() {
         let (reader, writer) = std::io::pipe().unwrap();
         let events = Events::new(writer.into()).unwrap();
-        assert!(!events.reader_is_gone());
+        assert!(!events.gone().is_cancelled());
         drop(reader);
         let start = std::time::Instant::now();
-        while !events.reader_is_gone() {
+        while !events.gone().is_cancelled() {
             assert!(start.elapsed() < Duration::from_secs(10));
             std::thread::sleep(Duration::from_millis(20));
         }

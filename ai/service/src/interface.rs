@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use argos_bus::ai::{Model, Plan, ProposedCall};
 use argos_bus::{Error, Result};
-use argos_engine::causal::{CausalLm, Message, Options};
+use argos_engine::causal::{CausalLm, Event, Finished, Message, Options, Prompt, Request};
 use argos_engine::planner::Planner;
 use argos_engine::registry::{Info, Kind, Loaded, Registry, State};
 use serde_json::{Value, json};
@@ -152,18 +152,39 @@ impl Service {
     }
 
     /// Generates into `events`; on the slow lane.
-    fn generate(&self, id: &str, messages: &[Message], options: &Options, events: &Events) {
+    /// Loads the model if need be and queues the request; the rest happens on the model's own thread.
+    fn generate(
+        self: Arc<Self>,
+        id: &str,
+        messages: Vec<Message>,
+        options: Options,
+        events: Events,
+    ) {
         let start = Instant::now();
-        let result = self.causal(id).and_then(|model| {
-            model
-                .chat(
-                    messages,
-                    options,
-                    &mut |text| events.send(json!({ "text": text })),
-                    &|| events.reader_is_gone(),
-                )
-                .map_err(on_bus)
-        });
+        let request = Request {
+            options,
+            cancel: events.gone(),
+            ..Request::new(Prompt::Chat(messages))
+        };
+        let events = Arc::new(events);
+        let sink = {
+            let (service, events) = (Arc::clone(&self), Arc::clone(&events));
+            move |event| match event {
+                Event::Text { text, .. } if text.is_empty() => {}
+                Event::Text { text, .. } => events.send(json!({ "text": text })),
+                Event::Finished(finished) => service.ended(start, Ok(finished), &events),
+                Event::Failed(e) => service.ended(start, Err(on_bus(e)), &events),
+            }
+        };
+        let submitted = self
+            .causal(id)
+            .and_then(|model| model.submit(request, sink).map_err(on_bus));
+        if let Err(e) = submitted {
+            self.ended(start, Err(e), &events);
+        }
+    }
+
+    fn ended(&self, start: Instant, result: Result<Finished>, events: &Events) {
         self.statistics.generations.count(start, &result);
         match result {
             Ok(finished) => {
@@ -304,7 +325,7 @@ impl Ai {
         let service = Arc::clone(&self.0);
         self.0
             .slow
-            .post(move || service.generate(&id, &messages, &options, &events))
+            .post(move || service.generate(&id, messages, options, events))
     }
 
     async fn statistics(&self) -> Result<String> {
@@ -350,7 +371,10 @@ fn on_bus(error: argos_engine::Error) -> Error {
     let text = error.to_string();
     match error {
         Engine::NotFound { .. } => Error::NotFound(text),
-        Engine::Runtime { .. } | Engine::Model { .. } => Error::Unavailable(text),
+        Engine::Runtime { .. } | Engine::Model { .. } | Engine::Memory { .. } => {
+            Error::Unavailable(text)
+        }
+        Engine::Busy { .. } => Error::LimitReached(text),
         Engine::TooLong { .. } | Engine::InvalidArguments(_) => Error::InvalidArguments(text),
         Engine::Inference { .. } => Error::Failed(text),
     }

@@ -22,17 +22,41 @@ pub(super) struct Geometry {
     pub attention_mask: bool,
     /// `num_logits_to_keep`: the graph can leave out the logits of all but the last tokens.
     pub keeps_logits: bool,
+    /// The graph appends to its cache in place, where `past` and `present` are one memory.
+    pub in_place: bool,
     pub vocabulary: usize,
 }
 
+impl CacheSlot {
+    pub(super) fn element_bytes(&self) -> usize {
+        if self.element == TensorElementType::Float16 {
+            2
+        } else {
+            4
+        }
+    }
+
+    /// Bytes that one token takes in this tensor.
+    pub(super) fn token_bytes(&self) -> usize {
+        self.heads as usize * self.width as usize * self.element_bytes()
+    }
+}
+
 impl Geometry {
-    /// Reads it; an error says what the graph wants that is not provided.
-    pub(super) fn of(session: &Session) -> Result<Self, String> {
+    /// Bytes of cache that one token of one sequence takes.
+    pub(super) fn token_bytes(&self) -> usize {
+        self.cache.iter().map(CacheSlot::token_bytes).sum()
+    }
+
+    /// Reads it; an error says what the graph wants that is not provided. `in_place` is told by the graph's
+    /// operators, which a session does not show.
+    pub(super) fn of(session: &Session, in_place: bool) -> Result<Self, String> {
         let mut geometry = Self {
             cache: Vec::new(),
             position_ids: false,
             attention_mask: false,
             keeps_logits: false,
+            in_place,
             vocabulary: 0,
         };
         let mut ids = false;

@@ -1,40 +1,65 @@
-//! Causal language models: text in, text out, one token at a time.
+//! Causal language models: text in, text out, one token at a time, for many at once.
 //!
 //! Runs what the community exports: graphs with `input_ids`, `attention_mask`, maybe `position_ids`,
 //! and a KV cache as `past_key_values.N.key|value` in and `present.N.key|value` out, in whatever
 //! precision the graph has. The geometry is read from the graph, the chat template, stop tokens and
 //! context length from the folder.
 //!
-//! One answer is: render the template, tokenise (too long is an error), *prefill* the whole prompt in
-//! one pass, then *decode* one token a pass with the cache handed from pass to pass.
+//! ```text
+//! submit ──> template, tokens ──> worker's thread: slots, prefix cache, batched passes ──> sink
+//! (caller's thread)               schedule · slots · prefix · park · sequence
+//! ```
+//!
+//! A request is rendered and tokenised where it is made (too long is an error there), then queued to
+//! the model's one thread, which shares its passes between all requests ([`schedule`]). What comes out goes
+//! to the request's sink, in order.
 
 mod chat;
 mod geometry;
+mod grammar;
+mod park;
+mod prefix;
 mod sampling;
+mod schedule;
+mod sequence;
 mod settings;
+mod slots;
 mod stop;
+mod worker;
 
-use std::path::Path;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use ort::memory::Allocator;
-use ort::session::{Session, SessionInputValue};
-use ort::value::{DynTensor, DynValue, Tensor};
 use serde::{Deserialize, Serialize};
 use tokenizers::Tokenizer;
 
 pub use chat::Message;
+pub use grammar::Grammar;
+pub use prefix::Owner;
 pub use sampling::Sampling;
+pub use schedule::Class;
+pub use sequence::{Budget, Token};
 
-use crate::{Error, Result, session};
+use crate::{Error, Result, graph, session};
 use chat::Template;
 use geometry::Geometry;
+use grammar::Grammars;
+use park::Parking;
+use prefix::PrefixCache;
+use sampling::Sampler;
+use sequence::Setup;
 use settings::Settings;
+use slots::Runner;
 use stop::StopFilter;
+use worker::{Command, Counters, Worker};
 
 /// Tokens of an answer where the request does not say.
 const DEFAULT_MAX_TOKENS: usize = 512;
+
+/// Most log-probabilities beside a token's own.
+const MAX_LOGPROBS: usize = 20;
 
 /// How an answer is made. Whatever is absent is as the model's folder says.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -49,9 +74,97 @@ pub struct Options {
     /// See [`Sampling`].
     pub top_p: Option<f32>,
     /// See [`Sampling`].
+    pub min_p: Option<f32>,
+    /// See [`Sampling`].
+    pub repetition_penalty: Option<f32>,
+    /// See [`Sampling`].
+    pub presence_penalty: Option<f32>,
+    /// See [`Sampling`].
+    pub frequency_penalty: Option<f32>,
+    /// See [`Sampling`].
     pub seed: Option<u64>,
     /// The answer ends before any of these.
     pub stop: Vec<String>,
+    /// Log-probabilities with each token, and of so many likely ones beside it, at most 20.
+    pub logprobs: Option<usize>,
+    /// What the answer has to be.
+    pub grammar: Option<Grammar>,
+    /// Go on after a token that ends an answer, for measuring.
+    pub ignore_stop_tokens: bool,
+}
+
+/// What is to be continued.
+#[derive(Debug, Clone)]
+pub enum Prompt {
+    /// A conversation, rendered by the model's chat template.
+    Chat(Vec<Message>),
+    /// A text as it is.
+    Text(String),
+    /// Tokens as they are.
+    Tokens(Vec<u32>),
+}
+
+/// A wish for an answer.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// What is to be continued.
+    pub prompt: Prompt,
+    /// How.
+    pub options: Options,
+    /// Who waits.
+    pub class: Class,
+    /// Whose it is: requests of one owner share what was computed for a common beginning.
+    pub owner: Owner,
+    /// What it is paid from.
+    pub budget: Option<Arc<Budget>>,
+    /// Ends it early when set.
+    pub cancel: Cancel,
+}
+
+impl Request {
+    /// A request for the continuation of `prompt` with everything else as usual.
+    pub fn new(prompt: Prompt) -> Self {
+        Self {
+            prompt,
+            options: Options::default(),
+            class: Class::default(),
+            owner: 0,
+            budget: None,
+            cancel: Cancel::default(),
+        }
+    }
+}
+
+/// Ends a request from anywhere. Clones are one and the same.
+#[derive(Debug, Clone, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// The answer ends before its next token.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was called.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What a request's sink is given: texts, then one of the others.
+#[derive(Debug)]
+pub enum Event {
+    /// A piece of the answer.
+    Text {
+        /// May be empty where a token is no whole character yet.
+        text: String,
+        /// With [`Options::logprobs`].
+        token: Option<Box<Token>>,
+    },
+    /// The answer is complete.
+    Finished(Finished),
+    /// There is no more of it.
+    Failed(Error),
 }
 
 /// Why an answer ended.
@@ -62,6 +175,8 @@ pub enum Reason {
     Stop,
     /// `max_tokens` or the context was used up.
     Length,
+    /// The budget was used up.
+    Budget,
     /// The caller had enough.
     Cancelled,
 }
@@ -73,32 +188,113 @@ pub struct Finished {
     pub reason: Reason,
     /// Tokens of the prompt.
     pub prompt_tokens: usize,
+    /// Those of them that did not have to be computed.
+    pub cached_tokens: usize,
     /// Tokens generated, the stop token included.
     pub completion_tokens: usize,
-    /// Milliseconds for the prompt.
+    /// Milliseconds until the first token, waiting included.
     pub prefill_ms: u64,
-    /// Milliseconds for the answer.
+    /// Milliseconds from the first token to the last one.
     pub decode_ms: u64,
 }
 
-/// A causal language model in memory. Answers take turns.
+/// What a model may take of the machine.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Requests that run at once.
+    pub slots: usize,
+    /// Requests that are queued or running; more are refused.
+    pub requests: usize,
+    /// Longest prompt and answer together, in tokens; at most what the model was made for.
+    pub context: usize,
+    /// Tokens of a prompt that are computed in one pass.
+    pub chunk: usize,
+    /// Bytes for beginnings of prompts.
+    pub prefix_bytes: usize,
+    /// Bytes for parked requests in memory.
+    pub parked_bytes: usize,
+    /// Folder for those beyond it.
+    pub parked_folder: Option<PathBuf>,
+    /// Threads of a pass; `None` chooses by load and size.
+    pub threads: Option<usize>,
+    /// Memory that may be used, in bytes; `None` asks the system what is free.
+    pub memory_bytes: Option<u64>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            slots: 8,
+            requests: 256,
+            context: 8192,
+            chunk: 256,
+            prefix_bytes: 256 << 20,
+            parked_bytes: 256 << 20,
+            parked_folder: None,
+            threads: None,
+            memory_bytes: None,
+        }
+    }
+}
+
+/// What the engine of a model has done and is doing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Statistics {
+    /// Requests without a slot.
+    pub waiting: usize,
+    /// Requests in a slot.
+    pub running: usize,
+    /// Times that a request left its slot for a more urgent one.
+    pub parked: u64,
+    /// Tokens of prompts that were computed.
+    pub prompt_tokens: u64,
+    /// Tokens of prompts that were found in the prefix cache.
+    pub cached_tokens: u64,
+    /// Tokens generated.
+    pub completion_tokens: u64,
+    /// Passes over chunks of prompts.
+    pub prefill_passes: u64,
+    /// Passes that gave each of their requests a token.
+    pub decode_passes: u64,
+    /// Bytes in the prefix cache.
+    pub prefix_bytes: usize,
+}
+
+/// A causal language model in memory, and the thread that runs it. Dropping it ends the thread after the
+/// pass that is under way; its requests end as cancelled.
 #[derive(Debug)]
 pub struct CausalLm {
     name: String,
     settings: Settings,
-    geometry: Geometry,
     template: Option<Template>,
-    tokenizer: Tokenizer,
-    session: Mutex<Session>,
+    tokenizer: Arc<Tokenizer>,
+    context: usize,
+    slots: usize,
+    vocabulary: usize,
+    stop_tokens: Arc<[u32]>,
+    grammars: Grammars,
+    commands: Mutex<Sender<Command>>,
+    counters: Arc<Counters>,
+    most_requests: usize,
+    /// Each request holds a clone until it ends.
+    requests: Arc<()>,
 }
 
 impl CausalLm {
     /// Loads the model in `folder`, whose files have `size_bytes` together.
-    pub fn load(folder: &Path, size_bytes: u64) -> Result<Self> {
+    ///
+    /// Fails with [`Error::Memory`] if it does not fit with room for one request; where there is room for
+    /// fewer than `limits.slots`, it gets fewer.
+    pub fn load(folder: &Path, size_bytes: u64, limits: &Limits) -> Result<Self> {
         let unusable = |reason: String| Error::Model {
             path: folder.to_owned(),
             reason,
         };
+        let name = folder
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         let settings = Settings::read(folder)?;
         let mut tokenizer = Tokenizer::from_file(folder.join("tokenizer.json"))
             .map_err(|e| unusable(format!("tokenizer.json: {e}")))?;
@@ -107,154 +303,233 @@ impl CausalLm {
             .with_truncation(None)
             .map_err(|e| unusable(format!("tokenizer.json: {e}")))?;
         let template = Template::read(folder)?;
-        let session = session::open(&settings.graph, size_bytes)?;
-        let geometry = Geometry::of(&session).map_err(unusable)?;
+        let summary = graph::summary(&settings.graph).map_err(|e| Error::Model {
+            path: settings.graph.clone(),
+            reason: format!("its graph cannot be read: {e}"),
+        })?;
+        let memory = Room {
+            free: limits.memory_bytes.or_else(free_memory),
+            weights: size_bytes,
+        };
+        memory.check(&name, 0)?;
+        let session = session::open(&settings.graph, size_bytes, limits.threads)?;
+        let geometry = Geometry::of(&session, summary.shares_cache()).map_err(unusable)?;
+        let context = settings.context.min(limits.context.max(2));
+        let slot_bytes = geometry.token_bytes() as u64 * context as u64;
+        let slots = memory.slots(&name, slot_bytes, limits.slots)?;
+        let vocabulary = geometry.vocabulary;
+        let runner = Runner::new(name.clone(), session, geometry, slots, context)?;
+        let tokenizer = Arc::new(tokenizer);
+        let counters = Arc::new(Counters::default());
+        let (commands, queue) = channel();
+        let worker = Worker {
+            name: name.clone(),
+            tokenizer: Arc::clone(&tokenizer),
+            prefix: PrefixCache::new(limits.prefix_bytes),
+            parking: Parking::new(limits.parked_bytes, limits.parked_folder.clone()),
+            commands: queue,
+            counters: Arc::clone(&counters),
+            chunk: limits.chunk.max(1),
+            waiting: Vec::new(),
+            running: std::iter::repeat_with(|| None)
+                .take(runner.slots())
+                .collect(),
+            runner,
+            orders: 0,
+            chunks: 0,
+            turn: 0,
+        };
+        std::thread::Builder::new()
+            .name("inference".into())
+            .spawn(move || worker.run())
+            .map_err(|e| unusable(format!("its thread cannot be started: {e}")))?;
+        let stop_tokens: Arc<[u32]> = settings.stop_tokens.clone().into();
         Ok(Self {
-            name: folder
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned(),
+            name,
+            grammars: Grammars::new(Arc::clone(&tokenizer), vocabulary, Arc::clone(&stop_tokens)),
+            stop_tokens,
             settings,
-            geometry,
             template,
             tokenizer,
-            session: Mutex::new(session),
+            context,
+            slots,
+            vocabulary,
+            commands: Mutex::new(commands),
+            counters,
+            most_requests: limits.requests.max(1),
+            requests: Arc::default(),
         })
     }
 
     /// Longest prompt and answer together, in tokens.
     pub fn context(&self) -> usize {
-        self.settings.context
+        self.context
     }
 
-    /// Answers a conversation. `emit` gets the text piece by piece; `cancelled` is asked before each
-    /// token.
+    /// Requests that run at once.
+    pub fn slots(&self) -> usize {
+        self.slots
+    }
+
+    /// Tokens of a text, without special ones.
+    pub fn tokenize(&self, text: &str) -> Result<Vec<u32>> {
+        self.encode(text, false)
+    }
+
+    /// What it has done and is doing.
+    pub fn statistics(&self) -> Statistics {
+        let c = &self.counters;
+        let get = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        Statistics {
+            waiting: c.waiting.load(Ordering::Relaxed),
+            running: c.running.load(Ordering::Relaxed),
+            parked: get(&c.parked),
+            prompt_tokens: get(&c.prompt_tokens),
+            cached_tokens: get(&c.cached_tokens),
+            completion_tokens: get(&c.completion_tokens),
+            prefill_passes: get(&c.prefill_passes),
+            decode_passes: get(&c.decode_passes),
+            prefix_bytes: c.prefix_bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Forgets what was computed for an owner.
+    pub fn forget(&self, owner: Owner) {
+        self.send(Command::Forget(owner));
+    }
+
+    /// Queues a request. `sink` is called on the engine's thread and must not block; its last call is
+    /// [`Event::Finished`] or [`Event::Failed`].
     ///
-    /// Fails with [`Error::TooLong`] if the prompt fills the context, with
-    /// [`Error::InvalidArguments`] if messages or options make no sense or the folder has no template.
-    pub fn chat(
-        &self,
-        messages: &[Message],
-        options: &Options,
-        emit: &mut dyn FnMut(&str),
-        cancelled: &dyn Fn() -> bool,
-    ) -> Result<Finished> {
-        if messages.is_empty() {
-            return Err(Error::InvalidArguments(
-                "there are no messages to answer".into(),
-            ));
-        }
-        let template = self.template.as_ref().ok_or_else(|| {
-            Error::InvalidArguments(format!(
-                "model `{}` has no chat template (chat_template.jinja or tokenizer_config.json); it \
-                 completes text but does not chat",
-                self.name
-            ))
-        })?;
-        // The template writes the special tokens itself.
-        self.generate(&template.render(messages)?, false, options, emit, cancelled)
-    }
-
-    /// Continues `prompt` as it is. Like [`Self::chat`] otherwise.
-    pub fn complete(
-        &self,
-        prompt: &str,
-        options: &Options,
-        emit: &mut dyn FnMut(&str),
-        cancelled: &dyn Fn() -> bool,
-    ) -> Result<Finished> {
-        self.generate(prompt, true, options, emit, cancelled)
-    }
-
-    fn generate(
-        &self,
-        prompt: &str,
-        special: bool,
-        options: &Options,
-        emit: &mut dyn FnMut(&str),
-        cancelled: &dyn Fn() -> bool,
-    ) -> Result<Finished> {
-        let sampling = self.sampling(options)?;
-        let encoding = self
-            .tokenizer
-            .encode(prompt, special)
-            .map_err(|e| self.failed("tokenising", &e))?;
-        let mut input: Vec<i64> = encoding.get_ids().iter().map(|i| i64::from(*i)).collect();
-        let prompt_tokens = input.len();
-        if prompt_tokens == 0 {
-            return Err(Error::InvalidArguments("the prompt is empty".into()));
-        }
-        // At least one token of the answer has to fit.
-        let limit = self.settings.context - 1;
-        if prompt_tokens > limit {
-            return Err(Error::TooLong {
-                what: "the prompt",
-                tokens: prompt_tokens,
-                limit,
+    /// Fails at once with [`Error::TooLong`] if the prompt fills the context, with
+    /// [`Error::InvalidArguments`] if it or the options make no sense or the folder has no template.
+    pub fn submit(&self, request: Request, sink: impl FnMut(Event) + Send + 'static) -> Result<()> {
+        let requests = Arc::strong_count(&self.requests) - 1;
+        if requests >= self.most_requests {
+            return Err(Error::Busy {
+                model: self.name.clone(),
+                requests,
             });
         }
-        let budget = options
-            .max_tokens
-            .unwrap_or(DEFAULT_MAX_TOKENS)
-            .min(self.settings.context - prompt_tokens);
-        if budget == 0 {
+        let options = request.options;
+        let sampling = self.sampling(&options)?;
+        let prompt = self.prompt(request.prompt)?;
+        let room = self.context - prompt.len();
+        let max_tokens = options.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS).min(room);
+        if max_tokens == 0 {
             return Err(Error::InvalidArguments(
                 "max_tokens must be at least 1".into(),
             ));
         }
-        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut random = sampling::Random::new(sampling.seed);
-        let mut filter = StopFilter::new(&options.stop);
-        let mut pieces = self.tokenizer.decode_stream(true);
-        let mut cache = self.empty_cache()?;
-        let mut finished = Finished {
-            reason: Reason::Length,
-            prompt_tokens,
-            completion_tokens: 0,
-            prefill_ms: 0,
-            decode_ms: 0,
+        if options.logprobs.is_some_and(|n| n > MAX_LOGPROBS) {
+            return Err(Error::InvalidArguments(format!(
+                "logprobs must be at most {MAX_LOGPROBS}"
+            )));
+        }
+        let constraint = options
+            .grammar
+            .as_ref()
+            .map(|grammar| self.grammars.constraint(grammar))
+            .transpose()?;
+        if let Some(budget) = &request.budget
+            && !budget.take(prompt.len())
+        {
+            return Err(Error::InvalidArguments(format!(
+                "the prompt has {} tokens, more than what is left of its budget",
+                prompt.len()
+            )));
+        }
+        let stop_tokens = if options.ignore_stop_tokens {
+            Arc::from([])
+        } else {
+            Arc::clone(&self.stop_tokens)
         };
-        let mut past = 0;
-        let start = Instant::now();
-        let mut prefill = Duration::ZERO;
-        while finished.completion_tokens < budget {
-            if cancelled() {
-                finished.reason = Reason::Cancelled;
-                break;
-            }
-            let taken = input.len();
-            let logits = self.pass(&mut session, &input, past, &mut cache)?;
-            if past == 0 {
-                prefill = start.elapsed();
-            }
-            past += taken;
-            let token = sampling::choose(&logits, &sampling, &mut random) as u32;
-            finished.completion_tokens += 1;
-            if self.settings.stop_tokens.contains(&token) {
-                finished.reason = Reason::Stop;
-                break;
-            }
-            let piece = pieces
-                .step(token)
-                .map_err(|e| self.failed("decoding text", &e))?;
-            let (text, stopped) = filter.push(piece.as_deref().unwrap_or_default());
-            if !text.is_empty() {
-                emit(&text);
-            }
-            if stopped {
-                finished.reason = Reason::Stop;
-                break;
-            }
-            input = vec![i64::from(token)];
+        let setup = Setup {
+            sampler: Sampler::new(sampling, &prompt),
+            prompt,
+            max_tokens,
+            stop: StopFilter::new(&options.stop),
+            constraint,
+            stop_tokens,
+            logprobs: options.logprobs,
+            class: request.class,
+            owner: request.owner,
+            budget: request.budget,
+            cancel: request.cancel,
+            sink: Box::new(sink),
+            counted: Arc::clone(&self.requests),
+        };
+        if self.send(Command::Start(Box::new(setup))) {
+            Ok(())
+        } else {
+            Err(self.failed("queueing", "its thread is gone; see the log"))
         }
-        let rest = filter.finish();
-        if !rest.is_empty() {
-            emit(&rest);
+    }
+
+    /// Waits for an answer; `emit` gets it piece by piece.
+    pub fn answer(&self, request: Request, emit: &mut dyn FnMut(&str)) -> Result<Finished> {
+        let (sink, events) = channel();
+        self.submit(request, move |event| {
+            let _ = sink.send(event);
+        })?;
+        for event in events {
+            match event {
+                Event::Text { text, .. } => emit(&text),
+                Event::Finished(finished) => return Ok(finished),
+                Event::Failed(error) => return Err(error),
+            }
         }
-        finished.prefill_ms = prefill.as_millis() as u64;
-        finished.decode_ms = start.elapsed().saturating_sub(prefill).as_millis() as u64;
-        Ok(finished)
+        Err(self.failed("generating", "its thread is gone; see the log"))
+    }
+
+    /// The tokens of a prompt, which leave room for at least one token of an answer.
+    fn prompt(&self, prompt: Prompt) -> Result<Vec<u32>> {
+        let tokens = match prompt {
+            Prompt::Chat(messages) => {
+                if messages.is_empty() {
+                    return Err(Error::InvalidArguments(
+                        "there are no messages to answer".into(),
+                    ));
+                }
+                let template = self.template.as_ref().ok_or_else(|| {
+                    Error::InvalidArguments(format!(
+                        "model `{}` has no chat template (chat_template.jinja or \
+                         tokenizer_config.json); it completes text but does not chat",
+                        self.name
+                    ))
+                })?;
+                // The template writes the special tokens itself.
+                self.encode(&template.render(&messages)?, false)?
+            }
+            Prompt::Text(text) => self.encode(&text, true)?,
+            Prompt::Tokens(tokens) => tokens,
+        };
+        if tokens.is_empty() {
+            return Err(Error::InvalidArguments("the prompt is empty".into()));
+        }
+        if let Some(id) = tokens.iter().find(|t| **t as usize >= self.vocabulary) {
+            return Err(Error::InvalidArguments(format!(
+                "token {id} is beyond the model's {} tokens; its tokenizer and its graph do not fit \
+                 each other",
+                self.vocabulary
+            )));
+        }
+        let limit = self.context - 1;
+        if tokens.len() > limit {
+            return Err(Error::TooLong {
+                what: "the prompt",
+                tokens: tokens.len(),
+                limit,
+            });
+        }
+        Ok(tokens)
+    }
+
+    fn encode(&self, text: &str, special: bool) -> Result<Vec<u32>> {
+        self.tokenizer
+            .encode(text, special)
+            .map(|e| e.get_ids().to_vec())
+            .map_err(|e| self.failed("tokenising", &e.to_string()))
     }
 
     fn sampling(&self, options: &Options) -> Result<Sampling> {
@@ -263,89 +538,97 @@ impl CausalLm {
             temperature: options.temperature.unwrap_or(folder.temperature),
             top_k: options.top_k.unwrap_or(folder.top_k),
             top_p: options.top_p.unwrap_or(folder.top_p),
+            min_p: options.min_p.unwrap_or(folder.min_p),
+            repetition_penalty: options
+                .repetition_penalty
+                .unwrap_or(folder.repetition_penalty),
+            presence_penalty: options.presence_penalty.unwrap_or(0.0),
+            frequency_penalty: options.frequency_penalty.unwrap_or(0.0),
             seed: options.seed,
         }
         .checked()
     }
 
-    fn empty_cache(&self) -> Result<Vec<DynValue>> {
-        let allocator = Allocator::default();
-        self.geometry
-            .cache
-            .iter()
-            .map(|slot| {
-                DynTensor::new(&allocator, slot.element, [1, slot.heads, 0, slot.width])
-                    .map(DynTensor::into_dyn)
-                    .map_err(|e| self.failed("preparing the cache", &e))
-            })
-            .collect()
+    /// Whether the thread took it.
+    fn send(&self, command: Command) -> bool {
+        let commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
+        commands.send(command).is_ok()
     }
 
-    /// Runs the graph over `input` on top of `past` cached tokens; the cache is replaced by the longer
-    /// one. Returns the logits of the last token.
-    fn pass(
-        &self,
-        session: &mut Session,
-        input: &[i64],
-        past: usize,
-        cache: &mut Vec<DynValue>,
-    ) -> Result<Vec<f32>> {
-        let run = |e: ort::Error| self.failed("running", &e);
-        let total = past + input.len();
-        let row = |values: Vec<i64>| {
-            Tensor::from_array(([1, values.len()], values))
-                .map(SessionInputValue::from)
-                .map_err(run)
-        };
-        let mut inputs: Vec<(&str, SessionInputValue<'_>)> =
-            vec![("input_ids", row(input.to_vec())?)];
-        if self.geometry.attention_mask {
-            inputs.push(("attention_mask", row(vec![1; total])?));
-        }
-        if self.geometry.position_ids {
-            inputs.push(("position_ids", row((past as i64..total as i64).collect())?));
-        }
-        if self.geometry.keeps_logits {
-            let keep = Tensor::from_array((Vec::<i64>::new(), vec![1i64])).map_err(run)?;
-            inputs.push(("num_logits_to_keep", keep.into()));
-        }
-        for (slot, value) in self.geometry.cache.iter().zip(cache.drain(..)) {
-            inputs.push((&slot.past, value.into()));
-        }
-        let mut outputs = session.run(inputs).map_err(run)?;
-        for slot in &self.geometry.cache {
-            let value = outputs
-                .remove(&slot.present)
-                .ok_or_else(|| self.failed("running", &format!("it gave no `{}`", slot.present)))?;
-            cache.push(value);
-        }
-        let logits = &outputs["logits"];
-        let values: Vec<f32> = match logits.try_extract_tensor::<f32>() {
-            Ok((_, values)) => tail(values, self.geometry.vocabulary).to_vec(),
-            Err(_) => {
-                let (_, values) = logits.try_extract_tensor::<half::f16>().map_err(run)?;
-                tail(values, self.geometry.vocabulary)
-                    .iter()
-                    .map(|v| v.to_f32())
-                    .collect()
-            }
-        };
-        if values.len() != self.geometry.vocabulary {
-            return Err(self.failed("running", &format!("it gave {} logits", values.len())));
-        }
-        Ok(values)
-    }
-
-    fn failed(&self, step: &'static str, reason: &dyn std::fmt::Display) -> Error {
+    fn failed(&self, step: &'static str, reason: &str) -> Error {
         Error::Inference {
             model: self.name.clone(),
             step,
-            reason: reason.to_string(),
+            reason: reason.to_owned(),
         }
     }
 }
 
-/// The last `count` values.
-fn tail<T>(values: &[T], count: usize) -> &[T] {
-    &values[values.len().saturating_sub(count)..]
+/// Memory that a model would take, and that there is.
+struct Room {
+    /// `None` where the system does not tell.
+    free: Option<u64>,
+    weights: u64,
+}
+
+impl Room {
+    /// Weights as the runtime keeps them (some are packed anew), and what passes need besides.
+    fn base(&self) -> u64 {
+        self.weights + self.weights / 8 + (64 << 20)
+    }
+
+    fn check(&self, name: &str, more: u64) -> Result<()> {
+        let needed = self.base() + more;
+        match self.free {
+            Some(free) if free < needed => Err(Error::Memory {
+                model: name.to_owned(),
+                needed,
+                free,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// How many slots of `slot_bytes` fit into half of what the weights leave: the other half is for whatever
+    /// else the machine does. One has to fit.
+    fn slots(&self, name: &str, slot_bytes: u64, wanted: usize) -> Result<usize> {
+        self.check(name, slot_bytes)?;
+        let Some(free) = self.free else {
+            return Ok(wanted.max(1));
+        };
+        let fit = (free - self.base()) / 2 / slot_bytes.max(1);
+        Ok(usize::try_from(fit)
+            .unwrap_or(usize::MAX)
+            .clamp(1, wanted.max(1)))
+    }
+}
+
+/// Memory that programs can still have, where the system tells.
+fn free_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
+    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_fit_into_what_is_free() {
+        let room = |free| Room {
+            free,
+            weights: 800 << 20,
+        };
+        // 900 MiB of weights and 64 more.
+        assert!(matches!(
+            room(Some(900 << 20)).slots("m", 1 << 20, 8),
+            Err(Error::Memory { needed, .. }) if needed == (900 + 64 + 1) << 20
+        ));
+        assert_eq!(room(Some(970 << 20)).slots("m", 1 << 20, 8).unwrap(), 3);
+        assert_eq!(room(Some(965 << 20)).slots("m", 1 << 20, 8).unwrap(), 1);
+        assert_eq!(room(Some(4 << 30)).slots("m", 1 << 20, 8).unwrap(), 8);
+        assert_eq!(room(None).slots("m", 1 << 40, 8).unwrap(), 8);
+    }
 }

@@ -96,7 +96,10 @@ impl Settings {
             },
             top_k: number("/search/top_k", "/top_k").map_or(50, |k| k.max(0.0) as usize),
             top_p: number("/search/top_p", "/top_p").unwrap_or(1.0) as f32,
-            seed: None,
+            min_p: number("/search/min_p", "/min_p").unwrap_or(0.0) as f32,
+            repetition_penalty: number("/search/repetition_penalty", "/repetition_penalty")
+                .unwrap_or(1.0) as f32,
+            ..Sampling::default()
         };
         Ok(Self {
             graph: graph(folder, &genai)?,

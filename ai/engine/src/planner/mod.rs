@@ -103,7 +103,7 @@ impl Planner {
         tokenizer
             .with_truncation(None)
             .map_err(|e| unusable(format!("tokenizer.json: {e}")))?;
-        let session = session::open(&folder.join(graph), size_bytes)?;
+        let session = session::open(&folder.join(graph), size_bytes, None)?;
         let mut planner = Self {
             name: folder
                 .file_name()

@@ -1,12 +1,17 @@
 //! Text generation on the tiny random language models.
 
-use std::cell::Cell;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, channel};
 
 use argos_engine::Error;
-use argos_engine::causal::{CausalLm, Finished, Message, Options, Reason};
+use argos_engine::causal::{
+    Budget, CausalLm, Class, Event, Finished, Limits, Message, Options, Prompt, Reason, Request,
+};
 
 const PROMPT: &str = "The quick brown fox";
+
+/// Attention that returns a longer cache, the same in half precision, and attention in place.
+const MODELS: [&str; 3] = ["lm", "lm-fp16", "lm-gqa"];
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -14,8 +19,12 @@ fn folder(name: &str) -> PathBuf {
         .join(name)
 }
 
+fn load_with(name: &str, limits: &Limits) -> CausalLm {
+    CausalLm::load(&folder(name), 100_000, limits).unwrap()
+}
+
 fn load(name: &str) -> CausalLm {
-    CausalLm::load(&folder(name), 100_000).unwrap()
+    load_with(name, &Limits::default())
 }
 
 fn greedy(max_tokens: usize) -> Options {
@@ -26,22 +35,74 @@ fn greedy(max_tokens: usize) -> Options {
     }
 }
 
+fn text_request(prompt: &str, options: Options) -> Request {
+    Request {
+        options,
+        ..Request::new(Prompt::Text(prompt.into()))
+    }
+}
+
 fn complete(model: &CausalLm, prompt: &str, options: &Options) -> (String, Finished) {
     let mut text = String::new();
     let finished = model
-        .complete(prompt, options, &mut |t| text += t, &|| false)
+        .answer(text_request(prompt, options.clone()), &mut |t| text += t)
         .unwrap();
     (text, finished)
 }
 
-/// The first `max_tokens` tokens, each made by a fresh pass over everything before it. All tokens of
-/// the tiny models are one character, so text and tokens are the same thing.
-fn without_cache(model: &CausalLm, prompt: &str, max_tokens: usize) -> String {
-    let mut text = prompt.to_owned();
-    for _ in 0..max_tokens {
-        text += &complete(model, &text, &greedy(1)).0;
+/// Queues a request; its events come out of the channel.
+fn start(model: &CausalLm, request: Request) -> Receiver<Event> {
+    let (sink, events) = channel();
+    model
+        .submit(request, move |event| drop(sink.send(event)))
+        .unwrap();
+    events
+}
+
+fn finish(events: &Receiver<Event>) -> (String, Finished) {
+    let mut text = String::new();
+    loop {
+        match events.recv().unwrap() {
+            Event::Text { text: t, .. } => text += &t,
+            Event::Finished(finished) => return (text, finished),
+            Event::Failed(e) => panic!("{e}"),
+        }
     }
-    text[prompt.len()..].to_owned()
+}
+
+/// Different prompts of different lengths.
+fn prompts() -> Vec<String> {
+    (0..11)
+        .map(|n| {
+            let words = ["alpha ", "beta-", "Gamma3 ", "d", "epsilon? "];
+            (0..=n % 6).map(|k| words[(n + k) % 5]).collect()
+        })
+        .collect()
+}
+
+/// The tokens of a greedy answer.
+fn tokens(model: &CausalLm, prompt: Prompt, max_tokens: usize) -> Vec<u32> {
+    let options = Options {
+        logprobs: Some(0),
+        ignore_stop_tokens: true,
+        ..greedy(max_tokens)
+    };
+    let events = start(
+        model,
+        Request {
+            options,
+            ..Request::new(prompt)
+        },
+    );
+    let mut tokens = Vec::new();
+    for event in events {
+        match event {
+            Event::Text { token, .. } => tokens.push(token.unwrap().id),
+            Event::Finished(_) => break,
+            Event::Failed(e) => panic!("{e}"),
+        }
+    }
+    tokens
 }
 
 #[test]
@@ -49,16 +110,22 @@ fn cache_gives_what_a_full_pass_gives() {
     if !super::runtime() {
         return;
     }
-    for name in ["lm", "lm-fp16"] {
-        let model = load(name);
-        let (text, finished) = complete(&model, PROMPT, &greedy(20));
-        assert_eq!(finished.prompt_tokens, PROMPT.len());
-        assert!(!text.is_empty());
-        assert_eq!(
-            text,
-            without_cache(&model, PROMPT, finished.completion_tokens),
-            "{name}"
-        );
+    for name in MODELS {
+        let limits = Limits {
+            prefix_bytes: 0,
+            ..Limits::default()
+        };
+        let model = load_with(name, &limits);
+        let prompt = model.tokenize(PROMPT).unwrap();
+        let answer = tokens(&model, Prompt::Tokens(prompt.clone()), 20);
+        // Each token by a fresh pass over everything before it.
+        let mut all = prompt;
+        for token in &answer {
+            let next = tokens(&model, Prompt::Tokens(all.clone()), 1);
+            assert_eq!(next, [*token], "{name}");
+            all.push(*token);
+        }
+        assert_eq!(answer.len(), 20);
     }
 }
 
@@ -101,10 +168,7 @@ fn stop_tokens_stop_strings_and_limits() {
     );
 
     // The same model in a folder that calls the sixth token its end.
-    let copy = tempfile::tempdir().unwrap();
-    for file in std::fs::read_dir(folder("lm")).unwrap().flatten() {
-        std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
-    }
+    let copy = copied("lm");
     let tokenizer = tokenizers::Tokenizer::from_file(folder("lm").join("tokenizer.json")).unwrap();
     let id = tokenizer.encode(&text[5..6], false).unwrap().get_ids()[0];
     let first = text.find(&text[5..6]).unwrap();
@@ -113,7 +177,7 @@ fn stop_tokens_stop_strings_and_limits() {
         format!("{{\"eos_token_id\": [1, {id}]}}"),
     )
     .unwrap();
-    let model = CausalLm::load(copy.path(), 100_000).unwrap();
+    let model = CausalLm::load(copy.path(), 100_000, &Limits::default()).unwrap();
     let (stopped, finished) = complete(&model, PROMPT, &greedy(12));
     assert_eq!(
         (stopped.as_str(), finished.reason),
@@ -129,7 +193,7 @@ fn over_long_prompt_is_an_error_with_both_lengths_and_the_context_is_never_passe
     let model = load("lm");
     let long = "x".repeat(96);
     let error = model
-        .complete(&long, &greedy(1), &mut |_| {}, &|| false)
+        .answer(text_request(&long, greedy(1)), &mut |_| {})
         .unwrap_err();
     assert!(
         matches!(
@@ -155,20 +219,285 @@ fn cancelled_between_tokens() {
         return;
     }
     let model = load("lm");
-    let asked = Cell::new(0);
-    let cancelled = || {
-        asked.set(asked.get() + 1);
-        asked.get() > 4
-    };
-    let mut text = String::new();
-    let finished = model
-        .complete(PROMPT, &greedy(50), &mut |t| text += t, &cancelled)
+    let request = text_request("x", greedy(80));
+    let cancel = request.cancel.clone();
+    let (sink, events) = channel();
+    let mut texts = 0;
+    model
+        .submit(request, move |event| {
+            // On the engine's thread, so that it is known which token is the last.
+            texts += usize::from(matches!(event, Event::Text { .. }));
+            if texts == 4 {
+                cancel.cancel();
+            }
+            drop(sink.send(event));
+        })
         .unwrap();
+    let (text, finished) = finish(&events);
+    assert_eq!(
+        (finished.reason, finished.completion_tokens, text.len()),
+        (Reason::Cancelled, 4, 4)
+    );
+    // Before its turn as well.
+    let request = text_request("x", greedy(80));
+    request.cancel.cancel();
+    let (_, finished) = finish(&start(&model, request));
     assert_eq!(
         (finished.reason, finished.completion_tokens),
-        (Reason::Cancelled, 4)
+        (Reason::Cancelled, 0)
     );
-    assert_eq!(text.len(), 4);
+}
+
+#[test]
+fn together_as_alone() {
+    if !super::runtime() {
+        return;
+    }
+    for name in MODELS {
+        let alone: Vec<_> = {
+            let model = load(name);
+            prompts()
+                .iter()
+                .map(|p| complete(&model, p, &greedy(20)).0)
+                .collect()
+        };
+        // Fewer slots than requests, and prompts in pieces.
+        let limits = Limits {
+            slots: 3,
+            chunk: 4,
+            prefix_bytes: 0,
+            ..Limits::default()
+        };
+        let model = load_with(name, &limits);
+        let running: Vec<_> = prompts()
+            .iter()
+            .map(|p| start(&model, text_request(p, greedy(20))))
+            .collect();
+        let together: Vec<_> = running.iter().map(|events| finish(events).0).collect();
+        assert_eq!(together, alone, "{name}");
+        let seen = model.statistics();
+        let tokens = seen.completion_tokens;
+        // lm-fp16 has no position_ids, and so one at a time decodes.
+        assert_eq!(
+            seen.decode_passes < tokens * 2 / 3,
+            name != "lm-fp16",
+            "{name}: {seen:?}"
+        );
+    }
+}
+
+#[test]
+fn common_beginnings_are_computed_once() {
+    if !super::runtime() {
+        return;
+    }
+    let beginning = "abcdefgh".repeat(8);
+    for name in ["lm", "lm-gqa"] {
+        let alone = {
+            let limits = Limits {
+                prefix_bytes: 0,
+                ..Limits::default()
+            };
+            let model = load_with(name, &limits);
+            ["one", "two"].map(|end| complete(&model, &(beginning.clone() + end), &greedy(12)).0)
+        };
+        let model = load(name);
+        let first = complete(&model, &(beginning.clone() + "one"), &greedy(12));
+        assert_eq!((&first.0, first.1.cached_tokens), (&alone[0], 0));
+        let second = complete(&model, &(beginning.clone() + "two"), &greedy(12));
+        assert_eq!(
+            (&second.0, second.1.cached_tokens),
+            (&alone[1], 64),
+            "{name}"
+        );
+        // Not for another owner, nor for the same one once it is forgotten.
+        let request = |owner| Request {
+            owner,
+            ..text_request(&(beginning.clone() + "two"), greedy(12))
+        };
+        let (text, other) = finish(&start(&model, request(1)));
+        assert_eq!((&text, other.cached_tokens), (&alone[1], 0));
+        model.forget(0);
+        let (_, forgotten) = finish(&start(&model, request(0)));
+        assert_eq!(forgotten.cached_tokens, 0);
+        // A prompt that is known to its last token needs that token's logits all the same.
+        let (_, whole) = complete(&model, &beginning, &greedy(1));
+        assert_eq!(whole.cached_tokens, 0);
+    }
+}
+
+#[test]
+fn a_person_does_not_wait_for_the_background_which_goes_on_where_it_was() {
+    if !super::runtime() {
+        return;
+    }
+    let parking = tempfile::tempdir().unwrap();
+    for name in MODELS {
+        for parked_bytes in [0, 1 << 20] {
+            let limits = Limits {
+                slots: 1,
+                parked_bytes,
+                parked_folder: Some(parking.path().to_owned()),
+                prefix_bytes: 0,
+                ..Limits::default()
+            };
+            let model = load_with(name, &limits);
+            let (long, short) = (greedy(60), greedy(5));
+            let alone = [
+                complete(&model, PROMPT, &long).0,
+                complete(&model, "Hello", &short).0,
+            ];
+            let of = |class, prompt, options: &Options| Request {
+                class,
+                ..text_request(prompt, options.clone())
+            };
+            let background = start(&model, of(Class::Background, PROMPT, &long));
+            let mut text = match background.recv().unwrap() {
+                Event::Text { text, .. } => text,
+                other => panic!("{other:?}"),
+            };
+            let person = finish(&start(&model, of(Class::Person, "Hello", &short)));
+            assert_eq!(person.0, alone[1], "{name}");
+            let parked = model.statistics().parked;
+            let (rest, _) = finish(&background);
+            text += &rest;
+            assert_eq!(text, alone[0], "{name} {parked_bytes}");
+            // Unless the background was through already, which 60 tokens of a tiny model can be.
+            assert!(parked <= 1);
+        }
+    }
+}
+
+#[test]
+fn budgets_end_answers_and_refuse_prompts() {
+    if !super::runtime() {
+        return;
+    }
+    let model = load("lm");
+    let budget = Budget::new(PROMPT.len() as u32 + 6);
+    let request = || Request {
+        budget: Some(budget.clone()),
+        ..text_request(PROMPT, greedy(30))
+    };
+    let (text, finished) = finish(&start(&model, request()));
+    assert_eq!(finished.reason, Reason::Budget);
+    assert_eq!((text.len(), budget.left()), (7, 0));
+    let error = model.submit(request(), |_| {}).unwrap_err().to_string();
+    assert!(error.contains("budget"), "{error}");
+}
+
+#[test]
+fn log_probabilities_come_with_each_token() {
+    if !super::runtime() {
+        return;
+    }
+    let model = load("lm");
+    let options = Options {
+        logprobs: Some(3),
+        ..greedy(6)
+    };
+    let events = start(&model, text_request(PROMPT, options));
+    let mut tokens = Vec::new();
+    while let Ok(Event::Text { text, token }) = events.recv() {
+        let token = token.unwrap();
+        assert_eq!(token.text, text);
+        tokens.push(token);
+    }
+    assert_eq!(tokens.len(), 6);
+    for token in tokens {
+        // Greedy: what was chosen is the likeliest.
+        assert_eq!((token.top.len(), token.top[0].0), (3, token.id));
+        assert!((token.top[0].2 - token.logprob).abs() < 1e-6);
+        assert!(token.top[0].2 >= token.top[1].2 && token.top[1].2 >= token.top[2].2);
+        let sum: f32 = token.top.iter().map(|t| t.2.exp()).sum();
+        assert!(token.logprob < 0.0 && sum <= 1.0001, "{token:?}");
+    }
+    let many = Options {
+        logprobs: Some(21),
+        ..greedy(1)
+    };
+    let refused = model.submit(text_request(PROMPT, many), |_| {});
+    assert!(refused.unwrap_err().to_string().contains("at most 20"));
+}
+
+#[test]
+fn too_many_requests_are_refused_and_counted_out_again() {
+    if !super::runtime() {
+        return;
+    }
+    let limits = Limits {
+        slots: 1,
+        requests: 2,
+        ..Limits::default()
+    };
+    let model = load_with("lm", &limits);
+    let running = [(), ()].map(|()| start(&model, text_request(PROMPT, greedy(70))));
+    let refused = model.submit(text_request(PROMPT, greedy(1)), |_| {});
+    // Both may be through already on a slow day.
+    if let Err(error) = refused {
+        assert!(matches!(error, Error::Busy { requests: 2, .. }), "{error}");
+    }
+    for events in &running {
+        finish(events);
+    }
+    complete(&model, PROMPT, &greedy(1));
+}
+
+/// A copy of `lm` whose last weights are no numbers.
+fn broken_numbers() -> tempfile::TempDir {
+    let copy = copied("lm");
+    let graph = copy.path().join("model.onnx");
+    let mut bytes = std::fs::read(&graph).unwrap();
+    // The tensor's name, then its data with a length of two bytes.
+    let name = b"\x42\x04head\x4a";
+    let at = bytes.windows(name.len()).position(|w| w == name).unwrap() + name.len() + 2;
+    bytes[at..at + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+    std::fs::write(&graph, bytes).unwrap();
+    copy
+}
+
+fn copied(name: &str) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for file in std::fs::read_dir(folder(name)).unwrap().flatten() {
+        std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+    }
+    copy
+}
+
+#[test]
+fn numbers_that_are_none_fail_the_request_and_nothing_else() {
+    if !super::runtime() {
+        return;
+    }
+    let copy = broken_numbers();
+    let model = CausalLm::load(copy.path(), 100_000, &Limits::default()).unwrap();
+    for _ in 0..3 {
+        let error = model
+            .answer(text_request(PROMPT, greedy(5)), &mut |_| {})
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("NaN"), "{error}");
+    }
+}
+
+#[test]
+fn what_does_not_fit_into_memory_is_refused_before_it_is_loaded() {
+    if !super::runtime() {
+        return;
+    }
+    let limits = Limits {
+        memory_bytes: Some(10 << 20),
+        ..Limits::default()
+    };
+    let error = CausalLm::load(&folder("lm"), 100_000, &limits).unwrap_err();
+    assert!(matches!(error, Error::Memory { .. }), "{error}");
+    // Room for the weights and one request of 512 tokens, 512 bytes each.
+    let limits = Limits {
+        memory_bytes: Some((64 << 20) + (1 << 20)),
+        ..Limits::default()
+    };
+    let model = load_with("lm-gqa", &limits);
+    assert_eq!(model.slots(), 1);
 }
 
 #[test]
@@ -198,26 +527,24 @@ fn chat_uses_the_template_and_refuses_nonsense() {
         role: role.into(),
         content: content.into(),
     };
-    let mut text = String::new();
+    let chat = |messages: &[Message], options: Options| Request {
+        options,
+        ..Request::new(Prompt::Chat(messages.to_vec()))
+    };
     let messages = [message("user", "Hi")];
-    let finished = model
-        .chat(&messages, &greedy(8), &mut |t| text += t, &|| false)
-        .unwrap();
+    let (_, finished) = finish(&start(&model, chat(&messages, greedy(8))));
     // <|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n, special tokens counting one each.
     assert_eq!(finished.prompt_tokens, 1 + 5 + 2 + 1 + 1 + 1 + 10);
-    let refused = |messages: &[Message], options: &Options| {
-        model
-            .chat(messages, options, &mut |_| {}, &|| false)
-            .unwrap_err()
-            .to_string()
-    };
-    assert!(refused(&[], &greedy(1)).contains("no messages"));
-    assert!(refused(&messages, &greedy(0)).contains("max_tokens"));
+    let refused = |request: Request| model.submit(request, |_| {}).unwrap_err().to_string();
+    assert!(refused(chat(&[], greedy(1))).contains("no messages"));
+    assert!(refused(chat(&messages, greedy(0))).contains("max_tokens"));
+    let strange = Request::new(Prompt::Tokens(vec![5, 98]));
+    assert!(refused(strange).contains("token 98"));
     let hot = Options {
         temperature: Some(9.0),
         ..Options::default()
     };
-    assert!(refused(&messages, &hot).contains("temperature"));
+    assert!(refused(chat(&messages, hot)).contains("temperature"));
 }
 
 #[test]
@@ -225,19 +552,16 @@ fn broken_graphs_are_errors() {
     if !super::runtime() {
         return;
     }
-    let copy = tempfile::tempdir().unwrap();
-    for file in std::fs::read_dir(folder("lm")).unwrap().flatten() {
-        std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
-    }
+    let copy = copied("lm");
     let graph = copy.path().join("model.onnx");
     let whole = std::fs::read(&graph).unwrap();
     let load = || {
-        CausalLm::load(copy.path(), 100_000)
+        CausalLm::load(copy.path(), 100_000, &Limits::default())
             .unwrap_err()
             .to_string()
     };
     std::fs::write(&graph, &whole[..whole.len() / 2]).unwrap();
-    assert!(load().contains("does not take the graph"), "{}", load());
+    assert!(load().contains("cannot be read"), "{}", load());
     std::fs::write(&graph, b"").unwrap();
     load();
     std::fs::remove_file(&graph).unwrap();
@@ -245,4 +569,86 @@ fn broken_graphs_are_errors() {
     std::fs::write(&graph, &whole).unwrap();
     std::fs::write(copy.path().join("tokenizer.json"), "{").unwrap();
     assert!(load().contains("tokenizer.json"), "{}", load());
+}
+
+/// Numbers that look random and are the same each time.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        // Knuth's MMIX generator; its high bits are the good ones.
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % sides
+    }
+}
+
+/// Requests of all classes and owners, long and short, alike and not, in slots that are too few, with a
+/// prefix cache that is too small, parked in memory and on disk, some cancelled: whatever comes through
+/// says what it says alone.
+#[test]
+fn in_any_company_as_alone() {
+    if !super::runtime() {
+        return;
+    }
+    let parking = tempfile::tempdir().unwrap();
+    for (name, longest, block_bytes) in [("lm", 80, 64 * 256), ("lm-gqa", 300, 64 * 512)] {
+        let alone = load_with(
+            name,
+            &Limits {
+                prefix_bytes: 0,
+                ..Limits::default()
+            },
+        );
+        let limits = Limits {
+            slots: 3,
+            chunk: 37,
+            prefix_bytes: 5 * block_bytes,
+            parked_bytes: 20_000,
+            parked_folder: Some(parking.path().to_owned()),
+            ..Limits::default()
+        };
+        let model = load_with(name, &limits);
+        let mut dice = Dice(11);
+        let (mut cached, mut running) = (0, Vec::new());
+        for _ in 0..60 {
+            // Beginnings that come again.
+            let prompt: String = (0..1 + dice.roll(longest))
+                .map(|n| char::from(b'a' + (n % (2 + dice.0 as usize % 2)) as u8))
+                .collect();
+            let options = Options {
+                ignore_stop_tokens: true,
+                ..greedy(1 + dice.roll(15))
+            };
+            let request = Request {
+                class: [Class::Person, Class::Agent, Class::Background][dice.roll(3)],
+                owner: dice.roll(2) as u64,
+                ..text_request(&prompt, options.clone())
+            };
+            let cancel = (dice.roll(6) == 0).then(|| request.cancel.clone());
+            running.push((start(&model, request), prompt, options));
+            if let Some(cancel) = cancel {
+                cancel.cancel();
+            }
+            if dice.roll(4) == 0 {
+                std::thread::sleep(std::time::Duration::from_millis(dice.roll(8) as u64));
+            }
+        }
+        for (events, prompt, options) in running {
+            let (text, finished) = finish(&events);
+            let expected = complete(&alone, &prompt, &options).0;
+            if finished.reason == Reason::Cancelled {
+                assert!(expected.starts_with(&text), "{name} {prompt:?}");
+            } else {
+                assert_eq!(text, expected, "{name} {prompt:?} {options:?}");
+            }
+            cached += finished.cached_tokens;
+        }
+        let seen = model.statistics();
+        assert!(cached > 0 && seen.parked > 0, "{name}: {cached} {seen:?}");
+        assert!(seen.prefix_bytes <= limits.prefix_bytes);
+        assert_eq!((seen.running, seen.waiting), (0, 0));
+    }
 }

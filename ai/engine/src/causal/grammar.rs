@@ -1,0 +1,332 @@
+//! Answers that follow a grammar: before each token, those that would break it are taken away.
+//!
+//! The grammar engine is llguidance. It thinks in bytes, so it is told which bytes each token of the
+//! model's vocabulary stands for; that is made once for a model, at its first grammar. A grammar is
+//! somebody else's text: what it may cost is bounded, and what is wrong with it is said before anything
+//! is computed.
+
+use std::sync::{Arc, OnceLock};
+
+use llguidance::api::TopLevelGrammar;
+use llguidance::toktrie::{ApproximateTokEnv, SimpleVob, TokEnv, TokRxInfo, TokTrie};
+use llguidance::{Matcher, ParserFactory};
+use serde::Deserialize;
+use serde_json::Value;
+use tokenizers::{DecoderWrapper, Tokenizer};
+
+use crate::{Error, Result};
+
+/// What an answer has to be.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Grammar {
+    /// A value that this JSON Schema allows; `{}` or `true`: any JSON value.
+    JsonSchema(Value),
+    /// A text that this regular expression matches as a whole.
+    Regex(String),
+    /// A text of this grammar, in llguidance's dialect of Lark. `%regex {"substring_chars": "…"}` is any part
+    /// of a text: how a value is copied and not made up.
+    Lark(String),
+}
+
+/// Largest grammar, in bytes of its text.
+const MAX_BYTES: usize = 1 << 20;
+
+/// The grammar engine for one model.
+pub(super) struct Grammars {
+    tokenizer: Arc<Tokenizer>,
+    vocabulary: usize,
+    stop_tokens: Arc<[u32]>,
+    factory: OnceLock<std::result::Result<ParserFactory, String>>,
+}
+
+impl std::fmt::Debug for Grammars {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Grammars").finish_non_exhaustive()
+    }
+}
+
+impl Grammars {
+    pub(super) fn new(
+        tokenizer: Arc<Tokenizer>,
+        vocabulary: usize,
+        stop_tokens: Arc<[u32]>,
+    ) -> Self {
+        Self {
+            tokenizer,
+            vocabulary,
+            stop_tokens,
+            factory: OnceLock::new(),
+        }
+    }
+
+    /// A grammar made ready for one answer.
+    pub(super) fn constraint(&self, grammar: &Grammar) -> Result<Constraint> {
+        let invalid = |reason: String| {
+            Error::InvalidArguments(format!("the grammar cannot be followed: {reason}"))
+        };
+        let (text, parsed) = match grammar {
+            Grammar::JsonSchema(schema) => (
+                schema.to_string().len(),
+                TopLevelGrammar::from_json_schema(schema.clone()),
+            ),
+            Grammar::Regex(regex) => (regex.len(), TopLevelGrammar::from_regex(regex)),
+            Grammar::Lark(lark) => (lark.len(), TopLevelGrammar::from_lark(lark.clone())),
+        };
+        if text > MAX_BYTES {
+            return Err(invalid(format!(
+                "it has {text} bytes; at most {MAX_BYTES} are taken"
+            )));
+        }
+        let factory = self
+            .factory
+            .get_or_init(|| self.factory())
+            .as_ref()
+            .map_err(|e| invalid(format!("this model's vocabulary does not allow it: {e}")))?;
+        let matcher = Matcher::new(factory.create_parser(parsed));
+        match matcher.get_error() {
+            Some(error) => Err(invalid(error)),
+            None => Ok(Constraint { matcher }),
+        }
+    }
+
+    fn factory(&self) -> std::result::Result<ParserFactory, String> {
+        let words = vocabulary(&self.tokenizer, self.vocabulary)?;
+        let end = self.stop_tokens.first().copied().unwrap_or(0);
+        let info = TokRxInfo::new(words.len() as u32, end);
+        let trie = TokTrie::from(&info, &words).with_eos_tokens(if self.stop_tokens.is_empty() {
+            &[0]
+        } else {
+            &self.stop_tokens
+        });
+        let environment: TokEnv = Arc::new(ApproximateTokEnv::new(trie));
+        let mut factory = ParserFactory::new_simple(&environment).map_err(|e| e.to_string())?;
+        factory.quiet();
+        Ok(factory)
+    }
+}
+
+/// A grammar and how far an answer has come in it.
+pub(super) struct Constraint {
+    matcher: Matcher,
+}
+
+impl std::fmt::Debug for Constraint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Constraint").finish_non_exhaustive()
+    }
+}
+
+impl Constraint {
+    /// Makes tokens impossible that would break the grammar. Where the answer is complete, only the tokens that
+    /// end it are left.
+    pub(super) fn mask(&mut self, logits: &mut [f32]) -> std::result::Result<(), String> {
+        let allowed: SimpleVob = self
+            .matcher
+            .compute_mask_or_eos()
+            .map_err(|e| format!("the grammar cannot go on: {e}"))?;
+        for (token, logit) in logits.iter_mut().enumerate() {
+            if token >= allowed.len() || !allowed.is_allowed(token as u32) {
+                *logit = f32::NEG_INFINITY;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the token that was chosen. `true` where the answer is complete and nothing can follow.
+    pub(super) fn take(&mut self, token: u32) -> std::result::Result<bool, String> {
+        self.matcher
+            .consume_token(token)
+            .map_err(|e| format!("the grammar does not take token {token}: {e}"))?;
+        Ok(self.matcher.is_stopped())
+    }
+}
+
+/// How a vocabulary writes bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Writing {
+    /// Each byte is a character of its own: `Ġ` is a space.
+    ByteLevel,
+    /// Text, with `▁` for a space and `<0x0A>` for bytes that no token has.
+    ByteFallback,
+}
+
+/// The bytes of each token, as many as the model has logits. Special tokens begin with a byte that stands
+/// in no text.
+fn vocabulary(tokenizer: &Tokenizer, size: usize) -> std::result::Result<Vec<Vec<u8>>, String> {
+    let writing = tokenizer
+        .get_decoder()
+        .and_then(writing)
+        .ok_or("its tokenizer's decoder is neither byte-level nor byte-fallback")?;
+    let special = |name: &str| {
+        let mut bytes = vec![TokTrie::SPECIAL_TOKEN_MARKER];
+        bytes.extend(name.as_bytes());
+        bytes
+    };
+    let added = tokenizer.get_added_tokens_decoder();
+    let characters = byte_characters();
+    (0..size as u32)
+        .map(|id| {
+            if let Some(token) = added.get(&id) {
+                let marked = token.content.starts_with('<') && token.content.ends_with('>');
+                return Ok(if token.special || marked {
+                    special(&token.content)
+                } else {
+                    token.content.clone().into_bytes()
+                });
+            }
+            // Logits are often padded to a round number.
+            let Some(name) = tokenizer.id_to_token(id) else {
+                return Ok(special(&format!("[{id}]")));
+            };
+            Ok(match writing {
+                Writing::ByteLevel => name
+                    .chars()
+                    .map(|c| characters.iter().position(|b| *b == c).map(|b| b as u8))
+                    .collect::<Option<_>>()
+                    // A token that is none of the text's, whatever it is for.
+                    .unwrap_or_else(|| special(&name)),
+                Writing::ByteFallback => byte_name(&name)
+                    .map_or_else(|| name.replace('\u{2581}', " ").into_bytes(), |b| vec![b]),
+            })
+        })
+        .collect()
+}
+
+fn writing(decoder: &DecoderWrapper) -> Option<Writing> {
+    match decoder {
+        DecoderWrapper::ByteLevel(_) => Some(Writing::ByteLevel),
+        DecoderWrapper::ByteFallback(_) | DecoderWrapper::Metaspace(_) => {
+            Some(Writing::ByteFallback)
+        }
+        DecoderWrapper::Sequence(parts) => parts.get_decoders().iter().find_map(writing),
+        _ => None,
+    }
+}
+
+/// `<0x0A>`
+fn byte_name(name: &str) -> Option<u8> {
+    let digits = name.strip_prefix("<0x")?.strip_suffix('>')?;
+    u8::from_str_radix(digits, 16).ok()
+}
+
+/// The character that byte-level vocabularies write for each byte: itself where it can be seen, else one
+/// after U+0100 (GPT-2's `bytes_to_unicode`).
+fn byte_characters() -> [char; 256] {
+    let mut next = 0x100;
+    std::array::from_fn(|byte| {
+        let own = char::from(byte as u8);
+        if matches!(own, '!'..='~' | '\u{a1}'..='\u{ac}' | '\u{ae}'..='\u{ff}') {
+            own
+        } else {
+            next += 1;
+            char::from_u32(next - 1).unwrap_or(own)
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn grammars() -> Grammars {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models/lm/tokenizer.json");
+        let tokenizer = Arc::new(Tokenizer::from_file(file).unwrap());
+        Grammars::new(tokenizer, 98, [1].into())
+    }
+
+    /// Answers by taking the first allowed token of `wish` each time; the text when it is complete.
+    fn answer(grammar: &Grammar, wish: &[f32]) -> String {
+        let grammars = grammars();
+        let mut constraint = grammars.constraint(grammar).unwrap();
+        let (mut tokens, mut text) = (Vec::new(), String::new());
+        for _ in 0..200 {
+            let mut logits = wish.to_vec();
+            constraint.mask(&mut logits).unwrap();
+            let best =
+                (0..logits.len()).max_by(|a, b| logits[*a].total_cmp(&logits[*b]).then(b.cmp(a)));
+            let token = best.unwrap() as u32;
+            assert!(logits[token as usize].is_finite());
+            let done = constraint.take(token).unwrap();
+            if token == 1 {
+                break;
+            }
+            tokens.push(token);
+            text = grammars.tokenizer.decode(&tokens, true).unwrap();
+            if done {
+                break;
+            }
+        }
+        text
+    }
+
+    fn wish(seed: u32) -> Vec<f32> {
+        (0..98u32)
+            .map(|n| ((n * 37 + seed * 11) % 97) as f32)
+            .collect()
+    }
+
+    #[test]
+    fn whatever_the_model_wishes_the_answer_fits() {
+        let schema = serde_json::json!({
+            "type": "object",
+            "properties": {"tool": {"enum": ["a.b", "c.d"]}, "n": {"type": "integer"}},
+            "required": ["tool", "n"],
+            "additionalProperties": false,
+        });
+        for seed in 0..20 {
+            let text = answer(&Grammar::JsonSchema(schema.clone()), &wish(seed));
+            // A number may go on for ever; where it ended, the whole is valid.
+            if let Ok(value) = serde_json::from_str::<Value>(&text) {
+                assert!(value["n"].is_number() && value["tool"].as_str().unwrap().contains('.'));
+            } else {
+                assert!(text.starts_with('{'), "{text}");
+            }
+            let text = answer(&Grammar::Regex("(yes|no)( please)?".into()), &wish(seed));
+            assert!(
+                ["yes", "no", "yes please", "no please"].contains(&text.as_str()),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn values_are_copied_from_a_text() {
+        let lark =
+            "start: \"<\" COPY \">\"\nCOPY: %regex {\"substring_chars\": \"/srv/data at 10:42\"}\n";
+        for seed in 0..20 {
+            let text = answer(&Grammar::Lark(lark.into()), &wish(seed));
+            let copied = text.trim_start_matches('<').trim_end_matches('>');
+            assert!("/srv/data at 10:42".contains(copied), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_grammar_is_said() {
+        let grammars = grammars();
+        for grammar in [
+            Grammar::Regex("(".into()),
+            Grammar::Lark("start: nothing".into()),
+            Grammar::JsonSchema(serde_json::json!({"type": "strnig"})),
+            Grammar::Regex("x".repeat(MAX_BYTES + 1)),
+        ] {
+            let error = grammars.constraint(&grammar).unwrap_err().to_string();
+            assert!(error.contains("cannot be followed"), "{error}");
+        }
+    }
+
+    #[test]
+    fn byte_level_characters() {
+        let characters = byte_characters();
+        assert_eq!(
+            (characters[b' ' as usize], characters[b'\n' as usize]),
+            ('\u{120}', '\u{10a}')
+        );
+        assert_eq!(characters[b'a' as usize], 'a');
+        let mut sorted = characters.to_vec();
+        sorted.sort_unstable();
+        sorted.dedup();
+        assert_eq!(sorted.len(), 256);
+    }
+}
