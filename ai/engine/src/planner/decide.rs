@@ -85,6 +85,11 @@ pub(super) fn decide(
                     let question = wording::missing(tool, argument_name, argument);
                     return Plan::question(format!("{what}. {question}"));
                 }
+                // Whether to append: without it something would be lost.
+                Err(Problem(what)) if argument.kind == Kind::Boolean => {
+                    let question = wording::missing(tool, argument_name, argument);
+                    return Plan::question(format!("{what}. {question}"));
+                }
                 // Without it the tool does the general thing, which is still what was asked for.
                 Err(_) => certainty *= span.probability,
             }

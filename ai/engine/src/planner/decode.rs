@@ -105,6 +105,31 @@ pub fn spans(
     placed
 }
 
+/// The slot that points at another request in the same sentence. Models without it know of none.
+pub const NEXT: &str = "next";
+
+/// Byte at which another request begins, if the model sees one.
+pub fn next_request(
+    config: &Config,
+    heads: Heads<'_>,
+    request: &str,
+    offsets: &[Range<usize>],
+) -> Option<usize> {
+    if !config.slots.iter().any(|s| s == NEXT) {
+        return None;
+    }
+    let argument = Argument {
+        slot: NEXT.into(),
+        kind: super::values::Kind::Text,
+        required: false,
+    };
+    let wanted = BTreeMap::from([(NEXT.to_owned(), argument)]);
+    let found = spans(config, &wanted, heads, request, offsets);
+    let span = &found.get(NEXT)?.range;
+    // The first word of a request is no second one.
+    (span.start > 0 && !span.is_empty()).then_some(span.start)
+}
+
 /// Which tokens may begin or end a value: words are not torn apart.
 struct Edges {
     begins: Vec<bool>,

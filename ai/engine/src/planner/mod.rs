@@ -6,6 +6,7 @@
 //! `decide` chooses between a call, a question and a reply. It proposes only what is in the
 //! request: it cannot make up a path.
 
+mod clauses;
 pub mod config;
 mod decide;
 pub mod decode;
@@ -28,6 +29,9 @@ use tokenizers::Tokenizer;
 use crate::{Error, Result, registry, session};
 use config::Config;
 use decode::Heads;
+
+/// Requests in one sentence that are told apart.
+const MAX_CALLS: usize = 4;
 
 /// What to do about a request. Exactly one of the three is there.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -141,12 +145,56 @@ impl Planner {
     /// What to do about `request`. `allowed` names the tools that may be proposed, empty means all;
     /// names the model does not know are ignored. `now` is the person's local time.
     ///
+    /// Several requests in one sentence become several calls. Where one of them is unclear, all wait: the
+    /// plan is the question.
+    ///
     /// Fails with [`Error::TooLong`] if the request is longer than the model takes, with
     /// [`Error::InvalidArguments`] if it is empty.
     pub fn plan(&self, request: &str, allowed: &[String], now: DateTime) -> Result<Plan> {
         if request.trim().is_empty() {
             return Err(Error::InvalidArguments("the request is empty".into()));
         }
+        self.plan_clauses(request, allowed, now, MAX_CALLS)
+    }
+
+    /// Plans at most `calls` requests that stand in one sentence.
+    fn plan_clauses(
+        &self,
+        request: &str,
+        allowed: &[String],
+        now: DateTime,
+        calls: usize,
+    ) -> Result<Plan> {
+        let (whole, next) = self.plan_one(request, allowed, now)?;
+        let Some((first, rest)) = next
+            .filter(|_| calls > 1)
+            .and_then(|at| clauses::split(request, at))
+        else {
+            return Ok(whole);
+        };
+        let (mut first, _) = self.plan_one(first, allowed, now)?;
+        let rest = self.plan_clauses(rest, allowed, now, calls - 1)?;
+        if first.reply.is_some() || rest.reply.is_some() {
+            // A part that no tool does is a sign that it was one request after all.
+            return Ok(whole);
+        }
+        if first.question.is_some() {
+            return Ok(first);
+        }
+        if rest.question.is_some() {
+            return Ok(rest);
+        }
+        first.calls.extend(rest.calls);
+        Ok(first)
+    }
+
+    /// Plans one request; also returns where another one begins that stands in the same sentence.
+    fn plan_one(
+        &self,
+        request: &str,
+        allowed: &[String],
+        now: DateTime,
+    ) -> Result<(Plan, Option<usize>)> {
         let encoded = self.encode(request, "the request")?;
         let length = encoded.ids.len();
         let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
@@ -171,14 +219,9 @@ impl Planner {
             slot_start: output("slot_start", pointers)?,
             slot_end: output("slot_end", pointers)?,
         };
-        Ok(decide::decide(
-            &self.config,
-            request,
-            &encoded.offsets,
-            heads,
-            allowed,
-            now,
-        ))
+        let plan = decide::decide(&self.config, request, &encoded.offsets, heads, allowed, now);
+        let next = decode::next_request(&self.config, heads, request, &encoded.offsets);
+        Ok((plan, next))
     }
 
     /// A unit vector for each text. Fails with [`Error::TooLong`] if one is longer than the model

@@ -191,6 +191,7 @@ pub(super) fn missing(tool: &str, name: &str, argument: &Argument) -> String {
         (Kind::Window, ..) => "Which window?",
         (Kind::Process, ..) => "Which process?",
         (Kind::Agent, ..) => "Which agent?",
+        (Kind::Boolean, "files.write", _) => "Add it to the end, or replace what is there?",
         (Kind::Boolean, ..) => "On or off?",
     };
     question.to_owned()

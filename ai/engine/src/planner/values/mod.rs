@@ -281,11 +281,35 @@ fn host(url: &str) -> Option<String> {
 }
 
 fn boolean(text: &str) -> Option<bool> {
-    const YES: [&str; 12] = [
-        "on", "yes", "true", "enable", "enabled", "append", "add", "connect", "end", "back",
-        "online", "start",
+    const YES: [&str; 26] = [
+        "on",
+        "yes",
+        "true",
+        "enable",
+        "enabled",
+        "append",
+        "appended",
+        "appending",
+        "add",
+        "added",
+        "adding",
+        "attach",
+        "attached",
+        "tack",
+        "connect",
+        "reconnect",
+        "end",
+        "bottom",
+        "back",
+        "online",
+        "start",
+        "restore",
+        "resume",
+        "up",
+        "allow",
+        "plug",
     ];
-    const NO: [&str; 11] = [
+    const NO: [&str; 16] = [
         "off",
         "no",
         "not",
@@ -297,14 +321,29 @@ fn boolean(text: &str) -> Option<bool> {
         "without",
         "cut",
         "stop",
+        "sever",
+        "drop",
+        "kill",
+        "block",
+        "down",
     ];
+    // What a shell writes for it.
+    if text.trim() == ">>" {
+        return Some(true);
+    }
     let lower = text.to_lowercase();
     let mut words = lower.split(|c: char| !c.is_alphanumeric());
     // "do not enable" is a no.
-    if words.clone().any(|w| NO.contains(&w)) {
-        return Some(false);
+    let said = if words.clone().any(|w| NO.contains(&w)) {
+        Some(false)
+    } else {
+        words.clone().any(|w| YES.contains(&w)).then_some(true)
+    };
+    // Airplane mode is the absence of what is switched.
+    if words.any(|w| matches!(w, "airplane" | "aeroplane" | "flight")) {
+        return Some(!said.unwrap_or(true));
     }
-    words.any(|w| YES.contains(&w)).then_some(true)
+    said
 }
 
 /// At most 40 characters of a text, for questions.
@@ -392,6 +431,10 @@ mod tests {
         is(Kind::Boolean, "Disable", json!(false));
         is(Kind::Boolean, "to the end", json!(true));
         is(Kind::Boolean, "do not connect", json!(false));
+        is(Kind::Boolean, ">>", json!(true));
+        is(Kind::Boolean, "airplane mode on", json!(false));
+        is(Kind::Boolean, "airplane mode off", json!(true));
+        is(Kind::Boolean, "airplane mode", json!(false));
         is_problem(Kind::Boolean, "maybe");
     }
 

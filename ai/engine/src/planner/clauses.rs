@@ -1,0 +1,83 @@
+//! Two requests in one sentence: what joins them belongs to neither.
+
+/// Words that join, longer ones before their parts.
+const JOINTS: [&str; 14] = [
+    "and after that",
+    "after that",
+    "as well as",
+    "followed by",
+    "and then",
+    "and also",
+    "afterwards",
+    "then",
+    "also",
+    "plus",
+    "next",
+    "and",
+    "oh",
+    "&",
+];
+
+/// The request before the one that begins at byte `at`, and that one. `None` where one of them is empty.
+pub(super) fn split(request: &str, at: usize) -> Option<(&str, &str)> {
+    let (mut first, rest) = request.split_at_checked(at)?;
+    loop {
+        let shorter =
+            without_joint(first.trim_end_matches([' ', ',', ';', '.', ':', '-', '\u{2014}']));
+        if shorter.len() == first.len() {
+            break;
+        }
+        first = shorter;
+    }
+    let rest = rest.trim();
+    (!first.trim().is_empty() && !rest.is_empty()).then_some((first.trim_start(), rest))
+}
+
+fn without_joint(text: &str) -> &str {
+    let joint = JOINTS.iter().find(|joint| {
+        let Some((before, tail)) = text
+            .len()
+            .checked_sub(joint.len())
+            .and_then(|at| text.split_at_checked(at))
+        else {
+            return false;
+        };
+        tail.eq_ignore_ascii_case(joint)
+            && (before.is_empty() || before.ends_with([' ', ',', ';', '.']))
+    });
+    joint.map_or(text, |joint| &text[..text.len() - joint.len()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_joins_belongs_to_neither() {
+        for (request, second, first) in [
+            ("lock the screen and mute it", "mute it", "lock the screen"),
+            (
+                "open foot, and then close firefox",
+                "close firefox",
+                "open foot",
+            ),
+            (
+                "Dark theme please. After that, volume 30",
+                "volume 30",
+                "Dark theme please",
+            ),
+            ("find sand as well as list ~", "list ~", "find sand"),
+            ("ls /tmp; ls /etc", "ls /etc", "ls /tmp"),
+            ("what is my ip & lock", "lock", "what is my ip"),
+        ] {
+            let at = request.find(second).unwrap();
+            assert_eq!(split(request, at), Some((first, second)), "{request}");
+        }
+        assert_eq!(split("and lock", 4), None);
+        assert_eq!(split("lock", 4), None);
+        assert_eq!(split("lock", 0), None);
+        // Not in the middle of a character, nor beyond the end.
+        assert_eq!(split("\u{fc}ber", 1), None);
+        assert_eq!(split("lock", 9), None);
+    }
+}
