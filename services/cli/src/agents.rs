@@ -8,7 +8,7 @@ use argos_bus::permissions::Permissions1Proxy;
 use futures_util::StreamExt;
 use serde_json::json;
 
-use crate::args::{AgentsCommand, ChatArgs};
+use crate::args::{AgentsCommand, AskArgs, ChatArgs};
 use crate::bus;
 use crate::failure::{Failure, Result, Status};
 use crate::output::{Cell, Output, Tone, clock, lines, one_line};
@@ -135,6 +135,16 @@ pub(crate) async fn chat(out: Output, args: ChatArgs) -> Result {
     } else {
         Err(Failure::silent(Status::Failed))
     }
+}
+
+/// As [`chat`], always to the assistant.
+pub(crate) async fn ask(out: Output, args: AskArgs) -> Result {
+    let words = std::iter::once(DEFAULT_AGENT.to_owned()).chain(args.text);
+    let args = ChatArgs {
+        words: words.collect(),
+        timeout: args.timeout,
+    };
+    chat(out, args).await
 }
 
 fn gone() -> Failure {

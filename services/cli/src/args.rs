@@ -44,6 +44,8 @@ pub(crate) enum Command {
     Reboot(PowerArgs),
     /// Say something to an agent and wait for its answer.
     Chat(ChatArgs),
+    /// Ask the assistant for something; with --plan, see what it would do.
+    Ask(AskArgs),
     /// List agents; start, stop them, read a conversation.
     Agents {
         #[command(subcommand)]
@@ -475,6 +477,32 @@ pub(crate) enum ModelCommand {
     },
     /// Counters of the AI service.
     Statistics,
+}
+
+/// Without `--plan` as `argos chat`, to the assistant.
+#[derive(Debug, Args)]
+pub(crate) struct AskArgs {
+    /// The request.
+    #[arg(required_unless_present = "batch")]
+    pub(crate) text: Vec<String>,
+    /// Print the calls that would be made and make none.
+    #[arg(long)]
+    pub(crate) plan: bool,
+    /// Read many requests from standard input, one a line; print a JSON object a line.
+    #[arg(long, requires = "plan", conflicts_with = "text")]
+    pub(crate) batch: bool,
+    /// Folder of the model; the default model of this system, or of a checkout, if none is named.
+    #[arg(long, value_name = "DIR", requires = "plan")]
+    pub(crate) model: Option<PathBuf>,
+    /// The time that "tomorrow" counts from: 2026-03-18T10:30:00.
+    #[arg(long, value_name = "TIME", requires = "plan")]
+    pub(crate) now: Option<jiff::civil::DateTime>,
+    /// Tools that may be proposed; all if none is named.
+    #[arg(long = "tool", value_name = "TOOL", requires = "plan")]
+    pub(crate) tools: Vec<String>,
+    /// Seconds to wait for the answer.
+    #[arg(long, value_name = "SECONDS", default_value_t = 180)]
+    pub(crate) timeout: u64,
 }
 
 #[derive(Debug, Subcommand)]

@@ -3,13 +3,14 @@
 //! Units are reached over the supervisors' control sockets ([`units`]), so that they can be seen
 //! and changed when D-Bus is down. Everything else is a client of a service on one of the buses:
 //! [`agents`], [`tools`], [`perm`] (permissions and audit), [`mcp`], [`memory`], [`timers`], [`models`],
-//! [`desktop`]. [`sandbox`] needs neither. [`doctor`] asks all of them. [`args`] declares the command line, [`output`] prints, [`failure`]
+//! [`desktop`]. [`sandbox`] and [`ask`] need neither. [`doctor`] asks all of them. [`args`] declares the command line, [`output`] prints, [`failure`]
 //! says what went wrong and with which exit status.
 //!
 //! Called as `poweroff` or `reboot` it does that.
 
 mod agents;
 mod args;
+mod ask;
 mod bus;
 mod desktop;
 mod doctor;
@@ -41,6 +42,8 @@ fn main() -> ExitCode {
     let result = match cli.command {
         // A sandbox is entered by a process that has one thread.
         Command::Sandbox { command } => sandbox::run(out, command),
+        // Computes all the time: nobody would look at signals.
+        Command::Ask(args) if args.plan => ask::plan(out, args),
         command => answer(out, command),
     };
     let Err(failure) = result else {
@@ -105,6 +108,7 @@ async fn run(out: Output, command: Command) -> Result {
         Command::Poweroff(args) => units::power(out, &args, Shutdown::PowerOff).await,
         Command::Reboot(args) => units::power(out, &args, Shutdown::Reboot).await,
         Command::Chat(args) => agents::chat(out, args).await,
+        Command::Ask(args) => agents::ask(out, args).await,
         Command::Agents { command } => {
             agents::run(out, command.unwrap_or(AgentsCommand::List)).await
         }

@@ -332,3 +332,86 @@ fn a_sandbox_is_put_into_words_and_its_mistakes_are_named() {
     );
     assert_eq!(argos(&["trace"]).status.code(), Some(2));
 }
+
+/// The default model's folder, where the environment names one; its absence is a failure in CI.
+fn default_model() -> Option<std::path::PathBuf> {
+    let model = std::env::var_os("ARGOS_TEST_MODEL").filter(|v| !v.is_empty());
+    if model.is_none() {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "ARGOS_TEST_MODEL must be set in CI"
+        );
+        eprintln!("left out: ARGOS_TEST_MODEL is not set");
+    }
+    model.map(Into::into)
+}
+
+/// Runs `argos ask --plan` with `input`.
+fn ask(arguments: &[&str], input: &[u8]) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_argos"))
+        .args(["ask", "--plan"])
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Who does not read says so by its status.
+    let _ = std::io::Write::write_all(&mut child.stdin.take().unwrap(), input);
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn plans_are_shown_without_a_bus() {
+    let Some(model) = default_model() else { return };
+    let model = model.to_str().unwrap();
+    let now = ["--model", model, "--now", "2026-03-18T10:30:00"];
+
+    let output = ask(
+        &[&now[..], &["--json", "list", "my documents"]].concat(),
+        b"",
+    );
+    let plan: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(plan["calls"][0]["tool"], "files.list", "{plan}");
+    assert_eq!(plan["calls"][0]["arguments"]["path"], "~/Documents");
+    assert!(plan["calls"][0]["confidence"].as_f64().unwrap() > 0.5);
+
+    let output = ask(&[&now[..], &["list my documents"]].concat(), b"");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.contains("files.list") && text.contains("nothing was done"),
+        "{text}"
+    );
+
+    let long = "x ".repeat(500);
+    let requests =
+        format!("lock the screen\n\nremind me to stretch tomorrow at 9 am\n{long}\nsing a song");
+    let output = ask(&[&now[..], &["--batch"]].concat(), requests.as_bytes());
+    assert!(output.status.success());
+    let answers: Vec<serde_json::Value> = String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(answers.len(), 5);
+    assert_eq!(answers[0]["calls"][0]["tool"], "screen.lock");
+    assert!(answers[1]["error"].as_str().unwrap().contains("empty"));
+    assert_eq!(
+        answers[2]["calls"][0]["arguments"]["when"],
+        "2026-03-19T09:00:00"
+    );
+    assert!(answers[3]["error"].as_str().unwrap().contains("tokens"));
+    assert_eq!(answers[4]["calls"], serde_json::json!([]));
+    assert!(answers[4]["reply"].is_string());
+}
+
+#[test]
+fn what_is_wrong_with_a_question_is_said() {
+    let output = ask(&["--model", "/nowhere", "hello"], b"");
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text.contains("/nowhere"), "{text}");
+    for wrong in [&["--now", "soon", "hello"][..], &["--batch", "hello"], &[]] {
+        assert_eq!(ask(wrong, b"").status.code(), Some(2), "{wrong:?}");
+    }
+}

@@ -1,0 +1,135 @@
+//! `argos ask --plan`: what would be done about a request, without doing any of it.
+//!
+//! The model runs in this process: no bus, no service, no special rights. It is how the planner is tried
+//! and measured, on a machine that runs ArgOS and on one that only builds it.
+
+use std::io::{BufRead, Write};
+use std::path::{Path, PathBuf};
+
+use argos_engine::planner::{Plan, Planner};
+use argos_engine::runtime;
+use jiff::civil::DateTime;
+use serde_json::{Value, json};
+
+use crate::args::AskArgs;
+use crate::failure::{Failure, Result, Status};
+use crate::output::{Output, Tone, lines};
+
+/// Where a system keeps models; a later one wins.
+const INSTALLED: [&str; 2] = ["/var/lib/argos/models", "/usr/share/argos/models"];
+
+/// Longest line of a batch, in bytes. The model's own limit is much lower.
+const MAX_LINE: usize = 1 << 20;
+
+pub(crate) fn plan(out: Output, args: AskArgs) -> Result {
+    let now = args.now.unwrap_or_else(|| jiff::Zoned::now().datetime());
+    let text = args.text.join(" ");
+    if !args.batch && text.trim().is_empty() {
+        return Err(
+            Failure::new(Status::Failed, "there is no request to plan for")
+                .hint("argos ask --plan \"what is in my Documents folder?\""),
+        );
+    }
+    let planner = load(args.model)?;
+    if args.batch {
+        return batch(&planner, &args.tools, now);
+    }
+    let plan = planner.plan(&text, &args.tools, now).map_err(failed)?;
+    if out.json {
+        return out.value(&value(&plan));
+    }
+    for call in &plan.calls {
+        let sure = format!("{:3.0} %", call.confidence * 100.0);
+        out.line(format!("{sure}  {} {}", call.tool, call.arguments))?;
+    }
+    for (name, text) in [("asks", &plan.question), ("says", &plan.reply)] {
+        if let Some(text) = text {
+            out.line(format!("{name}: {}", lines(text)))?;
+        }
+    }
+    out.line(out.paint("nothing was done", Tone::Faint))
+}
+
+/// One request a line in, one JSON object a line out. A request that cannot be planned is an object with
+/// `error`: the others are answered all the same.
+fn batch(planner: &Planner, tools: &[String], now: DateTime) -> Result {
+    let mut stdout = std::io::stdout().lock();
+    let mut stdin = std::io::stdin().lock();
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        // One byte more than is taken, so that a line that is too long is seen to be.
+        let limit = MAX_LINE as u64 + 1;
+        std::io::Read::take(&mut stdin, limit).read_until(b'\n', &mut line)?;
+        if line.is_empty() {
+            return Ok(());
+        }
+        if line.len() > MAX_LINE {
+            let text = format!("a line is longer than {MAX_LINE} bytes");
+            return Err(Failure::new(Status::Failed, text).hint("one request a line"));
+        }
+        let request = String::from_utf8_lossy(&line);
+        let answer = match planner.plan(request.trim_end_matches(['\n', '\r']), tools, now) {
+            Ok(plan) => value(&plan),
+            Err(e) => json!({"calls": [], "error": e.to_string()}),
+        };
+        writeln!(stdout, "{answer}")?;
+        stdout.flush()?;
+    }
+}
+
+/// `{"calls": [...]}`, with `question` or `reply` where there are none.
+fn value(plan: &Plan) -> Value {
+    let mut object = json!({"calls": plan.calls});
+    for (name, text) in [("question", &plan.question), ("reply", &plan.reply)] {
+        if let Some(text) = text {
+            object[name] = text.as_str().into();
+        }
+    }
+    object
+}
+
+fn load(named: Option<PathBuf>) -> Result<Planner> {
+    let folder = match named {
+        Some(folder) => folder,
+        None => find()?,
+    };
+    // A model that was built and not installed has its library beside it.
+    let beside = folder.join("../libonnxruntime.so");
+    if !runtime::library_path().exists() && beside.exists() {
+        runtime::use_library(beside);
+    }
+    let size = std::fs::metadata(folder.join("model.onnx")).map_or(0, |m| m.len());
+    Planner::load(&folder, size).map_err(failed)
+}
+
+/// The default model of this system, or else the newest one that was built in a checkout.
+fn find() -> Result<PathBuf> {
+    let installed = INSTALLED.iter().map(|dir| Path::new(dir).join("default"));
+    if let Some(folder) = installed
+        .into_iter()
+        .find(|f| f.join("planner.json").exists())
+    {
+        return Ok(folder);
+    }
+    let cache = std::env::var_os("XDG_CACHE_HOME")
+        .filter(|v| !v.is_empty())
+        .map(PathBuf::from)
+        .or_else(|| Some(std::env::home_dir()?.join(".cache")))
+        .map(|cache| cache.join("argos/model"));
+    let built = cache.iter().flat_map(std::fs::read_dir).flatten().flatten();
+    let newest = built
+        .map(|entry| entry.path().join("default"))
+        .filter_map(|f| Some((f.join("planner.json").metadata().ok()?.modified().ok()?, f)))
+        .max();
+    newest.map(|(_, folder)| folder).ok_or_else(|| {
+        Failure::new(Status::Failed, "there is no default model on this machine").hint(
+            "name one with --model DIR; in a checkout, `sh ai/train/build.sh CACHE DIR` makes \
+             DIR/default",
+        )
+    })
+}
+
+fn failed(error: argos_engine::Error) -> Failure {
+    Failure::new(Status::Failed, error.to_string())
+}
