@@ -19,9 +19,15 @@ import values  # noqa: E402  (the folder is not a package)
 DATA = Path(__file__).parent / "data"
 
 SLOTS = (
-    "path to text title query app window unit process agent number percent duration when theme topic sort url switch question"
+    "path to text title query app window unit process agent number percent duration when theme topic sort url switch question next"
 ).split()
-"""The generic slots that the head points at; a tool's arguments are mapped onto them."""
+"""The generic slots that the head points at; a tool's arguments are mapped onto them. `next` is no
+argument: it points at a second request in the same sentence."""
+
+JOINED = 0.1
+"""Share of requests that are two in one sentence."""
+
+JOINTS = " and | and then |, then |; |. |, and | and also | plus |, after that | then |, and then |. then |, also | and after that | & | as well as | and please |, please | followed by ".split("|")
 
 
 def _arg(slot: str, kind: str, required: bool = True) -> dict:
@@ -169,6 +175,23 @@ class Phrasings:
         pieces: list[tuple[str, str | None]] = []
         self._fill(rng, parts, make, pieces)
         return _decorate(rng, pieces, plain=line.startswith("!"), typos=style != "unseen", tool=tool)
+
+    def draw(self, rng: random.Random, style: str) -> Request:
+        """A request, now and then with a second one behind it."""
+        first = self.sample(rng, style)
+        if first.tool == "none" or rng.random() >= JOINED:
+            return first
+        second = self.sample(rng, style)
+        while second.tool == "none":
+            second = self.sample(rng, style)
+        joint = rng.choice(JOINTS)
+        head = first.text.rstrip("?.! ")
+        if max((end for _, end in first.spans.values()), default=0) > len(head):
+            return first  # what was stripped belongs to a value
+        tail = second.text if joint[0] == "." or rng.random() < 0.3 else second.text[0].lower() + second.text[1:]
+        text = head + joint + tail
+        begin = len(text) - len(tail)
+        return Request(text, first.tool, {**first.spans, "next": (begin, len(text.rstrip("?.! ")))})
 
     def _fill(self, rng, parts, make, pieces) -> None:
         for part in parts:

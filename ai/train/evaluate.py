@@ -65,13 +65,13 @@ class Labeller:
             spans[dataset.SLOTS.index(slot)] = (inside[0], inside[-1])
         return Example(request, encoded.ids, encoded.offsets, spans)
 
-    def generate(self, fold: str, styles: dict[str, float], count: int, seed: int) -> list[Example]:
+    def generate(self, fold: str, styles: dict[str, float], count: int, seed: int, joined: bool = False) -> list[Example]:
         rng = random.Random(seed)
         phrasings = dataset.Phrasings(self.vocabulary, fold)
         found: list[Example] = []
         while len(found) < count:
             style = rng.choices(list(styles), list(styles.values()))[0]
-            example = self.label(phrasings.sample(rng, style))
+            example = self.label(phrasings.draw(rng, style) if joined else phrasings.sample(rng, style))
             if example:
                 found.append(example)
         return found

@@ -96,8 +96,8 @@ def collate(examples: list[Example], length: int):
     for n, example in enumerate(examples):
         tokens[n, : len(example.ids)] = example.tokens
         mask[n, : len(example.ids)] = 1
-        for argument in dataset.TOOLS[example.request.tool].values():
-            k = dataset.SLOTS.index(argument["slot"])
+        for slot in ["next", *(a["slot"] for a in dataset.TOOLS[example.request.tool].values())]:
+            k = dataset.SLOTS.index(slot)
             weight[n, k] = 1
             spans[n, k] = example.spans.get(k, (0, 0))
     pooled = np.stack([e.pooled for e in examples])
@@ -256,7 +256,7 @@ def main() -> None:
         agree(params, Features(ARGS.threads), held[:50], results[:50])
         return
     features = Features(ARGS.threads)
-    examples = labeller.generate(ARGS.fold, {"seen": 0.65, "odd": 0.35}, ARGS.requests, ARGS.seed)
+    examples = labeller.generate(ARGS.fold, {"seen": 0.65, "odd": 0.35}, ARGS.requests, ARGS.seed, joined=True)
     features.fill(examples)
     print(f"{len(examples)} requests, features in {time.time() - began:.0f} s", flush=True)
     if ARGS.start:

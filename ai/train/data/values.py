@@ -318,6 +318,9 @@ class Values:
             return self.pick(CHORES)
         verb = r.choice("buy call fix clean write email check order send find bring get paint read pay collect test review meet ask".split())
         tail = r.choice(["the ", "my ", "a ", "some ", "", "more "]) + self.word()
+        if r.random() < 0.15:
+            # Two chores are one text, not two requests.
+            return f"{verb} {tail} {r.choice(['and', 'and then', 'and also'])} {self.chore()}"
         return f"{verb} {tail}" + (f" {r.choice(['for', 'with', 'and', 'to', 'from'])} {self.name()}" if r.random() < 0.35 else "")
 
     def fact(self) -> str:

@@ -1,0 +1,137 @@
+"""Measures the whole planner on requests that were written apart from all training data.
+
+    python measure.py [--misses N] COMMAND...
+
+COMMAND reads requests from standard input, one a line, and answers each with a line of JSON:
+`{"calls": [{"tool": ..., "arguments": {...}}, ...]}`; `argos ask --plan --batch --now 2026-03-18T10:30:00`
+does. The requests are `evaluation/*.jsonl`, one JSON object a line: `say`, the expected `calls`, other
+lists of calls that are as right in `or`, and a `kind`:
+
+plain   an ordinary wording              two    two requests in one sentence
+verb    a verb or construction that few  none   no tool does it
+        people would think of            ask    the tool is clear, something it needs is missing
+odd     odd strings as values            time   a time that takes working out
+
+They were written by hand, by people who had the tools' contract and not the training data; nothing is
+generated from them and no phrasing was taken from them. Needs Python 3 and nothing else.
+"""
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+HARMLESS = {
+    "files.list", "files.read", "files.search", "notes.search", "memory.recall", "apps.list", "windows.list",
+    "services.list", "services.status", "system.info", "processes.list", "network.status", "agents.list", "docs.ask",
+}  # fmt: skip
+"""Tools that only look. All others have side effects."""
+
+FREE = {"query", "question", "text", "title", "label", "window", "app", "agent", "unit", "process"}
+"""Arguments that are words of the request: case, articles and end punctuation do not count."""
+
+
+def bare(words: str) -> str:
+    words = re.sub(r"\s+", " ", str(words)).strip(" \t.,;:!?…\"'“”").lower()
+    while True:
+        shorter = re.sub(r"^(the|my|our|a|an|that|to) ", "", words)
+        if shorter == words:
+            return words
+        words = shorter
+
+
+def same_argument(name: str, found, wanted) -> bool:
+    if name in FREE:
+        return bare(found) == bare(wanted)
+    if name in ("path", "from", "to") and isinstance(found, str):
+        return found.rstrip("/") == str(wanted).rstrip("/")
+    return found == wanted
+
+
+def same_calls(found: list, wanted: list) -> bool:
+    return len(found) == len(wanted) and all(
+        f["tool"] == w["tool"]
+        and set(f["arguments"]) == set(w["arguments"])
+        and all(same_argument(k, f["arguments"][k], v) for k, v in w["arguments"].items())
+        for f, w in zip(found, wanted)
+    )
+
+
+def training_words() -> set[str]:
+    """Every word that stands in a training phrasing outside of values."""
+    words = set()
+    for path in (HERE / "data" / "phrasings").glob("*.txt"):
+        for line in path.read_text(encoding="utf8").splitlines():
+            if line and line[0] not in "#[":
+                words |= set(re.findall(r"[a-z']+", re.sub(r"\{[^}]*\}", " ", line.lower())))
+    return words
+
+
+def outside_values(entry: dict) -> set[str]:
+    """Words of a request that are no part of an argument."""
+    text = entry["say"].lower()
+    for calls in [entry["calls"], *entry.get("or", [])]:
+        for call in calls:
+            for value in call["arguments"].values():
+                text = text.replace(str(value).lower(), " ")
+                text = text.replace(str(value).lower().removeprefix("~/"), " ")
+    return set(re.findall(r"[a-z']{3,}", text))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--misses", type=int, default=0, help="print that many mistakes of each kind")
+    parser.add_argument("command", nargs=argparse.REMAINDER)
+    arguments = parser.parse_args()
+    entries = [
+        json.loads(line)
+        for path in sorted((HERE / "evaluation").glob("*.jsonl"))
+        for line in path.read_text(encoding="utf8").splitlines()
+        if line.strip()
+    ]
+    said = "".join(entry["say"].replace("\n", " ") + "\n" for entry in entries)
+    run = subprocess.run(arguments.command, input=said, stdout=subprocess.PIPE, text=True, check=False)
+    answers = [json.loads(line) for line in run.stdout.splitlines()]
+    if run.returncode or len(answers) != len(entries):
+        sys.exit(f"{arguments.command[0]}: status {run.returncode}, {len(answers)} answers to {len(entries)} requests")
+
+    known = training_words()
+    kinds: dict[str, list[bool]] = defaultdict(list)
+    wrong_acts = wrong_tools = 0
+    tools: dict[str, list[bool]] = defaultdict(list)
+    shown: dict[str, int] = defaultdict(int)
+    for entry, answer in zip(entries, answers):
+        calls = answer["calls"]
+        right = any(same_calls(calls, wanted) for wanted in [entry["calls"], *entry.get("or", [])])
+        kind = entry["kind"]
+        kinds[kind].append(right)
+        if entry["calls"]:
+            kinds["all with calls"].append(right)
+            tools[entry["calls"][0]["tool"]].append(right)
+            if kind == "verb":
+                if outside_values(entry) - known:
+                    kinds["verb, a word never trained on"].append(right)
+        kinds["all"].append(right)
+        wanted = [c for calls_ in [entry["calls"], *entry.get("or", [])] for c in calls_]
+        acts = [c for c in calls if c["tool"] not in HARMLESS]
+        wrong_tools += any(all(c["tool"] != w["tool"] for w in wanted) for c in acts)
+        wrong_acts += any(not any(same_calls([c], [w]) for w in wanted) for c in acts)
+        if not right and shown[kind] < arguments.misses:
+            shown[kind] += 1
+            print(f"  {kind}: {entry['say']!r}\n     {json.dumps(entry['calls'], ensure_ascii=False)}\n  <- {json.dumps(answer, ensure_ascii=False)}")
+    print("| requests | n | exact, % |\n|---|---|---|")
+    for kind in sorted(kinds):
+        print(f"| {kind} | {len(kinds[kind])} | {100 * sum(kinds[kind]) / len(kinds[kind]):.1f} |")
+    weakest = sorted(tools, key=lambda t: sum(tools[t]) / len(tools[t]))[:8]
+    print("weakest:", ", ".join(f"{t} {100 * sum(tools[t]) / len(tools[t]):.0f}" for t in weakest))
+    print(f"calls with side effects that nobody asked for: {100 * wrong_acts / len(entries):.2f} % of all requests")
+    print(f"  of them, another tool than any that was meant: {100 * wrong_tools / len(entries):.2f} %")
+
+
+if __name__ == "__main__":
+    main()
