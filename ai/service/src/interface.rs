@@ -167,18 +167,21 @@ impl Service {
             ..Request::new(Prompt::Chat(messages))
         };
         let events = Arc::new(events);
-        let sink = {
+        let submitted = self.causal(id).and_then(|model| {
             let (service, events) = (Arc::clone(&self), Arc::clone(&events));
-            move |event| match event {
-                Event::Text { text, .. } if text.is_empty() => {}
-                Event::Text { text, .. } => events.send(json!({ "text": text })),
-                Event::Finished(finished) => service.ended(start, Ok(finished), &events),
-                Event::Failed(e) => service.ended(start, Err(on_bus(e)), &events),
-            }
-        };
-        let submitted = self
-            .causal(id)
-            .and_then(|model| model.submit(request, sink).map_err(on_bus));
+            // Whoever unloads the model meanwhile frees it after this answer.
+            let kept = Arc::clone(&model);
+            let sink = move |event| {
+                let _ = &kept;
+                match event {
+                    Event::Text { text, .. } if text.is_empty() => {}
+                    Event::Text { text, .. } => events.send(json!({ "text": text })),
+                    Event::Finished(finished) => service.ended(start, Ok(finished), &events),
+                    Event::Failed(e) => service.ended(start, Err(on_bus(e)), &events),
+                }
+            };
+            model.submit(request, sink).map_err(on_bus)
+        });
         if let Err(e) = submitted {
             self.ended(start, Err(e), &events);
         }

@@ -266,6 +266,21 @@ async fn text_is_streamed_and_models_announce_their_states() {
             .is_empty()
     );
 
+    // A model that is unloaded finishes what it has begun.
+    let long = r#"{"max_tokens": 400, "temperature": 0, "ignore_stop_tokens": true}"#;
+    generate(&ai, "lm-gqa", HELLO, r#"{"max_tokens": 1}"#).await;
+    let answer = generate(&ai, "lm-gqa", HELLO, long);
+    let (events, unloaded) = tokio::join!(answer, async {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        ai.unload_model("lm-gqa").await
+    });
+    unloaded.unwrap();
+    let done = &events.last().unwrap()["done"];
+    assert_eq!(
+        (&done["reason"], &done["completion_tokens"]),
+        (&"length".into(), &400.into())
+    );
+
     ai.unload_model("lm").await.unwrap();
     let models = ai.list_models().await.unwrap();
     let lm = models.iter().find(|m| m.id == "lm").unwrap();
