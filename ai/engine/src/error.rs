@@ -77,5 +77,20 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// [`Self::Inference`].
+    pub(crate) fn inference(
+        model: &str,
+        step: &'static str,
+        reason: impl std::fmt::Display,
+    ) -> Self {
+        Self::Inference {
+            model: model.to_owned(),
+            step,
+            reason: reason.to_string(),
+        }
+    }
+}
+
 /// The result of the engine's calls.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -157,7 +157,6 @@ struct Entry {
 #[derive(Debug)]
 pub struct Registry {
     directories: Vec<PathBuf>,
-    limits: Limits,
     entries: Mutex<BTreeMap<String, Entry>>,
 }
 
@@ -165,14 +164,8 @@ impl Registry {
     /// The models in `directories`, later ones over earlier ones. A directory that does not exist has
     /// no models.
     pub fn new(directories: Vec<PathBuf>) -> Self {
-        Self::with_limits(directories, Limits::default())
-    }
-
-    /// As [`Self::new`]; `limits` is what each language model may take.
-    pub fn with_limits(directories: Vec<PathBuf>, limits: Limits) -> Self {
         let registry = Self {
             directories,
-            limits,
             entries: Mutex::default(),
         };
         registry.scan();
@@ -233,7 +226,7 @@ impl Registry {
         // A foreign graph reaches a lot of foreign code: a panic there is this model's failure only.
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| match kind {
             Kind::Planner => Planner::load(&path, size_bytes).map(|m| Loaded::Planner(Arc::new(m))),
-            Kind::CausalLm => CausalLm::load(&path, size_bytes, &self.limits)
+            Kind::CausalLm => CausalLm::load(&path, size_bytes, &Limits::default())
                 .map(|m| Loaded::CausalLm(Arc::new(m))),
         }))
         .unwrap_or_else(|_| {

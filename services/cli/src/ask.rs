@@ -13,9 +13,10 @@ use serde_json::{Value, json};
 
 use crate::args::AskArgs;
 use crate::failure::{Failure, Result, Status};
-use crate::output::{Output, Tone, lines};
+use crate::models;
+use crate::output::{Output, Tone};
 
-/// Where a system keeps models; a later one wins.
+/// Where a system keeps models, the person's own first.
 const INSTALLED: [&str; 2] = ["/var/lib/argos/models", "/usr/share/argos/models"];
 
 /// Longest line of a batch, in bytes. The model's own limit is much lower.
@@ -38,15 +39,13 @@ pub(crate) fn plan(out: Output, args: AskArgs) -> Result {
     if out.json {
         return out.value(&value(&plan));
     }
-    for call in &plan.calls {
-        let sure = format!("{:3.0} %", call.confidence * 100.0);
-        out.line(format!("{sure}  {} {}", call.tool, call.arguments))?;
-    }
-    for (name, text) in [("asks", &plan.question), ("says", &plan.reply)] {
-        if let Some(text) = text {
-            out.line(format!("{name}: {}", lines(text)))?;
-        }
-    }
+    let calls = plan.calls.iter();
+    models::show_plan(
+        out,
+        calls.map(|c| (c.tool.as_str(), &c.arguments, c.confidence)),
+        plan.question.as_deref(),
+        plan.reply.as_deref(),
+    )?;
     out.line(out.paint("nothing was done", Tone::Faint))
 }
 
@@ -105,11 +104,8 @@ fn load(named: Option<PathBuf>) -> Result<Planner> {
 
 /// The default model of this system, or else the newest one that was built in a checkout.
 fn find() -> Result<PathBuf> {
-    let installed = INSTALLED.iter().map(|dir| Path::new(dir).join("default"));
-    if let Some(folder) = installed
-        .into_iter()
-        .find(|f| f.join("planner.json").exists())
-    {
+    let mut installed = INSTALLED.iter().map(|dir| Path::new(dir).join("default"));
+    if let Some(folder) = installed.find(|f| f.join("planner.json").exists()) {
         return Ok(folder);
     }
     let cache = std::env::var_os("XDG_CACHE_HOME")

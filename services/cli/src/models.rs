@@ -79,15 +79,13 @@ pub(crate) async fn ask(out: Output, command: AiCommand) -> Result {
             if out.json {
                 return out.value(&json!(plan));
             }
-            for call in &plan.calls {
-                let sure = format!("{:3.0} %", call.confidence * 100.0);
-                out.line(format!("{sure}  {} {}", call.tool, call.arguments))?;
-            }
-            for (name, text) in [("asks", &plan.question), ("says", &plan.reply)] {
-                if let Some(text) = text {
-                    out.line(format!("{name}: {}", lines(text)))?;
-                }
-            }
+            let calls = plan.calls.iter();
+            show_plan(
+                out,
+                calls.map(|c| (c.tool.as_str(), &c.arguments, c.confidence)),
+                plan.question.as_deref(),
+                plan.reply.as_deref(),
+            )?;
             if plan.calls.is_empty() && plan.question.is_none() && plan.reply.is_none() {
                 out.line("nothing fits")?;
             }
@@ -117,6 +115,25 @@ pub(crate) async fn ask(out: Output, command: AiCommand) -> Result {
             }
         }
     }
+}
+
+/// Prints a plan: tool, arguments and confidence of each call, then what is asked or said instead.
+pub(crate) fn show_plan<'a>(
+    out: Output,
+    calls: impl Iterator<Item = (&'a str, &'a Value, f64)>,
+    question: Option<&str>,
+    reply: Option<&str>,
+) -> Result {
+    for (tool, arguments, confidence) in calls {
+        let sure = format!("{:3.0} %", confidence * 100.0);
+        out.line(format!("{sure}  {tool} {arguments}"))?;
+    }
+    for (name, text) in [("asks", question), ("says", reply)] {
+        if let Some(text) = text {
+            out.line(format!("{name}: {}", lines(text)))?;
+        }
+    }
+    Ok(())
 }
 
 /// Prints generated text as it comes.

@@ -5,6 +5,7 @@
 //! somebody else's text: what it may cost is bounded, and what is wrong with it is said before anything
 //! is computed.
 
+use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use llguidance::api::TopLevelGrammar;
@@ -164,7 +165,7 @@ fn vocabulary(tokenizer: &Tokenizer, size: usize) -> std::result::Result<Vec<Vec
         bytes
     };
     let added = tokenizer.get_added_tokens_decoder();
-    let characters = byte_characters();
+    let bytes: HashMap<char, u8> = byte_characters().into_iter().zip(0..=255).collect();
     (0..size as u32)
         .map(|id| {
             if let Some(token) = added.get(&id) {
@@ -182,7 +183,7 @@ fn vocabulary(tokenizer: &Tokenizer, size: usize) -> std::result::Result<Vec<Vec
             Ok(match writing {
                 Writing::ByteLevel => name
                     .chars()
-                    .map(|c| characters.iter().position(|b| *b == c).map(|b| b as u8))
+                    .map(|c| bytes.get(&c).copied())
                     .collect::<Option<_>>()
                     // A token that is none of the text's, whatever it is for.
                     .unwrap_or_else(|| special(&name)),

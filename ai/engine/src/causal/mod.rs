@@ -265,7 +265,8 @@ pub struct Statistics {
 #[derive(Debug)]
 pub struct CausalLm {
     name: String,
-    settings: Settings,
+    /// Where a request says nothing.
+    sampling: Sampling,
     template: Option<Template>,
     tokenizer: Arc<Tokenizer>,
     context: usize,
@@ -343,12 +344,12 @@ impl CausalLm {
             .name("inference".into())
             .spawn(move || worker.run())
             .map_err(|e| unusable(format!("its thread cannot be started: {e}")))?;
-        let stop_tokens: Arc<[u32]> = settings.stop_tokens.clone().into();
+        let stop_tokens: Arc<[u32]> = settings.stop_tokens.into();
         Ok(Self {
             name,
             grammars: Grammars::new(Arc::clone(&tokenizer), vocabulary, Arc::clone(&stop_tokens)),
             stop_tokens,
-            settings,
+            sampling: settings.sampling,
             template,
             tokenizer,
             context,
@@ -533,7 +534,7 @@ impl CausalLm {
     }
 
     fn sampling(&self, options: &Options) -> Result<Sampling> {
-        let folder = self.settings.sampling;
+        let folder = self.sampling;
         Sampling {
             temperature: options.temperature.unwrap_or(folder.temperature),
             top_k: options.top_k.unwrap_or(folder.top_k),
@@ -556,11 +557,7 @@ impl CausalLm {
     }
 
     fn failed(&self, step: &'static str, reason: &str) -> Error {
-        Error::Inference {
-            model: self.name.clone(),
-            step,
-            reason: reason.to_owned(),
-        }
+        Error::inference(&self.name, step, reason)
     }
 }
 

@@ -347,11 +347,7 @@ impl Worker {
     }
 
     fn failed(&self, step: &'static str, reason: &str) -> Error {
-        Error::Inference {
-            model: self.name.clone(),
-            step,
-            reason: reason.to_owned(),
-        }
+        Error::inference(&self.name, step, reason)
     }
 }
 

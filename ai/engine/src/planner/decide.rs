@@ -81,12 +81,8 @@ pub(super) fn decide(
                     arguments.insert(argument_name.clone(), value);
                     certainty *= span.probability;
                 }
-                Err(Problem(what)) if argument.required => {
-                    let question = wording::missing(tool, argument_name, argument);
-                    return Plan::question(format!("{what}. {question}"));
-                }
                 // Whether to append: without it something would be lost.
-                Err(Problem(what)) if argument.kind == Kind::Boolean => {
+                Err(Problem(what)) if argument.required || argument.kind == Kind::Boolean => {
                     let question = wording::missing(tool, argument_name, argument);
                     return Plan::question(format!("{what}. {question}"));
                 }

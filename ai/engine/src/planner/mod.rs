@@ -327,11 +327,7 @@ impl Planner {
     }
 
     fn failed(&self, step: &'static str, reason: &dyn std::fmt::Display) -> Error {
-        Error::Inference {
-            model: self.name.clone(),
-            step,
-            reason: reason.to_string(),
-        }
+        Error::inference(&self.name, step, reason)
     }
 }
 

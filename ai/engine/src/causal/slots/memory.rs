@@ -6,7 +6,7 @@
 //! module makes.
 #![allow(unsafe_code)]
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
 
 use ort::AsPointer;
@@ -33,12 +33,9 @@ impl Memory {
         let layout = Layout::from_size_align(bytes.max(1), ALIGNMENT).ok()?;
         // SAFETY: the layout has a size above 0.
         let start = unsafe { alloc_zeroed(layout) };
-        match NonNull::new(start) {
-            Some(start) => Some(Self { start, layout }),
-            // Overcommit grants what is never touched; a refusal means that the size is absurd.
-            None if bytes < isize::MAX as usize / 2 => None,
-            None => handle_alloc_error(layout),
-        }
+        // Overcommit grants what is never touched; a refusal means that the size is absurd.
+        let start = NonNull::new(start)?;
+        Some(Self { start, layout })
     }
 
     /// Copies bytes out, beginning at `offset`.
