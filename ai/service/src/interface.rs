@@ -7,12 +7,14 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use argos_bus::ai::{Model, Plan, ProposedCall};
-use argos_bus::{Error, Result};
-use argos_engine::causal::{CausalLm, Event, Finished, Message, Options, Prompt, Request};
+use argos_bus::{Error, Result, caller};
+use argos_engine::causal::{CausalLm, Event, Finished, Message, Options, Owner, Prompt, Request};
 use argos_engine::planner::Planner;
 use argos_engine::registry::{Info, Kind, Loaded, Registry, State};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use zbus::Connection;
+use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
 use zbus::wire::OwnedFd;
 
@@ -158,11 +160,13 @@ impl Service {
         id: &str,
         messages: Vec<Message>,
         options: Options,
+        owner: Owner,
         events: Events,
     ) {
         let start = Instant::now();
         let request = Request {
             options,
+            owner,
             cancel: events.gone(),
             ..Request::new(Prompt::Chat(messages))
         };
@@ -293,7 +297,11 @@ impl Ai {
         messages: &str,
         options: &str,
         events: OwnedFd,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
+        // Whose prompts have the same beginning may be seen by how long an answer takes.
+        let owner = caller::uid(connection, &header).await?.into();
         let messages: Vec<Message> =
             parse(messages, "messages", "a JSON array of {role, content}")?;
         let options: Options = parse(options, "options", "a JSON object")?;
@@ -328,7 +336,7 @@ impl Ai {
         let service = Arc::clone(&self.0);
         self.0
             .slow
-            .post(move || service.generate(&id, messages, options, events))
+            .post(move || service.generate(&id, messages, options, owner, events))
     }
 
     async fn statistics(&self) -> Result<String> {
