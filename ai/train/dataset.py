@@ -24,7 +24,7 @@ SLOTS = (
 """The generic slots that the head points at; a tool's arguments are mapped onto them. `next` is no
 argument: it points at a second request in the same sentence."""
 
-JOINED = 0.1
+JOINED = 0.18
 """Share of requests that are two in one sentence."""
 
 JOINTS = " and | and then |, then |; |. |, and | and also | plus |, after that | then |, and then |. then |, also | and after that | & | as well as | and please |, please | followed by ".split("|")
@@ -36,7 +36,7 @@ def _arg(slot: str, kind: str, required: bool = True) -> dict:
 
 TOOLS: dict[str, dict[str, dict]] = {
     "files.list": {"path": _arg("path", "path")},
-    "files.read": {"path": _arg("path", "path")},
+    "files.read": {"path": _arg("path", "path"), "max_bytes": _arg("number", "number", False)},
     "files.search": {"query": _arg("query", "text"), "path": _arg("path", "path", False)},
     "files.write": {"path": _arg("path", "path"), "text": _arg("text", "text"), "append": _arg("switch", "boolean", False)},
     "files.move": {"from": _arg("path", "path"), "to": _arg("to", "path")},
@@ -78,7 +78,7 @@ TOOLS: dict[str, dict[str, dict]] = {
     "none": {},
 }
 
-SLOT_OF = {"boolean": "switch", "enabled": "switch", "label": "title"}
+SLOT_OF = {"boolean": "switch", "enabled": "switch", "label": "title", "max_bytes": "number"}
 """Names that phrasings use for readability."""
 
 BEFORE = (
@@ -141,7 +141,7 @@ def _parse(line: str) -> list:
 
 
 class Phrasings:
-    """All phrasings by tool. `fold` chooses "train" or "test" lines (about one in seven), or "all"."""
+    """All phrasings by tool. `fold` chooses "train" or "test" lines (about one in twelve), or "all"."""
 
     def __init__(self, vocabulary: list[str], fold: str):
         self._values = {style: values.Values(random.Random(0), style, vocabulary) for style in STYLES}
@@ -163,7 +163,7 @@ class Phrasings:
         self.lines: dict[str, list[tuple[str, list]]] = {}
         for tool, lines in written.items():
             ranked = sorted(lines, key=lambda line: hashlib.md5(line.encode()).digest())
-            cut = max(2, len(ranked) // 7)
+            cut = max(2, len(ranked) // 12)
             chosen = {"train": ranked[cut:], "test": ranked[:cut], "all": ranked}[fold]
             self.lines[tool] = [(line, _parse(line.lstrip("!"))) for line in chosen]
 

@@ -4,11 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-TAPS = [2, 6]
-"""Encoder layers that the head reads: an early one, close to the spelling, and the last."""
+TAPS = [2, 4, 6]
+"""Encoder layers that the head reads: an early one, close to the spelling, one between, and the last."""
 
 ENCODER_WIDTH = 384
-WIDTH, HEADS, BLOCKS, INNER = 192, 6, 2, 384
+WIDTH, HEADS, BLOCKS, INNER = 192, 6, 3, 384
 
 
 def init(seed: int, tools: int, slots: int) -> dict[str, np.ndarray]:

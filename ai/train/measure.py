@@ -45,9 +45,22 @@ def bare(words: str) -> str:
         words = shorter
 
 
+def seconds(duration: str) -> float:
+    """Length of an ISO 8601 duration without months and years: PT48H is P2D."""
+    day, _, clock = str(duration).removeprefix("P").partition("T")
+    units = {"W": 604800, "D": 86400}, {"H": 3600, "M": 60, "S": 1}
+    return sum(
+        float(amount) * unit[letter] for part, unit in zip((day, clock), units) for amount, letter in re.findall(r"([\d.]+)([A-Z])", part)
+    )
+
+
 def same_argument(name: str, found, wanted) -> bool:
+    if name == "unit":  # services.* take both
+        found, wanted = (str(u).removesuffix(".service") for u in (found, wanted))
     if name in FREE:
         return bare(found) == bare(wanted)
+    if name == "duration":
+        return seconds(found) == seconds(wanted)
     if name in ("path", "from", "to") and isinstance(found, str):
         return found.rstrip("/") == str(wanted).rstrip("/")
     return found == wanted

@@ -3,7 +3,7 @@
     python train.py [--requests 60000] [--epochs 8] [--fold train|all] [--out head.safetensors]
 
 The encoder's features are computed once with the very graph that is shipped (int8), so the head
-learns on what it will see. `--fold train` keeps one phrasing in seven away from training and
+learns on what it will see. `--fold train` keeps one phrasing in twelve away from training and
 calibrates on it: how sure must it be to act, how sure to ask back. README.md has the whole recipe.
 """
 
@@ -50,14 +50,16 @@ import dataset  # noqa: E402
 import graph  # noqa: E402
 import head as head_model  # noqa: E402
 import tensors  # noqa: E402
+from measure import HARMLESS  # noqa: E402
 from evaluate import Example, Labeller, Model, correct, probabilities  # noqa: E402
 
 TOOL_NAMES = list(dataset.TOOLS)
 
 
-WRONG_TOOL = 0.04
-WRONG_WORDS = 0.06
-"""What acting may cost, see `calibrate`. What could do harm is confirmed by the person anyway."""
+WRONG_LOOK = 0.02
+WRONG_ACT = 0.01
+"""Share of all requests that may end in a call that was not meant, of tools that only look and of those that
+change something; see `calibrate`."""
 
 
 class Features:
@@ -166,10 +168,9 @@ def train(params, examples: list[Example], epochs: float, batch: int, rate: floa
 def calibrate(examples: list[Example], results: list) -> dict:
     """When to act, when to ask back, measured on phrasings that training has not seen.
 
-    The temperature makes the right tool likeliest. Then each threshold is the lowest that keeps its
-    promise: acting picks the wrong tool for at most `WRONG_TOOL` of all requests; a question "did
-    you mean ...?" is apt at least every second time; and of the calls with the right tool that are
-    made, at most `WRONG_WORDS` have a wrong argument."""
+    The temperature makes the right tool likeliest. Then the thresholds are the lowest that keep their promise:
+    at most `WRONG_LOOK` and `WRONG_ACT` of all requests end in a call with a wrong tool or argument; a question
+    "did you mean ...?" is apt at least every second time."""
     logits = np.stack([r[0] for r in results])
     words = np.array([r[2] for r in results])
     truth = np.array([TOOL_NAMES.index(e.request.tool) for e in examples])
@@ -188,24 +189,36 @@ def calibrate(examples: list[Example], results: list) -> dict:
         kept = (float(c) for c in candidates if promise(c))
         return round(next(kept, float(candidates[-1])), 3)
 
-    act = lowest(
-        np.linspace(0.3, 0.99, 70),
-        lambda c: (tool & (confidence >= c) & (best != truth)).mean() <= WRONG_TOOL,
-    )
+    harmless = np.isin(best, [TOOL_NAMES.index(t) for t in HARMLESS])
+    steps = np.linspace(0.3, 0.99, 70)
+    grid = np.linspace(0.05, 0.95, 46)
+    looking = tool & harmless
+    act = lowest(steps, lambda c: (looking & (confidence >= c) & (best != truth)).mean() <= WRONG_LOOK)
+    worded = lowest(grid, lambda c: (looking & (confidence >= act) & (words >= c) & ~right).mean() <= WRONG_LOOK)
+
+    # What changes something: of all pairs of thresholds that keep the promise the one that lets most right calls through.
+    changing = tool & ~harmless
+
+    def passing(a: float, s: float) -> np.ndarray:
+        return changing & (confidence >= a) & (words >= s)
+
+    kept = [(a, s) for a in steps for s in grid if (passing(a, s) & ~right).mean() <= WRONG_ACT]
+    careful = max(kept, key=lambda pair: (passing(*pair) & right).sum(), default=(float(steps[-1]), float(grid[-1])))
 
     def apt(c: float) -> bool:
-        asked = tool & (confidence >= c) & (confidence < act)
+        asked = tool & (confidence >= c) & (confidence < min(act, careful[0]))
         return not asked.any() or (best[asked] == truth[asked]).mean() >= 0.5
-
-    def worded(c: float) -> bool:
-        acted = tool & (confidence >= act) & (best == truth) & (words >= c)
-        return not acted.any() or (~right[acted]).mean() <= WRONG_WORDS
 
     return {
         "temperature": round(temperature, 3),
         "act_threshold": act,
-        "ask_threshold": lowest(np.linspace(0.1, act, 50), apt),
-        "slot_threshold": lowest(np.linspace(0.05, 0.95, 46), worded),
+        "ask_threshold": lowest(np.linspace(0.1, min(act, careful[0]), 50), apt),
+        "slot_threshold": worded,
+        "effects": {
+            "harmless": sorted(HARMLESS),
+            "act_threshold": round(float(careful[0]), 3),
+            "slot_threshold": round(float(careful[1]), 3),
+        },
     }
 
 
@@ -270,7 +283,7 @@ def main() -> None:
     params = {k: v.astype(np.float16).astype(np.float32) for k, v in params.items()}
     if ARGS.thresholds:
         planner = json.loads(tensors.load(ARGS.thresholds)[1]["planner"])
-        names = ("temperature", "act_threshold", "ask_threshold", "slot_threshold")
+        names = ("temperature", "act_threshold", "ask_threshold", "slot_threshold", "effects")
         save(ARGS.out, params, {name: planner[name] for name in names})
     else:
         held, results = set_thresholds(ARGS.out, params, labeller)

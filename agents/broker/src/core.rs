@@ -10,6 +10,7 @@ use argos_bus::memory::Memory1Proxy;
 use argos_bus::permissions::Request;
 use argos_bus::{Error, Result};
 use argos_tools::Catalogue;
+use serde_json::Value;
 use tokio::sync::mpsc;
 use zbus::Connection;
 
@@ -192,13 +193,23 @@ impl Broker {
     }
 
     /// Asks the model for a plan that uses only this agent's tools.
-    pub(crate) async fn plan(&self, session: &Session, request: &str) -> Result<String> {
+    pub(crate) async fn plan(self: &Arc<Self>, session: &Session, request: &str) -> Result<String> {
         let manifest = &session.agent.manifest;
-        let tools: Vec<&str> = self
-            .catalogue
-            .names()
-            .filter(|t| manifest.may_call(t))
-            .collect();
+        let may = |tool: &str| manifest.may_call(tool);
+        let mut tools: Vec<&str> = self.catalogue.names().filter(|t| may(t)).collect();
+        let mut offered: Vec<Value> = tools.iter().map(|t| Value::from(*t)).collect();
+        // The model knows the tools of providers by what they say about themselves.
+        let wanted = |provider: &str| manifest.may_call_some_of(provider);
+        for tool in self.providers.tools(self, wanted).await {
+            if may(tool.name()) {
+                tools.push(tool.name());
+                offered.push(serde_json::json!({
+                    "name": tool.name(),
+                    "description": tool.own_description(),
+                    "parameters": tool.schema(),
+                }));
+            }
+        }
         if tools.is_empty() {
             // An empty list would mean all of them.
             return Err(Error::InvalidArguments(
@@ -209,7 +220,7 @@ impl Broker {
             Error::Unavailable("the system bus cannot be reached, so there is no model".to_owned())
         })?;
         let ai = Ai1Proxy::new(&bus).await.map_err(ai_is_down)?;
-        let tools_json = serde_json::json!(tools).to_string();
+        let tools_json = Value::from(offered).to_string();
         let context = serde_json::json!({"now": self.clock.local()}).to_string();
         let answer = tokio::time::timeout(PLAN_TIME, ai.plan(request, &tools_json, &context))
             .await

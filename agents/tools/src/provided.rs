@@ -39,6 +39,8 @@ const MAX_NAMES: usize = 4096;
 pub struct Provided {
     name: &'static str,
     own_name: String,
+    /// As it came, cleaned.
+    own_description: String,
     description: String,
     schema: Value,
     validator: jsonschema::Validator,
@@ -102,6 +104,7 @@ impl Provided {
             name,
             own_name: declared.name.clone(),
             description: format!("({provider} says:) {description}"),
+            own_description: description,
             schema,
             validator,
             action,
@@ -125,6 +128,12 @@ impl Provided {
     #[must_use]
     pub fn description(&self) -> &str {
         &self.description
+    }
+
+    /// The provider's words alone, for comparing requests with them.
+    #[must_use]
+    pub fn own_description(&self) -> &str {
+        &self.own_description
     }
 
     /// JSON Schema of its arguments, cleaned.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use argos_bus::ai::{Model, Plan, ProposedCall};
 use argos_bus::{Error, Result, caller};
 use argos_engine::causal::{CausalLm, Event, Finished, Message, Options, Owner, Prompt, Request};
-use argos_engine::planner::Planner;
+use argos_engine::planner::{Offered, Planner};
 use argos_engine::registry::{Info, Kind, Loaded, Registry, State};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -262,7 +262,11 @@ impl Ai {
 
     async fn plan(&self, request: &str, tools: &str, context: &str) -> Result<String> {
         let request = bounded(request, "the request", MAX_REQUEST)?.to_owned();
-        let tools: Vec<String> = parse(tools, "tools", "a JSON array of tool names")?;
+        let tools: Vec<Offered> = parse(
+            tools,
+            "tools",
+            "a JSON array of tool names and descriptions",
+        )?;
         let context: Value = parse(context, "context", "a JSON object")?;
         let now = now(&context)?;
         let start = Instant::now();

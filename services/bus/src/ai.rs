@@ -66,8 +66,10 @@ pub trait Ai1 {
     /// Sentence embeddings by the default model: one unit vector of 384 numbers per text.
     /// Errors: `InvalidArguments` (a text is longer than the model takes), `Unavailable`.
     fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f64>>>;
-    /// Turns a request into a [`Plan`] (JSON). `tools` is a JSON array of tool names that may be
-    /// proposed; an empty array means all known ones. `context` is a JSON object, for now with
+    /// Turns a request into a [`Plan`] (JSON). `tools` is a JSON array of the tools that may be
+    /// proposed; an empty array means all that the model was trained on. An entry is such a tool's name, or
+    /// describes any other: `{name, description, examples, parameters}`, with sentences of people in
+    /// `examples` and a JSON Schema in `parameters`. `context` is a JSON object, for now with
     /// `now` (local date-time, ISO 8601). Errors: `InvalidArguments`, `Unavailable`.
     fn plan(&self, request: &str, tools: &str, context: &str) -> Result<String>;
     /// Generates text with a causal language model. `messages` is a JSON array of

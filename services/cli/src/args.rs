@@ -500,6 +500,9 @@ pub(crate) struct AskArgs {
     /// Tools that may be proposed; all if none is named.
     #[arg(long = "tool", value_name = "TOOL", requires = "plan")]
     pub(crate) tools: Vec<String>,
+    /// JSON file with tools that the model was not trained on: their names, descriptions, examples, parameters.
+    #[arg(long, value_name = "FILE", requires = "plan")]
+    pub(crate) described: Option<PathBuf>,
     /// Seconds to wait for the answer.
     #[arg(long, value_name = "SECONDS", default_value_t = 180)]
     pub(crate) timeout: u64,

@@ -6,7 +6,7 @@
 use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 
-use argos_engine::planner::{Plan, Planner};
+use argos_engine::planner::{Offered, Plan, Planner};
 use argos_engine::runtime;
 use jiff::civil::DateTime;
 use serde_json::{Value, json};
@@ -32,10 +32,11 @@ pub(crate) fn plan(out: Output, args: AskArgs) -> Result {
         );
     }
     let planner = load(args.model)?;
+    let tools = offered(&planner, args.tools, args.described)?;
     if args.batch {
-        return batch(&planner, &args.tools, now);
+        return batch(&planner, &tools, now);
     }
-    let plan = planner.plan(&text, &args.tools, now).map_err(failed)?;
+    let plan = planner.plan(&text, &tools, now).map_err(failed)?;
     if out.json {
         return out.value(&value(&plan));
     }
@@ -49,9 +50,30 @@ pub(crate) fn plan(out: Output, args: AskArgs) -> Result {
     out.line(out.paint("nothing was done", Tone::Faint))
 }
 
+/// The tools that may be proposed: names, and a file with tools that the model was not trained on.
+fn offered(planner: &Planner, names: Vec<String>, file: Option<PathBuf>) -> Result<Vec<Offered>> {
+    let all = names.is_empty() && file.is_some();
+    let mut tools: Vec<Offered> = names.into_iter().map(Offered::Known).collect();
+    if all {
+        tools.extend(planner.tools().map(Offered::from));
+    }
+    if let Some(path) = file {
+        let wrong = |reason: String| {
+            Failure::new(Status::Failed, format!("{}: {reason}", path.display())).hint(
+                "a JSON array of {\"name\", \"description\", \"examples\": [...], \"parameters\": JSON Schema}",
+            )
+        };
+        let text = std::fs::read_to_string(&path).map_err(|e| wrong(e.to_string()))?;
+        let described: Vec<Offered> =
+            serde_json::from_str(&text).map_err(|e| wrong(e.to_string()))?;
+        tools.extend(described);
+    }
+    Ok(tools)
+}
+
 /// One request a line in, one JSON object a line out. A request that cannot be planned is an object with
 /// `error`: the others are answered all the same.
-fn batch(planner: &Planner, tools: &[String], now: DateTime) -> Result {
+fn batch(planner: &Planner, tools: &[Offered], now: DateTime) -> Result {
     let mut stdout = std::io::stdout().lock();
     let mut stdin = std::io::stdin().lock();
     let mut line = Vec::new();

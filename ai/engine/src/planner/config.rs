@@ -34,6 +34,21 @@ pub struct Config {
     /// From this product of the arguments' probabilities on they are taken as they are.
     #[serde(default = "default_slot_threshold")]
     pub slot_threshold: f32,
+    /// Thresholds for tools that change something, where an act that was not meant does harm. Absent: the
+    /// same for all.
+    #[serde(default)]
+    pub effects: Option<Effects>,
+}
+
+/// How sure is sure for tools that change something.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Effects {
+    /// Tools that only look. All others change something, also those that the model was not trained on.
+    pub harmless: Vec<String>,
+    /// As [`Config::act_threshold`].
+    pub act_threshold: f32,
+    /// As [`Config::slot_threshold`].
+    pub slot_threshold: f32,
 }
 
 fn default_slot_threshold() -> f32 {
@@ -41,7 +56,7 @@ fn default_slot_threshold() -> f32 {
 }
 
 /// One argument of a tool.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Argument {
     /// Generic slot that it is read from.
     pub slot: String,
@@ -74,6 +89,16 @@ impl Config {
         Ok(config)
     }
 
+    /// From which probabilities of a tool and of its arguments on it is called.
+    pub fn thresholds(&self, tool: &str) -> (f32, f32) {
+        match &self.effects {
+            Some(effects) if !effects.harmless.iter().any(|t| t == tool) => {
+                (effects.act_threshold, effects.slot_threshold)
+            }
+            _ => (self.act_threshold, self.slot_threshold),
+        }
+    }
+
     /// What is inconsistent, if anything.
     pub(crate) fn check(&self) -> std::result::Result<(), String> {
         for (names, what) in [(&self.tools, "tools"), (&self.slots, "slots")] {
@@ -103,6 +128,11 @@ impl Config {
             || !probability.contains(&self.ask_threshold)
             || !probability.contains(&self.slot_threshold)
             || self.ask_threshold > self.act_threshold
+            || self.effects.as_ref().is_some_and(|e| {
+                !probability.contains(&e.act_threshold)
+                    || !probability.contains(&e.slot_threshold)
+                    || self.ask_threshold > e.act_threshold
+            })
         {
             return Err(
                 "thresholds must be probabilities, ask_threshold not above act_threshold".into(),

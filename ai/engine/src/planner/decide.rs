@@ -4,7 +4,7 @@
 //! likeliest of all tools is not allowed ──> reply: not among what I may do
 //! likeliest is none, or below ask_threshold ──> reply: cannot do that, but for example …
 //! a required argument is absent or not understood ──> question for it
-//! tool below act_threshold, or arguments unsure ──> question: did you mean to …?
+//! tool below its threshold, or arguments unsure ──> question: did you mean to …?
 //! else ──> one call, whose arguments have the types the tool takes
 //! ```
 //!
@@ -16,114 +16,189 @@ use std::ops::Range;
 use jiff::civil::DateTime;
 use serde_json::{Map, Value};
 
-use super::config::{Config, NONE};
+use super::config::{Argument, Config, NONE};
 use super::decode::{Heads, Ranked, Span, rank, spans};
-use super::values::{Kind, Problem, normalise, tail};
-use super::{Call, Plan, wording};
+use super::described::{self, Described, Known};
+use super::values::{Kind, Problem, named_in, normalise, sentence, tail, widen};
+use super::{Plan, wording};
 
 /// How many things a reply offers.
 const OFFERED: usize = 4;
 
-/// Turns the outputs for `request` into a [`Plan`]. `offsets` are the byte ranges of its tokens,
-/// `allowed` the tools that may be proposed (empty: all).
-pub(super) fn decide(
-    config: &Config,
-    request: &str,
-    offsets: &[Range<usize>],
-    heads: Heads<'_>,
-    allowed: &[String],
-    now: DateTime,
-) -> Plan {
-    let ranked = rank(config, heads.tool_logits);
-    let name = |r: &Ranked| config.tools[r.tool].as_str();
-    let may =
-        |tool: &str| tool != NONE && (allowed.is_empty() || allowed.iter().any(|a| a == tool));
-    let offer = || {
-        let likely: Vec<&str> = ranked
-            .iter()
-            .map(name)
-            .filter(|t| may(t))
-            .take(OFFERED)
-            .collect();
-        wording::offer(&likely)
-    };
-    let Some(top) = ranked.first() else {
-        return Plan::reply("I have no tools at all.".into());
-    };
-    let tool = name(top);
-    if tool == NONE || top.probability < config.ask_threshold {
-        return Plan::reply(format!("I have no tool for that.{}", offer()));
+/// The slot of a question to the documentation.
+const QUESTION: &str = "question";
+
+/// What a request's arguments are read from.
+#[derive(Clone, Copy)]
+pub(super) struct Words<'a> {
+    pub(super) config: &'a Config,
+    pub(super) request: &'a str,
+    pub(super) offsets: &'a [Range<usize>],
+    pub(super) heads: Heads<'a>,
+    pub(super) now: DateTime,
+}
+
+impl Words<'_> {
+    /// The probability of the likeliest trained tool; 0 where that is none of them.
+    pub(super) fn likeliest(&self) -> f32 {
+        rank(self.config, self.heads.tool_logits)
+            .first()
+            .filter(|top| self.config.tools[top.tool] != NONE)
+            .map_or(0.0, |top| top.probability)
     }
-    if !may(tool) {
-        let what = wording::phrase(tool);
-        return Plan::reply(format!(
-            "I understand that I should {what}, but I have no tool for that here.{}",
-            offer()
-        ));
+
+    /// What to do about a request by the trained tools, of which `allowed` may be proposed (`None`: all).
+    pub(super) fn decide(&self, allowed: Option<&[&str]>) -> Plan {
+        let config = self.config;
+        let ranked = rank(config, self.heads.tool_logits);
+        let name = |r: &Ranked| config.tools[r.tool].as_str();
+        let may = |tool: &str| tool != NONE && allowed.is_none_or(|names| names.contains(&tool));
+        let offer = || {
+            let likely: Vec<&str> = ranked
+                .iter()
+                .map(name)
+                .filter(|t| may(t))
+                .take(OFFERED)
+                .collect();
+            wording::offer(&likely)
+        };
+        let Some(top) = ranked.first() else {
+            return Plan::reply("I have no tools at all.".into());
+        };
+        let tool = name(top);
+        if tool == NONE || top.probability < config.ask_threshold {
+            return Plan::reply(format!("I have no tool for that.{}", offer()));
+        }
+        if !may(tool) {
+            let what = wording::phrase(tool);
+            return Plan::reply(format!(
+                "I understand that I should {what}, but I have no tool for that here.{}",
+                offer()
+            ));
+        }
+        let wanted = config.tool_slots.get(tool);
+        let (arguments, certainty) = match wanted.map(|wanted| self.arguments(tool, wanted)) {
+            Some(Ok(found)) => found,
+            Some(Err(plan)) => return plan,
+            None => (Map::new(), 1.0),
+        };
+        let (act, sure) = config.thresholds(tool);
+        if top.probability < act || certainty < sure {
+            return Plan::question(wording::confirm(tool, &arguments));
+        }
+        Plan::call(tool, arguments, top.probability * certainty)
     }
-    let mut arguments = Map::new();
-    let mut certainty = 1.0;
-    if let Some(wanted) = config.tool_slots.get(tool) {
-        let found = spans(config, wanted, heads, request, offsets);
-        for (argument_name, argument) in wanted {
-            let Some(span) = found.get(argument_name) else {
+
+    /// The arguments of `tool` and how likely they are meant, or the question for one that is missing.
+    fn arguments(
+        &self,
+        tool: &str,
+        wanted: &BTreeMap<String, Argument>,
+    ) -> Result<(Map<String, Value>, f32), Plan> {
+        let mut arguments = Map::new();
+        let mut certainty = 1.0;
+        let found = spans(self.config, wanted, self.heads, self.request, self.offsets);
+        for (name, argument) in wanted {
+            let Some(span) = found.get(name) else {
                 continue;
             };
-            let words = words(request, &span.range, argument.kind, &found);
+            let words = self.said(name, argument, &span.range, &found);
             if words.is_empty() {
-                if argument.required {
-                    return Plan::question(wording::missing(tool, argument_name, argument));
+                if let Some(value) = named_in(argument.kind, self.request) {
+                    arguments.insert(name.clone(), value);
+                } else if argument.required {
+                    return Err(Plan::question(wording::missing(tool, name, argument)));
                 }
                 continue;
             }
-            match normalise(argument.kind, words, now) {
+            match normalise(argument.kind, words, self.now) {
                 Ok(value) => {
-                    arguments.insert(argument_name.clone(), value);
+                    arguments.insert(name.clone(), value);
                     certainty *= span.probability;
                 }
                 // Whether to append: without it something would be lost.
                 Err(Problem(what)) if argument.required || argument.kind == Kind::Boolean => {
-                    let question = wording::missing(tool, argument_name, argument);
-                    return Plan::question(format!("{what}. {question}"));
+                    let question = wording::missing(tool, name, argument);
+                    return Err(Plan::question(format!("{what}. {question}")));
                 }
                 // Without it the tool does the general thing, which is still what was asked for.
                 Err(_) => certainty *= span.probability,
             }
         }
+        Ok((arguments, certainty))
     }
-    if top.probability < config.act_threshold || certainty < config.slot_threshold {
-        return Plan::question(wording::confirm(tool, &arguments));
-    }
-    Plan {
-        calls: vec![Call {
-            tool: tool.to_owned(),
-            arguments: Value::Object(arguments),
-            confidence: f64::from((top.probability * certainty).clamp(0.0, 1.0)),
-        }],
-        ..Plan::default()
-    }
-}
 
-/// The words of an argument, with what follows them if it says more about the value and belongs to no
-/// other argument.
-fn words<'a>(
-    request: &'a str,
-    range: &Range<usize>,
-    kind: Kind,
-    all: &BTreeMap<String, Span>,
-) -> &'a str {
-    let words = request.get(range.clone()).unwrap_or_default();
-    if words.is_empty() {
-        return words;
-    }
-    let end = range.end + tail(kind, &request[range.end..]);
-    let free = all
-        .values()
-        .all(|s| s.range.start < range.end || s.range.start >= end);
-    if free {
-        &request[range.start..end]
-    } else {
+    /// The words of an argument, with what is around them if it says more about the value and belongs to no
+    /// other argument.
+    fn said(
+        &self,
+        name: &str,
+        argument: &Argument,
+        range: &Range<usize>,
+        all: &BTreeMap<String, Span>,
+    ) -> &str {
+        let (request, kind) = (self.request, argument.kind);
+        let Some(words) = request.get(range.clone()).filter(|w| !w.is_empty()) else {
+            return "";
+        };
+        // A question is only whole with the words that ask.
+        if argument.slot == QUESTION {
+            return &request[sentence(request, range.clone())];
+        }
+        let free = |wider: &Range<usize>| {
+            let others = all.iter().filter(|(other, _)| *other != name);
+            others
+                .map(|(_, span)| &span.range)
+                .all(|r| r.is_empty() || r.end <= wider.start || r.start >= wider.end)
+        };
+        let followed = range.start..range.end + tail(kind, &request[range.end..]);
+        if followed.end > range.end && free(&followed) {
+            return &request[followed];
+        }
+        if matches!(kind, Kind::Datetime | Kind::Duration) {
+            return &request[widen(kind, request, range.clone(), free, self.now)];
+        }
         words
+    }
+
+    /// What to do about a request that is meant for a described tool with this probability.
+    pub(super) fn described(&self, known: &Known, probability: f32) -> Plan {
+        let Described {
+            name, description, ..
+        } = &known.tool;
+        if probability < self.config.ask_threshold {
+            return Plan::reply("I have no tool for that.".into());
+        }
+        let parameters = &known.parameters;
+        if let Some(argument) = &parameters.unreadable {
+            return Plan::reply(format!(
+                "{name} would do that, but no sentence can say its `{argument}`."
+            ));
+        }
+        let (mut arguments, certainty) = match self.arguments(name, &parameters.slots) {
+            Ok(found) => found,
+            Err(plan) => return plan,
+        };
+        for (argument, choice) in &parameters.choices {
+            match described::choose(choice, self.request) {
+                Some(value) => {
+                    arguments.insert(argument.clone(), value.into());
+                }
+                None if choice.required => {
+                    return Plan::question(format!(
+                        "Which {argument}: {}?",
+                        choice.values.join(", ")
+                    ));
+                }
+                None => {}
+            }
+        }
+        let (act, sure) = self.config.thresholds(name);
+        if probability < act || certainty < sure {
+            let what = wording::described(description, &arguments);
+            return Plan::question(format!("Did you mean: {what}?"));
+        }
+        Plan::call(name, arguments, probability * certainty)
     }
 }
 
@@ -142,9 +217,14 @@ mod tests {
     ) -> Plan {
         let config = config();
         let made = made_up(&config, request, tool, logit, marks);
-        let allowed: Vec<String> = allowed.iter().map(|t| (*t).to_owned()).collect();
-        let now = jiff::civil::date(2026, 11, 23).at(10, 30, 0, 0);
-        decide(&config, request, &made.offsets, made.heads(), &allowed, now)
+        let words = Words {
+            config: &config,
+            request,
+            offsets: &made.offsets,
+            heads: made.heads(),
+            now: jiff::civil::date(2026, 11, 23).at(10, 30, 0, 0),
+        };
+        words.decide((!allowed.is_empty()).then_some(allowed))
     }
 
     const SURE: f32 = 12.0;
@@ -213,6 +293,35 @@ mod tests {
             p.question.as_deref(),
             Some("Did you mean to list ~/Documents?")
         );
+    }
+
+    #[test]
+    fn what_changes_something_has_to_be_surer() {
+        let mut config = config();
+        config.effects = Some(super::super::config::Effects {
+            harmless: vec!["files.list".into()],
+            act_threshold: 0.95,
+            slot_threshold: 0.9,
+        });
+        config.check().unwrap();
+        // e^4 / (e^4 + 6) = 0.90
+        for (tool, request, marks, acts) in [
+            ("files.list", "list /etc", vec![("path", "/etc")], true),
+            ("power.off", "good night", vec![], false),
+        ] {
+            let made = made_up(&config, request, tool, 4.0, &marks);
+            let words = Words {
+                config: &config,
+                request,
+                offsets: &made.offsets,
+                heads: made.heads(),
+                now: DateTime::default(),
+            };
+            assert_eq!(words.decide(None).calls.len() == 1, acts, "{request}");
+        }
+        config.ask_threshold = 0.96;
+        config.act_threshold = 0.97;
+        assert!(config.check().is_err());
     }
 
     #[test]

@@ -108,29 +108,29 @@ pub fn spans(
 /// The slot that points at another request in the same sentence. Models without it know of none.
 pub const NEXT: &str = "next";
 
-/// Byte at which another request begins, if the model sees one.
+/// Byte at which another request may begin in the same sentence, and how likely it does.
+///
+/// Only where it begins is asked: it ends where the sentence does.
 pub fn next_request(
     config: &Config,
     heads: Heads<'_>,
     request: &str,
     offsets: &[Range<usize>],
-) -> Option<usize> {
-    if !config.slots.iter().any(|s| s == NEXT) {
-        return None;
-    }
-    let argument = Argument {
-        slot: NEXT.into(),
-        kind: super::values::Kind::Text,
-        required: false,
-    };
-    let wanted = BTreeMap::from([(NEXT.to_owned(), argument)]);
-    let found = spans(config, &wanted, heads, request, offsets);
-    let span = &found.get(NEXT)?.range;
+) -> Option<(usize, f32)> {
+    let row = config.slots.iter().position(|s| s == NEXT)? * offsets.len();
+    let start = &heads.slot_start[row..row + offsets.len()];
+    let edges = Edges::new(request, offsets);
     // The first word of a request is no second one.
-    (span.start > 0 && !span.is_empty()).then_some(span.start)
+    let first = offsets.iter().position(|o| !o.is_empty())?;
+    let may = |i: usize| i == 0 || (edges.begins[i] && i > first);
+    let total = log_sum_exp((0..start.len()).filter(|i| may(*i)).map(|i| start[i]));
+    let best = (1..start.len())
+        .filter(|i| may(*i))
+        .max_by(|a, b| start[*a].total_cmp(&start[*b]))?;
+    Some((offsets[best].start, (start[best] - total).exp()))
 }
 
-/// Which tokens may begin or end a value: words are not torn apart.
+/// Which tokens may begin or end a value: neither words nor quotations are torn apart.
 struct Edges {
     begins: Vec<bool>,
     ends: Vec<bool>,
@@ -138,26 +138,114 @@ struct Edges {
 
 impl Edges {
     fn new(request: &str, offsets: &[Range<usize>]) -> Self {
-        let joined = |at: usize| {
-            let Some((before, after)) = request.split_at_checked(at) else {
-                return true;
-            };
-            match (before.chars().next_back(), after.chars().next()) {
-                (Some(a), Some(b)) => spaced(a) && spaced(b),
-                _ => false,
-            }
+        let quoted = quotations(request);
+        let torn = |at: usize| {
+            inside_word(request, at) || quoted.iter().any(|q| q.start < at && at < q.end)
         };
         Self {
             begins: offsets
                 .iter()
-                .map(|o| !o.is_empty() && !joined(o.start))
+                .map(|o| !o.is_empty() && !torn(o.start))
                 .collect(),
             ends: offsets
                 .iter()
-                .map(|o| !o.is_empty() && !joined(o.end))
+                .map(|o| !o.is_empty() && !torn(o.end))
                 .collect(),
         }
     }
+}
+
+/// What holds the parts of a name together: `php8.3-fpm`, `wg-quick@wg0`, `~/src/a.c`, `9/14`.
+const CONNECTORS: &str = "-._@#/\\+~=%&*$§:?";
+
+/// What may stand at the beginning of a name as a part of it: `/etc`, `.bashrc`, `~/a`.
+const LEADING: &str = "./\\~@$§*_";
+
+/// Whether a value that begins or ends at byte `at` would tear a word or a name apart.
+fn inside_word(request: &str, at: usize) -> bool {
+    let Some((before, after)) = request.split_at_checked(at) else {
+        return true;
+    };
+    let (Some(a), Some(b)) = (before.chars().next_back(), after.chars().next()) else {
+        return false;
+    };
+    if a.is_whitespace() || b.is_whitespace() {
+        return false;
+    }
+    if spaced(a) && spaced(b) {
+        return true;
+    }
+    // "it's": a value may end before the apostrophe ("anna's"), but none begins behind it.
+    let letter_before = before.chars().rev().nth(1).is_some_and(spaced);
+    if matches!(a, '\'' | '’') && letter_before && spaced(b) {
+        return true;
+    }
+    let connects = |c: &char| CONNECTORS.contains(*c);
+    if !(connects(&a) || spaced(a)) || !(connects(&b) || spaced(b)) {
+        return false;
+    }
+    // What stands around the connectors that `at` is among or next to.
+    let left: Vec<char> = before.chars().rev().take_while(connects).collect();
+    let right: Vec<char> = after.chars().take_while(connects).collect();
+    let outer_left = before.chars().rev().nth(left.len());
+    let outer_right = after.chars().nth(right.len());
+    // A colon announces what follows, unless that is a number or a path.
+    let announces = left.contains(&':') || right.contains(&':');
+    let last = right.last().or(left.first()).copied();
+    if announces && last == Some(':') && !outer_right.is_some_and(|c| c.is_ascii_digit()) {
+        return false;
+    }
+    match (outer_left, outer_right) {
+        (_, None) => false,
+        (_, Some(r)) if !spaced(r) => false,
+        (Some(l), Some(_)) if spaced(l) => true,
+        // At the beginning of a name.
+        _ => left.iter().chain(&right).all(|c| LEADING.contains(*c)),
+    }
+}
+
+/// The inner ranges of what stands in quotation marks, unless that is all of the request.
+fn quotations(request: &str) -> Vec<Range<usize>> {
+    const PAIRS: [(char, char); 7] = [
+        ('"', '"'),
+        ('\'', '\''),
+        ('`', '`'),
+        ('“', '”'),
+        ('„', '“'),
+        ('‘', '’'),
+        ('«', '»'),
+    ];
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(c) = request[at..].chars().next() {
+        let begin = at + c.len_utf8();
+        let opens = request[..at].chars().next_back().is_none_or(|b| !spaced(b));
+        let close = PAIRS
+            .iter()
+            .find(|pair| pair.0 == c && opens)
+            .and_then(|pair| {
+                // An apostrophe stands between letters; a mark that closes does not.
+                request[begin..]
+                    .match_indices(pair.1)
+                    .map(|(n, _)| begin + n)
+                    .find(|end| {
+                        let next = request[end + pair.1.len_utf8()..].chars().next();
+                        *end > begin && next.is_none_or(|n| !spaced(n))
+                    })
+            });
+        at = match close {
+            Some(end) => {
+                found.push(begin..end);
+                end + request[end..].chars().next().map_or(1, char::len_utf8)
+            }
+            None => begin,
+        };
+    }
+    let whole = |q: &Range<usize>| {
+        !request[..q.start].contains(spaced) && !request[q.end..].contains(spaced)
+    };
+    found.retain(|q| !whole(q));
+    found
 }
 
 /// Whether a character belongs to a word of a script that puts spaces between words. Chinese,
@@ -309,6 +397,41 @@ mod tests {
             &made.offsets,
         );
         assert_eq!(&request[found["path"].range.clone()], "Straße🙂");
+    }
+
+    #[test]
+    fn names_and_quotations_stay_whole() {
+        // A value is asked for that begins or ends at each byte: where does that tear something apart?
+        let edges = |request: &str| -> String {
+            let quoted = quotations(request);
+            let torn = |at: usize| {
+                inside_word(request, at) || quoted.iter().any(|q| q.start < at && at < q.end)
+            };
+            let mut marked = String::new();
+            for (at, c) in request.char_indices() {
+                if at > 0 && !torn(at) {
+                    marked.push('|');
+                }
+                marked.push(c);
+            }
+            marked.replace("| |", " ")
+        };
+        for (request, marked) in [
+            ("php8.3-fpm wg-quick@wg0", "php8.3-fpm wg-quick@wg0"),
+            ("anna's file.", "anna|'s file|."),
+            ("cat /etc/fstab, ~/a.c!", "cat /etc/fstab|, ~/a.c|!"),
+            ("scout: slide 9/14", "scout|: slide 9/14"),
+            ("scout:go at 7:30", "scout|:|go at 7:30"),
+            ("https://a.org/b?c=d", "https://a.org/b?c=d"),
+            ("put \"oat milk\" in", "put \"|oat milk|\" in"),
+            ("say 'don't go' now", "say '|don't go|' now"),
+            ("it's 7:30", "it|'s 7:30"),
+            ("\"open it\"", "\"|open it|\""),
+            ("c++ and 打开", "c|+|+ and 打|开"),
+        ] {
+            let found = edges(request);
+            assert_eq!(found, marked, "{request}");
+        }
     }
 
     #[test]

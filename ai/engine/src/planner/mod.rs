@@ -10,28 +10,52 @@ mod clauses;
 pub mod config;
 mod decide;
 pub mod decode;
+mod described;
 #[cfg(test)]
 mod test_data;
 pub mod values;
 mod wording;
 
+pub use described::{Described, Offered};
+
+use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::civil::DateTime;
 use ort::session::{OutputSelector, RunOptions, Session};
 use ort::value::Tensor;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokenizers::Tokenizer;
 
 use crate::{Error, Result, registry, session};
 use config::Config;
+use decide::Words;
 use decode::Heads;
+use described::{Known, Parameters};
 
 /// Requests in one sentence that are told apart.
 const MAX_CALLS: usize = 4;
+
+/// From this probability on a sentence is tried as two requests.
+const MAYBE_NEXT: f32 = 0.15;
+
+/// Described tools whose embeddings are kept, about 26 kB each at most.
+const MOST_EMBEDDED: usize = 512;
+
+/// Embeddings of what describes a tool, by these texts.
+type Embedded = HashMap<String, Arc<Vec<Vec<f32>>>>;
+
+/// What a request may become.
+#[derive(Debug)]
+struct Choice<'a> {
+    /// The trained tools that may be proposed; `None` is all.
+    trained: Option<Vec<&'a str>>,
+    described: Vec<Known>,
+    now: DateTime,
+}
 
 /// What to do about a request. Exactly one of the three is there.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -48,6 +72,17 @@ impl Plan {
     fn question(text: String) -> Self {
         Self {
             question: Some(text),
+            ..Self::default()
+        }
+    }
+
+    fn call(tool: &str, arguments: Map<String, Value>, confidence: f32) -> Self {
+        Self {
+            calls: vec![Call {
+                tool: tool.to_owned(),
+                arguments: Value::Object(arguments),
+                confidence: f64::from(confidence.clamp(0.0, 1.0)),
+            }],
             ..Self::default()
         }
     }
@@ -79,6 +114,7 @@ pub struct Planner {
     tokenizer: Tokenizer,
     session: Mutex<Session>,
     dimensions: usize,
+    embedded: Mutex<Embedded>,
 }
 
 /// A text as the graph takes it.
@@ -118,8 +154,12 @@ impl Planner {
             tokenizer,
             session: Mutex::new(session),
             dimensions: 0,
+            embedded: Mutex::default(),
         };
         planner.dimensions = planner.check().map_err(|e| unusable(e.to_string()))?;
+        planner
+            .plan("check", &[], DateTime::default())
+            .map_err(|e| unusable(e.to_string()))?;
         Ok(planner)
     }
 
@@ -142,40 +182,75 @@ impl Planner {
         self.dimensions
     }
 
-    /// What to do about `request`. `allowed` names the tools that may be proposed, empty means all;
-    /// names the model does not know are ignored. `now` is the person's local time.
+    /// What to do about `request`. `tools` are those that may be proposed, empty means all it was trained
+    /// on; names the model does not know are ignored. `now` is the person's local time.
     ///
     /// Several requests in one sentence become several calls. Where one of them is unclear, all wait: the
     /// plan is the question.
     ///
     /// Fails with [`Error::TooLong`] if the request is longer than the model takes, with
-    /// [`Error::InvalidArguments`] if it is empty.
-    pub fn plan(&self, request: &str, allowed: &[String], now: DateTime) -> Result<Plan> {
+    /// [`Error::InvalidArguments`] if it is empty or a described tool has a trained one's name.
+    pub fn plan(&self, request: &str, tools: &[Offered], now: DateTime) -> Result<Plan> {
         if request.trim().is_empty() {
             return Err(Error::InvalidArguments("the request is empty".into()));
         }
-        self.plan_clauses(request, allowed, now, MAX_CALLS)
+        let choice = Choice {
+            trained: (!tools.is_empty())
+                .then(|| tools.iter().filter_map(Offered::trained).collect()),
+            described: self.described(tools)?,
+            now,
+        };
+        self.plan_clauses(request, &choice, MAX_CALLS)
+    }
+
+    /// The described tools, ready to be compared with. Their embeddings are kept for the next request.
+    fn described(&self, tools: &[Offered]) -> Result<Vec<Known>> {
+        let tools = described::check(tools, &self.config)?;
+        let mut known = Vec::with_capacity(tools.len());
+        for tool in tools {
+            let texts: Vec<&str> = described::texts(tool).collect();
+            let key = texts.join("\0");
+            let kept = self.embedded().get(&key).cloned();
+            let texts = match kept {
+                Some(vectors) => vectors,
+                None => {
+                    let vectors = Arc::new(self.embed(&texts)?);
+                    let mut embedded = self.embedded();
+                    if embedded.len() >= MOST_EMBEDDED {
+                        embedded.clear();
+                    }
+                    embedded.insert(key, Arc::clone(&vectors));
+                    vectors
+                }
+            };
+            known.push(Known {
+                tool: tool.clone(),
+                texts,
+                parameters: Parameters::of(&tool.parameters, &self.config),
+            });
+        }
+        Ok(known)
+    }
+
+    fn embedded(&self) -> MutexGuard<'_, Embedded> {
+        self.embedded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Plans at most `calls` requests that stand in one sentence.
-    fn plan_clauses(
-        &self,
-        request: &str,
-        allowed: &[String],
-        now: DateTime,
-        calls: usize,
-    ) -> Result<Plan> {
-        let (whole, next) = self.plan_one(request, allowed, now)?;
-        let Some((first, rest)) = next
-            .filter(|_| calls > 1)
-            .and_then(|at| clauses::split(request, at))
+    fn plan_clauses(&self, request: &str, choice: &Choice<'_>, calls: usize) -> Result<Plan> {
+        let (whole, next) = self.plan_one(request, choice)?;
+        let next = next.filter(|(_, likely)| calls > 1 && *likely >= MAYBE_NEXT);
+        let Some(((first, rest), likely)) =
+            next.and_then(|(at, likely)| Some((clauses::split(request, at)?, likely)))
         else {
             return Ok(whole);
         };
-        let (mut first, _) = self.plan_one(first, allowed, now)?;
-        let rest = self.plan_clauses(rest, allowed, now, calls - 1)?;
-        if first.reply.is_some() || rest.reply.is_some() {
-            // A part that no tool does is a sign that it was one request after all.
+        let (mut first, _) = self.plan_one(first, choice)?;
+        let rest = self.plan_clauses(rest, choice, calls - 1)?;
+        // A part that no tool does is a sign that it was one request after all; so is one that needs more
+        // words where the split is a mere maybe.
+        let unclear = first.calls.is_empty() || rest.calls.is_empty();
+        if first.reply.is_some() || rest.reply.is_some() || (unclear && likely < 0.5) {
             return Ok(whole);
         }
         if first.question.is_some() {
@@ -184,17 +259,18 @@ impl Planner {
         if rest.question.is_some() {
             return Ok(rest);
         }
-        first.calls.extend(rest.calls);
+        let said = |call: &Call| (call.tool.clone(), call.arguments.clone());
+        let before: Vec<_> = first.calls.iter().map(said).collect();
+        let more = rest.calls.into_iter();
+        // "what CPU is this, and how many cores does it have" asks the same twice.
+        first
+            .calls
+            .extend(more.filter(|call| !before.contains(&said(call))));
         Ok(first)
     }
 
     /// Plans one request; also returns where another one begins that stands in the same sentence.
-    fn plan_one(
-        &self,
-        request: &str,
-        allowed: &[String],
-        now: DateTime,
-    ) -> Result<(Plan, Option<usize>)> {
+    fn plan_one(&self, request: &str, choice: &Choice<'_>) -> Result<(Plan, Option<(usize, f32)>)> {
         let encoded = self.encode(request, "the request")?;
         let length = encoded.ids.len();
         let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
@@ -219,7 +295,20 @@ impl Planner {
             slot_start: output("slot_start", pointers)?,
             slot_end: output("slot_end", pointers)?,
         };
-        let plan = decide::decide(&self.config, request, &encoded.offsets, heads, allowed, now);
+        let words = Words {
+            config: &self.config,
+            request,
+            offsets: &encoded.offsets,
+            heads,
+            now: choice.now,
+        };
+        let vector = output("embedding", self.dimensions)?;
+        let plan = match described::nearest(&choice.described, vector) {
+            Some((known, probability)) if probability > words.likeliest() => {
+                words.described(known, probability)
+            }
+            _ => words.decide(choice.trained.as_deref()),
+        };
         let next = decode::next_request(&self.config, heads, request, &encoded.offsets);
         Ok((plan, next))
     }
@@ -262,8 +351,7 @@ impl Planner {
         Ok(vectors)
     }
 
-    /// Runs the graph once and compares its outputs with `planner.json`; returns the width of the
-    /// embedding. A model that does not fit fails when it is loaded, not at the first request.
+    /// Looks whether the graph is a planner's; returns the width of the embedding. A model that does not fit fails when it is loaded, not at the first request.
     fn check(&self) -> Result<usize> {
         {
             let session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
@@ -280,7 +368,6 @@ impl Planner {
                 return Err(self.failed("checking the graph", &format!("it has no `{name}`")));
             }
         }
-        self.plan("check", &[], DateTime::default())?;
         Ok(self.embed(&["check"])?[0].len())
     }
 

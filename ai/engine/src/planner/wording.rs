@@ -206,3 +206,19 @@ pub(super) fn offer(tools: &[&str]) -> String {
         Some((last, rest)) => format!(" I can, for example, {} or {last}.", rest.join(", ")),
     }
 }
+
+/// What a described tool would do: `Tells the weather (city: Oslo)`.
+pub(super) fn described(description: &str, arguments: &Map<String, Value>) -> String {
+    let first = description.split(". ").next().unwrap_or_default();
+    let said = arguments.iter().map(|(name, value)| match value {
+        Value::String(text) => format!("{name}: {text}"),
+        other => format!("{name}: {other}"),
+    });
+    let said = said.collect::<Vec<_>>().join(", ");
+    let what = first.trim_end_matches('.');
+    if said.is_empty() {
+        what.to_owned()
+    } else {
+        format!("{what} ({said})")
+    }
+}

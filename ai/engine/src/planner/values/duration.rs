@@ -76,6 +76,23 @@ pub(super) fn leading(tokens: &[Token]) -> Option<(f64, usize)> {
                 continue;
             }
         }
+        // "1h15", "three hours twenty", "an hour and ten": the next smaller unit goes without saying.
+        if matches!(last_unit, 60.0 | 3600.0) {
+            let skip = usize::from(rest[0].is("and"));
+            if let Some((amount, used)) = phrase(&rest[skip..])
+                && (1.0..60.0).contains(&amount)
+                && amount.fract() == 0.0
+                && !rest[skip].is("a")
+                && !rest[skip].is("an")
+                && rest.get(skip + used).and_then(Token::word).is_none()
+            {
+                total += amount * last_unit / 60.0;
+                at += skip + used;
+                found = Some((total, at));
+                last_unit = 0.0;
+                continue;
+            }
+        }
         if let Some((amount, unit, used)) = quantity(rest) {
             total += amount * unit;
             last_unit = unit;
@@ -102,12 +119,23 @@ fn quantity(tokens: &[Token]) -> Option<(f64, f64, usize)> {
         (Some("three"), Some("quarters")) => (0.75, 2),
         _ => phrase(tokens)?,
     };
-    let and_a_half = ["and", "a", "half"]
-        .iter()
-        .enumerate()
-        .all(|(i, w)| word(used + i) == Some(*w));
-    if and_a_half && let Some(unit) = unit_at(used + 3) {
-        return Some((amount + 0.5, unit, used + 4));
+    // "two and a half hours", and "one and half hours" as many say it.
+    let article = usize::from(word(used + 1) == Some("a"));
+    if word(used) == Some("and")
+        && word(used + 1 + article) == Some("half")
+        && let Some(unit) = unit_at(used + 2 + article)
+    {
+        return Some((amount + 0.5, unit, used + 3 + article));
+    }
+    // "five-and-twenty minutes"
+    if amount < 10.0
+        && word(used) == Some("and")
+        && let Some((tens, more)) = phrase(&tokens[used + 1..])
+        && tens >= 20.0
+        && tens % 10.0 == 0.0
+        && let Some(unit) = unit_at(used + 1 + more)
+    {
+        return Some((amount + tens, unit, used + 2 + more));
     }
     if word(used) == Some("half") && unit_at(used + 1).is_some() {
         amount += 0.5;
@@ -127,6 +155,15 @@ fn unit(word: &str) -> Option<f64> {
         "h" | "hr" | "hrs" | "hour" | "hours" => 3600.0,
         "d" | "day" | "days" => 86_400.0,
         "week" | "weeks" => 7.0 * 86_400.0,
+        "fortnight" | "fortnights" => 14.0 * 86_400.0,
+        // Misspelt: long enough to be nothing else.
+        _ if word.len() > 4 => {
+            let long = ["minutes", "minute", "seconds", "hours"];
+            return long
+                .into_iter()
+                .find(|u| super::near(u, word))
+                .and_then(unit);
+        }
         _ => return None,
     })
 }
@@ -158,6 +195,13 @@ mod tests {
             ("PT10M", "PT10M"),
             ("pt1h", "PT1H"),
             ("a minute", "PT1M"),
+            ("1h15", "PT1H15M"),
+            ("3 hours 20", "PT3H20M"),
+            ("an hour and ten", "PT1H10M"),
+            ("one and half hours", "PT1H30M"),
+            ("five-and-twenty minutes", "PT25M"),
+            ("13 minuts", "PT13M"),
+            ("a fortnight", "PT336H"),
         ] {
             assert_eq!(parse(text).map(iso).as_deref(), Some(expected), "{text}");
         }

@@ -10,6 +10,8 @@ mod number;
 mod path;
 mod when;
 
+use std::ops::Range;
+
 use jiff::civil::DateTime;
 use serde::Deserialize;
 use serde_json::Value;
@@ -97,7 +99,7 @@ pub fn normalise(kind: Kind, words: &str, now: DateTime) -> Result<Value, Proble
         Kind::Window => named(&["window"]),
         Kind::Process => named(&["process"]),
         Kind::Theme => named(&["theme", "mode", "colours", "colors"])
-            .map(|v| Value::from(v.as_str().unwrap_or_default().to_lowercase())),
+            .map(|v| Value::from(theme(&v.as_str().unwrap_or_default().to_lowercase()))),
         Kind::Number => number::whole(trimmed)
             .map(Value::from)
             .ok_or_else(|| problem("number")),
@@ -131,11 +133,92 @@ pub fn normalise(kind: Kind, words: &str, now: DateTime) -> Result<Value, Proble
 
 /// How many bytes of `rest`, the request after a value of `kind`, say more about that value.
 pub(super) fn tail(kind: Kind, rest: &str) -> usize {
-    if kind == Kind::Path {
-        path::tail(rest)
-    } else {
-        0
+    match kind {
+        Kind::Path => path::tail(rest),
+        Kind::Number | Kind::Percent => number::tail(rest),
+        _ => 0,
     }
+}
+
+/// Most words by which a time is widened on either side.
+const WIDENED: usize = 6;
+
+/// A range of `request` that holds a time, widened over neighbouring words that make it a fuller one: `at 8`
+/// in `at 8 on the 31st`. `free` says which bytes are nobody else's.
+pub(super) fn widen(
+    kind: Kind,
+    request: &str,
+    range: Range<usize>,
+    free: impl Fn(&Range<usize>) -> bool,
+    now: DateTime,
+) -> Range<usize> {
+    let readable = |range: &Range<usize>| match kind {
+        Kind::Datetime => when::parse(&request[range.clone()], now).is_some(),
+        Kind::Duration => duration::parse(&request[range.clone()]).is_some(),
+        _ => false,
+    };
+    let mut best = range.clone();
+    let mut end = range.end;
+    for word in request[range.end..].split_inclusive(' ').take(WIDENED + 1) {
+        end += word.len();
+        let wider = best.start..request[..end].trim_end().len();
+        // A sentence ends here.
+        let stops =
+            wider.end > range.end && request[..wider.end].ends_with(['.', ';', '!', '?', ',']);
+        let whole = wider.start..without_stop(&request[..wider.end]).len();
+        if whole.end > best.end && free(&whole) && readable(&whole) {
+            best = whole;
+        }
+        if stops {
+            break;
+        }
+    }
+    let mut start = range.start;
+    for word in request[..range.start]
+        .trim_end()
+        .rsplit(' ')
+        .take(WIDENED / 2)
+    {
+        let gap = start - request[..start].trim_end().len();
+        let Some(begin) = start.checked_sub(gap + word.len()) else {
+            break;
+        };
+        start = begin;
+        if word.ends_with(['.', ';', '!', '?', ',', ':']) || word.is_empty() {
+            break;
+        }
+        let wider = start..best.end;
+        if free(&wider) && readable(&wider) {
+            best = wider;
+        }
+    }
+    best
+}
+
+/// The sentence around a range, without what ends it.
+pub(super) fn sentence(request: &str, range: Range<usize>) -> Range<usize> {
+    let ends = |at: usize, mark: &str| {
+        let rest = &request[at + mark.len()..];
+        rest.is_empty() || rest.starts_with(char::is_whitespace)
+    };
+    let marks = [".", "!", "?", ";"];
+    let cut = |text: &str, from: usize| -> Vec<usize> {
+        let mut found: Vec<usize> = marks
+            .iter()
+            .flat_map(|m| text.match_indices(m).map(move |(i, m)| (i + from, m)))
+            .filter(|(i, m)| ends(*i, m))
+            .map(|(i, m)| i + m.len())
+            .collect();
+        found.sort_unstable();
+        found
+    };
+    let start = cut(&request[..range.start], 0).last().copied().unwrap_or(0);
+    let end = cut(&request[range.end..], range.end)
+        .first()
+        .copied()
+        .unwrap_or(request.len());
+    let start = start + request[start..end].len() - request[start..end].trim_start().len();
+    start..start + without_stop(&request[start..end]).len()
 }
 
 /// Without surrounding white space and one pair of quotes.
@@ -212,8 +295,60 @@ fn strip_suffix_ignoring_case<'a>(text: &'a str, suffix: &str) -> Option<&'a str
         .then(|| &text[..at])
 }
 
+/// A theme's name; the two that every system has are known by a slip of the fingers as well.
+fn theme(name: &str) -> &str {
+    ["dark", "light"]
+        .into_iter()
+        .find(|known| near(known, name))
+        .unwrap_or(name)
+}
+
+/// Whether two words are the same up to one slip: a letter too many, too few, wrong, or two swapped.
+fn near(a: &str, b: &str) -> bool {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    if a.len().abs_diff(b.len()) > 1 {
+        return false;
+    }
+    let same = a.iter().zip(&b).take_while(|(x, y)| x == y).count();
+    let (a, b) = (&a[same..], &b[same..]);
+    match (a, b) {
+        ([], _) | (_, []) => true,
+        ([x, y, rest @ ..], [v, w, tail @ ..]) if x == w && y == v && rest == tail => true,
+        _ => a[1..] == b[1..] || a[1..] == *b || *a == b[1..],
+    }
+}
+
+/// The topic or order that a whole request names without having it as an argument: "what processor is
+/// this". Words that are in requests for other reasons do not count.
+pub(super) fn named_in(kind: Kind, request: &str) -> Option<Value> {
+    let plain: Vec<&str> = request
+        .split(|c: char| !c.is_alphanumeric() && c != '-')
+        .filter(|w| {
+            let word = w.to_lowercase();
+            ![
+                "system", "running", "up", "power", "load", "space", "version",
+            ]
+            .contains(&word.as_str())
+        })
+        .collect();
+    let mut found: Vec<&str> = plain.iter().filter_map(|word| topic(word)).collect();
+    found.dedup();
+    match (kind, found.as_slice()) {
+        (Kind::Topic, [one]) => Some(Value::from(*one)),
+        (Kind::Sort, [one @ ("cpu" | "memory")]) => Some(Value::from(*one)),
+        _ => None,
+    }
+}
+
 fn topic(text: &str) -> Option<&'static str> {
-    const WORDS: [(&str, &str); 37] = [
+    const WORDS: [(&str, &str); 44] = [
+        ("mem", "memory"),
+        ("distro", "os"),
+        ("booted", "uptime"),
+        ("batt", "battery"),
+        ("core", "cpu"),
+        ("harddisk", "disk"),
+        ("hdd", "disk"),
         ("cpu", "cpu"),
         ("processor", "cpu"),
         ("processors", "cpu"),
@@ -281,7 +416,7 @@ fn host(url: &str) -> Option<String> {
 }
 
 fn boolean(text: &str) -> Option<bool> {
-    const YES: [&str; 26] = [
+    const YES: [&str; 41] = [
         "on",
         "yes",
         "true",
@@ -308,8 +443,23 @@ fn boolean(text: &str) -> Option<bool> {
         "up",
         "allow",
         "plug",
+        "activate",
+        "activated",
+        "reactivate",
+        "connected",
+        "reconnected",
+        "foot",
+        "tail",
+        "active",
+        "unblock",
+        "wake",
+        "revive",
+        "resurrect",
+        "hook",
+        "alive",
+        "live",
     ];
-    const NO: [&str; 16] = [
+    const NO: [&str; 33] = [
         "off",
         "no",
         "not",
@@ -326,6 +476,23 @@ fn boolean(text: &str) -> Option<bool> {
         "kill",
         "block",
         "down",
+        "deactivate",
+        "deactivated",
+        "disconnected",
+        "shut",
+        "unplug",
+        "unplugged",
+        "severed",
+        "blocked",
+        "dead",
+        "inactive",
+        "unhook",
+        "isolate",
+        "quarantine",
+        "silence",
+        "ditch",
+        "away",
+        "pull",
     ];
     // What a shell writes for it.
     if text.trim() == ">>" {
@@ -399,6 +566,72 @@ mod tests {
     }
 
     #[test]
+    fn times_are_widened_over_what_belongs_to_them() {
+        for (request, span, wider) in [
+            (
+                "remind me by 11 am on the 31st to post it",
+                "by 11 am",
+                "by 11 am on the 31st",
+            ),
+            (
+                "the day after tomorrow 16h, collect it",
+                "tomorrow",
+                "the day after tomorrow 16h",
+            ),
+            ("wake me at 7 please", "at 7", "at 7"),
+            ("at 7. On monday call", "at 7", "at 7"),
+        ] {
+            let start = request.find(span).unwrap();
+            let range = start..start + span.len();
+            let found = widen(Kind::Datetime, request, range, |_| true, now());
+            assert_eq!(
+                request[found].trim_start_matches("the "),
+                wider.trim_start_matches("the ")
+            );
+        }
+        let request = "timer an hour and a half for the dough";
+        let found = widen(Kind::Duration, request, 6..13, |_| true, now());
+        assert_eq!(&request[found], "an hour and a half");
+        let found = widen(Kind::Duration, request, 6..13, |r| r.end < 15, now());
+        assert_eq!(&request[found], "an hour");
+    }
+
+    #[test]
+    fn sentences() {
+        let request = "Hi there. How do I set a.b? Thanks!";
+        let at = request.find("set").unwrap();
+        assert_eq!(&request[sentence(request, at..at + 3)], "How do I set a.b");
+        assert_eq!(&request[sentence(request, 0..2)], "Hi there");
+        assert_eq!(sentence("one", 0..3), 0..3);
+    }
+
+    #[test]
+    fn slips_and_named_topics() {
+        for (a, b) in [
+            ("dark", "drak"),
+            ("dark", "dar"),
+            ("dark", "darkk"),
+            ("dark", "dirk"),
+            ("x", "x"),
+        ] {
+            assert!(near(a, b) && near(b, a), "{a} {b}");
+        }
+        assert!(!near("dark", "park2") && !near("light", "night2") && !near("dark", "dakr2"));
+        is(Kind::Theme, "drak mode", json!("dark"));
+        is(Kind::Theme, "solarized", json!("solarized"));
+        assert_eq!(
+            named_in(Kind::Topic, "what distro is this system"),
+            Some(json!("os"))
+        );
+        assert_eq!(named_in(Kind::Topic, "memory and disk"), None);
+        assert_eq!(
+            named_in(Kind::Sort, "process list by mem usage"),
+            Some(json!("memory"))
+        );
+        assert_eq!(named_in(Kind::Sort, "what is running"), None);
+    }
+
+    #[test]
     fn topics_and_orders() {
         is(Kind::Topic, "free disk space", json!("disk"));
         is(Kind::Topic, "RAM", json!("memory"));
@@ -432,6 +665,8 @@ mod tests {
         is(Kind::Boolean, "to the end", json!(true));
         is(Kind::Boolean, "do not connect", json!(false));
         is(Kind::Boolean, ">>", json!(true));
+        is(Kind::Boolean, "pull the plug", json!(false));
+        is(Kind::Boolean, "reactivate", json!(true));
         is(Kind::Boolean, "airplane mode on", json!(false));
         is(Kind::Boolean, "airplane mode off", json!(true));
         is(Kind::Boolean, "airplane mode", json!(false));

@@ -30,15 +30,13 @@ pub(super) fn whole(text: &str) -> Option<u64> {
 /// A share of a hundred: `30 %`, `thirty percent`, `half`, `max`. Above 100 it is none.
 pub(super) fn percent(text: &str) -> Option<u64> {
     let lower = text.to_lowercase();
-    if let Some(value) = whole(text) {
-        let of_hundred = if lower.contains("quarter") {
-            value * 25
-        } else {
-            value
-        };
-        return (of_hundred <= 100).then_some(of_hundred);
+    if let Some(share) = fraction(&lower) {
+        return Some(share);
     }
-    const WORDS: [(&str, u64); 14] = [
+    if let Some(value) = whole(text) {
+        return (value <= 100).then_some(value);
+    }
+    const WORDS: [(&str, u64); 24] = [
         ("half", 50),
         ("quarter", 25),
         ("full", 100),
@@ -53,10 +51,84 @@ pub(super) fn percent(text: &str) -> Option<u64> {
         ("minimum", 0),
         ("min", 0),
         ("off", 0),
+        ("lowest", 0),
+        ("dimmest", 0),
+        ("nil", 0),
+        ("zilch", 0),
+        ("nothing", 0),
+        ("no", 0),
+        ("down", 0),
+        ("highest", 100),
+        ("goes", 100),
+        ("up", 100),
     ];
     lower
         .split(|c: char| !c.is_alphabetic())
         .find_map(|word| WORDS.iter().find(|(w, _)| *w == word).map(|(_, v)| *v))
+}
+
+/// `a third`, `two fifths`, `7 out of 10`, in percent.
+fn fraction(lower: &str) -> Option<u64> {
+    const PARTS: [(&str, f64); 10] = [
+        ("half", 2.0),
+        ("halves", 2.0),
+        ("third", 3.0),
+        ("thirds", 3.0),
+        ("quarter", 4.0),
+        ("quarters", 4.0),
+        ("fifth", 5.0),
+        ("fifths", 5.0),
+        ("tenth", 10.0),
+        ("tenths", 10.0),
+    ];
+    let tokens = tokens(lower);
+    let (count, of) = match tokens.iter().position(|t| t.is("out")) {
+        Some(at) if tokens.get(at + 1).is_some_and(|t| t.is("of")) => {
+            let last = |tokens: &[Token]| (0..tokens.len()).find_map(|i| phrase(&tokens[i..]));
+            (last(&tokens[..at])?.0, last(&tokens[at + 2..])?.0)
+        }
+        _ => {
+            let part = |t: &Token| {
+                let known = PARTS.iter().find(|(word, _)| t.is(word));
+                known.map(|(_, parts)| *parts)
+            };
+            let at = tokens.iter().position(|t| part(t).is_some())?;
+            let of = part(&tokens[at])?;
+            // "third" alone may be the third of something.
+            let count = match at.checked_sub(1).map(|i| phrase(&tokens[i..=i])) {
+                Some(Some((count, _))) => count,
+                _ if of == 2.0 || of == 4.0 => 1.0,
+                _ => return None,
+            };
+            (count, of)
+        }
+    };
+    let share = 100.0 * count / of;
+    (of > 0.0 && (0.0..=100.0).contains(&share)).then_some(share.round() as u64)
+}
+
+/// How many bytes of `rest` go on with a number in words: ` two` behind `thirty`.
+pub(super) fn tail(rest: &str) -> usize {
+    let mut used = 0;
+    for word in rest.split_inclusive([' ', '-']) {
+        let bare = word
+            .trim_end_matches([' ', '-', ',', '.', '!', '?', '%'])
+            .to_lowercase();
+        let counts = matches!(simple(&bare), Some((_, size)) if !matches!(size, Size::Article | Size::Alone));
+        if bare.is_empty() && used == 0 && word.len() == 1 {
+            used += 1;
+        } else if counts {
+            used += bare.len();
+            // Punctuation ends the number, one blank or hyphen does not.
+            if word.len() != bare.len() + 1 || !word.ends_with([' ', '-']) {
+                break;
+            }
+            used += 1;
+        } else {
+            break;
+        }
+    }
+    rest[..used].trim_end_matches([' ', '-']).len()
 }
 
 /// The number that `tokens` begin with, and how many of them it takes. `a` and `an` are one.
@@ -212,6 +284,20 @@ mod tests {
     }
 
     #[test]
+    fn numbers_go_on() {
+        for (rest, more) in [
+            (" two battery is low", " two"),
+            ("-two", "-two"),
+            (" hundred twenty, please", " hundred twenty"),
+            (" a lot", ""),
+            (", two things", ""),
+            ("", ""),
+        ] {
+            assert_eq!(&rest[..tail(rest)], more, "{rest}");
+        }
+    }
+
+    #[test]
     fn percentages() {
         for (text, value) in [
             ("30%", 30),
@@ -222,6 +308,13 @@ mod tests {
             ("maximum", 100),
             ("mute", 0),
             ("100 %", 100),
+            ("a third", 33),
+            ("two thirds", 67),
+            ("four fifths", 80),
+            ("7 out of 10", 70),
+            ("all the way up", 100),
+            ("as loud as it goes", 100),
+            ("no sound at all", 0),
         ] {
             assert_eq!(percent(text), Some(value), "{text}");
         }

@@ -27,6 +27,11 @@ const NAMED: [(&str, &str); 18] = [
 /// What follows or precedes the name of a folder or file without being part of it.
 const NOUNS: [&str; 5] = ["folder", "directory", "dir", "file", "path"];
 
+/// What stands between a thing and where it is.
+const JOINTS: [&str; 7] = [
+    " in ", " inside ", " within ", " from ", " out of ", " on ", " off ",
+];
+
 /// The path that is meant, absolute or beginning with `~`. A bare name is one in the home folder.
 pub(super) fn parse(text: &str) -> Option<String> {
     // A stop ends the sentence, but `.` and `..` are folders.
@@ -48,7 +53,7 @@ pub(super) fn parse(text: &str) -> Option<String> {
         return Some(clean(strip_nouns(text)));
     }
     // "report.txt in my documents"
-    for joint in [" in ", " inside ", " within ", " from "] {
+    for joint in JOINTS {
         if let Some((inner, outer)) = text.rsplit_once(joint)
             && let Some(outer) = named(outer).or_else(|| rooted(outer))
         {
@@ -82,10 +87,12 @@ pub(super) fn parse(text: &str) -> Option<String> {
 /// after `report.txt` in `report.txt in my documents` say where it is. Only a place that has a name of
 /// its own counts, so that `the taxes in german` stays what it is.
 pub(super) fn tail(rest: &str) -> usize {
-    let Some(place) = [" in ", " inside ", " within ", " from "]
+    // "can a.txt go from the desktop to …"
+    let after = [" go", " over", " away", " right"]
         .iter()
-        .find_map(|j| rest.strip_prefix(j))
-    else {
+        .find_map(|word| rest.strip_prefix(word).filter(|r| r.starts_with(' ')))
+        .unwrap_or(rest);
+    let Some(place) = JOINTS.iter().find_map(|joint| after.strip_prefix(joint)) else {
         return 0;
     };
     let mut found = 0;
@@ -173,6 +180,10 @@ mod tests {
             (" in documents.", " in documents"),
             (" from /var/log", " from /var/log"),
             (" in my home directory", " in my home directory"),
+            (" out of downloads and", " out of downloads"),
+            (" go from the desktop to", " go from the desktop"),
+            (" on my desktop", " on my desktop"),
+            (" on monday", ""),
             (" in german", ""),
             (" to my documents", ""),
             (" in", ""),

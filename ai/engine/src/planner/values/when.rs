@@ -120,6 +120,11 @@ impl Reading {
             Some("half") if word(1) == Some("past") => {
                 return self.set_clock(number(2)?, 30, None, 3);
             }
+            // In British English "half seven" is half an hour after seven.
+            Some("half") if number(1).is_some() => {
+                return self.set_clock(number(1)?, 30, None, 2);
+            }
+            Some("lunchtime" | "lunch") => return self.set_clock(12, 0, Some(Half::Pm), 1),
             Some("quarter") => match word(1) {
                 Some("past") => return self.set_clock(number(2)?, 15, None, 3),
                 Some("to") => return self.set_clock(number(2)?.checked_sub(1)?, 45, None, 3),
@@ -161,7 +166,15 @@ impl Reading {
             Token::Sign(_) => return None,
             _ => {}
         }
-        // A clock time: 10, 10:30, 5 pm, ten thirty, 10 past 5.
+        // 8.15 was read as one number, 8.30 as 8.3.
+        if let Token::Number(n) = tokens[0]
+            && n.fract() != 0.0
+            && n < 24.0
+        {
+            let minutes = (n.fract() * 100.0).round();
+            return self.set_clock(n as i8, minutes as i8, None, 1);
+        }
+        // A clock time: 10, 10:30, 5 pm, ten thirty, 10 past 5, 16h, 16h30.
         let (hour, used) = (number(0)?, 1);
         match (tokens.get(1), word(1)) {
             (Some(Token::Sign(':' | '.')), _) => {
@@ -172,6 +185,18 @@ impl Reading {
                     0
                 };
                 self.set_clock(hour, i8::try_from(minute).ok()?, None, 3 + seconds)
+            }
+            (_, Some("h" | "hrs" | "hours")) => {
+                let minute = tokens.get(2).and_then(Token::whole);
+                let minute = minute
+                    .and_then(|m| i8::try_from(m).ok())
+                    .filter(|m| *m < 60);
+                self.set_clock(
+                    hour,
+                    minute.unwrap_or(0),
+                    None,
+                    2 + usize::from(minute.is_some()),
+                )
             }
             (_, Some("past")) => self.set_clock(number(2)?, hour, None, 3),
             (_, Some("to")) => self.set_clock(
@@ -323,6 +348,15 @@ fn date(tokens: &[Token], today: Date) -> Option<(Date, usize)> {
     let whole = |i: usize| tokens.get(i).and_then(Token::whole);
     let word = |i: usize| tokens.get(i).and_then(Token::word);
     let dash = |i: usize| tokens.get(i) == Some(&Token::Sign('-'));
+    // 25/12, 12/25: where only one of the two can be the month. 3/4 is a question.
+    if let (Some(a), Some(&Token::Sign('/')), Some(b)) = (whole(0), tokens.get(1), whole(2)) {
+        let (day, month) = match (a, b) {
+            (13..=31, 1..=12) => (a, b),
+            (1..=12, 13..=31) => (b, a),
+            _ => return None,
+        };
+        return Some((coming(None, month, day, today)?, 3));
+    }
     if let (Some(y), true, Some(m), true, Some(d)) =
         (whole(0), dash(1), whole(2), dash(3), whole(4))
     {
@@ -464,6 +498,16 @@ mod tests {
             ("the 5th of january 2028 at 8am", "2028-01-05T08:00:00"),
             ("on the 5th", "2026-12-05T09:00:00"),
             ("2026-12-01", "2026-12-01T09:00:00"),
+            ("25/12 08:00", "2026-12-25T08:00:00"),
+            ("1/31 at noon", "2027-01-31T12:00:00"),
+            ("8.15 tomorrow", "2026-11-24T08:15:00"),
+            ("tomorrow 8.30", "2026-11-24T08:30:00"),
+            ("at 16h", "2026-11-23T16:00:00"),
+            ("tomorrow 16h30", "2026-11-24T16:30:00"),
+            ("half seven tonight", "2026-11-23T19:30:00"),
+            ("in 3 hours 20", "2026-11-23T13:50:00"),
+            ("by 11 am on the 30th", "2026-11-30T11:00:00"),
+            ("at lunchtime", "2026-11-23T12:00:00"),
             ("2026-12-01 15:30", "2026-12-01T15:30:00"),
             ("2026-12-01T15:30:00", "2026-12-01T15:30:00"),
             ("29 february", "2028-02-29T09:00:00"),
