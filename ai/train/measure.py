@@ -13,7 +13,8 @@ verb    a verb or construction that few  none   no tool does it
 odd     odd strings as values            time   a time that takes working out
 
 They were written by hand, by people who had the tools' contract and not the training data; nothing is
-generated from them and no phrasing was taken from them. Needs Python 3 and nothing else.
+generated from them and no phrasing was taken from them. With `--described` the requests are for tools that the model
+was not trained on (`evaluation/described/`), beside all that it was. Needs Python 3 and nothing else.
 """
 
 import argparse
@@ -31,6 +32,9 @@ HARMLESS = {
     "services.list", "services.status", "system.info", "processes.list", "network.status", "agents.list", "docs.ask",
 }  # fmt: skip
 """Tools that only look. All others have side effects."""
+
+TYPED = {"percent", "number", "when", "topic", "sort", "url", "enabled", "append", "max_bytes", "theme"}
+"""Arguments of the built-in tools that are right or wrong to the letter."""
 
 FREE = {"query", "question", "text", "title", "label", "window", "app", "agent", "unit", "process"}
 """Arguments that are words of the request: case, articles and end punctuation do not count."""
@@ -63,6 +67,8 @@ def same_argument(name: str, found, wanted) -> bool:
         return seconds(found) == seconds(wanted)
     if name in ("path", "from", "to") and isinstance(found, str):
         return found.rstrip("/") == str(wanted).rstrip("/")
+    if name not in TYPED and isinstance(wanted, str):
+        return bare(found) == bare(wanted)
     return found == wanted
 
 
@@ -99,16 +105,21 @@ def outside_values(entry: dict) -> set[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--misses", type=int, default=0, help="print that many mistakes of each kind")
+    parser.add_argument("--described", action="store_true", help="requests for tools known by their description alone")
     parser.add_argument("command", nargs=argparse.REMAINDER)
     arguments = parser.parse_args()
+    folder, command = HERE / "evaluation", arguments.command
+    if arguments.described:
+        folder = folder / "described"
+        command = [*command, "--described", str(folder / "tools.json")]
     entries = [
         json.loads(line)
-        for path in sorted((HERE / "evaluation").glob("*.jsonl"))
+        for path in sorted(folder.glob("*.jsonl"))
         for line in path.read_text(encoding="utf8").splitlines()
         if line.strip()
     ]
     said = "".join(entry["say"].replace("\n", " ") + "\n" for entry in entries)
-    run = subprocess.run(arguments.command, input=said, stdout=subprocess.PIPE, text=True, check=False)
+    run = subprocess.run(command, input=said, stdout=subprocess.PIPE, text=True, check=False)
     answers = [json.loads(line) for line in run.stdout.splitlines()]
     if run.returncode or len(answers) != len(entries):
         sys.exit(f"{arguments.command[0]}: status {run.returncode}, {len(answers)} answers to {len(entries)} requests")

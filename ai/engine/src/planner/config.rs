@@ -43,7 +43,7 @@ pub struct Config {
 /// How sure is sure for tools that change something.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Effects {
-    /// Tools that only look. All others change something, also those that the model was not trained on.
+    /// Tools that only look. All other trained tools change something.
     pub harmless: Vec<String>,
     /// As [`Config::act_threshold`].
     pub act_threshold: f32,

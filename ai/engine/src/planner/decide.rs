@@ -166,9 +166,6 @@ impl Words<'_> {
         let Described {
             name, description, ..
         } = &known.tool;
-        if probability < self.config.ask_threshold {
-            return Plan::reply("I have no tool for that.".into());
-        }
         let parameters = &known.parameters;
         if let Some(argument) = &parameters.unreadable {
             return Plan::reply(format!(
@@ -179,10 +176,11 @@ impl Words<'_> {
             Ok(found) => found,
             Err(plan) => return plan,
         };
+        let chosen = described::choose(&parameters.choices, self.request);
         for (argument, choice) in &parameters.choices {
-            match described::choose(choice, self.request) {
+            match chosen.get(argument.as_str()) {
                 Some(value) => {
-                    arguments.insert(argument.clone(), value.into());
+                    arguments.insert(argument.clone(), (*value).into());
                 }
                 None if choice.required => {
                     return Plan::question(format!(
@@ -193,8 +191,7 @@ impl Words<'_> {
                 None => {}
             }
         }
-        let (act, sure) = self.config.thresholds(name);
-        if probability < act || certainty < sure {
+        if probability < described::ACT || certainty < self.config.slot_threshold {
             let what = wording::described(description, &arguments);
             return Plan::question(format!("Did you mean: {what}?"));
         }

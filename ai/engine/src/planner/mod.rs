@@ -303,8 +303,9 @@ impl Planner {
             now: choice.now,
         };
         let vector = output("embedding", self.dimensions)?;
-        let plan = match described::nearest(&choice.described, vector) {
-            Some((known, probability)) if probability > words.likeliest() => {
+        let near = described::nearest(&choice.described, vector, words.likeliest());
+        let plan = match near {
+            Some((known, probability)) if probability >= described::MEANT => {
                 words.described(known, probability)
             }
             _ => words.decide(choice.trained.as_deref()),
