@@ -1,4 +1,11 @@
-//! Opening a graph: thread and memory options by the size of the model.
+//! Opening a graph: what computes it, thread and memory options by the size of the model.
+//!
+//! # Weights in memory
+//!
+//! ONNX Runtime maps weights that lie in a file of their own (external data) and uses the mapping on the
+//! processor without a copy. Weights inside the graph's file are copied while it is parsed, and no setting
+//! changes that: the file is one protocol-buffers message. What kernels pack anew for matrix products is
+//! memory besides in both cases. MEASURED
 
 use std::path::Path;
 
@@ -6,15 +13,35 @@ use ort::ep::CPU;
 use ort::session::Session;
 use ort::session::builder::{BuilderResult, GraphOptimizationLevel, SessionBuilder};
 
-use crate::{Error, Result, runtime};
+use crate::provider::{self, Provider};
+use crate::{Error, Result, folder, runtime};
 
 /// Below this size a second thread costs more in hand-over than it computes, and memory matters more
 /// than allocation speed.
 const TINY_BYTES: u64 = 64 << 20;
 
+/// Where a graph's inputs and outputs have to be between two passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Traffic {
+    /// What goes in and out is small against the computation.
+    Light,
+    /// The caller keeps a cache in main memory, which another processor would be sent each time.
+    CacheInMemory,
+}
+
 /// Opens the graph in `file`. `size_bytes` is the size of graph and external weights together; `threads`
-/// overrules the choice by load and size.
+/// overrules the choice by load and size. Computed by the processor unless something else was named.
 pub(crate) fn open(file: &Path, size_bytes: u64, threads: Option<usize>) -> Result<Session> {
+    open_for(file, size_bytes, threads, Traffic::CacheInMemory)
+}
+
+/// [`open`] for a graph whose `traffic` is known.
+pub(crate) fn open_for(
+    file: &Path,
+    size_bytes: u64,
+    threads: Option<usize>,
+    traffic: Traffic,
+) -> Result<Session> {
     let environment = runtime::environment()?;
     let unusable = |reason: String| Error::Model {
         path: file.to_owned(),
@@ -23,18 +50,57 @@ pub(crate) fn open(file: &Path, size_bytes: u64, threads: Option<usize>) -> Resu
     if !file.is_file() {
         return Err(unusable("the graph file is missing".into()));
     }
-    let builder = Session::builder(&environment).map_err(|e| unusable(e.to_string()))?;
-    configure(builder, size_bytes, threads)
-        .map_err(|e| unusable(e.to_string()))?
-        .commit_from_file(file)
-        .map_err(|e| unusable(format!("ONNX Runtime does not take the graph: {e}")))
+    let manifest = folder::manifest_beside(file)?;
+    let wish = provider::wish(manifest.as_ref().map_or(&[], |m| &m.execution_providers))?;
+    let available = provider::available()?;
+    let worthwhile = traffic == Traffic::Light && size_bytes >= TINY_BYTES;
+    let candidates = provider::choose(wish.as_ref(), &available, worthwhile)?;
+    let mut failed = String::new();
+    for candidate in candidates {
+        let builder = Session::builder(&environment).map_err(|e| unusable(e.to_string()))?;
+        let opened = configure(builder, size_bytes, threads, candidate)
+            .map_err(|e| e.to_string())
+            .and_then(|mut b| b.commit_from_file(file).map_err(|e| e.to_string()));
+        match opened {
+            Ok(session) => {
+                tracing::debug!("{} is computed by {candidate}", file.display());
+                provider::remember(file, candidate);
+                return Ok(session);
+            }
+            Err(reason) if candidate == Provider::Cpu => {
+                return Err(unusable(format!(
+                    "ONNX Runtime does not take the graph: {reason}"
+                )));
+            }
+            Err(reason) => {
+                tracing::warn!("{}: {candidate} does not start: {reason}", file.display());
+                failed = reason;
+            }
+        }
+    }
+    // Only a wish can be without the processor, which is the last one otherwise.
+    let wish = wish.unwrap_or_else(|| provider::Wish {
+        providers: available.clone(),
+        from: "the choice",
+    });
+    Err(Error::Provider {
+        wanted: provider::names(&wish.providers),
+        from: wish.from,
+        available: provider::names(&available),
+        reason: failed,
+    })
 }
 
 #[allow(
     clippy::result_large_err,
     reason = "ort hands the builder back in its errors"
 )]
-fn configure(builder: SessionBuilder, size_bytes: u64, threads: Option<usize>) -> BuilderResult {
+fn configure(
+    builder: SessionBuilder,
+    size_bytes: u64,
+    threads: Option<usize>,
+    provider: Provider,
+) -> BuilderResult {
     let tiny = size_bytes < TINY_BYTES;
     let builder = builder
         .with_optimization_level(GraphOptimizationLevel::All)?
@@ -42,6 +108,9 @@ fn configure(builder: SessionBuilder, size_bytes: u64, threads: Option<usize>) -
         .with_inter_threads(1)?
         // Spinning workers would burn a core between two tokens and after the last one.
         .with_intra_op_spinning(false)?;
+    if provider != Provider::Cpu {
+        return builder.with_execution_providers([provider.registration()]);
+    }
     if !tiny {
         return Ok(builder);
     }
