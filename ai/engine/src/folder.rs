@@ -61,11 +61,13 @@ pub(crate) fn optional_manifest(folder: &Path) -> Result<Option<Manifest>> {
     }
 }
 
-/// The `model.yaml` of the folder in which `graph` is, directly or one level below.
+/// The `model.yaml` of the folder in which `graph` is, directly or one level below. A folder with a
+/// tokenizer is a model itself: what lies beside such folders is none of its business.
 pub(crate) fn manifest_beside(graph: &Path) -> Result<Option<Manifest>> {
     for folder in graph.ancestors().skip(1).take(2) {
-        if let Some(manifest) = optional_manifest(folder)? {
-            return Ok(Some(manifest));
+        let manifest = optional_manifest(folder)?;
+        if manifest.is_some() || folder.join("tokenizer.json").exists() {
+            return Ok(manifest);
         }
     }
     Ok(None)

@@ -329,9 +329,10 @@ impl Ai {
                     "model `{id}` is not usable: {reason}"
                 )));
             }
-            Some(_) => {
+            Some(other) => {
+                let kind = other.kind.map_or("unknown".into(), |k| k.to_string());
                 return Err(Error::InvalidArguments(format!(
-                    "model `{id}` is a planner, which cannot generate text"
+                    "model `{id}` is of the kind {kind}, which cannot generate text"
                 )));
             }
         }
