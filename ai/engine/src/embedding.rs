@@ -1,6 +1,6 @@
 //! Embedding models: texts to vectors that are near each other where the texts mean alike.
 //!
-//! Runs what sentence-transformers and Optimum export: `model.onnx` (an [encoder](crate::encoder)) that
+//! Runs what sentence-transformers and Optimum export: `model.onnx` (an encoder) that
 //! gives a vector for each token (`last_hidden_state`) or one already (`sentence_embedding`,
 //! `pooler_output`), `tokenizer.json`, how to pool in `1_Pooling/config.json`, whether to bring the vector
 //! to length one in `modules.json`, the words before queries and documents in

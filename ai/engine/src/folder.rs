@@ -113,9 +113,18 @@ pub(crate) fn inside(folder: &Path, what: &str, name: &str) -> Result<PathBuf> {
     }
 }
 
-/// The folder's graph: what `model.yaml` names, else for language models what `genai_config.json` names,
-/// else the best of what is there.
+/// The folder's graph: what is named, else the best of what is there.
 pub(crate) fn graph(folder: &Path, kind: Kind) -> Result<PathBuf> {
+    let name = match named_graph(folder, kind)? {
+        Some(name) => name,
+        None => preferred_graph(folder, kind, files(folder).into_iter().map(|f| f.0))?,
+    };
+    Ok(folder.join(name))
+}
+
+/// The graph that `model.yaml` names, for language models else the one that `genai_config.json` names;
+/// relative.
+pub(crate) fn named_graph(folder: &Path, kind: Kind) -> Result<Option<PathBuf>> {
     let mut named = optional_manifest(folder)?.and_then(|m| m.graph);
     if named.is_none() && kind == Kind::CausalLm {
         let genai = json(folder, "genai_config.json")?;
@@ -124,20 +133,28 @@ pub(crate) fn graph(folder: &Path, kind: Kind) -> Result<PathBuf> {
             .and_then(|g| g.pointer("/model/decoder/filename"));
         named = name.and_then(Value::as_str).map(str::to_owned);
     }
-    if let Some(name) = named {
-        return inside(folder, "graph", &name);
-    }
-    let graphs: Vec<PathBuf> = files(folder)
-        .into_iter()
-        .map(|f| f.0)
+    let Some(name) = named else {
+        return Ok(None);
+    };
+    inside(folder, "graph", &name)?;
+    Ok(Some(name.into()))
+}
+
+/// The graph among `files` (relative) that is taken where nothing names one.
+pub(crate) fn preferred_graph(
+    folder: &Path,
+    kind: Kind,
+    files: impl Iterator<Item = PathBuf>,
+) -> Result<PathBuf> {
+    let graphs: Vec<PathBuf> = files
         .filter(|f| f.extension().is_some_and(|e| e == "onnx"))
         .collect();
     let preferred = GRAPHS
         .iter()
         .find(|g| graphs.iter().any(|f| f == Path::new(g)));
     match (preferred, &graphs[..]) {
-        (Some(name), _) => Ok(folder.join(name)),
-        (None, [only]) => Ok(folder.join(only)),
+        (Some(name), _) => Ok(name.into()),
+        (None, [only]) => Ok(only.clone()),
         (None, []) => Err(unusable(folder, "it has no graph (*.onnx)")),
         (None, several) => Err(unusable(
             folder,

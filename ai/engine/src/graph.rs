@@ -334,6 +334,9 @@ mod tests {
         );
         assert!(found.external_files.contains("w.bin"));
         assert!(!found.shares_cache());
+        assert!(!found.scales_by_pass());
+        let quantised = field(7, &field(1, &field(4, b"DynamicQuantizeLinear")));
+        assert!(read(&quantised).unwrap().scales_by_pass());
         for cut in 0..model.len() {
             assert!(read(&model[..cut]).is_err(), "{cut}");
         }

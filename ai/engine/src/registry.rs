@@ -209,6 +209,11 @@ impl Registry {
         self.lock().values().map(|e| e.info.clone()).collect()
     }
 
+    /// Every model as it was last seen; does not look at the folders.
+    pub fn known(&self) -> Vec<Info> {
+        self.lock().values().map(|e| e.info.clone()).collect()
+    }
+
     /// One model as it was last seen.
     pub fn info(&self, id: &str) -> Option<Info> {
         self.lock().get(id).map(|e| e.info.clone())
@@ -219,15 +224,30 @@ impl Registry {
         self.lock().get(id).and_then(|e| e.loaded.clone())
     }
 
-    /// Reads a model into memory, or returns it where that is done. `changed` is told each new state.
+    /// [`Self::load_with`] the limits that [`Self::with_limits`] gives.
+    pub fn load(&self, id: &str, changed: &dyn Fn(&Info)) -> Result<Loaded> {
+        self.load_by(id, &*self.limits.0, changed)
+    }
+
+    /// Reads a model into memory, or returns it where that is done; `limits` are for language models.
+    /// `changed` is told each new state.
     ///
     /// Blocks for as long as the model takes to load. While another thread loads the same model this
     /// fails with [`Error::InvalidArguments`]; callers queue loads.
-    pub fn load(&self, id: &str, changed: &dyn Fn(&Info)) -> Result<Loaded> {
+    pub fn load_with(&self, id: &str, limits: &Limits, changed: &dyn Fn(&Info)) -> Result<Loaded> {
+        self.load_by(id, &|_| limits.clone(), changed)
+    }
+
+    fn load_by(
+        &self,
+        id: &str,
+        limits: &dyn Fn(&Info) -> Limits,
+        changed: &dyn Fn(&Info),
+    ) -> Result<Loaded> {
         self.scan();
         let (mut info, kind) = {
             let mut entries = self.lock();
-            let known = known(&entries);
+            let known = names(&entries);
             let entry = entries.get_mut(id).ok_or_else(|| Error::NotFound {
                 id: id.to_owned(),
                 known,
@@ -256,7 +276,7 @@ impl Registry {
         };
         // A foreign graph reaches a lot of foreign code: a panic there is this model's failure only.
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            Loaded::load(&info, kind, &*self.limits.0)
+            Loaded::load(&info, kind, limits)
         }))
         .unwrap_or_else(|_| {
             Err(Error::Model {
@@ -289,7 +309,7 @@ impl Registry {
     /// memory does nothing.
     pub fn unload(&self, id: &str, changed: &dyn Fn(&Info)) -> Result<()> {
         let mut entries = self.lock();
-        let known = known(&entries);
+        let known = names(&entries);
         let entry = entries.get_mut(id).ok_or_else(|| Error::NotFound {
             id: id.to_owned(),
             known,
@@ -346,7 +366,7 @@ impl Registry {
     }
 }
 
-fn known(entries: &BTreeMap<String, Entry>) -> String {
+fn names(entries: &BTreeMap<String, Entry>) -> String {
     if entries.is_empty() {
         return "none".into();
     }

@@ -1,7 +1,7 @@
 //! Rerankers: how well each of some texts answers a query.
 //!
 //! Runs cross-encoders as Optimum exports them (task `text-classification`): an
-//! [encoder](crate::encoder) over query and document together, joined by the tokenizer's own template for
+//! encoder over query and document together, joined by the tokenizer's own template for
 //! pairs, whose `logits` are one number a pair, or two of which the second is "it answers".
 
 use std::path::Path;

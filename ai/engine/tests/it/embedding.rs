@@ -358,6 +358,17 @@ fn the_registry_loads_them_all_and_knows_their_memory() {
     assert_eq!(lm - (16 << 20) - graph - graph / 8, 3 * 50 * 256);
     registry.unload("lm", &|_| {}).unwrap();
     assert_eq!(registry.info("lm").unwrap().memory_bytes, None);
+    // Limits of one call are before those of all.
+    let one = Limits {
+        slots: 1,
+        ..Limits::default()
+    };
+    let Ok(Loaded::CausalLm(model)) = registry.load_with("lm", &one, &|_| {}) else {
+        panic!("it was loaded before");
+    };
+    assert_eq!((model.slots(), model.context()), (1, 96));
+    let seen = registry.known();
+    assert!(seen.iter().any(|i| i.id == "lm" && i.state == State::Ready));
 }
 
 #[test]
