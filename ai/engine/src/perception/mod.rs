@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use ort::session::Session;
-use ort::value::{Tensor, TensorElementType, ValueType};
+use ort::value::{Outlet, Tensor, TensorElementType, ValueType};
 
 pub use audio::{Audio, MAX_SECONDS};
 pub use ctc::{Recognised, Symbol};
@@ -70,7 +70,7 @@ impl Graph {
                 }
             },
             several => {
-                let names: Vec<&str> = several.iter().map(|i| i.name()).collect();
+                let names: Vec<&str> = several.iter().map(Outlet::name).collect();
                 let reason = format!(
                     "its graph has the inputs {}; models of the kind {} have one",
                     names.join(", "),
@@ -79,7 +79,7 @@ impl Graph {
                 return Err(folder::unusable(&file, reason));
             }
         };
-        let names: Vec<&str> = session.outputs().iter().map(|o| o.name()).collect();
+        let names: Vec<&str> = session.outputs().iter().map(Outlet::name).collect();
         let output = match (&names[..], outputs.iter().find(|o| names.contains(o))) {
             ([only], _) => (*only).to_owned(),
             (_, Some(preferred)) => (*preferred).to_owned(),

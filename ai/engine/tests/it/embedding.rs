@@ -215,7 +215,7 @@ fn folders_that_do_not_fit_say_why() {
             f,
             "1_Pooling/config.json",
             r#"{"pooling_mode": "weightedmean"}"#,
-        )
+        );
     });
     assert!(pooling.contains("weightedmean"), "{pooling}");
     let none = broken(&|f| std::fs::remove_file(f.join("1_Pooling/config.json")).unwrap());
@@ -225,7 +225,7 @@ fn folders_that_do_not_fit_say_why() {
             f,
             "modules.json",
             r#"[{"type": "sentence_transformers.models.Dense"}]"#,
-        )
+        );
     });
     assert!(dense.contains("Dense"), "{dense}");
     let width = broken(&|f| write(f, "model.yaml", "kind: embedding\nembedding-width: 5\n"));
