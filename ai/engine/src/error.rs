@@ -31,6 +31,20 @@ pub enum Error {
         /// What is wrong and, where known, what to do.
         reason: String,
     },
+    /// What was to compute a model is not there.
+    #[error(
+        "execution provider {wanted} ({from}) cannot be used: {reason}; available: {available}"
+    )]
+    Provider {
+        /// What was named.
+        wanted: String,
+        /// Who named it.
+        from: &'static str,
+        /// What ONNX Runtime was built for.
+        available: String,
+        /// Why not.
+        reason: String,
+    },
     /// The machine has too little memory for it now.
     #[error(
         "model {model} needs {} MiB of memory, {} MiB are free; unload another model or take a smaller one",

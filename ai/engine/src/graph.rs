@@ -24,12 +24,47 @@ pub(crate) struct Summary {
     pub operators: BTreeSet<String>,
     /// Files beside the graph that hold weights, as the graph names them.
     pub external_files: BTreeSet<String>,
+    /// Names of the graph's inputs, where an old file lists its weights among them those too.
+    pub inputs: BTreeSet<String>,
+    /// Names of the graph's outputs.
+    pub outputs: BTreeSet<String>,
+    /// Bytes that one token takes in the caches that are inputs (`past_key_values.*`, of the shape
+    /// [batch, heads, tokens, width]).
+    pub cache_token_bytes: u64,
 }
 
 impl Summary {
     /// Whether attention keeps its cache where it is instead of making a longer copy of it each time.
     pub(crate) fn shares_cache(&self) -> bool {
         self.operators.contains("GroupQueryAttention")
+    }
+
+    /// Whether activations are quantised by the largest number in a whole pass, so that what is computed
+    /// for one text depends on the others in it.
+    pub(crate) fn scales_by_pass(&self) -> bool {
+        [
+            "DynamicQuantizeLinear",
+            "DynamicQuantizeMatMul",
+            "DynamicQuantizeLSTM",
+        ]
+        .iter()
+        .any(|name| self.operators.contains(*name))
+    }
+
+    /// Whether it gives vectors of texts or of their tokens and keeps no cache.
+    pub(crate) fn embeds(&self) -> bool {
+        let outputs = [
+            "last_hidden_state",
+            "token_embeddings",
+            "sentence_embedding",
+            "pooler_output",
+        ];
+        outputs.iter().any(|name| self.outputs.contains(*name))
+            && self.inputs.contains("input_ids")
+            && !self
+                .inputs
+                .iter()
+                .any(|name| name.starts_with("past_key_values"))
     }
 }
 
@@ -60,11 +95,12 @@ fn invalid(reason: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, reason)
 }
 
-/// One field's number and the offsets of its content. Only fields with a length are handed out.
+/// One field's number and where its content ends. Numbers have no content but a value.
 #[derive(Debug, Clone, Copy)]
 struct Field {
     number: u64,
     end: u64,
+    value: u64,
 }
 
 struct Reader<R> {
@@ -73,8 +109,8 @@ struct Reader<R> {
 }
 
 impl<R: Read + Seek> Reader<R> {
-    /// Hands each field with a length to `visit`, up to the offset `end`. What `visit` leaves unread is
-    /// jumped over.
+    /// Hands each field with a length and each whole number to `visit`, up to the offset `end`. What
+    /// `visit` leaves unread is jumped over.
     fn message(
         &mut self,
         end: u64,
@@ -84,7 +120,13 @@ impl<R: Read + Seek> Reader<R> {
             let key = self.varint()?;
             match key & 7 {
                 0 => {
-                    self.varint()?;
+                    let value = self.varint()?;
+                    let field = Field {
+                        number: key >> 3,
+                        end: self.at,
+                        value,
+                    };
+                    visit(self, field)?;
                 }
                 1 => self.jump(self.at.saturating_add(8))?,
                 2 => {
@@ -96,6 +138,7 @@ impl<R: Read + Seek> Reader<R> {
                     let field = Field {
                         number: key >> 3,
                         end: stop,
+                        value: 0,
                     };
                     visit(self, field)?;
                     self.jump(stop)?;
@@ -118,8 +161,64 @@ impl<R: Read + Seek> Reader<R> {
         self.message(graph.end, &mut |reader, field| match field.number {
             1 => reader.node(field, found, depth),
             5 => reader.tensor(field, found),
+            11 if depth == 0 => {
+                let (name, token_bytes) = reader.value(field)?;
+                if name.starts_with("past_key_values.") {
+                    found.cache_token_bytes = found.cache_token_bytes.saturating_add(token_bytes);
+                }
+                found.inputs.insert(name);
+                Ok(())
+            }
+            12 if depth == 0 => {
+                found.outputs.insert(reader.value(field)?.0);
+                Ok(())
+            }
             _ => Ok(()),
         })
+    }
+
+    /// The name of an input or output, and the bytes of all its dimensions but the first and the third.
+    fn value(&mut self, value: Field) -> io::Result<(String, u64)> {
+        let (mut name, mut element, mut dimensions) = (String::new(), 0, Vec::new());
+        self.message(value.end, &mut |reader, part| match part.number {
+            1 => {
+                name = reader.text(part)?;
+                Ok(())
+            }
+            2 => reader.message(part.end, &mut |reader, kind| {
+                if kind.number != 1 {
+                    return Ok(());
+                }
+                reader.message(kind.end, &mut |reader, part| match part.number {
+                    1 => {
+                        element = part.value;
+                        Ok(())
+                    }
+                    2 => reader.message(part.end, &mut |reader, dimension| {
+                        let mut size = 0;
+                        reader.message(dimension.end, &mut |_, part| {
+                            if part.number == 1 {
+                                size = part.value;
+                            }
+                            Ok(())
+                        })?;
+                        if dimensions.len() < 4 {
+                            dimensions.push(size);
+                        }
+                        Ok(())
+                    }),
+                    _ => Ok(()),
+                })
+            }),
+            _ => Ok(()),
+        })?;
+        // FLOAT is 1, FLOAT16 is 10.
+        let bytes: u64 = if element == 10 { 2 } else { 4 };
+        let token_bytes = match dimensions[..] {
+            [_, heads, _, width] => bytes.saturating_mul(heads).saturating_mul(width),
+            _ => 0,
+        };
+        Ok((name, token_bytes))
     }
 
     fn node(&mut self, node: Field, found: &mut Summary, depth: usize) -> io::Result<()> {
@@ -235,6 +334,9 @@ mod tests {
         );
         assert!(found.external_files.contains("w.bin"));
         assert!(!found.shares_cache());
+        assert!(!found.scales_by_pass());
+        let quantised = field(7, &field(1, &field(4, b"DynamicQuantizeLinear")));
+        assert!(read(&quantised).unwrap().scales_by_pass());
         for cut in 0..model.len() {
             assert!(read(&model[..cut]).is_err(), "{cut}");
         }
@@ -246,6 +348,14 @@ mod tests {
         let plain = summary(&models.join("lm/model.onnx")).unwrap();
         assert!(plain.operators.contains("Softmax") && !plain.shares_cache());
         assert!(plain.external_files.is_empty());
+        assert!(plain.inputs.contains("input_ids") && plain.outputs.contains("logits"));
+        assert!(!plain.embeds() && !plain.scales_by_pass());
+        // Two layers, keys and values, two heads of eight numbers.
+        assert_eq!(plain.cache_token_bytes, 2 * 2 * 2 * 8 * 4);
+        let half = summary(&models.join("lm-fp16/decoder.onnx")).unwrap();
+        assert_eq!(half.cache_token_bytes, 2 * 2 * 2 * 8 * 2);
+        let embedding = summary(&models.join("embedding/model.onnx")).unwrap();
+        assert!(embedding.embeds());
     }
 
     proptest::proptest! {

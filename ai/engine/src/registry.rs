@@ -16,87 +16,17 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde::Deserialize;
-
 use crate::causal::{CausalLm, Limits};
+use crate::embedding::Embedder;
+pub use crate::manifest::{Kind, Licence, Manifest};
+use crate::perception::{ImageClassifier, ImageEmbedder, SpeechRecogniser, TextRecogniser};
 use crate::planner::Planner;
-use crate::{Error, Result};
+use crate::provider::{self, Provider};
+use crate::reranker::Reranker;
+use crate::{Error, Result, folder, graph};
 
-/// Files whose presence is looked at; more in one folder is a mistake, not a model.
-const MAX_FILES: usize = 10_000;
-
-/// What a model can do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// Requests to tool calls, texts to embeddings. Always has a `model.yaml`.
-    Planner,
-    /// Text generation. Also recognised by `config.json` or `genai_config.json` with `tokenizer.json`
-    /// and a graph.
-    CausalLm,
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Planner => "planner",
-            Self::CausalLm => "causal-lm",
-        })
-    }
-}
-
-/// `model.yaml`: what a folder says about itself.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-#[allow(
-    dead_code,
-    reason = "all but kind and graph are for people who read the file"
-)]
-pub struct Manifest {
-    /// What it can do.
-    pub kind: Kind,
-    /// The graph's file name, where it is not `model.onnx`.
-    #[serde(default)]
-    pub graph: Option<String>,
-    /// Name for people.
-    #[serde(default)]
-    pub name: Option<String>,
-    /// One line on what it is.
-    #[serde(default)]
-    pub description: Option<String>,
-    /// Version of the model.
-    #[serde(default)]
-    pub version: Option<String>,
-    /// The files that make it, licences aside.
-    #[serde(default)]
-    pub files: Vec<String>,
-    /// Numbers in an embedding; the graph has the last word.
-    #[serde(default)]
-    pub embedding_width: Option<u32>,
-    /// Longest input in tokens; `planner.json` has the last word.
-    #[serde(default)]
-    pub max_tokens: Option<u32>,
-    /// What it is made of and under which terms.
-    #[serde(default)]
-    pub licence: Vec<Licence>,
-}
-
-/// One part of a model and its terms.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(dead_code, reason = "for people who read the file")]
-pub struct Licence {
-    /// Which part.
-    pub part: String,
-    /// SPDX expression.
-    pub licence: String,
-    /// What was changed in it.
-    #[serde(default)]
-    pub changed: Option<String>,
-    /// File with the text.
-    #[serde(default)]
-    pub text: Option<String>,
-}
+/// Memory of a model beside its weights and caches, in bytes: tokenizer, labels, working sets.
+const BESIDE_WEIGHTS: u64 = 16 << 20;
 
 /// Where a model is in its life.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,6 +66,11 @@ pub struct Info {
     pub size_bytes: u64,
     /// Where it is in its life.
     pub state: State,
+    /// About how much memory it takes, in bytes, while it is in memory: weights as the runtime keeps
+    /// them, and for language models the caches of all slots when they are full.
+    pub memory_bytes: Option<u64>,
+    /// What computes it, while it is in memory.
+    pub provider: Option<Provider>,
 }
 
 /// A model in memory. Cheap to clone; the memory is freed with the last clone.
@@ -145,6 +80,86 @@ pub enum Loaded {
     Planner(Arc<Planner>),
     /// See [`CausalLm`].
     CausalLm(Arc<CausalLm>),
+    /// See [`Embedder`].
+    Embedding(Arc<Embedder>),
+    /// See [`Reranker`].
+    Reranker(Arc<Reranker>),
+    /// See [`ImageEmbedder`].
+    ImageEmbedding(Arc<ImageEmbedder>),
+    /// See [`ImageClassifier`].
+    ImageClassification(Arc<ImageClassifier>),
+    /// See [`SpeechRecogniser`].
+    SpeechRecognition(Arc<SpeechRecogniser>),
+    /// See [`TextRecogniser`].
+    TextRecognition(Arc<TextRecogniser>),
+}
+
+impl Loaded {
+    /// What it can do.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Planner(_) => Kind::Planner,
+            Self::CausalLm(_) => Kind::CausalLm,
+            Self::Embedding(_) => Kind::Embedding,
+            Self::Reranker(_) => Kind::Reranker,
+            Self::ImageEmbedding(_) => Kind::ImageEmbedding,
+            Self::ImageClassification(_) => Kind::ImageClassification,
+            Self::SpeechRecognition(_) => Kind::SpeechRecognition,
+            Self::TextRecognition(_) => Kind::TextRecognition,
+        }
+    }
+
+    fn load(info: &Info, kind: Kind, limits: &dyn Fn(&Info) -> Limits) -> Result<Self> {
+        let (path, size) = (&info.path, info.size_bytes);
+        Ok(match kind {
+            Kind::Planner => Self::Planner(Arc::new(Planner::load(path, size)?)),
+            Kind::CausalLm => Self::CausalLm(Arc::new(CausalLm::load(path, size, &limits(info))?)),
+            Kind::Embedding => Self::Embedding(Arc::new(Embedder::load(path, size)?)),
+            Kind::Reranker => Self::Reranker(Arc::new(Reranker::load(path, size)?)),
+            Kind::ImageEmbedding => {
+                Self::ImageEmbedding(Arc::new(ImageEmbedder::load(path, size)?))
+            }
+            Kind::ImageClassification => {
+                Self::ImageClassification(Arc::new(ImageClassifier::load(path, size)?))
+            }
+            Kind::SpeechRecognition => {
+                Self::SpeechRecognition(Arc::new(SpeechRecogniser::load(path, size)?))
+            }
+            Kind::TextRecognition => {
+                Self::TextRecognition(Arc::new(TextRecogniser::load(path, size)?))
+            }
+        })
+    }
+
+    /// See [`Info::memory_bytes`]. Weights are those of the graph that runs, not of all in the folder.
+    fn memory_bytes(&self, info: &Info) -> u64 {
+        let mut weights = info.size_bytes;
+        let mut caches = 0;
+        if let Ok(file) = folder::graph(&info.path, self.kind())
+            && let Ok(summary) = graph::summary(&file)
+        {
+            let size = |path: &Path| std::fs::metadata(path).map_or(0, |m| m.len());
+            let beside = file.parent().unwrap_or(&info.path);
+            let external = summary.external_files.iter();
+            weights = size(&file) + external.map(|name| size(&beside.join(name))).sum::<u64>();
+            if let Self::CausalLm(model) = self {
+                caches = (model.slots() as u64)
+                    .saturating_mul(model.context() as u64)
+                    .saturating_mul(summary.cache_token_bytes);
+            }
+        }
+        // Some weights are packed anew for the kernels.
+        (weights + weights / 8 + BESIDE_WEIGHTS).saturating_add(caches)
+    }
+}
+
+/// What a language model may take of the machine, asked when it is loaded.
+struct LimitsOf(Box<dyn Fn(&Info) -> Limits + Send + Sync>);
+
+impl fmt::Debug for LimitsOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LimitsOf")
+    }
 }
 
 #[derive(Debug)]
@@ -158,6 +173,7 @@ struct Entry {
 pub struct Registry {
     directories: Vec<PathBuf>,
     entries: Mutex<BTreeMap<String, Entry>>,
+    limits: LimitsOf,
 }
 
 impl Registry {
@@ -167,14 +183,34 @@ impl Registry {
         let registry = Self {
             directories,
             entries: Mutex::default(),
+            limits: LimitsOf(Box::new(|_| Limits::default())),
         };
         registry.scan();
         registry
     }
 
+    /// Asks `limits` what a language model may take of the machine, each time that one is loaded.
+    #[must_use]
+    pub fn with_limits(mut self, limits: impl Fn(&Info) -> Limits + Send + Sync + 'static) -> Self {
+        self.limits = LimitsOf(Box::new(limits));
+        self
+    }
+
+    /// About how much memory all models take that are in memory, in bytes.
+    pub fn memory_bytes(&self) -> u64 {
+        let entries = self.lock();
+        let each = entries.values().filter_map(|e| e.info.memory_bytes);
+        each.fold(0, u64::saturating_add)
+    }
+
     /// Every model there is now; looks at the folders again.
     pub fn list(&self) -> Vec<Info> {
         self.scan();
+        self.lock().values().map(|e| e.info.clone()).collect()
+    }
+
+    /// Every model as it was last seen; does not look at the folders.
+    pub fn known(&self) -> Vec<Info> {
         self.lock().values().map(|e| e.info.clone()).collect()
     }
 
@@ -188,15 +224,30 @@ impl Registry {
         self.lock().get(id).and_then(|e| e.loaded.clone())
     }
 
-    /// Reads a model into memory, or returns it where that is done. `changed` is told each new state.
+    /// [`Self::load_with`] the limits that [`Self::with_limits`] gives.
+    pub fn load(&self, id: &str, changed: &dyn Fn(&Info)) -> Result<Loaded> {
+        self.load_by(id, &*self.limits.0, changed)
+    }
+
+    /// Reads a model into memory, or returns it where that is done; `limits` are for language models.
+    /// `changed` is told each new state.
     ///
     /// Blocks for as long as the model takes to load. While another thread loads the same model this
     /// fails with [`Error::InvalidArguments`]; callers queue loads.
-    pub fn load(&self, id: &str, changed: &dyn Fn(&Info)) -> Result<Loaded> {
+    pub fn load_with(&self, id: &str, limits: &Limits, changed: &dyn Fn(&Info)) -> Result<Loaded> {
+        self.load_by(id, &|_| limits.clone(), changed)
+    }
+
+    fn load_by(
+        &self,
+        id: &str,
+        limits: &dyn Fn(&Info) -> Limits,
+        changed: &dyn Fn(&Info),
+    ) -> Result<Loaded> {
         self.scan();
-        let (path, kind, size_bytes) = {
+        let (mut info, kind) = {
             let mut entries = self.lock();
-            let known = known(&entries);
+            let known = names(&entries);
             let entry = entries.get_mut(id).ok_or_else(|| Error::NotFound {
                 id: id.to_owned(),
                 known,
@@ -221,39 +272,36 @@ impl Registry {
             };
             entry.info.state = State::Loading;
             changed(&entry.info);
-            (entry.info.path.clone(), kind, entry.info.size_bytes)
+            (entry.info.clone(), kind)
         };
         // A foreign graph reaches a lot of foreign code: a panic there is this model's failure only.
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| match kind {
-            Kind::Planner => Planner::load(&path, size_bytes).map(|m| Loaded::Planner(Arc::new(m))),
-            Kind::CausalLm => CausalLm::load(&path, size_bytes, &Limits::default())
-                .map(|m| Loaded::CausalLm(Arc::new(m))),
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            Loaded::load(&info, kind, limits)
         }))
         .unwrap_or_else(|_| {
             Err(Error::Model {
-                path: path.clone(),
+                path: info.path.clone(),
                 reason: "loading it panicked; see the log".into(),
             })
         });
-        let mut entries = self.lock();
-        let entry = entries.entry(id.to_owned()).or_insert_with(|| Entry {
-            info: Info {
-                id: id.to_owned(),
-                kind: Some(kind),
-                path,
-                size_bytes,
-                state: State::Loading,
-            },
-            loaded: None,
-        });
         match &result {
             Ok(loaded) => {
-                entry.loaded = Some(loaded.clone());
-                entry.info.state = State::Ready;
+                info.state = State::Ready;
+                info.memory_bytes = Some(loaded.memory_bytes(&info));
+                info.provider = provider::of(&info.path);
             }
-            Err(e) => entry.info.state = State::Failed(e.to_string()),
+            Err(e) => info.state = State::Failed(e.to_string()),
         }
-        changed(&entry.info);
+        let mut entries = self.lock();
+        changed(&info);
+        // The folder may be gone or another one by now: what was loaded is told about.
+        entries.insert(
+            id.to_owned(),
+            Entry {
+                info,
+                loaded: result.as_ref().ok().cloned(),
+            },
+        );
         result
     }
 
@@ -261,13 +309,15 @@ impl Registry {
     /// memory does nothing.
     pub fn unload(&self, id: &str, changed: &dyn Fn(&Info)) -> Result<()> {
         let mut entries = self.lock();
-        let known = known(&entries);
+        let known = names(&entries);
         let entry = entries.get_mut(id).ok_or_else(|| Error::NotFound {
             id: id.to_owned(),
             known,
         })?;
         if entry.loaded.take().is_some() {
             entry.info.state = State::Available;
+            entry.info.memory_bytes = None;
+            entry.info.provider = None;
             changed(&entry.info);
         }
         Ok(())
@@ -316,7 +366,7 @@ impl Registry {
     }
 }
 
-fn known(entries: &BTreeMap<String, Entry>) -> String {
+fn names(entries: &BTreeMap<String, Entry>) -> String {
     if entries.is_empty() {
         return "none".into();
     }
@@ -329,7 +379,7 @@ fn known(entries: &BTreeMap<String, Entry>) -> String {
 
 /// What a folder is, without loading it.
 fn inspect(id: String, path: PathBuf) -> Info {
-    let files = files(&path);
+    let files = folder::files(&path);
     let size_bytes = files.iter().map(|f| f.1).sum();
     let (kind, state) = match kind_of(&path, &files) {
         Ok(kind) => (Some(kind), State::Available),
@@ -341,23 +391,30 @@ fn inspect(id: String, path: PathBuf) -> Info {
         path,
         size_bytes,
         state,
+        memory_bytes: None,
+        provider: None,
     }
 }
 
 fn kind_of(path: &Path, files: &[(PathBuf, u64)]) -> std::result::Result<Kind, String> {
     let has = |name: &str| files.iter().any(|f| f.0 == Path::new(name));
     if has("model.yaml") {
-        return manifest(path).map(|m| m.kind).map_err(|e| e.to_string());
+        return folder::manifest(path)
+            .map(|m| m.kind)
+            .map_err(|e| e.to_string());
     }
     let graph = files
         .iter()
         .any(|f| f.0.extension().is_some_and(|e| e == "onnx"));
+    let sentence_transformers = has("modules.json") || has("1_Pooling/config.json");
     match (
-        has("config.json") || has("genai_config.json"),
+        has("config.json") || has("genai_config.json") || sentence_transformers,
         has("tokenizer.json"),
         graph,
     ) {
-        (true, true, true) => Ok(Kind::CausalLm),
+        (true, true, true) if sentence_transformers => Ok(Kind::Embedding),
+        (true, true, true) if has("genai_config.json") => Ok(Kind::CausalLm),
+        (true, true, true) => kind_by_config(path),
         (_, _, false) if has("pytorch_model.bin") || files.iter().any(is_safetensors) => Err(
             "it has PyTorch weights only; export it to ONNX (optimum-cli export onnx) first".into(),
         ),
@@ -380,41 +437,44 @@ fn kind_of(path: &Path, files: &[(PathBuf, u64)]) -> std::result::Result<Kind, S
     }
 }
 
-fn is_safetensors(file: &(PathBuf, u64)) -> bool {
-    file.0.extension().is_some_and(|e| e == "safetensors")
-}
-
-/// Reads a folder's `model.yaml`.
-pub(crate) fn manifest(folder: &Path) -> Result<Manifest> {
-    argos_config::load(&folder.join("model.yaml")).map_err(|e| Error::Model {
-        path: folder.to_owned(),
-        reason: e.to_string(),
+/// What a plain export is by its `config.json`, else by its graph.
+fn kind_by_config(path: &Path) -> std::result::Result<Kind, String> {
+    let config = folder::json(path, "config.json")
+        .map_err(|e| e.to_string())?
+        .unwrap_or_default();
+    let architecture = config.pointer("/architectures/0");
+    let architecture = architecture.and_then(|a| a.as_str()).unwrap_or_default();
+    if architecture.ends_with("ForCausalLM") || architecture.ends_with("LMHeadModel") {
+        return Ok(Kind::CausalLm);
+    }
+    if architecture.ends_with("ForSequenceClassification") {
+        // Configurations leave the number out and name the labels; two is what is meant by neither.
+        let named = config.get("id2label").and_then(|l| l.as_object());
+        let labels = config.get("num_labels").and_then(serde_json::Value::as_u64);
+        let labels = labels.unwrap_or_else(|| named.map_or(2, |l| l.len() as u64));
+        return if labels == 1 {
+            Ok(Kind::Reranker)
+        } else {
+            Err(format!(
+                "config.json says {architecture} with {labels} labels, which may be any classifier of \
+                 texts; where it ranks texts, say so in model.yaml: `kind: reranker`"
+            ))
+        };
+    }
+    // A graph that cannot be read yet says so when it is loaded.
+    let embeds = folder::graph(path, Kind::Embedding)
+        .ok()
+        .and_then(|file| graph::summary(&file).ok())
+        .is_some_and(|summary| summary.embeds());
+    Ok(if embeds {
+        Kind::Embedding
+    } else {
+        Kind::CausalLm
     })
 }
 
-/// Regular files of a folder and of its direct subfolders, relative, with sizes in bytes.
-pub(crate) fn files(folder: &Path) -> Vec<(PathBuf, u64)> {
-    let mut found = Vec::new();
-    let mut visit = |directory: &Path, prefix: &Path, subfolders: &mut Vec<PathBuf>| {
-        for child in std::fs::read_dir(directory).into_iter().flatten().flatten() {
-            if found.len() >= MAX_FILES {
-                return;
-            }
-            let name = prefix.join(child.file_name());
-            match std::fs::metadata(child.path()) {
-                Ok(m) if m.is_dir() => subfolders.push(name),
-                Ok(m) if m.is_file() => found.push((name, m.len())),
-                _ => {}
-            }
-        }
-    };
-    let mut subfolders = Vec::new();
-    visit(folder, Path::new(""), &mut subfolders);
-    for subfolder in subfolders {
-        visit(&folder.join(&subfolder), &subfolder, &mut Vec::new());
-    }
-    found.sort();
-    found
+fn is_safetensors(file: &(PathBuf, u64)) -> bool {
+    file.0.extension().is_some_and(|e| e == "safetensors")
 }
 
 #[cfg(test)]
@@ -442,13 +502,56 @@ mod tests {
         write(&at("chat"), "tokenizer.json", "{}");
         write(&at("chat"), "onnx/model.onnx", "12345");
         write(&at("typo"), "model.yaml", "kind: plannr\n");
+        for name in ["rank", "classify", "sentences", "pooled"] {
+            write(&at(name), "tokenizer.json", "{}");
+            write(&at(name), "model.onnx", "12345");
+        }
+        let labels = |ids: &str| {
+            format!(
+                r#"{{"architectures": ["BertForSequenceClassification"], "id2label": {{{ids}}}}}"#
+            )
+        };
+        write(&at("rank"), "config.json", &labels(r#""0": "LABEL_0""#));
+        write(
+            &at("classify"),
+            "config.json",
+            &labels(r#""0": "good", "1": "bad""#),
+        );
+        write(&at("sentences"), "modules.json", "[]");
+        write(&at("pooled"), "1_Pooling/config.json", "{}");
         write(&at("torch"), "model.safetensors", "");
         write(&at("empty"), "readme.txt", "");
         write(&at(".hidden"), "model.yaml", "kind: planner\n");
         let registry = Registry::new(vec![at("nowhere"), dir.path().to_owned()]);
         let list = registry.list();
         let ids: Vec<_> = list.iter().map(|i| i.id.as_str()).collect();
-        assert_eq!(ids, ["chat", "empty", "planner", "torch", "typo"]);
+        assert_eq!(
+            ids,
+            [
+                "chat",
+                "classify",
+                "empty",
+                "planner",
+                "pooled",
+                "rank",
+                "sentences",
+                "torch",
+                "typo"
+            ]
+        );
+        let kind = |id: &str| registry.info(id).unwrap().kind;
+        assert_eq!(kind("rank"), Some(Kind::Reranker));
+        assert_eq!(kind("sentences"), Some(Kind::Embedding));
+        assert_eq!(kind("pooled"), Some(Kind::Embedding));
+        assert!(
+            reason(&list[1]).contains("with 2 labels")
+                && reason(&list[1]).contains("kind: reranker"),
+            "{:?}",
+            list[1]
+        );
+        let list: Vec<_> = ["chat", "empty", "planner", "torch", "typo"]
+            .map(|id| registry.info(id).unwrap())
+            .into();
         assert_eq!(list[0].kind, Some(Kind::CausalLm));
         assert_eq!(list[0].size_bytes, 9);
         assert!(
@@ -504,9 +607,9 @@ mod tests {
     #[test]
     fn documented_manifests_are_taken() {
         argos_docs::check("model", |block| {
-            argos_config::parse::<Manifest>(&block.place(), &block.text)
-                .map(drop)
-                .map_err(|e| e.to_string())
+            let manifest: Manifest =
+                argos_config::parse(&block.place(), &block.text).map_err(|e| e.to_string())?;
+            manifest.check()
         });
     }
 }

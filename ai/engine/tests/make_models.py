@@ -1,12 +1,21 @@
-"""Makes the tiny random causal language models beside this script (models/lm, lm-fp16, lm-gqa).
+"""Makes the tiny models beside this script (models/*).
 
-They say nothing sensible, but they are real graphs with real attention over a KV cache, in the
+Three random causal language models. They say nothing sensible, but they are real graphs with real attention over a KV cache, in the
 shapes that exist in the wild:
 
 * lm:       fp32, position_ids as an input, logits of all tokens (as Optimum exports)
 * lm-fp16:  fp16 weights, cache and logits, no position_ids, logits of the last token only
 * lm-gqa:   fp32, GroupQueryAttention with rotary embedding, which appends to its cache in place, logits
             of the last token only (as onnxruntime-genai's builder makes them)
+
+And graphs whose right answers are known because they are written down here:
+
+* embedding:        a table of vectors, one a word, without a mask: pooling is up to who reads them
+* embedding-pooled: the same with a masked mean in the graph
+* reranker:         counts the words of the document that are in the query
+* colours:          an image classifier by mean colour
+* tones, tones-mel: speech recognisers; which of four tones is loudest, from samples and from mel bands
+* stripes:          a text recogniser; a letter is which half of a cell is white
 
 Needs numpy and onnx (made with 2.5.5 and 1.23.2). The result is committed; run it again only to change it.
 """
@@ -199,6 +208,194 @@ genai("lm-gqa", gqa_graph(LONG_CONTEXT), LONG_CONTEXT)
 (HERE / "lm").mkdir(parents=True, exist_ok=True)
 onnx.save(graph(False), HERE / "lm" / "model.onnx")
 write(HERE / "lm", "config.json", {"max_position_embeddings": CONTEXT, "eos_token_id": 1})
-for folder in sorted(HERE.iterdir()):
+for name in ("lm", "lm-fp16", "lm-gqa"):
+    folder = HERE / name
     write(folder, "tokenizer.json", tokenizer)
     write(folder, "tokenizer_config.json", {"chat_template": TEMPLATE, "eos_token": "<|im_end|>"})
+
+
+class Known:
+    """A graph that is written down."""
+
+    def __init__(self, name):
+        self.folder, self.name = HERE / name, name
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.weights, self.nodes, self.inputs, self.outputs = [], [], [], []
+
+    def input(self, name, shape, kind=TensorProto.FLOAT):
+        self.inputs.append(helper.make_tensor_value_info(name, kind, shape))
+        return name
+
+    def constant(self, name, array):
+        self.weights.append(numpy_helper.from_array(np.asarray(array), name))
+        return name
+
+    def op(self, kind, inputs, output, **attributes):
+        self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
+        return output
+
+    def output(self, name, shape):
+        self.outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+
+    def save(self):
+        made = helper.make_graph(self.nodes, self.name, self.inputs, self.outputs, self.weights)
+        model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        onnx.checker.check_model(model, full_check=True)
+        onnx.save(model, self.folder / "model.onnx")
+
+
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "red", "green", "blue", "rose", "grass", "sky", "query", ":"]
+special = [
+    {"id": i, "content": t, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+    for i, t in enumerate(WORDS[:4])
+]
+words = {
+    "version": "1.0",
+    # What the files say about padding and cutting is not for the engine.
+    "truncation": {"direction": "Right", "max_length": 4, "strategy": "LongestFirst", "stride": 0},
+    "padding": None,
+    "added_tokens": special,
+    "normalizer": {"type": "Lowercase"},
+    "pre_tokenizer": {"type": "Whitespace"},
+    "post_processor": {
+        "type": "TemplateProcessing",
+        "single": [
+            {"SpecialToken": {"id": "[CLS]", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}},
+            {"SpecialToken": {"id": "[SEP]", "type_id": 0}},
+        ],
+        "pair": [
+            {"SpecialToken": {"id": "[CLS]", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}},
+            {"SpecialToken": {"id": "[SEP]", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}},
+            {"SpecialToken": {"id": "[SEP]", "type_id": 1}},
+        ],
+        "special_tokens": {
+            t: {"id": t, "ids": [WORDS.index(t)], "tokens": [t]} for t in ("[CLS]", "[SEP]")
+        },
+    },
+    "decoder": None,
+    "model": {"type": "WordLevel", "vocab": {t: i for i, t in enumerate(WORDS)}, "unk_token": "[UNK]"},
+}
+
+# Red, green, blue, anything else; what counts for nothing is loud where padding is not left out.
+VECTORS = np.array(
+    [
+        [50, -50, 50, -50], [0, 0, 0, 1], [0, 0, 0, 0.5], [0, 0, 0, 0.25], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0],
+        [0.8, 0.2, 0, 0], [0, 0.9, 0, 0.1], [0, 0, 0.7, 0.3], [0, 0, 0, 2], [0, 0, 0, 0],
+    ],
+    dtype=np.float32,
+)
+for name in ("embedding", "embedding-pooled"):
+    graph = Known(name)
+    for column in ("input_ids", "attention_mask", "token_type_ids"):
+        graph.input(column, ["batch", "tokens"], TensorProto.INT64)
+    by_word = graph.op("Gather", [graph.constant("vectors", VECTORS), "input_ids"], "by_word")
+    kinds = graph.constant("kinds", np.array([[0, 0, 0, 0], [9, 9, 9, 9]], dtype=np.float32))
+    hidden = graph.op("Add", [by_word, graph.op("Gather", [kinds, "token_type_ids"], "by_kind")], "last_hidden_state")
+    if name == "embedding":
+        graph.output("last_hidden_state", ["batch", "tokens", 4])
+        write(graph.folder, "modules.json", [
+            {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+            {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
+            {"idx": 2, "name": "2", "path": "2_Normalize", "type": "sentence_transformers.models.Normalize"},
+        ])
+        (graph.folder / "1_Pooling").mkdir(exist_ok=True)
+        write(graph.folder / "1_Pooling", "config.json", {
+            "word_embedding_dimension": 4, "pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True,
+        })
+        write(graph.folder, "sentence_bert_config.json", {"max_seq_length": 8, "do_lower_case": False})
+        write(graph.folder, "config_sentence_transformers.json", {"prompts": {"query": "query: "}})
+    else:
+        one = graph.constant("one", np.array([1]))
+        mask = graph.op("Cast", ["attention_mask"], "mask", to=TensorProto.FLOAT)
+        mask = graph.op("Unsqueeze", [mask, graph.constant("last", np.array([-1]))], "mask_column")
+        total = graph.op("ReduceSum", [graph.op("Mul", [hidden, mask], "counted"), one], "total", keepdims=0)
+        graph.op("Div", [total, graph.op("ReduceSum", [mask, one], "count", keepdims=0)], "sentence_embedding")
+        graph.output("sentence_embedding", ["batch", 4])
+    write(graph.folder, "tokenizer.json", words)
+    write(graph.folder, "config.json", {"model_type": "bert", "max_position_embeddings": 16, "pad_token_id": 0})
+    graph.save()
+
+graph = Known("reranker")
+for column in ("input_ids", "attention_mask", "token_type_ids"):
+    graph.input(column, ["batch", "tokens"], TensorProto.INT64)
+across, down = graph.constant("across", np.array([1])), graph.constant("down", np.array([2]))
+in_document = graph.op("Equal", ["token_type_ids", graph.constant("second", np.int64(1))], "in_document")
+in_query = graph.op("Not", [in_document], "in_query")
+word = graph.op("Greater", ["input_ids", graph.constant("specials", np.int64(3))], "word")
+same = graph.op("Equal", [graph.op("Unsqueeze", ["input_ids", down], "rows"), graph.op("Unsqueeze", ["input_ids", across], "columns")], "same")
+asked = graph.op("Unsqueeze", [graph.op("And", [in_query, word], "asked"), down], "asked_rows")
+told = graph.op("Unsqueeze", [graph.op("And", [in_document, word], "told"), across], "told_columns")
+both = graph.op("And", [graph.op("And", [same, asked], "same_asked"), told], "both")
+found = graph.op("ReduceMax", [graph.op("Cast", [both], "both_numbers", to=TensorProto.FLOAT)], "found", axes=[1], keepdims=0)
+overlap = graph.op("ReduceSum", [found, across], "overlap", keepdims=1)
+graph.op("Sub", [overlap, graph.constant("middle", np.float32(1.5))], "logits")
+graph.output("logits", ["batch", 1])
+write(graph.folder, "tokenizer.json", words)
+write(graph.folder, "tokenizer_config.json", {"model_max_length": 12})
+write(graph.folder, "config.json", {"architectures": ["BertForSequenceClassification"], "id2label": {"0": "LABEL_0"}})
+graph.save()
+
+graph = Known("colours")
+graph.input("pixels", ["batch", 3, 8, 8])
+pooled = graph.op("GlobalAveragePool", ["pixels"], "mean_colour")
+flat = graph.op("Flatten", [pooled], "flat", axis=1)
+graph.op("MatMul", [flat, graph.constant("weight", np.eye(3, dtype=np.float32) * 4)], "logits")
+graph.output("logits", ["batch", 3])
+write(graph.folder, "labels.txt", "red\ngreen\nblue")
+write(graph.folder, "model.yaml", """kind: image-classification
+labels: labels.txt
+image: {width: 8, height: 8, edge: 10, mean: [0.5], std: [0.5]}""")
+graph.save()
+
+TONES, STEP = (400, 800, 1600, 3200), 160
+LETTERS = "-\na\nb\nc\n|"
+graph = Known("tones")
+graph.input("samples", ["batch", "samples"])
+times = np.arange(STEP) / 16000 * 2 * np.pi
+waves = np.array([[wave(times * hertz)] for hertz in TONES for wave in (np.sin, np.cos)]).astype(np.float32) / (STEP / 2)
+line = graph.op("Unsqueeze", ["samples", graph.constant("across", np.array([1]))], "line")
+parts = graph.op("Conv", [line, graph.constant("waves", waves)], "parts", strides=[STEP], kernel_shape=[STEP])
+turned = graph.op("Transpose", [graph.op("Mul", [parts, parts], "powers")], "turned", perm=[0, 2, 1])
+columns = np.zeros((8, 5), dtype=np.float32)
+for tone in range(4):
+    columns[2 * tone : 2 * tone + 2, tone + 1] = 1
+loud = graph.op("MatMul", [turned, graph.constant("columns", columns)], "loud")
+graph.op("Add", [loud, graph.constant("quiet", np.array([0.1, 0, 0, 0, 0], dtype=np.float32))], "logits")
+graph.output("logits", ["batch", "frames", 5])
+write(graph.folder, "labels.txt", LETTERS)
+write(graph.folder, "model.yaml", "kind: speech-recognition\nlabels: labels.txt\nctc: {blank: 0, separator: '|'}")
+graph.save()
+
+graph = Known("tones-mel")
+graph.input("features", ["batch", 16, "frames"])
+turned = graph.op("Transpose", ["features"], "turned", perm=[0, 2, 1])
+columns = np.zeros((16, 5), dtype=np.float32)
+# On HTK's scale up to 4 kHz the peak of band n is at (n + 1) * 126.24 mels: the tones are at 509, 859, 1345, 1954.
+for tone, band in enumerate((3, 6, 10, 14)):
+    columns[band, tone + 1] = 1
+loud = graph.op("MatMul", [turned, graph.constant("columns", columns)], "loud")
+graph.op("Add", [loud, graph.constant("quiet", np.array([0, 0, 0, 0, 0], dtype=np.float32))], "logits")
+graph.output("logits", ["batch", "frames", 5])
+write(graph.folder, "labels.txt", LETTERS)
+write(graph.folder, "model.yaml", """kind: speech-recognition
+labels: labels.txt
+speech:
+  mel: {n-fft: 512, window-length: 400, hop: 160, n-mels: 16, f-max: 4000, scale: htk, equal-area: false}
+ctc: {blank: 0, separator: '|'}""")
+graph.save()
+
+graph = Known("stripes")
+graph.input("line", ["batch", 1, 8, "width"])
+halves = graph.op("AveragePool", ["line"], "halves", kernel_shape=[4, 4], strides=[4, 4])
+squeezed = graph.op("Squeeze", [halves, graph.constant("across", np.array([1]))], "squeezed")
+turned = graph.op("Transpose", [squeezed], "turned", perm=[0, 2, 1])
+# Columns: nothing, upper half, lower half, both.
+weight = graph.constant("weight", np.array([[-1, 1, -1, 1.5], [-1, -1, 1, 1.5]], dtype=np.float32))
+bias = graph.constant("bias", np.array([0.5, 0, 0, -1.6], dtype=np.float32))
+graph.op("Add", [graph.op("MatMul", [turned, weight], "weighed"), bias], "logits")
+graph.output("logits", ["batch", "cells", 4])
+write(graph.folder, "labels.txt", "-\na\nb\nc")
+write(graph.folder, "model.yaml", """kind: text-recognition
+labels: labels.txt
+image: {width: 400, height: 8, resize: fit-height, channels: grey, interpolation: nearest}""")
+graph.save()

@@ -134,7 +134,10 @@ impl Service {
                 *failure = None;
                 Ok(planner)
             }
-            Ok(Loaded::CausalLm(_)) => Err(unavailable("it is a causal-lm and not a planner")),
+            Ok(other) => Err(unavailable(&format!(
+                "it is of the kind {} and not a planner",
+                other.kind()
+            ))),
             Err(e) => {
                 let reason = e.to_string();
                 let error = unavailable(&reason);
@@ -147,8 +150,9 @@ impl Service {
     fn causal(&self, id: &str) -> Result<Arc<CausalLm>> {
         match self.load(id).map_err(on_bus)? {
             Loaded::CausalLm(model) => Ok(model),
-            Loaded::Planner(_) => Err(Error::InvalidArguments(format!(
-                "model `{id}` is a planner, which cannot generate text"
+            other => Err(Error::InvalidArguments(format!(
+                "model `{id}` is of the kind {}, which cannot generate text",
+                other.kind()
             ))),
         }
     }
@@ -329,9 +333,10 @@ impl Ai {
                     "model `{id}` is not usable: {reason}"
                 )));
             }
-            Some(_) => {
+            Some(other) => {
+                let kind = other.kind.map_or("unknown".into(), |k| k.to_string());
                 return Err(Error::InvalidArguments(format!(
-                    "model `{id}` is a planner, which cannot generate text"
+                    "model `{id}` is of the kind {kind}, which cannot generate text"
                 )));
             }
         }
@@ -386,9 +391,10 @@ fn on_bus(error: argos_engine::Error) -> Error {
     let text = error.to_string();
     match error {
         Engine::NotFound { .. } => Error::NotFound(text),
-        Engine::Runtime { .. } | Engine::Model { .. } | Engine::Memory { .. } => {
-            Error::Unavailable(text)
-        }
+        Engine::Runtime { .. }
+        | Engine::Model { .. }
+        | Engine::Memory { .. }
+        | Engine::Provider { .. } => Error::Unavailable(text),
         Engine::Busy { .. } => Error::LimitReached(text),
         Engine::TooLong { .. } | Engine::InvalidArguments(_) => Error::InvalidArguments(text),
         Engine::Inference { .. } => Error::Failed(text),

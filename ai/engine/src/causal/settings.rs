@@ -8,23 +8,9 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::sampling::Sampling;
-use crate::{Error, Result, registry};
-
-/// The largest configuration file that is read, in bytes.
-const MAX_BYTES: u64 = 4 << 20;
-
-/// Graphs by preference, where a folder has several: what a CPU runs fastest first.
-const GRAPHS: [&str; 9] = [
-    "model.onnx",
-    "onnx/model.onnx",
-    "onnx/model_q4.onnx",
-    "model_q4.onnx",
-    "onnx/model_int8.onnx",
-    "onnx/model_quantized.onnx",
-    "model_quantized.onnx",
-    "decoder_model_merged.onnx",
-    "onnx/decoder_model_merged.onnx",
-];
+pub(super) use crate::folder::json;
+use crate::manifest::Kind;
+use crate::{Error, Result, folder};
 
 /// What is known of a model before its graph is opened.
 #[derive(Debug, Clone)]
@@ -102,7 +88,7 @@ impl Settings {
             ..Sampling::default()
         };
         Ok(Self {
-            graph: graph(folder, &genai)?,
+            graph: folder::graph(folder, Kind::CausalLm)?,
             context: usize::try_from(context).unwrap_or(usize::MAX),
             stop_tokens,
             sampling: sampling.checked().unwrap_or_default(),
@@ -117,82 +103,6 @@ fn numbers(value: &Value) -> Vec<u32> {
         Value::Array(list) => list.iter().filter_map(one).collect(),
         other => one(other).into_iter().collect(),
     }
-}
-
-fn graph(folder: &Path, genai: &Option<Value>) -> Result<PathBuf> {
-    let named = if folder.join("model.yaml").exists() {
-        registry::manifest(folder)?.graph
-    } else {
-        None
-    };
-    let named = named.or_else(|| {
-        genai
-            .as_ref()?
-            .pointer("/model/decoder/filename")?
-            .as_str()
-            .map(str::to_owned)
-    });
-    if let Some(name) = named {
-        let inside = Path::new(&name)
-            .components()
-            .all(|c| matches!(c, std::path::Component::Normal(_)));
-        return if inside {
-            Ok(folder.join(name))
-        } else {
-            Err(Error::Model {
-                path: folder.to_owned(),
-                reason: format!("graph `{name}` is outside the folder"),
-            })
-        };
-    }
-    let graphs: Vec<PathBuf> = registry::files(folder)
-        .into_iter()
-        .map(|f| f.0)
-        .filter(|f| f.extension().is_some_and(|e| e == "onnx"))
-        .collect();
-    let preferred = GRAPHS
-        .iter()
-        .find(|g| graphs.iter().any(|f| f == Path::new(g)));
-    match (preferred, &graphs[..]) {
-        (Some(name), _) => Ok(folder.join(name)),
-        (None, [only]) => Ok(folder.join(only)),
-        (None, []) => Err(Error::Model {
-            path: folder.to_owned(),
-            reason: "it has no graph (*.onnx)".into(),
-        }),
-        (None, several) => Err(Error::Model {
-            path: folder.to_owned(),
-            reason: format!(
-                "it has {} graphs and none is called model.onnx; name one in model.yaml: \
-                 `kind: causal-lm` and `graph: {}`",
-                several.len(),
-                several[0].display()
-            ),
-        }),
-    }
-}
-
-/// A JSON file of the folder, if it is there.
-pub(super) fn json(folder: &Path, name: &str) -> Result<Option<Value>> {
-    let path = folder.join(name);
-    let unusable = |reason: String| Error::Model {
-        path: path.clone(),
-        reason,
-    };
-    let size = match std::fs::metadata(&path) {
-        Ok(m) => m.len(),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(unusable(e.to_string())),
-    };
-    if size > MAX_BYTES {
-        return Err(unusable(format!(
-            "{size} bytes; at most {MAX_BYTES} are read"
-        )));
-    }
-    let text = std::fs::read_to_string(&path).map_err(|e| unusable(e.to_string()))?;
-    serde_json::from_str(&text)
-        .map(Some)
-        .map_err(|e| unusable(e.to_string()))
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tokenizers::Tokenizer;
 
-use crate::{Error, Result, registry, session};
+use crate::{Error, Result, folder, session};
 use config::Config;
 use decide::Words;
 use decode::Heads;
@@ -131,25 +131,13 @@ impl Planner {
             reason,
         };
         let config = Config::load(folder)?;
-        let graph = match registry::manifest(folder) {
-            Ok(manifest) => manifest.graph.unwrap_or_else(|| "model.onnx".into()),
-            Err(_) if !folder.join("model.yaml").exists() => "model.onnx".into(),
-            Err(e) => return Err(e),
-        };
-        let mut tokenizer = Tokenizer::from_file(folder.join("tokenizer.json"))
-            .map_err(|e| unusable(format!("tokenizer.json: {e}")))?;
-        // Lengths are checked here: nothing is cut silently.
-        tokenizer.with_padding(None);
-        tokenizer
-            .with_truncation(None)
-            .map_err(|e| unusable(format!("tokenizer.json: {e}")))?;
-        let session = session::open(&folder.join(graph), size_bytes, None)?;
+        let graph = folder::optional_manifest(folder)?
+            .and_then(|manifest| manifest.graph)
+            .unwrap_or_else(|| "model.onnx".into());
+        let tokenizer = folder::tokenizer(folder)?;
+        let session = session::open(&folder::inside(folder, "graph", &graph)?, size_bytes, None)?;
         let mut planner = Self {
-            name: folder
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned(),
+            name: folder::name(folder),
             config,
             tokenizer,
             session: Mutex::new(session),

@@ -1,6 +1,5 @@
 //! Text generation on the tiny random language models.
 
-use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
 
 use argos_engine::Error;
@@ -8,16 +7,12 @@ use argos_engine::causal::{
     Budget, CausalLm, Class, Event, Finished, Limits, Message, Options, Prompt, Reason, Request,
 };
 
+use super::{copied, folder};
+
 const PROMPT: &str = "The quick brown fox";
 
 /// Attention that returns a longer cache, the same in half precision, and attention in place.
 const MODELS: [&str; 3] = ["lm", "lm-fp16", "lm-gqa"];
-
-fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/models")
-        .join(name)
-}
 
 fn load_with(name: &str, limits: &Limits) -> CausalLm {
     CausalLm::load(&folder(name), 100_000, limits).unwrap()
@@ -446,21 +441,7 @@ fn too_many_requests_are_refused_and_counted_out_again() {
 /// A copy of `lm` whose last weights are no numbers.
 fn broken_numbers() -> tempfile::TempDir {
     let copy = copied("lm");
-    let graph = copy.path().join("model.onnx");
-    let mut bytes = std::fs::read(&graph).unwrap();
-    // The tensor's name, then its data with a length of two bytes.
-    let name = b"\x42\x04head\x4a";
-    let at = bytes.windows(name.len()).position(|w| w == name).unwrap() + name.len() + 2;
-    bytes[at..at + 4].copy_from_slice(&f32::NAN.to_le_bytes());
-    std::fs::write(&graph, bytes).unwrap();
-    copy
-}
-
-fn copied(name: &str) -> tempfile::TempDir {
-    let copy = tempfile::tempdir().unwrap();
-    for file in std::fs::read_dir(folder(name)).unwrap().flatten() {
-        std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
-    }
+    super::poison(copy.path(), "head", 0, f32::NAN);
     copy
 }
 

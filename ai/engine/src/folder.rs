@@ -1,0 +1,203 @@
+//! What every kind reads from a model's folder in the same way: manifest, JSON files, graph, tokenizer.
+
+use std::path::{Component, Path, PathBuf};
+
+use serde_json::Value;
+use tokenizers::Tokenizer;
+
+use crate::manifest::{Kind, Manifest};
+use crate::{Error, Result};
+
+/// Files whose presence is looked at; more in one folder is a mistake, not a model.
+const MAX_FILES: usize = 10_000;
+
+/// The largest JSON file that is read, in bytes.
+const MAX_JSON_BYTES: u64 = 4 << 20;
+
+/// Graphs by preference, where a folder has several: what a CPU runs fastest first.
+const GRAPHS: [&str; 9] = [
+    "model.onnx",
+    "onnx/model.onnx",
+    "onnx/model_q4.onnx",
+    "model_q4.onnx",
+    "onnx/model_int8.onnx",
+    "onnx/model_quantized.onnx",
+    "model_quantized.onnx",
+    "decoder_model_merged.onnx",
+    "onnx/decoder_model_merged.onnx",
+];
+
+/// [`Error::Model`].
+pub(crate) fn unusable(path: &Path, reason: impl std::fmt::Display) -> Error {
+    Error::Model {
+        path: path.to_owned(),
+        reason: reason.to_string(),
+    }
+}
+
+/// What errors call the model.
+pub(crate) fn name(folder: &Path) -> String {
+    folder
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// Reads a folder's `model.yaml`.
+pub(crate) fn manifest(folder: &Path) -> Result<Manifest> {
+    let path = folder.join("model.yaml");
+    let manifest: Manifest = argos_config::load(&path).map_err(|e| unusable(folder, e))?;
+    manifest.check().map_err(|e| unusable(&path, e))?;
+    Ok(manifest)
+}
+
+/// A folder's `model.yaml`, where it has one.
+pub(crate) fn optional_manifest(folder: &Path) -> Result<Option<Manifest>> {
+    if folder.join("model.yaml").exists() {
+        manifest(folder).map(Some)
+    } else {
+        Ok(None)
+    }
+}
+
+/// The `model.yaml` of the folder in which `graph` is, directly or one level below. A folder with a
+/// tokenizer is a model itself: what lies beside such folders is none of its business.
+pub(crate) fn manifest_beside(graph: &Path) -> Result<Option<Manifest>> {
+    for folder in graph.ancestors().skip(1).take(2) {
+        let manifest = optional_manifest(folder)?;
+        if manifest.is_some() || folder.join("tokenizer.json").exists() {
+            return Ok(manifest);
+        }
+    }
+    Ok(None)
+}
+
+/// A JSON file of the folder, if it is there.
+pub(crate) fn json(folder: &Path, name: &str) -> Result<Option<Value>> {
+    match text(folder, name)? {
+        None => Ok(None),
+        Some(text) => serde_json::from_str(&text)
+            .map(Some)
+            .map_err(|e| unusable(&folder.join(name), e)),
+    }
+}
+
+/// A text file of the folder, if it is there.
+pub(crate) fn text(folder: &Path, name: &str) -> Result<Option<String>> {
+    let path = folder.join(name);
+    let size = match std::fs::metadata(&path) {
+        Ok(m) => m.len(),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(unusable(&path, e)),
+    };
+    if size > MAX_JSON_BYTES {
+        let reason = format!("{size} bytes; at most {MAX_JSON_BYTES} are read");
+        return Err(unusable(&path, reason));
+    }
+    std::fs::read_to_string(&path)
+        .map(Some)
+        .map_err(|e| unusable(&path, e))
+}
+
+/// A file that the folder's own files name; it has to be inside.
+pub(crate) fn inside(folder: &Path, what: &str, name: &str) -> Result<PathBuf> {
+    let normal = |c: Component<'_>| matches!(c, Component::Normal(_));
+    if !name.is_empty() && Path::new(name).components().all(normal) {
+        Ok(folder.join(name))
+    } else {
+        Err(unusable(
+            folder,
+            format!("{what} `{name}` is outside the folder"),
+        ))
+    }
+}
+
+/// The folder's graph: what is named, else the best of what is there.
+pub(crate) fn graph(folder: &Path, kind: Kind) -> Result<PathBuf> {
+    let name = match named_graph(folder, kind)? {
+        Some(name) => name,
+        None => preferred_graph(folder, kind, files(folder).into_iter().map(|f| f.0))?,
+    };
+    Ok(folder.join(name))
+}
+
+/// The graph that `model.yaml` names, for language models else the one that `genai_config.json` names;
+/// relative.
+pub(crate) fn named_graph(folder: &Path, kind: Kind) -> Result<Option<PathBuf>> {
+    let mut named = optional_manifest(folder)?.and_then(|m| m.graph);
+    if named.is_none() && kind == Kind::CausalLm {
+        let genai = json(folder, "genai_config.json")?;
+        let name = genai
+            .as_ref()
+            .and_then(|g| g.pointer("/model/decoder/filename"));
+        named = name.and_then(Value::as_str).map(str::to_owned);
+    }
+    let Some(name) = named else {
+        return Ok(None);
+    };
+    inside(folder, "graph", &name)?;
+    Ok(Some(name.into()))
+}
+
+/// The graph among `files` (relative) that is taken where nothing names one.
+pub(crate) fn preferred_graph(
+    folder: &Path,
+    kind: Kind,
+    files: impl Iterator<Item = PathBuf>,
+) -> Result<PathBuf> {
+    let graphs: Vec<PathBuf> = files
+        .filter(|f| f.extension().is_some_and(|e| e == "onnx"))
+        .collect();
+    let preferred = GRAPHS
+        .iter()
+        .find(|g| graphs.iter().any(|f| f == Path::new(g)));
+    match (preferred, &graphs[..]) {
+        (Some(name), _) => Ok(name.into()),
+        (None, [only]) => Ok(only.clone()),
+        (None, []) => Err(unusable(folder, "it has no graph (*.onnx)")),
+        (None, several) => Err(unusable(
+            folder,
+            format!(
+                "it has {} graphs and none is called model.onnx; name one in model.yaml: \
+                 `kind: {kind}` and `graph: {}`",
+                several.len(),
+                several[0].display()
+            ),
+        )),
+    }
+}
+
+/// The folder's tokenizer, which neither pads nor cuts: lengths are checked by whoever uses it.
+pub(crate) fn tokenizer(folder: &Path) -> Result<Tokenizer> {
+    let failed = |e: tokenizers::Error| unusable(folder, format!("tokenizer.json: {e}"));
+    let mut tokenizer = Tokenizer::from_file(folder.join("tokenizer.json")).map_err(failed)?;
+    tokenizer.with_padding(None);
+    tokenizer.with_truncation(None).map_err(failed)?;
+    Ok(tokenizer)
+}
+
+/// Regular files of a folder and of its direct subfolders, relative, with sizes in bytes.
+pub(crate) fn files(folder: &Path) -> Vec<(PathBuf, u64)> {
+    let mut found = Vec::new();
+    let mut visit = |directory: &Path, prefix: &Path, subfolders: &mut Vec<PathBuf>| {
+        for child in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+            if found.len() >= MAX_FILES {
+                return;
+            }
+            let name = prefix.join(child.file_name());
+            match std::fs::metadata(child.path()) {
+                Ok(m) if m.is_dir() => subfolders.push(name),
+                Ok(m) if m.is_file() => found.push((name, m.len())),
+                _ => {}
+            }
+        }
+    };
+    let mut subfolders = Vec::new();
+    visit(folder, Path::new(""), &mut subfolders);
+    for subfolder in subfolders {
+        visit(&folder.join(&subfolder), &subfolder, &mut Vec::new());
+    }
+    found.sort();
+    found
+}
