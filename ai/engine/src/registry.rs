@@ -178,6 +178,11 @@ impl Registry {
         self.lock().values().map(|e| e.info.clone()).collect()
     }
 
+    /// Every model as it was last seen; does not look at the folders.
+    pub fn known(&self) -> Vec<Info> {
+        self.lock().values().map(|e| e.info.clone()).collect()
+    }
+
     /// One model as it was last seen.
     pub fn info(&self, id: &str) -> Option<Info> {
         self.lock().get(id).map(|e| e.info.clone())
@@ -188,11 +193,22 @@ impl Registry {
         self.lock().get(id).and_then(|e| e.loaded.clone())
     }
 
-    /// Reads a model into memory, or returns it where that is done. `changed` is told each new state.
+    /// [`Self::load_with`] the usual limits.
+    pub fn load(&self, id: &str, changed: &dyn Fn(&Info)) -> Result<Loaded> {
+        self.load_with(id, &Limits::default(), changed)
+    }
+
+    /// Reads a model into memory, or returns it where that is done; `limits` are for causal models.
+    /// `changed` is told each new state.
     ///
     /// Blocks for as long as the model takes to load. While another thread loads the same model this
     /// fails with [`Error::InvalidArguments`]; callers queue loads.
-    pub fn load(&self, id: &str, changed: &dyn Fn(&Info)) -> Result<Loaded> {
+    pub fn load_with(
+        &self,
+        id: &str,
+        limits: &Limits,
+        changed: &dyn Fn(&Info),
+    ) -> Result<Loaded> {
         self.scan();
         let (path, kind, size_bytes) = {
             let mut entries = self.lock();
@@ -226,7 +242,7 @@ impl Registry {
         // A foreign graph reaches a lot of foreign code: a panic there is this model's failure only.
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| match kind {
             Kind::Planner => Planner::load(&path, size_bytes).map(|m| Loaded::Planner(Arc::new(m))),
-            Kind::CausalLm => CausalLm::load(&path, size_bytes, &Limits::default())
+            Kind::CausalLm => CausalLm::load(&path, size_bytes, limits)
                 .map(|m| Loaded::CausalLm(Arc::new(m))),
         }))
         .unwrap_or_else(|_| {
