@@ -203,12 +203,7 @@ impl Registry {
     ///
     /// Blocks for as long as the model takes to load. While another thread loads the same model this
     /// fails with [`Error::InvalidArguments`]; callers queue loads.
-    pub fn load_with(
-        &self,
-        id: &str,
-        limits: &Limits,
-        changed: &dyn Fn(&Info),
-    ) -> Result<Loaded> {
+    pub fn load_with(&self, id: &str, limits: &Limits, changed: &dyn Fn(&Info)) -> Result<Loaded> {
         self.scan();
         let (path, kind, size_bytes) = {
             let mut entries = self.lock();
@@ -242,8 +237,9 @@ impl Registry {
         // A foreign graph reaches a lot of foreign code: a panic there is this model's failure only.
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| match kind {
             Kind::Planner => Planner::load(&path, size_bytes).map(|m| Loaded::Planner(Arc::new(m))),
-            Kind::CausalLm => CausalLm::load(&path, size_bytes, limits)
-                .map(|m| Loaded::CausalLm(Arc::new(m))),
+            Kind::CausalLm => {
+                CausalLm::load(&path, size_bytes, limits).map(|m| Loaded::CausalLm(Arc::new(m)))
+            }
         }))
         .unwrap_or_else(|_| {
             Err(Error::Model {

@@ -312,10 +312,16 @@ mod tests {
         let mine = open(1000, "{}").unwrap();
         assert_eq!((mine.owner, mine.class), (1000, Class::Person));
         let agent = open(1000, r#"{"class": "agent", "budget_tokens": 9}"#).unwrap();
-        assert_eq!((agent.class, agent.budget.unwrap().left()), (Class::Agent, 9));
+        assert_eq!(
+            (agent.class, agent.budget.unwrap().left()),
+            (Class::Agent, 9)
+        );
         let theirs = open(0, r#"{"uid": 1000, "class": "background"}"#).unwrap();
         assert_eq!((theirs.owner, theirs.class), (1000, Class::Background));
-        assert_eq!(open(0, r#"{"class": "person"}"#).unwrap().class, Class::Person);
+        assert_eq!(
+            open(0, r#"{"class": "person"}"#).unwrap().class,
+            Class::Person
+        );
         for (uid, text) in [(1000, r#"{"uid": 0}"#), (5, r#"{"class": "person"}"#)] {
             assert!(matches!(open(uid, text), Err(Error::Denied(_))), "{text}");
         }

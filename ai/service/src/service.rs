@@ -218,9 +218,10 @@ impl Service {
             let _ = self.states.send(info.clone());
         };
         loop {
-            let room = self.settings.memory_budget.map(|budget| {
-                budget.saturating_sub(self.in_memory().iter().map(|(_, m)| m).sum())
-            });
+            let room = self
+                .settings
+                .memory_budget
+                .map(|budget| budget.saturating_sub(self.in_memory().iter().map(|(_, m)| m).sum()));
             let limits = Limits {
                 parked_folder: self.settings.cache.clone(),
                 memory_bytes: room,
@@ -322,7 +323,9 @@ impl Service {
 
     /// How long nobody has asked for a model.
     fn idle(&self, id: &str) -> Duration {
-        lock(&self.used).get(id).map_or(Duration::ZERO, Instant::elapsed)
+        lock(&self.used)
+            .get(id)
+            .map_or(Duration::ZERO, Instant::elapsed)
     }
 
     /// A planner, loaded if need be. Called on the quick lane, so that callers queue up behind its loading.
@@ -418,10 +421,7 @@ impl Service {
             let _turn = self.loading.lock().await;
             if self.registry.loaded(id).is_none() {
                 let (service, id) = (Arc::clone(self), id.to_owned());
-                return self
-                    .slow
-                    .run(LOAD_LIMIT, move || service.causal(&id))
-                    .await;
+                return self.slow.run(LOAD_LIMIT, move || service.causal(&id)).await;
             }
         }
         // In memory, or gone again in this moment: then this waits for the disk, once.
@@ -463,9 +463,21 @@ impl Service {
         };
         if let Ok(finished) = result {
             add(&self.statistics.prompt_tokens, finished.prompt_tokens);
-            add(&self.statistics.completion_tokens, finished.completion_tokens);
+            add(
+                &self.statistics.completion_tokens,
+                finished.completion_tokens,
+            );
             if finished.reason == argos_engine::causal::Reason::Cancelled {
                 add(&self.statistics.cancelled, 1);
+            }
+        }
+    }
+
+    /// Forgets what was computed for an owner's prompts.
+    pub(crate) fn forget(&self, owner: Owner) {
+        for info in self.registry.known() {
+            if let Some(Loaded::CausalLm(model)) = self.registry.loaded(&info.id) {
+                model.forget(owner);
             }
         }
     }

@@ -44,7 +44,7 @@ if [ -n "${ARGOS_TEST_MODEL:-}" ]; then
 fi
 
 mkfifo "$folder/address"
-dbus-daemon --session --nofork --print-address=1 >"$folder/address" &
+dbus-daemon --session --nofork --print-address=1 2>/dev/null >"$folder/address" &
 bus=$!
 read -r address <"$folder/address"
 token=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')

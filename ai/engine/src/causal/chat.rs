@@ -138,8 +138,8 @@ impl Template {
     /// The prompt for the next answer.
     pub(super) fn render(&self, messages: &[Message], tools: &Tools) -> Result<String> {
         let calls = |m: &Message| !m.tool_calls.is_empty() || m.role == "tool";
-        let in_words = self.format.is_none()
-            && (!tools.tools.is_empty() || messages.iter().any(calls));
+        let in_words =
+            self.format.is_none() && (!tools.tools.is_empty() || messages.iter().any(calls));
         let told = in_words.then(|| tools.in_words(messages));
         let messages = told.as_deref().unwrap_or(messages);
         let for_template = tools.for_template();
@@ -271,7 +271,10 @@ mod tests {
     #[test]
     fn template_can_refuse() {
         let t = template("{{ raise_exception('System role not supported') }}");
-        let error = t.render(&messages(), &Tools::default()).unwrap_err().to_string();
+        let error = t
+            .render(&messages(), &Tools::default())
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("System role not supported"), "{error}");
     }
 

@@ -321,13 +321,17 @@ mod tests {
     fn takes(grammars: &Grammars, grammar: &Grammar, text: &str) -> bool {
         let mut constraint = grammars.constraint(grammar).unwrap();
         let encoded = grammars.tokenizer.encode(text, false).unwrap();
-        for token in encoded.get_ids().iter().copied().chain([1]) {
+        let mut tokens = encoded.get_ids().iter().copied().chain([1]);
+        while let Some(token) = tokens.next() {
             let mut logits = vec![0.0; 98];
             if constraint.mask(&mut logits).is_err() || !logits[token as usize].is_finite() {
                 return false;
             }
-            if constraint.take(token).is_err() {
-                return false;
+            match constraint.take(token) {
+                Ok(false) => {}
+                // Nothing can follow: nothing but the end may.
+                Ok(true) => return tokens.next().is_none_or(|last| last == 1),
+                Err(_) => return false,
             }
         }
         true
@@ -341,8 +345,14 @@ mod tests {
             parameters,
         };
         let list = vec![
-            tool("go", serde_json::json!({"properties": {"far": {"type": "boolean"}}, "required": ["far"], "additionalProperties": false})),
-            tool("clock", serde_json::json!({"type": "object", "additionalProperties": false})),
+            tool(
+                "go",
+                serde_json::json!({"properties": {"far": {"type": "boolean"}}, "required": ["far"], "additionalProperties": false}),
+            ),
+            tool(
+                "clock",
+                serde_json::json!({"type": "object", "additionalProperties": false}),
+            ),
         ];
         let with = |choice: Choice, parallel: bool| Tools {
             tools: list.clone(),
@@ -358,7 +368,11 @@ mod tests {
         let unmarked = |_: &str| None;
         let wrap = |format: Format, special: bool, calls: &[String]| match format {
             Format::Hermes => {
-                let begin = if special { "<|im_start|>" } else { "<tool_call>" };
+                let begin = if special {
+                    "<|im_start|>"
+                } else {
+                    "<tool_call>"
+                };
                 let calls: Vec<_> = calls
                     .iter()
                     .map(|c| format!("{begin}\n{c}\n</tool_call>"))
@@ -374,20 +388,32 @@ mod tests {
             (Format::Mistral, false),
             (Format::Llama, false),
         ] {
-            let key = if format == Format::Llama { "parameters" } else { "arguments" };
+            let key = if format == Format::Llama {
+                "parameters"
+            } else {
+                "arguments"
+            };
             let good = go("go", "{\"far\": true}", key);
             let clock = go("clock", "{}", key);
             let text = |calls: &[String]| wrap(format, special, calls);
-            let check = |tools: Tools, answer: Option<&Value>, taken: &[String], refused: &[String]| {
-                let token: &dyn Fn(&str) -> Option<u32> = if special { &marked } else { &unmarked };
-                let grammar = format.grammar(&tools, answer, token).unwrap();
-                for text in taken {
-                    assert!(takes(&grammars, &grammar, text), "{format:?} {tools:?}: {text}");
-                }
-                for text in refused {
-                    assert!(!takes(&grammars, &grammar, text), "{format:?} {tools:?}: {text}");
-                }
-            };
+            let check =
+                |tools: Tools, answer: Option<&Value>, taken: &[String], refused: &[String]| {
+                    let token: &dyn Fn(&str) -> Option<u32> =
+                        if special { &marked } else { &unmarked };
+                    let grammar = format.grammar(&tools, answer, token).unwrap();
+                    for text in taken {
+                        assert!(
+                            takes(&grammars, &grammar, text),
+                            "{format:?} {tools:?}: {text}"
+                        );
+                    }
+                    for text in refused {
+                        assert!(
+                            !takes(&grammars, &grammar, text),
+                            "{format:?} {tools:?}: {text}"
+                        );
+                    }
+                };
             let bad = [
                 text(&[go("go", "{\"far\": 1}", key)]),
                 text(&[go("go", "{}", key)]),
@@ -406,17 +432,32 @@ mod tests {
                 calls.push(both.clone());
             }
             check(with(Choice::Auto, true), None, &taken, &bad);
-            check(with(Choice::Auto, false), None, std::slice::from_ref(&one), std::slice::from_ref(&both));
+            check(
+                with(Choice::Auto, false),
+                None,
+                std::slice::from_ref(&one),
+                std::slice::from_ref(&both),
+            );
             let mut refused = bad.to_vec();
             refused.push(plain.clone());
             refused.extend(with_text);
             check(with(Choice::Required, true), None, &calls, &refused);
             refused.push(both);
             refused.push(one.clone());
-            check(with(Choice::Named("clock".into()), true), None, &[text(&[clock])], &refused);
+            check(
+                with(Choice::Named("clock".into()), true),
+                None,
+                &[text(&[clock])],
+                &refused,
+            );
             let answer = serde_json::json!({"type": "object", "properties": {"a": {"type": "null"}}, "required": ["a"], "additionalProperties": false});
             if format != Format::Llama {
-                check(with(Choice::Auto, true), Some(&answer), &[one, "{\"a\": null}".into()], &[plain]);
+                check(
+                    with(Choice::Auto, true),
+                    Some(&answer),
+                    &[one, "{\"a\": null}".into()],
+                    &[plain],
+                );
             } else {
                 let error = format.grammar(&with(Choice::Auto, true), Some(&answer), &unmarked);
                 assert!(error.unwrap_err().to_string().contains("response format"));

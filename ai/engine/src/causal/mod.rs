@@ -559,9 +559,7 @@ impl CausalLm {
             return Ok(wished);
         }
         let token = |text: &str| self.grammars.special(text);
-        self.call_format()
-            .grammar(tools, answer, &token)
-            .map(Some)
+        self.call_format().grammar(tools, answer, &token).map(Some)
     }
 
     fn chat(&self, messages: &[Message], tools: &Tools) -> Result<Vec<u32>> {

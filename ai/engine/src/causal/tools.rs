@@ -302,9 +302,9 @@ impl Tools {
             }
         }
         match &self.choice {
-            Choice::Named(name) if !self.tools.iter().any(|t| t.name == *name) => {
-                invalid(format!("tool `{name}` is to be called but is not among the tools"))
-            }
+            Choice::Named(name) if !self.tools.iter().any(|t| t.name == *name) => invalid(format!(
+                "tool `{name}` is to be called but is not among the tools"
+            )),
             Choice::Required if self.tools.is_empty() => {
                 invalid("a tool is to be called but there are none".into())
             }
@@ -334,7 +334,8 @@ impl Tools {
         for message in messages {
             let mut content = message.content.clone();
             for call in &message.tool_calls {
-                let call = json!({"name": call.function.name, "arguments": call.function.arguments});
+                let call =
+                    json!({"name": call.function.name, "arguments": call.function.arguments});
                 if !content.is_empty() {
                     content += "\n";
                 }
@@ -356,11 +357,7 @@ impl Tools {
         if self.tools.is_empty() {
             return told;
         }
-        let list: Vec<_> = self
-            .for_template()
-            .iter()
-            .map(Value::to_string)
-            .collect();
+        let list: Vec<_> = self.for_template().iter().map(Value::to_string).collect();
         let description = format!(
             "You can call these functions:\n<tools>\n{}\n</tools>\nTo call one, write nothing but its \
              name and arguments as JSON between tags:\n{BEGIN}\n{{\"name\": NAME, \"arguments\": \
@@ -444,7 +441,11 @@ impl Parser {
                 self.arguments(depth, string, escaped, parts)
             }
             Scan::Tail => {
-                let end = if self.format == Format::Hermes { END } else { "}" };
+                let end = if self.format == Format::Hermes {
+                    END
+                } else {
+                    "}"
+                };
                 let Some(at) = self.held.find(end) else {
                     return false;
                 };
@@ -623,7 +624,11 @@ mod tests {
             }
             // Cut off by a limit.
             let (said, calls) = read(Format::Hermes, &hermes[..55], size);
-            assert_eq!((said.as_str(), calls.len()), ("Wait <b> ü\n", 1), "{calls:?}");
+            assert_eq!(
+                (said.as_str(), calls.len()),
+                ("Wait <b> ü\n", 1),
+                "{calls:?}"
+            );
         }
     }
 
@@ -651,7 +656,10 @@ mod tests {
             ("{{ '<tool_call>\\n' }}", Some(Format::Hermes)),
             ("{{ '[TOOL_CALLS] [' }}", Some(Format::Mistral)),
             ("{{ '[TOOL_CALLS]' + name + '[ARGS]' }}", None),
-            ("{{ '{\"name\": ' }}{{ '\"parameters\": ' }}", Some(Format::Llama)),
+            (
+                "{{ '{\"name\": ' }}{{ '\"parameters\": ' }}",
+                Some(Format::Llama),
+            ),
             ("{% for m in messages %}{% endfor %}", None),
         ] {
             assert_eq!(Format::of(template), format, "{template}");
@@ -686,7 +694,11 @@ mod tests {
         let told = tools.in_words(&[Message::new("user", "Hi"), asked, result("a"), result("b")]);
         let roles: Vec<_> = told.iter().map(|m| m.role.as_str()).collect();
         assert_eq!(roles, ["system", "user", "assistant", "user"]);
-        assert!(told[0].content.contains("Lists a folder"), "{}", told[0].content);
+        assert!(
+            told[0].content.contains("Lists a folder"),
+            "{}",
+            told[0].content
+        );
         assert_eq!(
             told[2].content,
             "<tool_call>\n{\"name\":\"files.list\",\"arguments\":{}}\n</tool_call>"

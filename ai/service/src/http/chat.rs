@@ -39,7 +39,11 @@ impl Chat {
         let given = |v: &Option<Value>| v.as_ref().is_some_and(|v| !v.is_null());
         for (there, name, instead) in [
             (given(&self.functions), "functions", "use `tools`"),
-            (given(&self.function_call), "function_call", "use `tool_choice`"),
+            (
+                given(&self.function_call),
+                "function_call",
+                "use `tool_choice`",
+            ),
             (given(&self.audio), "audio", ""),
             (given(&self.web_search_options), "web_search_options", ""),
             (
@@ -199,7 +203,9 @@ async fn whole(
     count: usize,
     with_logprobs: bool,
 ) -> Result<Response> {
-    let mut choices: Vec<Choice> = std::iter::repeat_with(Choice::default).take(count).collect();
+    let mut choices: Vec<Choice> = std::iter::repeat_with(Choice::default)
+        .take(count)
+        .collect();
     let mut usage = Usage::default();
     while let Some(Update { index, news }) = generation.next().await {
         if let News::Done(done) = &news {

@@ -293,7 +293,13 @@ mod tests {
             read(json!([[1], [2]])).unwrap(),
             "[Tokens([1]), Tokens([2])]"
         );
-        for bad in [json!([]), json!(5), json!([1, "a"]), json!([-1]), json!([null])] {
+        for bad in [
+            json!([]),
+            json!(5),
+            json!([1, "a"]),
+            json!([-1]),
+            json!([null]),
+        ] {
             assert!(read(bad.clone()).is_err(), "{bad}");
         }
     }

@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use argos_engine::causal::{Class, Owner};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
@@ -20,7 +21,6 @@ use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use argos_engine::causal::{Class, Owner};
 use subtle::ConstantTimeEq;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
@@ -197,13 +197,8 @@ impl Front {
     }
 
     /// Serves a connection; it counts as one of `counted`.
-    fn take<S>(
-        &self,
-        mut stream: S,
-        caller: Caller,
-        counted: Owner,
-        token: Option<Arc<Token>>,
-    ) where
+    fn take<S>(&self, mut stream: S, caller: Caller, counted: Owner, token: Option<Arc<Token>>)
+    where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let Some(entered) = self.open.enter(counted) else {
@@ -222,7 +217,14 @@ impl Front {
         };
         let front = self.clone();
         let idle = Some(HEAD_LIMIT);
-        tokio::spawn(async move { front.serve(stream, caller, token, idle, entered).await });
+        tokio::spawn(async move {
+            let (service, owner) = (Arc::clone(&front.shared.service), caller.owner);
+            front.serve(stream, caller, token, idle, entered).await;
+            if owner > FIRST_UNKNOWN {
+                // Nobody will ever have this owner again.
+                service.forget(owner);
+            }
+        });
     }
 
     async fn serve<S>(
@@ -254,7 +256,10 @@ impl Front {
                     let mut request = request.map(Body::new);
                     request.extensions_mut().insert(caller);
                     request.extensions_mut().insert(timing.start);
-                    router.call(request).await.unwrap_or_else(|never| match never {})
+                    router
+                        .call(request)
+                        .await
+                        .unwrap_or_else(|never| match never {})
                 };
                 let status = response.status().as_u16();
                 timing.shared.metrics.count(path, status);

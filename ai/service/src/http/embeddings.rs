@@ -40,7 +40,10 @@ fn texts(input: &Value) -> Result<Vec<String>> {
     if texts.is_empty() || texts.len() > MAX_TEXTS {
         return Err(ApiError::param(
             "input",
-            format!("{} texts; 1 to {MAX_TEXTS} are embedded at once", texts.len()),
+            format!(
+                "{} texts; 1 to {MAX_TEXTS} are embedded at once",
+                texts.len()
+            ),
         ));
     }
     Ok(texts)
@@ -70,7 +73,10 @@ pub(crate) async fn handle(State(shared): Api, request: Request<Body>) -> Result
     if wish.dimensions.is_some_and(|wished| wished != width) {
         return Err(ApiError::param(
             "dimensions",
-            format!("vectors of `{}` have {width} dimensions, no others", wish.model),
+            format!(
+                "vectors of `{}` have {width} dimensions, no others",
+                wish.model
+            ),
         ));
     }
     let data: Vec<_> = vectors

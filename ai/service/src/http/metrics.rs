@@ -58,10 +58,7 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     pub(crate) fn count(&self, endpoint: &'static str, status: u16) {
-        let mut requests = self
-            .requests
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
         *requests.entry((endpoint, status)).or_default() += 1;
     }
 
@@ -107,10 +104,30 @@ impl Metrics {
         let connections = self.connections.load(Ordering::Relaxed);
         let _ = writeln!(out, "argos_ai_http_connections {connections}");
         for (name, key, kind, help) in [
-            ("argos_ai_prompt_tokens_total", "prompt_tokens", "counter", "Tokens of prompts that were answered."),
-            ("argos_ai_completion_tokens_total", "completion_tokens", "counter", "Tokens generated."),
-            ("argos_ai_cancelled_total", "cancelled", "counter", "Answers that nobody waited for any more."),
-            ("argos_ai_resident_memory_bytes", "memory_bytes", "gauge", "Resident memory of the service."),
+            (
+                "argos_ai_prompt_tokens_total",
+                "prompt_tokens",
+                "counter",
+                "Tokens of prompts that were answered.",
+            ),
+            (
+                "argos_ai_completion_tokens_total",
+                "completion_tokens",
+                "counter",
+                "Tokens generated.",
+            ),
+            (
+                "argos_ai_cancelled_total",
+                "cancelled",
+                "counter",
+                "Answers that nobody waited for any more.",
+            ),
+            (
+                "argos_ai_resident_memory_bytes",
+                "memory_bytes",
+                "gauge",
+                "Resident memory of the service.",
+            ),
         ] {
             if let Some(value) = statistics[key].as_u64() {
                 head(&mut out, name, kind, help);
@@ -118,10 +135,22 @@ impl Metrics {
             }
         }
         for (name, key, help) in [
-            ("argos_ai_model_memory_bytes", "memory_bytes", "Memory of a loaded model."),
-            ("argos_ai_model_slots", "slots", "Requests that a model runs at once."),
+            (
+                "argos_ai_model_memory_bytes",
+                "memory_bytes",
+                "Memory of a loaded model.",
+            ),
+            (
+                "argos_ai_model_slots",
+                "slots",
+                "Requests that a model runs at once.",
+            ),
             ("argos_ai_model_running", "running", "Requests in a slot."),
-            ("argos_ai_model_waiting", "waiting", "Requests without a slot."),
+            (
+                "argos_ai_model_waiting",
+                "waiting",
+                "Requests without a slot.",
+            ),
         ] {
             head(&mut out, name, "gauge", help);
             for (model, value) in statistics["models"].as_object().into_iter().flatten() {

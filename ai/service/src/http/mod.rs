@@ -22,14 +22,14 @@ mod wire;
 use std::sync::Arc;
 use std::time::Duration;
 
+use argos_engine::causal::Class;
+use argos_engine::registry::{Info, State as ModelState};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use argos_engine::causal::Class;
-use argos_engine::registry::{Info, State as ModelState};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -236,7 +236,9 @@ fn answer(value: &Value) -> Response {
 }
 
 fn model_json(info: &Info) -> Value {
-    let modified = std::fs::metadata(&info.path).and_then(|m| m.modified()).ok();
+    let modified = std::fs::metadata(&info.path)
+        .and_then(|m| m.modified())
+        .ok();
     let created = modified.and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
     json!({
         "id": info.id,

@@ -47,7 +47,11 @@ impl Wish {
             ),
             (given(&self.conversation), "conversation", stateless),
             (self.background == Some(true), "background", ""),
-            (given(&self.prompt), "prompt", "use `instructions` and `input`"),
+            (
+                given(&self.prompt),
+                "prompt",
+                "use `instructions` and `input`",
+            ),
             (
                 self.include.as_ref().is_some_and(|list| !list.is_empty()),
                 "include",
@@ -442,15 +446,27 @@ mod tests {
         let read = messages(Some("Be brief."), &input).unwrap();
         let roles: Vec<_> = read.iter().map(|m| m.role.as_str()).collect();
         assert_eq!(roles, ["system", "user", "assistant", "tool"]);
-        assert_eq!((read[2].content.as_str(), read[2].tool_calls.len()), ("b", 2));
+        assert_eq!(
+            (read[2].content.as_str(), read[2].tool_calls.len()),
+            ("b", 2)
+        );
         assert_eq!(read[3].tool_call_id.as_deref(), Some("1"));
         for (bad, param) in [
             (json!([{"type": "computer_call"}]), "input[0].type"),
-            (json!([{"type": "function_call", "call_id": "1"}]), "input[0].name"),
-            (json!([{"role": "user", "content": [{"type": "input_image"}]}]), "input[0].content[0].type"),
+            (
+                json!([{"type": "function_call", "call_id": "1"}]),
+                "input[0].name",
+            ),
+            (
+                json!([{"role": "user", "content": [{"type": "input_image"}]}]),
+                "input[0].content[0].type",
+            ),
             (json!(5), "input"),
         ] {
-            assert_eq!(messages(None, &bad).unwrap_err().param.as_deref(), Some(param));
+            assert_eq!(
+                messages(None, &bad).unwrap_err().param.as_deref(),
+                Some(param)
+            );
         }
     }
 }

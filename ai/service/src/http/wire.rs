@@ -196,7 +196,9 @@ impl Common {
             found.push(Grammar::Lark(lark));
         }
         if found.len() > 1 {
-            return Err(ApiError::invalid("only one of the guided_* parameters can be followed"));
+            return Err(ApiError::invalid(
+                "only one of the guided_* parameters can be followed",
+            ));
         }
         Ok(found.pop())
     }
@@ -297,7 +299,10 @@ pub(crate) fn messages(wire: Vec<WireMessage>) -> Result<Vec<Message>> {
                 return Err(ApiError::unsupported("function_call", "use `tool_calls`"));
             }
             let calls = message.tool_calls.unwrap_or_default();
-            if calls.is_empty() && message.content.as_ref().is_none_or(Value::is_null) && role != "assistant" {
+            if calls.is_empty()
+                && message.content.as_ref().is_none_or(Value::is_null)
+                && role != "assistant"
+            {
                 return Err(ApiError::param(
                     format!("{at}.content"),
                     format!("{at} has no content"),
@@ -386,7 +391,10 @@ pub(crate) fn tools(
             _ => return wrong("tool_choice must be none, auto, required or a function"),
         },
         Some(value) if value["type"] == "function" => {
-            match value["function"]["name"].as_str().or(value["name"].as_str()) {
+            match value["function"]["name"]
+                .as_str()
+                .or(value["name"].as_str())
+            {
                 Some(name) => Choice::Named(name.into()),
                 None => return wrong("tool_choice names no function"),
             }
@@ -460,9 +468,15 @@ mod tests {
             (Some(7), Some(0), Some(u64::MAX), Some(1.1))
         );
         assert_eq!(o.stop, ["x"]);
-        assert_eq!(options(json!({"model": "m"})).unwrap().max_tokens, Some(100));
+        assert_eq!(
+            options(json!({"model": "m"})).unwrap().max_tokens,
+            Some(100)
+        );
         let o = options(json!({"model": "m", "guided_choice": ["a\"", "b"]})).unwrap();
-        assert_eq!(o.grammar, Some(Grammar::Lark("start: \"a\\\"\" | \"b\"\n".into())));
+        assert_eq!(
+            o.grammar,
+            Some(Grammar::Lark("start: \"a\\\"\" | \"b\"\n".into()))
+        );
     }
 
     #[test]
@@ -478,9 +492,15 @@ mod tests {
             assert_eq!(error.param.as_deref(), Some(param), "{}", error.message);
         }
         let error = parse::<Common>(b"{\"model\":\n 5}").unwrap_err().message;
-        assert!(error.contains("line 2 column 2") || error.contains("line 2"), "{error}");
+        assert!(
+            error.contains("line 2 column 2") || error.contains("line 2"),
+            "{error}"
+        );
         let error = parse::<Common>(b"{").unwrap_err().message;
-        assert!(error.contains("not valid JSON") && error.contains("line 1"), "{error}");
+        assert!(
+            error.contains("not valid JSON") && error.contains("line 1"),
+            "{error}"
+        );
         let two = json!({"model": "m", "guided_regex": "a", "guided_choice": ["b"]});
         assert!(options(two).unwrap_err().message.contains("only one"));
     }
@@ -495,14 +515,23 @@ mod tests {
             {"role": "tool", "tool_call_id": "1", "content": "r"},
         ]))
         .unwrap();
-        assert_eq!((read[0].role.as_str(), read[0].content.as_str()), ("system", "ab"));
+        assert_eq!(
+            (read[0].role.as_str(), read[0].content.as_str()),
+            ("system", "ab")
+        );
         assert_eq!(read[1].tool_calls[0].function.arguments, json!({"x": 1}));
         assert_eq!(read[2].tool_call_id.as_deref(), Some("1"));
         for (bad, param) in [
-            (json!([{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]), "messages[0].content[0].type"),
+            (
+                json!([{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]),
+                "messages[0].content[0].type",
+            ),
             (json!([{"role": "user"}]), "messages[0].content"),
             (json!([{"role": "king", "content": ""}]), "messages[0].role"),
-            (json!([{"role": "user", "content": 5}]), "messages[0].content"),
+            (
+                json!([{"role": "user", "content": 5}]),
+                "messages[0].content",
+            ),
         ] {
             assert_eq!(wire(bad).unwrap_err().param.as_deref(), Some(param));
         }
@@ -521,9 +550,15 @@ mod tests {
             assert_eq!(read.choice, Choice::Required);
         }
         let named = json!({"type": "function", "function": {"name": "f"}});
-        let read = tools(Some(&list(&chat)), Some(&named), None).unwrap().unwrap();
+        let read = tools(Some(&list(&chat)), Some(&named), None)
+            .unwrap()
+            .unwrap();
         assert_eq!(read.choice, Choice::Named("f".into()));
-        assert!(tools(Some(&list(&chat)), Some(&json!("none")), None).unwrap().is_none());
+        assert!(
+            tools(Some(&list(&chat)), Some(&json!("none")), None)
+                .unwrap()
+                .is_none()
+        );
         assert!(tools(None, None, None).unwrap().is_none());
         assert!(tools(Some(&list(&chat)), Some(&json!("maybe")), None).is_err());
         assert!(tools(Some(&list(&json!([{"type": "web_search"}]))), None, None).is_err());
@@ -533,7 +568,8 @@ mod tests {
     fn response_formats() {
         let read = |format: Value| {
             let mut options = Options::default();
-            response_format(Some(&format), "response_format", &mut options).map(|()| options.grammar)
+            response_format(Some(&format), "response_format", &mut options)
+                .map(|()| options.grammar)
         };
         assert_eq!(read(json!({"type": "text"})).unwrap(), None);
         for format in [

@@ -29,7 +29,11 @@ impl Reply {
     /// The error's message, where status and code are as expected.
     fn error(&self, status: u16, code: Option<&str>) -> String {
         let error = &self.json()["error"];
-        assert_eq!((self.status, error["code"].as_str()), (status, code), "{self:?}");
+        assert_eq!(
+            (self.status, error["code"].as_str()),
+            (status, code),
+            "{self:?}"
+        );
         assert!(error["type"].is_string(), "{self:?}");
         error["message"].as_str().unwrap().to_owned()
     }
@@ -65,7 +69,10 @@ fn read(stream: &mut impl Read) -> Option<Reply> {
     if let Some(length) = headers.get("content-length") {
         body.resize(length.parse().unwrap(), 0);
         stream.read_exact(&mut body).ok()?;
-    } else if headers.get("transfer-encoding").is_some_and(|e| e == "chunked") {
+    } else if headers
+        .get("transfer-encoding")
+        .is_some_and(|e| e == "chunked")
+    {
         loop {
             let mut size = Vec::new();
             while !size.ends_with(b"\r\n") {
@@ -73,7 +80,8 @@ fn read(stream: &mut impl Read) -> Option<Reply> {
                 stream.read_exact(&mut byte).ok()?;
                 size.push(byte[0]);
             }
-            let size = usize::from_str_radix(std::str::from_utf8(&size).unwrap().trim(), 16).unwrap();
+            let size =
+                usize::from_str_radix(std::str::from_utf8(&size).unwrap().trim(), 16).unwrap();
             let mut chunk = vec![0; size + 2];
             stream.read_exact(&mut chunk).ok()?;
             body.extend(&chunk[..size]);
@@ -156,14 +164,22 @@ impl Server {
     /// One of the numbers of `/metrics`.
     fn metric(&self, name: &str) -> f64 {
         let page = self.get("/metrics").body;
-        let line = page.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(' '));
-        line.unwrap_or_else(|| panic!("no {name} in\n{page}")).parse().unwrap()
+        let line = page
+            .lines()
+            .find_map(|l| l.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {name} in\n{page}"))
+            .parse()
+            .unwrap()
     }
 
     fn wait_for(&self, what: &str, mut done: impl FnMut(&Self) -> bool) {
         let start = Instant::now();
         while !done(self) {
-            assert!(start.elapsed() < LONG, "{what}\n{}", self.get("/metrics").body);
+            assert!(
+                start.elapsed() < LONG,
+                "{what}\n{}",
+                self.get("/metrics").body
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -203,7 +219,11 @@ fn put_together(events: &[Value], index: usize) -> (String, Vec<(String, String)
                 continue;
             }
             text += choice["delta"]["content"].as_str().unwrap_or_default();
-            for call in choice["delta"]["tool_calls"].as_array().into_iter().flatten() {
+            for call in choice["delta"]["tool_calls"]
+                .as_array()
+                .into_iter()
+                .flatten()
+            {
                 let at = call["index"].as_u64().unwrap() as usize;
                 if let Some(name) = call["function"]["name"].as_str() {
                     assert_eq!(at, calls.len(), "{call}");
@@ -225,19 +245,30 @@ async fn what_cannot_be_answered_is_said_in_openais_words() {
     assert_eq!(server.get("/health").json(), json!({"status": "ok"}));
     let none = json!({"object": "list", "data": []});
     assert_eq!(server.get("/v1/models").json(), none);
-    let error = server.post(CHAT, &hello("lm")).error(404, Some("model_not_found"));
+    let error = server
+        .post(CHAT, &hello("lm"))
+        .error(404, Some("model_not_found"));
     assert!(error.contains("`lm`") && error.contains("none"), "{error}");
 
     copy(&tiny().join("lm"), &empty.path().join("lm"));
     let list = server.get("/v1/models").json();
-    assert_eq!((&list["data"][0]["id"], &list["data"][0]["kind"]), (&"lm".into(), &"causal-lm".into()));
+    assert_eq!(
+        (&list["data"][0]["id"], &list["data"][0]["kind"]),
+        (&"lm".into(), &"causal-lm".into())
+    );
     assert_eq!(server.get("/v1/models/lm").json()["object"], "model");
-    let error = server.get("/v1/models/nope").error(404, Some("model_not_found"));
+    let error = server
+        .get("/v1/models/nope")
+        .error(404, Some("model_not_found"));
     assert!(error.contains("known models: lm"), "{error}");
-    let error = server.post(CHAT, &hello("nope")).error(404, Some("model_not_found"));
+    let error = server
+        .post(CHAT, &hello("nope"))
+        .error(404, Some("model_not_found"));
     assert!(error.contains("lm"), "{error}");
     // There is no library to run it.
-    server.post(CHAT, &hello("lm")).error(503, Some("model_unavailable"));
+    server
+        .post(CHAT, &hello("lm"))
+        .error(503, Some("model_unavailable"));
 
     let error = server.get("/v2/chat").error(404, Some("unknown_url"));
     assert!(error.contains("/v1/chat/completions"), "{error}");
@@ -247,7 +278,9 @@ async fn what_cannot_be_answered_is_said_in_openais_words() {
     let form = request("POST", CHAT, "Content-Type: text/plain\r\n", "{}");
     let error = server.send(&form).error(415, None);
     assert!(error.contains("application/json"), "{error}");
-    let error = server.send(&request("POST", CHAT, JSON, "{\n\"model\": }")).error(400, None);
+    let error = server
+        .send(&request("POST", CHAT, JSON, "{\n\"model\": }"))
+        .error(400, None);
     assert!(error.contains("line 2 column"), "{error}");
     let error = server.post(CHAT, &json!({"model": "lm"})).error(400, None);
     assert!(error.contains("messages"), "{error}");
@@ -256,9 +289,21 @@ async fn what_cannot_be_answered_is_said_in_openais_words() {
         (CHAT, json!({"n": 100}), "n"),
         (CHAT, json!({"functions": []}), "functions"),
         (CHAT, json!({"top_logprobs": 2}), "top_logprobs"),
-        (CHAT, json!({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]}), "messages[0].content[0].type"),
-        ("/v1/completions", json!({"prompt": "x", "echo": true}), "echo"),
-        ("/v1/responses", json!({"input": "x", "previous_response_id": "r"}), "previous_response_id"),
+        (
+            CHAT,
+            json!({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]}),
+            "messages[0].content[0].type",
+        ),
+        (
+            "/v1/completions",
+            json!({"prompt": "x", "echo": true}),
+            "echo",
+        ),
+        (
+            "/v1/responses",
+            json!({"input": "x", "previous_response_id": "r"}),
+            "previous_response_id",
+        ),
     ] {
         let reply = server.post(path, &with(hello("lm"), more));
         reply.error(400, reply.json()["error"]["code"].as_str());
@@ -267,7 +312,9 @@ async fn what_cannot_be_answered_is_said_in_openais_words() {
     let urgent = format!("{JSON}X-Argos-Class: person\r\n");
     let reply = server.send(&request("POST", CHAT, &urgent, &hello("lm").to_string()));
     assert!([403, 503].contains(&reply.status), "{reply:?}");
-    assert!(server.metric("argos_ai_http_requests_total{endpoint=\"other\",status=\"404\"}") >= 1.0);
+    assert!(
+        server.metric("argos_ai_http_requests_total{endpoint=\"other\",status=\"404\"}") >= 1.0
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -277,23 +324,38 @@ async fn chats_stream_what_they_say_whole() {
     let whole = server.good(CHAT, &hello("lm-gqa"));
     assert_eq!(whole["object"], "chat.completion");
     let choice = &whole["choices"][0];
-    assert_eq!((text_of(choice).len(), &choice["finish_reason"]), (12, &"length".into()));
+    // Special tokens, which it may write here, have no text.
+    assert!((5..=12).contains(&text_of(choice).len()), "{whole}");
+    assert_eq!(choice["finish_reason"], "length");
     let usage = &whole["usage"];
     assert_eq!(usage["completion_tokens"], 12);
     assert_eq!(
         usage["total_tokens"].as_u64(),
         Some(12 + usage["prompt_tokens"].as_u64().unwrap())
     );
-    assert_eq!(text_of(&server.good(CHAT, &hello("lm-gqa"))["choices"][0]), text_of(choice));
+    assert_eq!(
+        text_of(&server.good(CHAT, &hello("lm-gqa"))["choices"][0]),
+        text_of(choice)
+    );
 
-    let wish = with(hello("lm-gqa"), json!({"stream_options": {"include_usage": true}}));
+    let wish = with(
+        hello("lm-gqa"),
+        json!({"stream_options": {"include_usage": true}}),
+    );
     let reply = server.stream(CHAT, &wish);
     assert!(reply.body.ends_with("data: [DONE]\n\n"), "{}", reply.body);
     let events = reply.events();
     assert_eq!(events[0]["choices"][0]["delta"]["role"], "assistant");
-    assert!(events.iter().all(|e| e["object"] == "chat.completion.chunk" && e["id"] == events[0]["id"]));
+    assert!(
+        events
+            .iter()
+            .all(|e| e["object"] == "chat.completion.chunk" && e["id"] == events[0]["id"])
+    );
     let (text, _, reason) = put_together(&events, 0);
-    assert_eq!((text.as_str(), reason.as_str()), (text_of(choice), "length"));
+    assert_eq!(
+        (text.as_str(), reason.as_str()),
+        (text_of(choice), "length")
+    );
     let last = events.last().unwrap();
     assert_eq!(last["usage"]["completion_tokens"], 12);
     assert_eq!(last["choices"], json!([]));
@@ -310,19 +372,26 @@ async fn chats_stream_what_they_say_whole() {
     assert_ne!(text_of(&whole["choices"][0]), text_of(&whole["choices"][1]));
     assert_eq!(whole["usage"]["completion_tokens"], 36);
 
-    let wish = with(hello("lm-gqa"), json!({"logprobs": true, "top_logprobs": 3}));
+    let wish = with(
+        hello("lm-gqa"),
+        json!({"logprobs": true, "top_logprobs": 3}),
+    );
     let logprobs = server.good(CHAT, &wish)["choices"][0]["logprobs"]["content"].clone();
     assert_eq!(logprobs.as_array().unwrap().len(), 12);
     for token in logprobs.as_array().unwrap() {
         assert!(token["logprob"].as_f64().unwrap() <= 0.0);
         assert_eq!(token["top_logprobs"].as_array().unwrap().len(), 3);
-        assert_eq!(token["bytes"].as_array().unwrap().len(), 1);
+        assert!(!token["bytes"].as_array().unwrap().is_empty());
     }
     let streamed: Vec<_> = server
         .stream(CHAT, &wish)
         .events()
         .iter()
-        .filter_map(|e| e["choices"][0]["logprobs"]["content"][0].as_object().cloned())
+        .filter_map(|e| {
+            e["choices"][0]["logprobs"]["content"][0]
+                .as_object()
+                .cloned()
+        })
         .collect();
     assert_eq!(serde_json::to_value(&streamed).unwrap(), logprobs);
 
@@ -344,13 +413,20 @@ async fn chats_stream_what_they_say_whole() {
         let wish = json!({"response_format": format, "seed": seed, "max_tokens": 100, "ignore_eos": false});
         let reply = server.good(CHAT, &with(hello("lm-gqa"), wish));
         let value: Value = serde_json::from_str(text_of(&reply["choices"][0])).unwrap();
-        assert!(value["sure"].is_boolean() && ["a", "bc"].contains(&value["kind"].as_str().unwrap()));
+        assert!(
+            value["sure"].is_boolean() && ["a", "bc"].contains(&value["kind"].as_str().unwrap())
+        );
         assert_eq!(reply["choices"][0]["finish_reason"], "stop");
     }
 
-    let long = with(hello("lm"), json!({"messages": [{"role": "user", "content": "x".repeat(200)}]}));
-    let error = server.post(CHAT, &long).error(400, Some("context_length_exceeded"));
-    assert!(error.contains("95") && error.contains("22"), "{error}");
+    let long = with(
+        hello("lm"),
+        json!({"messages": [{"role": "user", "content": "x".repeat(200)}]}),
+    );
+    let error = server
+        .post(CHAT, &long)
+        .error(400, Some("context_length_exceeded"));
+    assert!(error.contains("95") && error.contains("219"), "{error}");
     for (more, word) in [
         (json!({"temperature": 9}), "temperature"),
         (json!({"max_tokens": 0}), "max_tokens"),
@@ -363,8 +439,14 @@ async fn chats_stream_what_they_say_whole() {
     let statistics: Value =
         serde_json::from_str(&server.world.proxy.statistics().await.unwrap()).unwrap();
     let model = &statistics["models"]["lm-gqa"];
-    assert_eq!((&model["kind"], &model["context"]), (&"causal-lm".into(), &512.into()));
-    assert!(model["memory_bytes"].as_u64().unwrap() > 0 && model["completion_tokens"].as_u64().unwrap() > 100);
+    assert_eq!(
+        (&model["kind"], &model["context"]),
+        (&"causal-lm".into(), &512.into())
+    );
+    assert!(
+        model["memory_bytes"].as_u64().unwrap() > 0
+            && model["completion_tokens"].as_u64().unwrap() > 100
+    );
     assert!(server.metric("argos_ai_time_to_first_token_seconds_count") > 10.0);
     assert!(server.metric("argos_ai_model_slots{model=\"lm-gqa\"}") >= 1.0);
 }
@@ -380,12 +462,17 @@ fn models_with_tools() -> tempfile::TempDir {
     ] {
         let model = folder.path().join(name);
         copy(&tiny().join("lm-gqa"), &model);
-        let tools = "{% if tools %}{% for t in tools %}{{ t.function.name }} {% endfor %}{% endif %}";
-        let calls = format!("{{% for c in m.tool_calls or [] %}}{mark}{{{{ c.function | tojson }}}}{{% endfor %}}");
+        let tools =
+            "{% if tools %}{% for t in tools %}{{ t.function.name }} {% endfor %}{% endif %}";
+        let calls = format!(
+            "{{% for c in m.tool_calls or [] %}}{mark}{{{{ c.function | tojson }}}}{{% endfor %}}"
+        );
         let template = if mark.is_empty() {
             "{% for m in messages %}{{ m.role }} {{ m.content }}\n{% endfor %}".to_owned()
         } else {
-            format!("{tools}{{% for m in messages %}}{{{{ m.role }}}} {{{{ m.content }}}}{calls}\n{{% endfor %}}")
+            format!(
+                "{tools}{{% for m in messages %}}{{{{ m.role }}}} {{{{ m.content }}}}{calls}\n{{% endfor %}}"
+            )
         };
         let config = json!({"chat_template": template, "eos_token": "<|im_end|>"});
         std::fs::write(model.join("tokenizer_config.json"), config.to_string()).unwrap();
@@ -411,7 +498,10 @@ async fn calls_are_valid_in_every_form() {
         match name {
             "light" => {
                 assert!(value["on"].is_boolean(), "{value}");
-                assert!(["hall", "{\"}"].contains(&value["room"].as_str().unwrap()), "{value}");
+                assert!(
+                    ["hall", "{\"}"].contains(&value["room"].as_str().unwrap()),
+                    "{value}"
+                );
             }
             "time" => assert_eq!(value, json!({})),
             other => panic!("{other}"),
@@ -434,7 +524,10 @@ async fn calls_are_valid_in_every_form() {
             let calls = choice["message"]["tool_calls"].as_array().unwrap();
             assert_eq!(calls.len(), 1);
             let function = &calls[0]["function"];
-            let (name, arguments) = (function["name"].as_str().unwrap(), function["arguments"].as_str().unwrap());
+            let (name, arguments) = (
+                function["name"].as_str().unwrap(),
+                function["arguments"].as_str().unwrap(),
+            );
             valid(name, arguments);
             if model == "mistral" {
                 assert_eq!(calls[0]["id"].as_str().unwrap().len(), 9);
@@ -446,9 +539,15 @@ async fn calls_are_valid_in_every_form() {
         let named = json!({"type": "function", "function": {"name": "time"}});
         let whole = server.good(
             CHAT,
-            &ask(model, json!({"tool_choice": named, "parallel_tool_calls": false})),
+            &ask(
+                model,
+                json!({"tool_choice": named, "parallel_tool_calls": false}),
+            ),
         );
-        assert_eq!(whole["choices"][0]["message"]["tool_calls"][0]["function"]["name"], "time");
+        assert_eq!(
+            whole["choices"][0]["message"]["tool_calls"][0]["function"]["name"],
+            "time"
+        );
         // It may say or call what it likes: whatever comes, calls are valid, and the stream says the same.
         for seed in 0..6 {
             let wish = ask(model, json!({"seed": seed, "max_tokens": 80}));
@@ -458,7 +557,9 @@ async fn calls_are_valid_in_every_form() {
             assert_eq!(text, message["content"].as_str().unwrap_or_default());
             assert_eq!(whole["choices"][0]["finish_reason"], reason.as_str());
             if reason == "tool_calls" {
-                calls.iter().for_each(|(name, arguments)| valid(name, arguments));
+                calls
+                    .iter()
+                    .for_each(|(name, arguments)| valid(name, arguments));
             }
         }
     }
@@ -473,22 +574,48 @@ async fn calls_are_valid_in_every_form() {
         server.good(CHAT, &with(hello(model), json!({"messages": past})));
     }
     // A template that knows no tools: they are described, which is longer than this model's context.
-    let error = server.post(CHAT, &ask("plain", json!({}))).error(400, Some("context_length_exceeded"));
+    let error = server
+        .post(CHAT, &ask("plain", json!({})))
+        .error(400, Some("context_length_exceeded"));
     assert!(error.contains("at most 511"), "{error}");
     let small = json!({"tools": [{"type": "function", "function": {"name": "t"}}], "tool_choice": "required"});
-    let whole = server.good(CHAT, &ask("plain", with(small, json!({"parallel_tool_calls": false, "max_tokens": 60}))));
-    assert_eq!(whole["choices"][0]["message"]["tool_calls"][0]["function"]["name"], "t");
+    let whole = server.good(
+        CHAT,
+        &ask(
+            "plain",
+            with(
+                small,
+                json!({"parallel_tool_calls": false, "max_tokens": 60}),
+            ),
+        ),
+    );
+    assert_eq!(
+        whole["choices"][0]["message"]["tool_calls"][0]["function"]["name"],
+        "t"
+    );
     // Words that say what is wrong.
     for (more, word) in [
-        (json!({"tool_choice": {"type": "function", "function": {"name": "no"}}}), "`no`"),
+        (
+            json!({"tool_choice": {"type": "function", "function": {"name": "no"}}}),
+            "`no`",
+        ),
         (json!({"tools": [{"type": "web_search"}]}), "functions"),
-        (json!({"tools": [{"type": "function", "function": {"name": "a b"}}]}), "a b"),
-        (json!({"tools": [{"type": "function", "function": {"name": "a", "parameters": {"type": "strnig"}}}]}), "strnig"),
+        (
+            json!({"tools": [{"type": "function", "function": {"name": "a b"}}]}),
+            "a b",
+        ),
+        (
+            json!({"tools": [{"type": "function", "function": {"name": "a", "parameters": {"type": "strnig"}}}]}),
+            "strnig",
+        ),
     ] {
         let error = server.post(CHAT, &ask("hermes", more)).error(400, None);
         assert!(error.contains(word), "{error}");
     }
-    let none = server.good(CHAT, &ask("hermes", json!({"tool_choice": "none", "max_tokens": 5})));
+    let none = server.good(
+        CHAT,
+        &ask("hermes", json!({"tool_choice": "none", "max_tokens": 5})),
+    );
     assert!(none["choices"][0]["message"]["tool_calls"].is_null());
 }
 
@@ -504,14 +631,23 @@ async fn completions_and_responses() {
     });
     let whole = server.good(path, &wish);
     let choices = whole["choices"].as_array().unwrap();
-    assert_eq!((whole["object"].as_str(), choices.len()), (Some("text_completion"), 4));
+    assert_eq!(
+        (whole["object"].as_str(), choices.len()),
+        (Some("text_completion"), 4)
+    );
     assert_eq!(whole["usage"]["completion_tokens"], 24);
     assert_eq!(whole["usage"]["prompt_tokens"], 3 + 2);
     let events = server.stream(path, &wish).events();
     for (index, choice) in choices.iter().enumerate() {
         let logprobs = &choice["logprobs"];
         assert_eq!(logprobs["tokens"].as_array().unwrap().len(), 6);
-        assert_eq!(logprobs["text_offset"], json!([0, 1, 2, 3, 4, 5]));
+        let offsets: Vec<_> = logprobs["text_offset"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(Value::as_u64)
+            .collect();
+        assert!(offsets[0] == Some(0) && offsets.is_sorted(), "{offsets:?}");
         let streamed: String = events
             .iter()
             .flat_map(|e| e["choices"].as_array().unwrap())
@@ -521,7 +657,10 @@ async fn completions_and_responses() {
         assert_eq!(streamed, choice["text"].as_str().unwrap());
     }
     assert_eq!(events.last().unwrap()["usage"], whole["usage"]);
-    let short = server.good(path, &json!({"model": "hermes", "prompt": "a", "ignore_eos": true}));
+    let short = server.good(
+        path,
+        &json!({"model": "hermes", "prompt": "a", "ignore_eos": true}),
+    );
     assert_eq!(short["usage"]["completion_tokens"], 16);
 
     let path = "/v1/responses";
@@ -531,20 +670,36 @@ async fn completions_and_responses() {
         "store": true,
     });
     let whole = server.good(path, &wish);
-    assert_eq!((&whole["object"], &whole["status"]), (&"response".into(), &"incomplete".into()));
+    assert_eq!(
+        (&whole["object"], &whole["status"]),
+        (&"response".into(), &"incomplete".into())
+    );
     assert_eq!(whole["incomplete_details"]["reason"], "max_output_tokens");
-    assert_eq!((&whole["usage"]["output_tokens"], &whole["store"]), (&8.into(), &false.into()));
+    assert_eq!(
+        (&whole["usage"]["output_tokens"], &whole["store"]),
+        (&8.into(), &false.into())
+    );
     let text = whole["output"][0]["content"][0]["text"].as_str().unwrap();
-    assert_eq!(text.len(), 8);
+    assert!((1..=8).contains(&text.len()), "{text}");
     let events = server.stream(path, &wish).events();
     let kinds: Vec<_> = events.iter().map(|e| e["type"].as_str().unwrap()).collect();
     assert_eq!(
         kinds[..4],
-        ["response.created", "response.in_progress", "response.output_item.added", "response.content_part.added"]
+        [
+            "response.created",
+            "response.in_progress",
+            "response.output_item.added",
+            "response.content_part.added"
+        ]
     );
     assert_eq!(
         kinds[kinds.len() - 4..],
-        ["response.output_text.done", "response.content_part.done", "response.output_item.done", "response.incomplete"]
+        [
+            "response.output_text.done",
+            "response.content_part.done",
+            "response.output_item.done",
+            "response.incomplete"
+        ]
     );
     let deltas: String = events
         .iter()
@@ -552,7 +707,10 @@ async fn completions_and_responses() {
         .map(|e| e["delta"].as_str().unwrap())
         .collect();
     assert_eq!(deltas, text);
-    let numbers: Vec<_> = events.iter().map(|e| e["sequence_number"].as_u64().unwrap()).collect();
+    let numbers: Vec<_> = events
+        .iter()
+        .map(|e| e["sequence_number"].as_u64().unwrap())
+        .collect();
     assert_eq!(numbers, (0..events.len() as u64).collect::<Vec<_>>());
 
     let wish = json!({
@@ -562,40 +720,63 @@ async fn completions_and_responses() {
     });
     let whole = server.good(path, &wish);
     let call = &whole["output"][0];
-    assert_eq!((&whole["status"], &call["type"], &call["name"]), (&"completed".into(), &"function_call".into(), &"t".into()));
+    assert_eq!(
+        (&whole["status"], &call["type"], &call["name"]),
+        (&"completed".into(), &"function_call".into(), &"t".into())
+    );
     let arguments = call["arguments"].as_str().unwrap();
     let value: Value = serde_json::from_str(arguments).unwrap();
     assert!([1, 2].contains(&value["x"].as_i64().unwrap()));
     let events = server.stream(path, &wish).events();
-    let done = events.iter().find(|e| e["type"] == "response.function_call_arguments.done").unwrap();
+    let done = events
+        .iter()
+        .find(|e| e["type"] == "response.function_call_arguments.done")
+        .unwrap();
     assert_eq!(done["arguments"], arguments);
-    assert_eq!(events.last().unwrap()["response"]["output"][0]["arguments"], arguments);
+    assert_eq!(
+        events.last().unwrap()["response"]["output"][0]["arguments"],
+        arguments
+    );
     // Its own output is what it takes as input.
     let input = json!([{"role": "user", "content": "Hi"}, call,
         {"type": "function_call_output", "call_id": call["call_id"], "output": "5"}]);
-    server.good(path, &json!({"model": "hermes", "input": input, "max_output_tokens": 3}));
+    server.good(
+        path,
+        &json!({"model": "hermes", "input": input, "max_output_tokens": 3}),
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_clients_harm_nobody() {
     let Some(library) = library() else { return };
     let server = Server::start(&tiny(), &library, &[]).await;
-    let fine = || assert_eq!(server.good(CHAT, &hello("lm-gqa"))["usage"]["completion_tokens"], 12);
+    let fine = || {
+        assert_eq!(
+            server.good(CHAT, &hello("lm-gqa"))["usage"]["completion_tokens"],
+            12
+        )
+    };
     fine();
 
     // Half a request, then silence or the end.
     let mut half = server.connect();
-    half.write_all(b"POST /v1/chat/completions HTTP/1.1\r\nContent-Le").unwrap();
+    half.write_all(b"POST /v1/chat/completions HTTP/1.1\r\nContent-Le")
+        .unwrap();
     let mut cut = server.connect();
-    cut.write_all(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{\"mod").unwrap();
+    cut.write_all(
+        b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{\"mod",
+    )
+    .unwrap();
     drop(cut);
     fine();
 
     // A body that is too large, announced or not.
-    let announced = format!("POST {CHAT} HTTP/1.1\r\nHost: x\r\n{JSON}Content-Length: 9000000\r\n\r\n");
+    let announced =
+        format!("POST {CHAT} HTTP/1.1\r\nHost: x\r\n{JSON}Content-Length: 9000000\r\n\r\n");
     server.send(&announced).error(413, None);
     let mut endless = server.connect();
-    let head = format!("POST {CHAT} HTTP/1.1\r\nHost: x\r\n{JSON}Transfer-Encoding: chunked\r\n\r\n");
+    let head =
+        format!("POST {CHAT} HTTP/1.1\r\nHost: x\r\n{JSON}Transfer-Encoding: chunked\r\n\r\n");
     endless.write_all(head.as_bytes()).unwrap();
     let chunk = format!("100000\r\n{}\r\n", "x".repeat(1 << 20));
     // It may close the connection before all is written.
@@ -611,10 +792,17 @@ async fn hostile_clients_harm_nobody() {
     garbage.write_all(b"\x16\x03\x01 nonsense\r\n\r\n").unwrap();
     assert_eq!(read(&mut garbage).map(|r| r.status), Some(400));
     let mut head = server.connect();
-    let _ = head.write_all(format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(200_000)).as_bytes());
+    let _ =
+        head.write_all(format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(200_000)).as_bytes());
     assert!(read(&mut head).is_none_or(|r| r.status == 431));
-    let deep = format!("{{\"model\": \"lm\", \"messages\": {}1{}}}", "[".repeat(100_000), "]".repeat(100_000));
-    server.send(&request("POST", CHAT, JSON, &deep)).error(400, None);
+    let deep = format!(
+        "{{\"model\": \"lm\", \"messages\": {}1{}}}",
+        "[".repeat(100_000),
+        "]".repeat(100_000)
+    );
+    server
+        .send(&request("POST", CHAT, JSON, &deep))
+        .error(400, None);
     fine();
 
     // Many connections at once, each with a request.
@@ -637,16 +825,22 @@ async fn hostile_clients_harm_nobody() {
         .collect();
     let mut refused = many.last().unwrap();
     refused.set_read_timeout(Some(LONG)).unwrap();
-    read(&mut refused).unwrap().error(503, Some("too_many_connections"));
+    read(&mut refused)
+        .unwrap()
+        .error(503, Some("too_many_connections"));
     drop(many);
     server.wait_for("connections stay", |s| s.send_maybe("/health").is_some());
     fine();
 
     // A client that goes away in the middle of a stream.
     let cancelled = server.metric("argos_ai_cancelled_total");
-    let long = with(hello("lm-gqa"), json!({"max_tokens": 470, "n": 16, "stream": true}));
+    let long = with(
+        hello("lm-gqa"),
+        json!({"max_tokens": 470, "n": 16, "stream": true}),
+    );
     let mut gone = server.connect();
-    gone.write_all(request("POST", CHAT, JSON, &long.to_string()).as_bytes()).unwrap();
+    gone.write_all(request("POST", CHAT, JSON, &long.to_string()).as_bytes())
+        .unwrap();
     let mut some = [0; 2000];
     gone.read_exact(&mut some).unwrap();
     drop(gone);
@@ -659,15 +853,50 @@ async fn hostile_clients_harm_nobody() {
     let cancelled = server.metric("argos_ai_cancelled_total");
     let mut gone = server.connect();
     let whole = with(long.clone(), json!({"stream": false}));
-    gone.write_all(request("POST", CHAT, JSON, &whole.to_string()).as_bytes()).unwrap();
-    server.wait_for("it does not begin", |s| s.metric("argos_ai_model_running{model=\"lm-gqa\"}") > 0.0);
+    gone.write_all(request("POST", CHAT, JSON, &whole.to_string()).as_bytes())
+        .unwrap();
+    server.wait_for("it does not begin", |s| {
+        s.metric("argos_ai_model_running{model=\"lm-gqa\"}") > 0.0
+    });
     drop(gone);
-    server.wait_for("it is not cancelled", |s| s.metric("argos_ai_cancelled_total") > cancelled);
+    server.wait_for("it is not cancelled", |s| {
+        s.metric("argos_ai_cancelled_total") > cancelled
+    });
+
+    // More requests than a model takes: who comes last is told to come again. All of them go away then.
+    let mut many: Vec<_> = (0..20)
+        .map(|_| {
+            let mut stream = server.connect();
+            let text = request("POST", CHAT, JSON, &whole.to_string());
+            stream.write_all(text.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    server.wait_for("nobody is refused", |s| {
+        s.get("/metrics")
+            .body
+            .contains("endpoint=\"/v1/chat/completions\",status=\"429\"")
+    });
+    let refused = many.iter_mut().find_map(|stream| {
+        stream
+            .set_read_timeout(Some(Duration::from_millis(50)))
+            .unwrap();
+        read(stream).filter(|r| r.status == 429)
+    });
+    let refused = refused.expect("one that was refused");
+    refused.error(429, Some("rate_limit_exceeded"));
+    assert_eq!(refused.headers["retry-after"], "1");
+    drop(many);
+    server.wait_for("they are not cancelled", |s| {
+        s.metric("argos_ai_model_running{model=\"lm-gqa\"}") == 0.0
+            && s.metric("argos_ai_model_waiting{model=\"lm-gqa\"}") == 0.0
+    });
 
     // One that does not read: the answers are made all the same, and are there when it does.
     let before = server.metric("argos_ai_completion_tokens_total");
     let mut slow = server.connect();
-    slow.write_all(request("POST", CHAT, JSON, &long.to_string()).as_bytes()).unwrap();
+    slow.write_all(request("POST", CHAT, JSON, &long.to_string()).as_bytes())
+        .unwrap();
     server.wait_for("a slow reader holds it up", |s| {
         s.metric("argos_ai_completion_tokens_total") >= before + 16.0 * 470.0
     });
@@ -675,7 +904,8 @@ async fn hostile_clients_harm_nobody() {
     let events = read(&mut slow).unwrap().events();
     for index in 0..16 {
         let (text, _, reason) = put_together(&events, index);
-        assert_eq!((text.len(), reason.as_str()), (470, "length"));
+        // Special tokens, which it may write here, have no text.
+        assert!(text.len() > 300 && reason == "length", "{reason} {text}");
     }
     drop(half);
 }
@@ -684,7 +914,9 @@ impl Server {
     /// An answer, or none where the connection is refused.
     fn send_maybe(&self, path: &str) -> Option<Reply> {
         let mut stream = self.connect();
-        stream.write_all(request("GET", path, "", "").as_bytes()).ok()?;
+        stream
+            .write_all(request("GET", path, "", "").as_bytes())
+            .ok()?;
         read(&mut stream).filter(|r| r.status == 200)
     }
 }
@@ -695,33 +927,61 @@ async fn tcp_needs_the_token() {
     let token = empty.path().join("token");
     std::fs::write(&token, "0123456789abcdef0123\n").unwrap();
     let token = token.display().to_string();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let address = port.to_string();
     let arguments = ["--http-tcp", &address, "--http-token-file", &token];
     let server = Server::start(empty.path(), Path::new("/nonexistent"), &arguments).await;
     let ask = |headers: &str| {
         let mut stream = TcpStream::connect(port).unwrap();
         stream.set_read_timeout(Some(LONG)).unwrap();
-        stream.write_all(request("GET", "/v1/models", headers, "").as_bytes()).unwrap();
+        stream
+            .write_all(request("GET", "/v1/models", headers, "").as_bytes())
+            .unwrap();
         read(&mut stream).unwrap()
     };
-    for wrong in ["", "Authorization: Bearer 0123456789abcdef0124\r\n", "Authorization: Basic x\r\n"] {
+    for wrong in [
+        "",
+        "Authorization: Bearer 0123456789abcdef0124\r\n",
+        "Authorization: Basic x\r\n",
+    ] {
         let reply = ask(wrong);
         reply.error(401, Some("invalid_api_key"));
         assert_eq!(reply.headers["www-authenticate"], "Bearer");
     }
-    assert_eq!(ask("Authorization: Bearer 0123456789abcdef0123\r\n").status, 200);
+    assert_eq!(
+        ask("Authorization: Bearer 0123456789abcdef0123\r\n").status,
+        200
+    );
     assert_eq!(server.get("/v1/models").status, 200);
 
     // What must not be is not begun.
     for (arguments, word) in [
-        (vec!["--http-tcp", "0.0.0.0:0", "--http-token-file", &token], "loopback"),
+        (
+            vec!["--http-tcp", "0.0.0.0:0", "--http-token-file", &token],
+            "loopback",
+        ),
         (vec!["--http-tcp", "127.0.0.1:0"], "--http-token-file"),
-        (vec!["--http-tcp", "127.0.0.1:0", "--http-token-file", "/nonexistent"], "token file"),
+        (
+            vec![
+                "--http-tcp",
+                "127.0.0.1:0",
+                "--http-token-file",
+                "/nonexistent",
+            ],
+            "token file",
+        ),
     ] {
-        let output = super::service("unix:path=/nonexistent", empty.path(), Path::new("/"), &arguments)
-            .output()
-            .unwrap();
+        let output = super::service(
+            "unix:path=/nonexistent",
+            empty.path(),
+            Path::new("/"),
+            &arguments,
+        )
+        .output()
+        .unwrap();
         let text = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success() && text.contains(word), "{text}");
     }
@@ -738,7 +998,9 @@ async fn models_come_and_go_by_need() {
         let list = s.get("/v1/models").json();
         let list = list["data"].as_array().unwrap().clone();
         let ready = list.iter().filter(|m| m["state"] == "ready");
-        ready.map(|m| m["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        ready
+            .map(|m| m["id"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
     server.good(CHAT, &hello("lm"));
     assert_eq!(ready(&server), ["lm"]);
@@ -749,7 +1011,9 @@ async fn models_come_and_go_by_need() {
 
     let small = (10_u64 << 20).to_string();
     let server = Server::start(&tiny(), &library, &["--memory-budget", &small]).await;
-    let error = server.post(CHAT, &hello("lm")).error(503, Some("insufficient_memory"));
+    let error = server
+        .post(CHAT, &hello("lm"))
+        .error(503, Some("insufficient_memory"));
     assert!(error.contains("10 MiB"), "{error}");
 }
 
@@ -763,9 +1027,16 @@ async fn sessions_have_limits_of_their_own() {
         stream.set_read_timeout(Some(LONG)).unwrap();
         Ok::<_, argos_bus::Error>(stream)
     };
-    let mut session = open(r#"{"class": "background", "budget_tokens": 60, "name": "test"}"#).await.unwrap();
+    let mut session = open(r#"{"class": "background", "budget_tokens": 60, "name": "test"}"#)
+        .await
+        .unwrap();
     let mut ask = |headers: &str| {
-        let text = request("POST", CHAT, &format!("{JSON}{headers}"), &hello("lm-gqa").to_string());
+        let text = request(
+            "POST",
+            CHAT,
+            &format!("{JSON}{headers}"),
+            &hello("lm-gqa").to_string(),
+        );
         session.write_all(text.as_bytes()).unwrap();
         read(&mut session).unwrap()
     };
@@ -774,9 +1045,15 @@ async fn sessions_have_limits_of_their_own() {
     assert_eq!(first["usage"]["completion_tokens"], 12);
     // Less is left than the next prompt has, or nothing.
     let second = ask("");
-    assert!(second.status == 400 || second.json()["choices"][0]["finish_reason"] == "length", "{second:?}");
+    assert!(
+        second.status == 400 || second.json()["choices"][0]["finish_reason"] == "length",
+        "{second:?}"
+    );
     ask("").error(429, Some("insufficient_quota"));
-    assert!(matches!(open("{\"clas\": 1}").await, Err(argos_bus::Error::InvalidArguments(_))));
+    assert!(matches!(
+        open("{\"clas\": 1}").await,
+        Err(argos_bus::Error::InvalidArguments(_))
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -789,7 +1066,10 @@ async fn embeddings() {
     copy(&tiny().join("lm"), &models.path().join("lm"));
     let server = Server::start(models.path(), &library, &[]).await;
     let path = "/v1/embeddings";
-    let value = server.good(path, &json!({"model": "default", "input": ["a cat", "a dog"]}));
+    let value = server.good(
+        path,
+        &json!({"model": "default", "input": ["a cat", "a dog"]}),
+    );
     let vector = |i: usize| -> Vec<f64> {
         let list = value["data"][i]["embedding"].as_array().unwrap();
         list.iter().map(|v| v.as_f64().unwrap()).collect()
@@ -799,14 +1079,28 @@ async fn embeddings() {
     assert!((length - 1.0).abs() < 1e-3 && vector(0) != vector(1));
     assert!(value["usage"]["prompt_tokens"].as_u64().unwrap() >= 6);
     // The same numbers, as bytes.
-    let packed = server.good(path, &json!({"model": "default", "input": "a cat", "encoding_format": "base64"}));
+    let packed = server.good(
+        path,
+        &json!({"model": "default", "input": "a cat", "encoding_format": "base64"}),
+    );
     let text = packed["data"][0]["embedding"].as_str().unwrap();
     assert_eq!(text.len(), 384 * 4 / 3 * 4);
     let long = json!({"model": "default", "input": "word ".repeat(400)});
-    server.post(path, &long).error(400, Some("context_length_exceeded"));
-    let error = server.post(path, &json!({"model": "lm", "input": "x"})).error(400, None);
+    server
+        .post(path, &long)
+        .error(400, Some("context_length_exceeded"));
+    let error = server
+        .post(path, &json!({"model": "lm", "input": "x"}))
+        .error(400, None);
     assert!(error.contains("`lm`"), "{error}");
-    server.post(path, &json!({"model": "nope", "input": "x"})).error(404, Some("model_not_found"));
-    server.post(path, &json!({"model": "default", "input": "x", "dimensions": 5})).error(400, None);
+    server
+        .post(path, &json!({"model": "nope", "input": "x"}))
+        .error(404, Some("model_not_found"));
+    server
+        .post(
+            path,
+            &json!({"model": "default", "input": "x", "dimensions": 5}),
+        )
+        .error(400, None);
     server.post(CHAT, &hello("default")).error(400, None);
 }
