@@ -60,6 +60,9 @@ use worker::{Command, Counters, Worker};
 /// Tokens of an answer where the request does not say.
 const DEFAULT_MAX_TOKENS: usize = 512;
 
+/// No token of a text is longer than this, in bytes: the longest are rows of spaces.
+const MAX_TOKEN_BYTES: usize = 256;
+
 /// Most log-probabilities beside a token's own.
 const MAX_LOGPROBS: usize = 20;
 
@@ -516,7 +519,7 @@ impl CausalLm {
         let tokens = match prompt {
             Prompt::Chat(messages) => self.chat(&messages, &Tools::default())?,
             Prompt::Tools(messages, tools) => self.chat(&messages, &tools)?,
-            Prompt::Text(text) => self.encode(&text, true)?,
+            Prompt::Text(text) => self.fitting(&text, true)?,
             Prompt::Tokens(tokens) => tokens,
         };
         if tokens.is_empty() {
@@ -576,7 +579,19 @@ impl CausalLm {
             ))
         })?;
         // The template writes the special tokens itself.
-        self.encode(&template.render(messages, tools)?, false)
+        self.fitting(&template.render(messages, tools)?, false)
+    }
+
+    /// [`Self::encode`] for what has to fit into the context: absurd lengths are not even tokenised.
+    fn fitting(&self, text: &str, special: bool) -> Result<Vec<u32>> {
+        if text.len() / MAX_TOKEN_BYTES >= self.context {
+            return Err(Error::TooLong {
+                what: "the prompt",
+                tokens: text.len() / MAX_TOKEN_BYTES,
+                limit: self.context - 1,
+            });
+        }
+        self.encode(text, special)
     }
 
     fn encode(&self, text: &str, special: bool) -> Result<Vec<u32>> {

@@ -104,7 +104,7 @@ pub(crate) async fn handle(State(shared): Api, request: Request<Body>) -> Result
             (prompt.clone(), options)
         })
         .collect();
-    let generation = Generation::start(&shared, &asked, &common.model, prompts).await?;
+    let generation = Generation::start(&shared, asked, &common.model, prompts).await?;
     let head = Head {
         id: new_id("chatcmpl-"),
         created: seconds(),

@@ -100,7 +100,7 @@ pub(crate) async fn handle(State(shared): Api, request: Request<Body>) -> Result
             (prompt.clone(), options)
         })
         .collect();
-    let generation = Generation::start(&shared, &asked, &common.model, requests).await?;
+    let generation = Generation::start(&shared, asked, &common.model, requests).await?;
     let mut writer = Chunks {
         id: new_id("cmpl-"),
         created: seconds(),

@@ -110,7 +110,7 @@ impl Generation {
     /// Asks for one answer to each prompt.
     pub(crate) async fn start(
         shared: &Arc<Shared>,
-        asked: &Asked,
+        asked: Asked,
         model: &str,
         prompts: Vec<(Prompt, Options)>,
     ) -> Result<Self> {

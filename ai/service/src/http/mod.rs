@@ -31,7 +31,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, heade
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub(crate) use connection::{Front, Token, listen_tcp, listen_unix};
 
@@ -45,7 +45,7 @@ const MAX_BODY: usize = 8 << 20;
 const BODY_LIMIT: Duration = Duration::from_secs(60);
 /// Bodies up to this size are read without waiting for others, in bytes.
 const SMALL_BODY: usize = 64 << 10;
-/// Larger bodies that are in memory at once.
+/// Larger bodies that are read, checked and tokenised at once.
 const LARGE_BODIES: usize = 8;
 /// A request's header that makes it less urgent.
 const CLASS_HEADER: &str = "x-argos-class";
@@ -69,8 +69,8 @@ impl Shared {
         })
     }
 
-    /// A request's body, bounded in size, time and company.
-    async fn body(&self, request: Request<Body>) -> Result<Bytes> {
+    /// A request's body, bounded in size, time and company. A large one counts until its permit is dropped.
+    async fn body(&self, request: Request<Body>) -> Result<(Bytes, Option<OwnedSemaphorePermit>)> {
         if let Some(kind) = request.headers().get(header::CONTENT_TYPE) {
             let kind = kind.to_str().unwrap_or_default();
             let essence = kind.split(';').next().unwrap_or_default().trim();
@@ -95,15 +95,16 @@ impl Shared {
             return Err(too_large());
         }
         let read = async {
-            let _permit = if announced.is_none_or(|n| n > SMALL_BODY) {
-                self.large_bodies.acquire().await.ok()
+            let permit = if announced.is_none_or(|n| n > SMALL_BODY) {
+                Arc::clone(&self.large_bodies).acquire_owned().await.ok()
             } else {
                 None
             };
-            axum::body::to_bytes(request.into_body(), MAX_BODY).await
+            let bytes = axum::body::to_bytes(request.into_body(), MAX_BODY).await;
+            bytes.map(|bytes| (bytes, permit))
         };
         match tokio::time::timeout(BODY_LIMIT, read).await {
-            Ok(Ok(bytes)) => Ok(bytes),
+            Ok(Ok(body)) => Ok(body),
             Ok(Err(e)) => {
                 let mut cause: Option<&dyn std::error::Error> = Some(&e);
                 while let Some(error) = cause {
@@ -122,9 +123,11 @@ impl Shared {
     }
 }
 
-/// A parsed request's surroundings.
+/// A request's body and surroundings. To be dropped when the request has been handed on: what is large in it
+/// is bounded in number until then.
 pub(crate) struct Asked {
     pub body: Bytes,
+    _large: Option<OwnedSemaphorePermit>,
     pub caller: Caller,
     pub class: Class,
 }
@@ -146,9 +149,10 @@ async fn asked(shared: &Shared, request: Request<Body>) -> Result<Asked> {
         )
         .with("insufficient_quota", "insufficient_quota"));
     }
-    let body = shared.body(request).await?;
+    let (body, large) = shared.body(request).await?;
     Ok(Asked {
         body,
+        _large: large,
         caller,
         class,
     })

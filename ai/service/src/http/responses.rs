@@ -189,7 +189,7 @@ pub(crate) async fn handle(State(shared): Api, request: Request<Body>) -> Result
         number: 0,
     };
     let prompts = vec![(prompt, options)];
-    let mut generation = Generation::start(&shared, &asked, &common.model, prompts).await?;
+    let mut generation = Generation::start(&shared, asked, &common.model, prompts).await?;
     if common.stream == Some(true) {
         return Ok(stream_response(generation, made));
     }

@@ -754,7 +754,7 @@ async fn hostile_clients_harm_nobody() {
         assert_eq!(
             server.good(CHAT, &hello("lm-gqa"))["usage"]["completion_tokens"],
             12
-        )
+        );
     };
     fine();
 
