@@ -146,6 +146,15 @@ impl Embedder {
         self.normalise
     }
 
+    /// Tokens of all texts together, special ones included, without prefixes. Fails as [`Self::embed`] does.
+    pub fn count_tokens(&self, texts: &[&str]) -> Result<usize> {
+        let rows = texts.iter().map(|text| {
+            let row = self.encoder.row("a text", text, None, false)?;
+            Ok(row.len())
+        });
+        rows.sum()
+    }
+
     /// A vector for each text, in their order.
     ///
     /// Fails with [`crate::Error::TooLong`] if a text with its prefix is longer than the model takes and

@@ -1,267 +1,119 @@
-//! `org.argos.AI1`: arguments checked and bounded, then handed to a lane.
+//! `org.argos.AI1`: arguments checked and bounded, then handed to the service.
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use argos_bus::ai::{Model, Plan, ProposedCall};
 use argos_bus::{Error, Result, caller};
-use argos_engine::causal::{CausalLm, Event, Finished, Message, Options, Owner, Prompt, Request};
-use argos_engine::planner::{Offered, Planner};
-use argos_engine::registry::{Info, Kind, Loaded, Registry, State};
+use argos_engine::causal::{Budget, Class, Event, Message, Options, Prompt, Request};
+use argos_engine::planner::Offered;
+use argos_engine::registry::{Info, Kind, State};
 use serde_json::{Value, json};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::mpsc::UnboundedReceiver;
 use zbus::Connection;
 use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
 use zbus::wire::OwnedFd;
 
 use crate::events::Events;
-use crate::lane::Lane;
-use crate::statistics::Statistics;
+use crate::http::Front;
+use crate::service::{Caller, Failure, QUICK_LIMIT, Service};
 
 /// Where the interface is served.
 pub(crate) const PATH: &str = "/org/argos/AI1";
 
 /// Longest request to plan for, in bytes. The model's own limit in tokens comes after this one.
 const MAX_REQUEST: usize = 16 << 10;
-/// Most texts of one `Embed`.
-const MAX_TEXTS: usize = 256;
 /// Longest JSON argument, in bytes.
 const MAX_JSON: usize = 4 << 20;
-/// How long a caller waits for a plan or embedding, the default model's loading included.
-const QUICK_LIMIT: Duration = Duration::from_secs(30);
-/// How long a caller waits for a model to load.
-const LOAD_LIMIT: Duration = Duration::from_secs(600);
-/// How long a default model that failed to load is left alone before a request tries it again.
-const RETRY: Duration = Duration::from_secs(5);
-/// Jobs that may wait on each lane.
-const QUICK_QUEUE: usize = 64;
-const SLOW_QUEUE: usize = 8;
-
-/// What the interface's methods and the lanes share.
-#[derive(Debug)]
-pub(crate) struct Service {
-    registry: Registry,
-    default: String,
-    quick: Lane,
-    slow: Lane,
-    statistics: Statistics,
-    states: UnboundedSender<Info>,
-    /// When the default model last failed to load, and why.
-    failure: Mutex<Option<(Instant, String)>>,
-}
 
 /// The served object.
 #[derive(Debug)]
-pub(crate) struct Ai(Arc<Service>);
+pub(crate) struct Ai(Arc<Service>, Front);
 
 impl Ai {
-    pub(crate) fn new(
-        models: Vec<PathBuf>,
-        default: String,
-        states: UnboundedSender<Info>,
-    ) -> Self {
-        Self(Arc::new(Service {
-            registry: Registry::new(models),
-            default,
-            quick: Lane::start("quick", QUICK_QUEUE),
-            slow: Lane::start("slow", SLOW_QUEUE),
-            statistics: Statistics::new(),
-            states,
-            failure: Mutex::new(None),
-        }))
-    }
-
-    pub(crate) fn service(&self) -> &Arc<Service> {
-        &self.0
+    /// `front` serves the sessions.
+    pub(crate) fn new(service: Arc<Service>, front: Front) -> Self {
+        Self(service, front)
     }
 }
 
-impl Service {
-    /// Loads the default model in the background.
-    pub(crate) fn load_default(self: &Arc<Self>) {
-        let service = Arc::clone(self);
-        let start = Instant::now();
-        let load = move || match service.planner() {
-            Ok(planner) => tracing::info!(
-                "model `{}` is ready after {} ms, knows {} tools",
-                service.default,
-                start.elapsed().as_millis(),
-                planner.tools().count()
-            ),
-            Err(e) => tracing::warn!("model `{}`: {e}", service.default),
-        };
-        if let Err(e) = self.quick.post(load) {
-            tracing::warn!("cannot load the default model: {e}");
-        }
-    }
+/// Options of `OpenSession`.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct SessionOptions {
+    /// The most urgent class of its requests.
+    class: Option<Class>,
+    /// Tokens, prompts and answers together.
+    budget_tokens: Option<u32>,
+    /// Whose requests they are, for the log.
+    name: Option<String>,
+    /// The user in whose name it is, where root opens it.
+    uid: Option<u32>,
+}
 
-    fn load(&self, id: &str) -> argos_engine::Result<Loaded> {
-        self.registry.load(id, &|info| {
-            if let State::Failed(reason) = &info.state {
-                tracing::warn!("model `{}` failed to load: {reason}", info.id);
-            }
-            let _ = self.states.send(info.clone());
-        })
+/// Who a session's requests are from. Nobody gets more by it than the caller has.
+fn session_caller(uid: u32, options: &SessionOptions) -> Result<Caller> {
+    let root = uid == 0;
+    if !root && options.uid.is_some_and(|other| other != uid) {
+        return Err(Error::Denied(format!(
+            "a session for another user than uid {uid}: only root may open that"
+        )));
     }
-
-    /// The default model, loaded if need be. Called on the quick lane, so that callers queue up behind
-    /// its loading.
-    fn planner(&self) -> Result<Arc<Planner>> {
-        if let Some(Loaded::Planner(planner)) = self.registry.loaded(&self.default) {
-            return Ok(planner);
+    let mut caller = Caller::user(options.uid.unwrap_or(uid));
+    if let Some(class) = options.class {
+        if class < caller.class && !root {
+            return Err(Error::Denied(
+                "class can make a session's requests less urgent, not more".into(),
+            ));
         }
-        let unavailable = |reason: &str| {
-            Error::Unavailable(format!(
-                "the default model `{}` is not there: {reason}",
-                self.default
-            ))
-        };
-        let mut failure = self
-            .failure
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some((when, reason)) = &*failure
-            && when.elapsed() < RETRY
-        {
-            return Err(unavailable(reason));
-        }
-        match self.load(&self.default) {
-            Ok(Loaded::Planner(planner)) => {
-                *failure = None;
-                Ok(planner)
-            }
-            Ok(other) => Err(unavailable(&format!(
-                "it is of the kind {} and not a planner",
-                other.kind()
-            ))),
-            Err(e) => {
-                let reason = e.to_string();
-                let error = unavailable(&reason);
-                *failure = Some((Instant::now(), reason));
-                Err(error)
-            }
-        }
+        caller.class = class;
     }
+    caller.budget = options.budget_tokens.map(Budget::new);
+    Ok(caller)
+}
 
-    fn causal(&self, id: &str) -> Result<Arc<CausalLm>> {
-        match self.load(id).map_err(on_bus)? {
-            Loaded::CausalLm(model) => Ok(model),
-            other => Err(Error::InvalidArguments(format!(
-                "model `{id}` is of the kind {}, which cannot generate text",
-                other.kind()
-            ))),
+/// Loads the model if need be and queues the request; the rest happens on the model's own thread. On the
+/// slow lane.
+fn generate(service: &Arc<Service>, id: &str, request: Request, events: Events) {
+    let events = Arc::new(events);
+    let sink = {
+        let events = Arc::clone(&events);
+        move |event| match event {
+            Event::Text { text, .. } if text.is_empty() => {}
+            Event::Text { text, .. } => events.send(json!({ "text": text })),
+            Event::Finished(finished) => events.send(json!({ "done": json(&finished) })),
+            Event::Failed(e) => events.send(json!({ "error": e.to_string() })),
         }
-    }
-
-    /// Generates into `events`; on the slow lane.
-    /// Loads the model if need be and queues the request; the rest happens on the model's own thread.
-    fn generate(
-        self: Arc<Self>,
-        id: &str,
-        messages: Vec<Message>,
-        options: Options,
-        owner: Owner,
-        events: Events,
-    ) {
-        let start = Instant::now();
-        let request = Request {
-            options,
-            owner,
-            cancel: events.gone(),
-            ..Request::new(Prompt::Chat(messages))
-        };
-        let events = Arc::new(events);
-        let submitted = self.causal(id).and_then(|model| {
-            let (service, events) = (Arc::clone(&self), Arc::clone(&events));
-            // Whoever unloads the model meanwhile frees it after this answer.
-            let kept = Arc::clone(&model);
-            let sink = move |event| {
-                let _ = &kept;
-                match event {
-                    Event::Text { text, .. } if text.is_empty() => {}
-                    Event::Text { text, .. } => events.send(json!({ "text": text })),
-                    Event::Finished(finished) => service.ended(start, Ok(finished), &events),
-                    Event::Failed(e) => service.ended(start, Err(on_bus(e)), &events),
-                }
-            };
-            model.submit(request, sink).map_err(on_bus)
-        });
-        if let Err(e) = submitted {
-            self.ended(start, Err(e), &events);
-        }
-    }
-
-    fn ended(&self, start: Instant, result: Result<Finished>, events: &Events) {
-        self.statistics.generations.count(start, &result);
-        match result {
-            Ok(finished) => {
-                let add = |counter: &std::sync::atomic::AtomicU64, n: usize| {
-                    counter.fetch_add(n as u64, Ordering::Relaxed);
-                };
-                add(&self.statistics.prompt_tokens, finished.prompt_tokens);
-                add(
-                    &self.statistics.completion_tokens,
-                    finished.completion_tokens,
-                );
-                events.send(json!({ "done": json(&finished) }));
-            }
-            Err(e) => events.send(json!({ "error": e.text() })),
-        }
+    };
+    let submitted = service
+        .causal(id)
+        .and_then(|model| Ok(service.submit(id, &model, request, sink)?));
+    if let Err(e) = submitted {
+        events.send(json!({ "error": Error::from(e).text() }));
     }
 }
 
 #[zbus::interface(name = "org.argos.AI1")]
 impl Ai {
     async fn list_models(&self) -> Result<Vec<Model>> {
-        Ok(self.0.registry.list().iter().map(on_wire).collect())
+        Ok(self.0.list().iter().map(on_wire).collect())
     }
 
     async fn load_model(&self, id: &str) -> Result<()> {
-        let (service, id) = (
-            Arc::clone(&self.0),
-            bounded(id, "the model's id", 255)?.to_owned(),
-        );
-        let small = id == service.default
-            || service
-                .registry
-                .info(&id)
-                .is_some_and(|i| i.kind == Some(Kind::Planner));
-        let lane = if small { &self.0.quick } else { &self.0.slow };
-        lane.run(LOAD_LIMIT, move || {
-            service.load(&id).map(drop).map_err(on_bus)
-        })
-        .await
+        let id = bounded(id, "the model's id", 255)?.to_owned();
+        Ok(self.0.load(id).await?)
     }
 
     async fn unload_model(&self, id: &str) -> Result<()> {
-        let changed = |info: &Info| drop(self.0.states.send(info.clone()));
-        self.0.registry.unload(id, &changed).map_err(on_bus)
+        Ok(self.0.unload(id).map_err(Failure::from)?)
     }
 
     async fn embed(&self, texts: Vec<String>) -> Result<Vec<Vec<f64>>> {
-        if texts.len() > MAX_TEXTS {
-            return Err(Error::InvalidArguments(format!(
-                "{} texts at once; at most {MAX_TEXTS} are embedded",
-                texts.len()
-            )));
-        }
-        let start = Instant::now();
-        let service = Arc::clone(&self.0);
-        let work = move || {
-            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-            let vectors = service.planner()?.embed(&texts).map_err(on_bus)?;
-            Ok(vectors
-                .into_iter()
-                .map(|v| v.into_iter().map(f64::from).collect())
-                .collect())
-        };
-        let result = self.0.quick.run(QUICK_LIMIT, work).await;
-        self.0.statistics.embeddings.count(start, &result);
-        result
+        let id = self.0.default_model().to_owned();
+        let (vectors, _) = self.0.embed(id, texts).await?;
+        let wide = |v: Vec<f32>| v.into_iter().map(f64::from).collect();
+        Ok(vectors.into_iter().map(wide).collect())
     }
 
     async fn plan(&self, request: &str, tools: &str, context: &str) -> Result<String> {
@@ -277,9 +129,8 @@ impl Ai {
         let service = Arc::clone(&self.0);
         let work = move || {
             let plan = service
-                .planner()?
-                .plan(&request, &tools, now)
-                .map_err(on_bus)?;
+                .planner(service.default_model())?
+                .plan(&request, &tools, now)?;
             let calls = plan.calls.into_iter().map(|c| ProposedCall {
                 tool: c.tool,
                 arguments: c.arguments,
@@ -289,13 +140,13 @@ impl Ai {
                 calls: calls.collect(),
                 question: plan.question,
                 reply: plan.reply,
-                model: service.default.clone(),
+                model: service.default_model().to_owned(),
             };
-            Ok(json(&plan).to_string())
+            Ok::<_, Failure>(json(&plan).to_string())
         };
         let result = self.0.quick.run(QUICK_LIMIT, work).await;
         self.0.statistics.plans.count(start, &result);
-        result
+        Ok(result?)
     }
 
     /// Returns once the request is queued; everything else is in the events.
@@ -308,13 +159,12 @@ impl Ai {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        // Whose prompts have the same beginning may be seen by how long an answer takes.
-        let owner = caller::uid(connection, &header).await?.into();
+        let caller = Caller::user(caller::uid(connection, &header).await?);
         let messages: Vec<Message> =
             parse(messages, "messages", "a JSON array of {role, content}")?;
         let options: Options = parse(options, "options", "a JSON object")?;
         let id = bounded(model, "the model's id", 255)?.to_owned();
-        match self.0.registry.list().into_iter().find(|m| m.id == id) {
+        match self.0.list().into_iter().find(|m| m.id == id) {
             None => {
                 return Err(Error::NotFound(format!(
                     "there is no model `{id}`; ListModels has them all"
@@ -342,14 +192,43 @@ impl Ai {
         }
         let events = Events::new(events.into())
             .map_err(|e| Error::Failed(format!("cannot write to the passed events fd: {e}")))?;
+        let request = Request {
+            options,
+            class: caller.class,
+            owner: caller.owner,
+            cancel: events.gone(),
+            ..Request::new(Prompt::Chat(messages))
+        };
         let service = Arc::clone(&self.0);
         self.0
             .slow
-            .post(move || service.generate(&id, messages, options, owner, events))
+            .post(move || generate(&service, &id, request, events))
+    }
+
+    /// A socket that speaks HTTP in the caller's name, within limits that stay as they are.
+    async fn open_session(
+        &self,
+        options: &str,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<OwnedFd> {
+        let options: SessionOptions = parse(options, "options", "a JSON object")?;
+        let name = bounded(options.name.as_deref().unwrap_or("-"), "the name", 255)?;
+        let uid = caller::uid(connection, &header).await?;
+        let caller = session_caller(uid, &options)?;
+        let failed = |e: std::io::Error| Error::Failed(format!("cannot make a socket: {e}"));
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(failed)?;
+        ours.set_nonblocking(true).map_err(failed)?;
+        let ours = tokio::net::UnixStream::from_std(ours).map_err(failed)?;
+        tracing::debug!("session `{name}` of uid {uid}: {:?}", caller.class);
+        self.1
+            .session(ours, caller)
+            .map_err(|e| Error::LimitReached(e.message))?;
+        Ok(std::os::fd::OwnedFd::from(theirs).into())
     }
 
     async fn statistics(&self) -> Result<String> {
-        Ok(self.0.statistics.json().to_string())
+        Ok(self.0.statistics_json().to_string())
     }
 
     #[zbus(signal)]
@@ -382,22 +261,6 @@ fn on_wire(info: &Info) -> Model {
             State::Failed(reason) => reason.clone(),
             _ => String::new(),
         },
-    }
-}
-
-/// The engine's errors by their names on the bus.
-fn on_bus(error: argos_engine::Error) -> Error {
-    use argos_engine::Error as Engine;
-    let text = error.to_string();
-    match error {
-        Engine::NotFound { .. } => Error::NotFound(text),
-        Engine::Runtime { .. }
-        | Engine::Model { .. }
-        | Engine::Memory { .. }
-        | Engine::Provider { .. } => Error::Unavailable(text),
-        Engine::Busy { .. } => Error::LimitReached(text),
-        Engine::TooLong { .. } | Engine::InvalidArguments(_) => Error::InvalidArguments(text),
-        Engine::Inference { .. } => Error::Failed(text),
     }
 }
 
@@ -441,5 +304,32 @@ fn now(context: &Value) -> Result<jiff::civil::DateTime> {
         Some(_) => Err(Error::InvalidArguments(
             "context.now must be a string".into(),
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_give_nobody_more_than_they_have() {
+        let options = |text: &str| serde_json::from_str::<SessionOptions>(text).unwrap();
+        let open = |uid, text: &str| session_caller(uid, &options(text));
+        let mine = open(1000, "{}").unwrap();
+        assert_eq!((mine.owner, mine.class), (1000, Class::Person));
+        let agent = open(1000, r#"{"class": "agent", "budget_tokens": 9}"#).unwrap();
+        assert_eq!(
+            (agent.class, agent.budget.unwrap().left()),
+            (Class::Agent, 9)
+        );
+        let theirs = open(0, r#"{"uid": 1000, "class": "background"}"#).unwrap();
+        assert_eq!((theirs.owner, theirs.class), (1000, Class::Background));
+        assert_eq!(
+            open(0, r#"{"class": "person"}"#).unwrap().class,
+            Class::Person
+        );
+        for (uid, text) in [(1000, r#"{"uid": 0}"#), (5, r#"{"class": "person"}"#)] {
+            assert!(matches!(open(uid, text), Err(Error::Denied(_))), "{text}");
+        }
     }
 }

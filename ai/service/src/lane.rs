@@ -59,11 +59,11 @@ impl Lane {
 
     /// Runs a job and waits for its result, at most for `limit` including the time in the queue. A job
     /// whose caller gave up before it began is skipped.
-    pub(crate) async fn run<T: Send + 'static>(
+    pub(crate) async fn run<T: Send + 'static, E: From<Error> + Send + 'static>(
         &self,
         limit: Duration,
-        job: impl FnOnce() -> Result<T> + Send + 'static,
-    ) -> Result<T> {
+        job: impl FnOnce() -> std::result::Result<T, E> + Send + 'static,
+    ) -> std::result::Result<T, E> {
         let (sender, receiver) = oneshot::channel();
         self.post(move || {
             if !sender.is_closed() {
@@ -72,14 +72,15 @@ impl Lane {
         })?;
         match tokio::time::timeout(limit, receiver).await {
             Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(Error::Failed(
-                "inference failed unexpectedly; see the log".into(),
-            )),
+            Ok(Err(_)) => {
+                Err(Error::Failed("inference failed unexpectedly; see the log".into()).into())
+            }
             Err(_) => Err(Error::TimedOut(format!(
                 "the {} models did not answer within {} s",
                 self.name,
                 limit.as_secs()
-            ))),
+            ))
+            .into()),
         }
     }
 }
@@ -104,15 +105,15 @@ mod tests {
         lane.post(|| panic!("expected by this test")).unwrap();
         assert!(matches!(lane.post(|| {}), Err(Error::LimitReached(_))));
         assert!(matches!(
-            lane.run(LONG, || Ok(1)).await,
+            lane.run(LONG, || Ok::<_, Error>(1)).await,
             Err(Error::LimitReached(_))
         ));
         release.send(()).unwrap();
         // The queue drains, past the job that panics.
-        let mut result = lane.run(LONG, || Ok(7)).await;
+        let mut result = lane.run(LONG, || Ok::<_, Error>(7)).await;
         while matches!(result, Err(Error::LimitReached(_))) {
             tokio::time::sleep(Duration::from_millis(5)).await;
-            result = lane.run(LONG, || Ok(7)).await;
+            result = lane.run(LONG, || Ok::<_, Error>(7)).await;
         }
         assert_eq!(result.unwrap(), 7);
     }
@@ -130,12 +131,12 @@ mod tests {
         let late = lane
             .run(Duration::from_millis(20), move || {
                 flag.store(true, std::sync::atomic::Ordering::SeqCst);
-                Ok(())
+                Ok::<_, Error>(())
             })
             .await;
         assert!(matches!(late, Err(Error::TimedOut(_))));
         release.send(()).unwrap();
-        lane.run(LONG, || Ok(())).await.unwrap();
+        lane.run(LONG, || Ok::<_, Error>(())).await.unwrap();
         assert!(!ran.load(std::sync::atomic::Ordering::SeqCst));
     }
 }

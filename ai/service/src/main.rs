@@ -1,24 +1,34 @@
 //! The AI service: `org.argos.AI1`, local models for everybody on the machine.
 //!
-//! A thin shell around `argos-engine`: [`lane`] gives inference its threads and bounded queues,
-//! [`interface`] is the D-Bus side, [`events`] streams generated text into a passed fd. A missing
-//! model or library is no reason to be down: the service says what is missing when it is asked.
+//! A thin shell around `argos-engine`: [`service`] has the models, [`lane`] gives inference its threads and
+//! bounded queues. In front of it are [`interface`], the D-Bus side ([`events`] streams generated text into
+//! a passed fd), and [`http`], the OpenAI-compatible API. A missing model or library is no reason to be
+//! down: the service says what is missing when it is asked.
 
 mod events;
+mod http;
 mod interface;
 mod lane;
+mod service;
 mod statistics;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
+use http::{Front, Shared, Token};
 use interface::{Ai, PATH};
+use service::{Service, Settings};
 
-/// Local models on the bus: requests to tool calls, embeddings, text.
+/// Threads that prepare requests and read files beside the one that serves everybody.
+const BLOCKING_THREADS: usize = 4;
+
+/// Local models on the bus and over HTTP: requests to tool calls, embeddings, text.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
@@ -35,11 +45,27 @@ struct Arguments {
     /// Model that plans and embeds.
     #[arg(long, default_value = "default", value_name = "ID")]
     default: String,
+    /// Unix socket for the HTTP API; everybody who may enter its folder may use it.
+    #[arg(long, value_name = "PATH")]
+    http: Option<PathBuf>,
+    /// Loopback address for the HTTP API, for example 127.0.0.1:8080.
+    #[arg(long, value_name = "ADDRESS:PORT", requires = "http_token_file")]
+    http_tcp: Option<SocketAddr>,
+    /// File with the token that clients over TCP have to show.
+    #[arg(long, value_name = "FILE", requires = "http_tcp")]
+    http_token_file: Option<PathBuf>,
+    /// Bytes of memory for all models together; without it a model is loaded where the machine has room.
+    #[arg(long, value_name = "BYTES")]
+    memory_budget: Option<u64>,
+    /// Seconds after which a model that nobody asks for is unloaded; 0: never.
+    #[arg(long, default_value_t = 900, value_name = "SECONDS")]
+    idle_unload: u64,
+    /// Folder for requests that have to wait and do not fit into memory.
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
 }
 
-// One thread is enough for the bus: inference has threads of its own.
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt()
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()),
@@ -47,22 +73,59 @@ async fn main() -> anyhow::Result<()> {
         .with_writer(std::io::stderr)
         .without_time()
         .init();
-    let arguments = Arguments::parse();
+    // One thread is enough for bus and HTTP: inference has threads of its own.
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .build()?
+        .block_on(serve(Arguments::parse()))
+}
+
+async fn serve(arguments: Arguments) -> anyhow::Result<()> {
     let (states, changes) = tokio::sync::mpsc::unbounded_channel();
-    let ai = Ai::new(arguments.models, arguments.default, states);
-    let service = Arc::clone(ai.service());
+    let settings = Settings {
+        models: arguments.models,
+        default: arguments.default,
+        memory_budget: arguments.memory_budget,
+        idle_unload: (arguments.idle_unload > 0)
+            .then(|| Duration::from_secs(arguments.idle_unload)),
+        cache: arguments.cache,
+    };
+    let service = Service::new(settings, states);
+    let front = Front::new(Shared::new(Arc::clone(&service)));
+    // What is wrong with these is said before anybody is told that the service is ready.
+    let unix = match &arguments.http {
+        Some(path) => Some(http::listen_unix(path)?),
+        None => None,
+    };
+    let tcp = match (arguments.http_tcp, &arguments.http_token_file) {
+        (Some(address), Some(file)) => {
+            let token = Token::read(file)?;
+            Some((http::listen_tcp(address).await?, Arc::new(token)))
+        }
+        _ => None,
+    };
     let builder = match arguments.bus.as_str() {
         "system" => zbus::connection::Builder::system(),
         "session" => zbus::connection::Builder::session(),
         address => zbus::connection::Builder::address(address),
     };
     let connection = builder
-        .serve_at(PATH, ai)
+        .serve_at(PATH, Ai::new(Arc::clone(&service), front.clone()))
         .build()
         .await
         .with_context(|| format!("cannot connect to the {} bus", arguments.bus))?;
     // Ready means reachable. The default model is loaded meanwhile, and requests wait for it.
     service.load_default();
+    if let (Some(listener), Some(path)) = (unix, &arguments.http) {
+        tracing::info!("serving HTTP on {}", path.display());
+        tokio::spawn(front.clone().unix(listener));
+    }
+    if let Some((listener, token)) = tcp {
+        tracing::info!("serving HTTP on {}", listener.local_addr()?);
+        tokio::spawn(front.tcp(listener, token));
+    }
+    tokio::spawn(Arc::clone(&service).unload_idle());
     connection.request_name("org.argos.AI1").await.context(
         "cannot own org.argos.AI1 (is another argos-ai running, or the bus policy missing?)",
     )?;

@@ -42,6 +42,8 @@ pub(crate) struct Statistics {
     pub(crate) plans: Calls,
     pub(crate) embeddings: Calls,
     pub(crate) generations: Calls,
+    /// Answers that ended because nobody waited for them any more.
+    pub(crate) cancelled: AtomicU64,
     pub(crate) prompt_tokens: AtomicU64,
     pub(crate) completion_tokens: AtomicU64,
 }
@@ -53,6 +55,7 @@ impl Statistics {
             plans: Calls::default(),
             embeddings: Calls::default(),
             generations: Calls::default(),
+            cancelled: AtomicU64::new(0),
             prompt_tokens: AtomicU64::new(0),
             completion_tokens: AtomicU64::new(0),
         }
@@ -65,6 +68,7 @@ impl Statistics {
             "plan": self.plans.json(),
             "embed": self.embeddings.json(),
             "generate": self.generations.json(),
+            "cancelled": self.cancelled.load(Ordering::Relaxed),
             "prompt_tokens": self.prompt_tokens.load(Ordering::Relaxed),
             "completion_tokens": self.completion_tokens.load(Ordering::Relaxed),
             "memory_bytes": resident_bytes(),
@@ -77,7 +81,7 @@ fn milliseconds(time: Duration) -> u64 {
 }
 
 /// Resident memory of this process, where the system tells.
-fn resident_bytes() -> Option<u64> {
+pub(crate) fn resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"))?;
     line.split_whitespace()

@@ -79,7 +79,15 @@ pub trait Ai1 {
     /// only.
     #[cfg(unix)]
     fn generate(&self, model: &str, messages: &str, options: &str, events: OwnedFd) -> Result<()>;
-    /// Counters since start, a JSON object: requests, tokens, milliseconds, memory.
+    /// A connected socket that speaks the HTTP API in the caller's name. `options` is a JSON object, all of
+    /// it optional: `class` (`person`, `agent`, `background`: the most urgent that its requests may be, never
+    /// more than the caller's own), `budget_tokens` (prompts and answers together), `name` (for the log), `uid`
+    /// (in whose name; for root). One request at a time; closing the socket ends it. Errors: `Denied`,
+    /// `InvalidArguments`, `LimitReached`. On Unix only.
+    #[cfg(unix)]
+    fn open_session(&self, options: &str) -> Result<OwnedFd>;
+    /// Counters since start, a JSON object: requests, tokens, milliseconds, memory, and `models` with what
+    /// each model in memory has and does.
     fn statistics(&self) -> Result<String>;
 
     /// A model changed its state.

@@ -13,22 +13,46 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::settings::json;
+use super::tools::{Format, ToolCall, Tools};
 use crate::{Error, Result};
 
 /// One message of a conversation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Message {
-    /// `system`, `user` or `assistant`.
+    /// `system`, `user`, `assistant` or `tool`.
     pub role: String,
     /// The text.
+    #[serde(default)]
     pub content: String,
+    /// What an assistant called.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<ToolCall>,
+    /// Which call a tool's text is the result of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_call_id: Option<String>,
+    /// Who speaks, where a role is not enough; a tool's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+impl Message {
+    /// A message with nothing but a text.
+    pub fn new(role: impl Into<String>, content: impl Into<String>) -> Self {
+        Self {
+            role: role.into(),
+            content: content.into(),
+            ..Self::default()
+        }
+    }
 }
 
 /// A compiled template.
 #[derive(Debug)]
 pub(super) struct Template {
     environment: Environment<'static>,
+    /// How it writes calls, where it knows tools.
+    format: Option<Format>,
     bos_token: String,
     eos_token: String,
 }
@@ -91,6 +115,7 @@ impl Template {
             jiff::Zoned::now().strftime(&format).to_string()
         });
         environment.add_filter("tojson", tojson);
+        let format = Format::of(&source).filter(|_| source.contains("tools"));
         environment
             .add_template_owned(NAME, source)
             .map_err(|e| Error::Model {
@@ -99,18 +124,34 @@ impl Template {
             })?;
         Ok(Some(Self {
             environment,
+            format,
             bos_token: token("bos_token"),
             eos_token: token("eos_token"),
         }))
     }
 
+    /// How the model writes calls of tools.
+    pub(super) fn format(&self) -> Format {
+        self.format.unwrap_or(Format::Hermes)
+    }
+
     /// The prompt for the next answer.
-    pub(super) fn render(&self, messages: &[Message]) -> Result<String> {
+    pub(super) fn render(&self, messages: &[Message], tools: &Tools) -> Result<String> {
+        let calls = |m: &Message| !m.tool_calls.is_empty() || m.role == "tool";
+        let in_words =
+            self.format.is_none() && (!tools.tools.is_empty() || messages.iter().any(calls));
+        let told = in_words.then(|| tools.in_words(messages));
+        let messages = told.as_deref().unwrap_or(messages);
+        let for_template = tools.for_template();
+        // Absent tools are `none` and not undefined: templates ask `tools is not none`.
+        let tools = (self.format.is_some() && !for_template.is_empty())
+            .then_some(Serde(for_template.as_slice()));
         let render = || {
             self.environment
                 .get_template(NAME)?
                 .render(minijinja::context! {
                     messages => Serde(messages),
+                    tools => tools,
                     add_generation_prompt => true,
                     bos_token => self.bos_token.as_str(),
                     eos_token => self.eos_token.as_str(),
@@ -162,10 +203,7 @@ mod tests {
 
     fn messages() -> Vec<Message> {
         [("system", "Be brief."), ("user", " Hello <b> ")]
-            .map(|(role, content)| Message {
-                role: role.into(),
-                content: content.into(),
-            })
+            .map(|(role, content)| Message::new(role, content))
             .to_vec()
     }
 
@@ -174,7 +212,7 @@ mod tests {
         let t = template(
             "{% for m in messages %}\n{{ '<|im_start|>' + m['role'] + '\n' + m['content'].strip() + '<|im_end|>\n' }}\n{% endfor %}\n{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}",
         );
-        let text = t.render(&messages()).unwrap();
+        let text = t.render(&messages(), &Tools::default()).unwrap();
         assert!(
             text.starts_with("<|im_start|>system\nBe brief.<|im_end|>\n"),
             "{text}"
@@ -192,15 +230,51 @@ mod tests {
             "{{ bos_token }}{%- set ns = namespace(n=0) -%}{%- for m in messages -%}{%- set ns.n = ns.n + 1 -%}{%- endfor -%}{{ ns.n }}{{ messages[1] | tojson }}{{ eos_token }}",
         );
         assert_eq!(
-            t.render(&messages()).unwrap(),
+            t.render(&messages(), &Tools::default()).unwrap(),
             r#"<s>2{"role":"user","content":" Hello <b> "}</s>"#
         );
     }
 
     #[test]
+    fn tools_reach_a_template_that_knows_them_and_are_told_to_one_that_does_not() {
+        let tools = Tools {
+            tools: vec![super::super::tools::Tool {
+                name: "clock".into(),
+                description: None,
+                parameters: serde_json::json!({"type": "object"}),
+            }],
+            ..Tools::default()
+        };
+        let knows = template(
+            "{% if tools is not none %}{% for t in tools %}{{ t | tojson }}<tool_call>{% endfor %}{% endif %}{{ messages[0].content }}",
+        );
+        assert_eq!(
+            knows.render(&messages(), &tools).unwrap(),
+            r#"{"type":"function","function":{"name":"clock","parameters":{"type":"object"}}}<tool_call>Be brief."#
+        );
+        assert_eq!(
+            knows.render(&messages(), &Tools::default()).unwrap(),
+            "Be brief."
+        );
+        let plain = template("{% for m in messages %}{{ m.role }}:{{ m.content }};{% endfor %}");
+        let text = plain.render(&messages(), &tools).unwrap();
+        assert!(
+            text.starts_with("system:Be brief.\n\nYou can call") && text.contains("clock"),
+            "{text}"
+        );
+        // A tool's result is no role of its own there.
+        let result = [Message::new("user", "?"), Message::new("tool", "12:00")];
+        let text = plain.render(&result, &Tools::default()).unwrap();
+        assert!(text.contains("user:<tool_response>\n12:00"), "{text}");
+    }
+
+    #[test]
     fn template_can_refuse() {
         let t = template("{{ raise_exception('System role not supported') }}");
-        let error = t.render(&messages()).unwrap_err().to_string();
+        let error = t
+            .render(&messages(), &Tools::default())
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("System role not supported"), "{error}");
     }
 

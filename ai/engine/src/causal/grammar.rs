@@ -13,7 +13,7 @@ use llguidance::toktrie::{ApproximateTokEnv, SimpleVob, TokEnv, TokRxInfo, TokTr
 use llguidance::{Matcher, ParserFactory};
 use serde::Deserialize;
 use serde_json::Value;
-use tokenizers::{DecoderWrapper, Tokenizer};
+use tokenizers::{AddedToken, DecoderWrapper, Tokenizer};
 
 use crate::{Error, Result};
 
@@ -59,6 +59,15 @@ impl Grammars {
             stop_tokens,
             factory: OnceLock::new(),
         }
+    }
+
+    /// The token that is this whole text and stands in no other one.
+    pub(super) fn special(&self, text: &str) -> Option<u32> {
+        self.tokenizer
+            .get_added_tokens_decoder()
+            .into_iter()
+            .find(|(_, token)| token.content == text && is_special(token))
+            .map(|(id, _)| id)
     }
 
     /// A grammar made ready for one answer.
@@ -169,8 +178,7 @@ fn vocabulary(tokenizer: &Tokenizer, size: usize) -> std::result::Result<Vec<Vec
     (0..size as u32)
         .map(|id| {
             if let Some(token) = added.get(&id) {
-                let marked = token.content.starts_with('<') && token.content.ends_with('>');
-                return Ok(if token.special || marked {
+                return Ok(if is_special(token) {
                     special(&token.content)
                 } else {
                     token.content.clone().into_bytes()
@@ -192,6 +200,11 @@ fn vocabulary(tokenizer: &Tokenizer, size: usize) -> std::result::Result<Vec<Vec
             })
         })
         .collect()
+}
+
+/// Whether an added token means itself and not its text.
+fn is_special(token: &AddedToken) -> bool {
+    token.special || (token.content.starts_with('<') && token.content.ends_with('>'))
 }
 
 fn writing(decoder: &DecoderWrapper) -> Option<Writing> {
@@ -229,6 +242,7 @@ fn byte_characters() -> [char; 256] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::causal::tools::{Choice, Format, Tool, Tools};
     use std::path::Path;
 
     fn grammars() -> Grammars {
@@ -300,6 +314,154 @@ mod tests {
             let text = answer(&Grammar::Lark(lark.into()), &wish(seed));
             let copied = text.trim_start_matches('<').trim_end_matches('>');
             assert!("/srv/data at 10:42".contains(copied), "{text}");
+        }
+    }
+
+    /// Whether an answer can be this text, token by token, and end there.
+    fn takes(grammars: &Grammars, grammar: &Grammar, text: &str) -> bool {
+        let mut constraint = grammars.constraint(grammar).unwrap();
+        let encoded = grammars.tokenizer.encode(text, false).unwrap();
+        let mut tokens = encoded.get_ids().iter().copied().chain([1]);
+        while let Some(token) = tokens.next() {
+            let mut logits = vec![0.0; 98];
+            if constraint.mask(&mut logits).is_err() || !logits[token as usize].is_finite() {
+                return false;
+            }
+            match constraint.take(token) {
+                Ok(false) => {}
+                // Nothing can follow: nothing but the end may.
+                Ok(true) => return tokens.next().is_none_or(|last| last == 1),
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+
+    #[test]
+    fn calls_fit_their_schema_in_every_form() {
+        let tool = |name: &str, parameters: Value| Tool {
+            name: name.into(),
+            description: None,
+            parameters,
+        };
+        let list = vec![
+            tool(
+                "go",
+                serde_json::json!({"properties": {"far": {"type": "boolean"}}, "required": ["far"], "additionalProperties": false}),
+            ),
+            tool(
+                "clock",
+                serde_json::json!({"type": "object", "additionalProperties": false}),
+            ),
+        ];
+        let with = |choice: Choice, parallel: bool| Tools {
+            tools: list.clone(),
+            choice,
+            parallel,
+        };
+        let grammars = grammars();
+        let go = |name: &str, far: &str, key: &str| {
+            format!("{{\"name\": \"{name}\", \"{key}\": {far}}}")
+        };
+        // A marker that is a token of its own, and one that is text.
+        let marked = |text: &str| (text == "<tool_call>").then_some(0);
+        let unmarked = |_: &str| None;
+        let wrap = |format: Format, special: bool, calls: &[String]| match format {
+            Format::Hermes => {
+                let begin = if special {
+                    "<|im_start|>"
+                } else {
+                    "<tool_call>"
+                };
+                let calls: Vec<_> = calls
+                    .iter()
+                    .map(|c| format!("{begin}\n{c}\n</tool_call>"))
+                    .collect();
+                calls.join("\n")
+            }
+            Format::Mistral => format!("[TOOL_CALLS][{}]", calls.join(", ")),
+            Format::Llama => calls.join("; "),
+        };
+        for (format, special) in [
+            (Format::Hermes, true),
+            (Format::Hermes, false),
+            (Format::Mistral, false),
+            (Format::Llama, false),
+        ] {
+            let key = if format == Format::Llama {
+                "parameters"
+            } else {
+                "arguments"
+            };
+            let good = go("go", "{\"far\": true}", key);
+            let clock = go("clock", "{}", key);
+            let text = |calls: &[String]| wrap(format, special, calls);
+            let check =
+                |tools: Tools, answer: Option<&Value>, taken: &[String], refused: &[String]| {
+                    let token: &dyn Fn(&str) -> Option<u32> =
+                        if special { &marked } else { &unmarked };
+                    let grammar = format.grammar(&tools, answer, token).unwrap();
+                    for text in taken {
+                        assert!(
+                            takes(&grammars, &grammar, text),
+                            "{format:?} {tools:?}: {text}"
+                        );
+                    }
+                    for text in refused {
+                        assert!(
+                            !takes(&grammars, &grammar, text),
+                            "{format:?} {tools:?}: {text}"
+                        );
+                    }
+                };
+            let bad = [
+                text(&[go("go", "{\"far\": 1}", key)]),
+                text(&[go("go", "{}", key)]),
+                text(&[go("went", "{}", key)]),
+                text(std::slice::from_ref(&good)).replacen('}', "", 1),
+            ];
+            let both = text(&[good.clone(), clock.clone()]);
+            let one = text(std::slice::from_ref(&good));
+            let plain = "Hello < [ you".to_owned();
+            let with_text = (format != Format::Llama).then(|| format!("Well.\n{one}"));
+            let mut taken = vec![one.clone(), plain.clone()];
+            taken.extend(with_text.clone());
+            let mut calls = vec![one.clone()];
+            if format != Format::Llama {
+                taken.push(both.clone());
+                calls.push(both.clone());
+            }
+            check(with(Choice::Auto, true), None, &taken, &bad);
+            check(
+                with(Choice::Auto, false),
+                None,
+                std::slice::from_ref(&one),
+                std::slice::from_ref(&both),
+            );
+            let mut refused = bad.to_vec();
+            refused.push(plain.clone());
+            refused.extend(with_text);
+            check(with(Choice::Required, true), None, &calls, &refused);
+            refused.push(both);
+            refused.push(one.clone());
+            check(
+                with(Choice::Named("clock".into()), true),
+                None,
+                &[text(&[clock])],
+                &refused,
+            );
+            let answer = serde_json::json!({"type": "object", "properties": {"a": {"type": "null"}}, "required": ["a"], "additionalProperties": false});
+            if format != Format::Llama {
+                check(
+                    with(Choice::Auto, true),
+                    Some(&answer),
+                    &[one, "{\"a\": null}".into()],
+                    &[plain],
+                );
+            } else {
+                let error = format.grammar(&with(Choice::Auto, true), Some(&answer), &unmarked);
+                assert!(error.unwrap_err().to_string().contains("response format"));
+            }
         }
     }
 

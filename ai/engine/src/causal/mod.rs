@@ -25,6 +25,7 @@ mod sequence;
 mod settings;
 mod slots;
 mod stop;
+mod tools;
 mod worker;
 
 use std::path::{Path, PathBuf};
@@ -41,6 +42,7 @@ pub use prefix::Owner;
 pub use sampling::Sampling;
 pub use schedule::Class;
 pub use sequence::{Budget, Token};
+pub use tools::{Choice, Format, Function, Parser, Part, Tool, ToolCall, Tools, one_way};
 
 use crate::{Error, Result, graph, session};
 use chat::Template;
@@ -57,6 +59,9 @@ use worker::{Command, Counters, Worker};
 
 /// Tokens of an answer where the request does not say.
 const DEFAULT_MAX_TOKENS: usize = 512;
+
+/// No token of a text is longer than this, in bytes: the longest are rows of spaces.
+const MAX_TOKEN_BYTES: usize = 256;
 
 /// Most log-probabilities beside a token's own.
 const MAX_LOGPROBS: usize = 20;
@@ -98,6 +103,9 @@ pub struct Options {
 pub enum Prompt {
     /// A conversation, rendered by the model's chat template.
     Chat(Vec<Message>),
+    /// The same with tools that the answer may call: it is a text, or calls in the model's [`Format`] whose
+    /// arguments fit. Of the grammars only a JSON Schema goes with it, for answers that call nothing.
+    Tools(Vec<Message>, Tools),
     /// A text as it is.
     Text(String),
     /// Tokens as they are.
@@ -217,7 +225,7 @@ pub struct Limits {
     pub parked_folder: Option<PathBuf>,
     /// Threads of a pass; `None` chooses by load and size.
     pub threads: Option<usize>,
-    /// Memory that may be used, in bytes; `None` asks the system what is free.
+    /// Memory that may be used, in bytes, and never more than the system has free.
     pub memory_bytes: Option<u64>,
 }
 
@@ -271,6 +279,8 @@ pub struct CausalLm {
     tokenizer: Arc<Tokenizer>,
     context: usize,
     slots: usize,
+    /// Bytes of weights and slots.
+    memory: u64,
     vocabulary: usize,
     stop_tokens: Arc<[u32]>,
     grammars: Grammars,
@@ -309,7 +319,7 @@ impl CausalLm {
             reason: format!("its graph cannot be read: {e}"),
         })?;
         let memory = Room {
-            free: limits.memory_bytes.or_else(free_memory),
+            free: limits.memory_bytes.into_iter().chain(free_memory()).min(),
             weights: size_bytes,
         };
         memory.check(&name, 0)?;
@@ -354,6 +364,7 @@ impl CausalLm {
             tokenizer,
             context,
             slots,
+            memory: memory.base() + slot_bytes * slots as u64,
             vocabulary,
             commands: Mutex::new(commands),
             counters,
@@ -370,6 +381,23 @@ impl CausalLm {
     /// Requests that run at once.
     pub fn slots(&self) -> usize {
         self.slots
+    }
+
+    /// Bytes of memory that it takes: weights, the slots' caches when they are full, the prefix cache.
+    pub fn memory_bytes(&self) -> u64 {
+        self.memory + self.counters.prefix_bytes.load(Ordering::Relaxed) as u64
+    }
+
+    /// Requests that are queued or running.
+    pub fn requests(&self) -> usize {
+        Arc::strong_count(&self.requests) - 1
+    }
+
+    /// How it writes calls of tools.
+    pub fn call_format(&self) -> Format {
+        self.template
+            .as_ref()
+            .map_or(Format::Hermes, Template::format)
     }
 
     /// Tokens of a text, without special ones.
@@ -405,7 +433,7 @@ impl CausalLm {
     /// Fails at once with [`Error::TooLong`] if the prompt fills the context, with
     /// [`Error::InvalidArguments`] if it or the options make no sense or the folder has no template.
     pub fn submit(&self, request: Request, sink: impl FnMut(Event) + Send + 'static) -> Result<()> {
-        let requests = Arc::strong_count(&self.requests) - 1;
+        let requests = self.requests();
         if requests >= self.most_requests {
             return Err(Error::Busy {
                 model: self.name.clone(),
@@ -414,6 +442,8 @@ impl CausalLm {
         }
         let options = request.options;
         let sampling = self.sampling(&options)?;
+        let with_tools = matches!(&request.prompt, Prompt::Tools(..));
+        let grammar = self.grammar(&request.prompt, options.grammar)?;
         let prompt = self.prompt(request.prompt)?;
         let room = self.context - prompt.len();
         let max_tokens = options.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS).min(room);
@@ -427,8 +457,7 @@ impl CausalLm {
                 "logprobs must be at most {MAX_LOGPROBS}"
             )));
         }
-        let constraint = options
-            .grammar
+        let constraint = grammar
             .as_ref()
             .map(|grammar| self.grammars.constraint(grammar))
             .transpose()?;
@@ -452,6 +481,8 @@ impl CausalLm {
             stop: StopFilter::new(&options.stop),
             constraint,
             stop_tokens,
+            // Calls are often marked by special tokens.
+            show_special: with_tools,
             logprobs: options.logprobs,
             class: request.class,
             owner: request.owner,
@@ -486,23 +517,9 @@ impl CausalLm {
     /// The tokens of a prompt, which leave room for at least one token of an answer.
     fn prompt(&self, prompt: Prompt) -> Result<Vec<u32>> {
         let tokens = match prompt {
-            Prompt::Chat(messages) => {
-                if messages.is_empty() {
-                    return Err(Error::InvalidArguments(
-                        "there are no messages to answer".into(),
-                    ));
-                }
-                let template = self.template.as_ref().ok_or_else(|| {
-                    Error::InvalidArguments(format!(
-                        "model `{}` has no chat template (chat_template.jinja or \
-                         tokenizer_config.json); it completes text but does not chat",
-                        self.name
-                    ))
-                })?;
-                // The template writes the special tokens itself.
-                self.encode(&template.render(&messages)?, false)?
-            }
-            Prompt::Text(text) => self.encode(&text, true)?,
+            Prompt::Chat(messages) => self.chat(&messages, &Tools::default())?,
+            Prompt::Tools(messages, tools) => self.chat(&messages, &tools)?,
+            Prompt::Text(text) => self.fitting(&text, true)?,
             Prompt::Tokens(tokens) => tokens,
         };
         if tokens.is_empty() {
@@ -524,6 +541,57 @@ impl CausalLm {
             });
         }
         Ok(tokens)
+    }
+
+    /// What the answer has to be, the form of calls included.
+    fn grammar(&self, prompt: &Prompt, wished: Option<Grammar>) -> Result<Option<Grammar>> {
+        let Prompt::Tools(_, tools) = prompt else {
+            return Ok(wished);
+        };
+        tools.check()?;
+        let answer = match &wished {
+            None => None,
+            Some(Grammar::JsonSchema(schema)) => Some(schema),
+            Some(Grammar::Regex(_) | Grammar::Lark(_)) => {
+                return Err(Error::InvalidArguments(
+                    "a grammar cannot be combined with tools; leave one of them away".into(),
+                ));
+            }
+        };
+        if tools.tools.is_empty() {
+            return Ok(wished);
+        }
+        let token = |text: &str| self.grammars.special(text);
+        self.call_format().grammar(tools, answer, &token).map(Some)
+    }
+
+    fn chat(&self, messages: &[Message], tools: &Tools) -> Result<Vec<u32>> {
+        if messages.is_empty() {
+            return Err(Error::InvalidArguments(
+                "there are no messages to answer".into(),
+            ));
+        }
+        let template = self.template.as_ref().ok_or_else(|| {
+            Error::InvalidArguments(format!(
+                "model `{}` has no chat template (chat_template.jinja or \
+                 tokenizer_config.json); it completes text but does not chat",
+                self.name
+            ))
+        })?;
+        // The template writes the special tokens itself.
+        self.fitting(&template.render(messages, tools)?, false)
+    }
+
+    /// [`Self::encode`] for what has to fit into the context: absurd lengths are not even tokenised.
+    fn fitting(&self, text: &str, special: bool) -> Result<Vec<u32>> {
+        if text.len() / MAX_TOKEN_BYTES >= self.context {
+            return Err(Error::TooLong {
+                what: "the prompt",
+                tokens: text.len() / MAX_TOKEN_BYTES,
+                limit: self.context - 1,
+            });
+        }
+        self.encode(text, special)
     }
 
     fn encode(&self, text: &str, special: bool) -> Result<Vec<u32>> {

@@ -61,6 +61,8 @@ pub(super) struct Setup {
     pub stop: StopFilter,
     pub constraint: Option<Constraint>,
     pub stop_tokens: Arc<[u32]>,
+    /// Special tokens are part of the text.
+    pub show_special: bool,
     pub logprobs: Option<usize>,
     pub class: Class,
     pub owner: Owner,
@@ -132,7 +134,7 @@ impl Sequence {
             logprobs: setup.logprobs,
             budget: setup.budget,
             cancel: setup.cancel,
-            text: Detokenizer::default(),
+            text: Detokenizer::new(setup.show_special),
             sink: setup.sink,
             arrived: now,
             first: None,
@@ -239,19 +241,29 @@ fn describe(tokenizer: &Tokenizer, logits: &[f32], id: u32, count: usize) -> Tok
 
 /// Turns tokens into text as they come: a character may take several tokens, and what a token adds may
 /// depend on the one before it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Detokenizer {
+    skip_special: bool,
     ids: Vec<u32>,
     prefix: String,
     prefix_index: usize,
 }
 
 impl Detokenizer {
+    fn new(show_special: bool) -> Self {
+        Self {
+            skip_special: !show_special,
+            ids: Vec::new(),
+            prefix: String::new(),
+            prefix_index: 0,
+        }
+    }
+
     fn push(&mut self, tokenizer: &Tokenizer, id: u32) -> std::result::Result<String, String> {
         let step = tokenizers::step_decode_stream(
             tokenizer,
             vec![id],
-            true,
+            self.skip_special,
             &mut self.ids,
             &mut self.prefix,
             &mut self.prefix_index,
@@ -260,9 +272,9 @@ impl Detokenizer {
             Ok(piece) => Ok(piece.unwrap_or_default()),
             // Some decoders change what they said before. What was passed on stays; go on from here.
             Err(_) => {
-                *self = Self::default();
+                *self = Self::new(!self.skip_special);
                 tokenizer
-                    .decode(&[id], true)
+                    .decode(&[id], self.skip_special)
                     .map_err(|e| format!("its tokenizer cannot decode token {id}: {e}"))
             }
         }

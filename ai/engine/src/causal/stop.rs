@@ -43,7 +43,7 @@ impl StopFilter {
 }
 
 /// How many bytes at the end of `text` are a beginning of `stop`.
-fn overlap(text: &str, stop: &str) -> usize {
+pub(super) fn overlap(text: &str, stop: &str) -> usize {
     stop.char_indices()
         .map(|(i, _)| i)
         .rev()

@@ -302,6 +302,11 @@ impl Planner {
         Ok((plan, next))
     }
 
+    /// Tokens that the model takes a text for, special ones included. Fails as [`Self::embed`] does.
+    pub fn count_tokens(&self, text: &str) -> Result<usize> {
+        Ok(self.encode(text, "a text")?.ids.len())
+    }
+
     /// A unit vector for each text. Fails with [`Error::TooLong`] if one is longer than the model
     /// takes.
     ///

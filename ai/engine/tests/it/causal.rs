@@ -504,10 +504,7 @@ fn chat_uses_the_template_and_refuses_nonsense() {
         return;
     }
     let model = load("lm");
-    let message = |role: &str, content: &str| Message {
-        role: role.into(),
-        content: content.into(),
-    };
+    let message = |role: &str, content: &str| Message::new(role, content);
     let chat = |messages: &[Message], options: Options| Request {
         options,
         ..Request::new(Prompt::Chat(messages.to_vec()))

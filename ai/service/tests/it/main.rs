@@ -4,6 +4,8 @@
 //! `ARGOS_ONNXRUNTIME`, those that need the default model at `ARGOS_TEST_MODEL`; with `CI` set the
 //! absence of either is a failure.
 
+mod http;
+
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -29,7 +31,7 @@ struct World {
     proxy: Ai1Proxy<'static>,
     service: Process,
     _bus: Process,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 fn bus(folder: &Path) -> (Process, String) {
@@ -57,14 +59,32 @@ fn bus(folder: &Path) -> (Process, String) {
     (Process(child), address.trim().to_owned())
 }
 
+fn service(address: &str, models: &Path, library: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_argos-ai"));
+    command
+        .args(["--bus", address, "--models"])
+        .arg(models)
+        .args(arguments)
+        .env("ARGOS_ONNXRUNTIME", library);
+    command
+}
+
 async fn world(models: &Path, library: &Path) -> World {
+    world_with(models, library, |_| Vec::new()).await
+}
+
+/// `arguments` may use the world's folder.
+async fn world_with(
+    models: &Path,
+    library: &Path,
+    arguments: impl FnOnce(&Path) -> Vec<String>,
+) -> World {
     let folder = tempfile::tempdir().unwrap();
     let (bus, address) = bus(folder.path());
+    let arguments = arguments(folder.path());
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let service = Process(
-        Command::new(env!("CARGO_BIN_EXE_argos-ai"))
-            .args(["--bus", &address, "--models"])
-            .arg(models)
-            .env("ARGOS_ONNXRUNTIME", library)
+        service(&address, models, library, &arguments)
             .spawn()
             .unwrap(),
     );
@@ -90,7 +110,7 @@ async fn world(models: &Path, library: &Path) -> World {
         proxy,
         service,
         _bus: bus,
-        _folder: folder,
+        folder,
     }
 }
 
