@@ -14,6 +14,7 @@
 pub mod causal;
 mod error;
 mod graph;
+pub mod library;
 pub mod planner;
 pub mod registry;
 pub mod runtime;

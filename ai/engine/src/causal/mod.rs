@@ -22,7 +22,7 @@ mod prefix;
 mod sampling;
 mod schedule;
 mod sequence;
-mod settings;
+pub(crate) mod settings;
 mod slots;
 mod stop;
 mod worker;
@@ -372,6 +372,11 @@ impl CausalLm {
         self.slots
     }
 
+    /// How many tokens there are: each is a number below this.
+    pub fn vocabulary(&self) -> usize {
+        self.vocabulary
+    }
+
     /// Tokens of a text, without special ones.
     pub fn tokenize(&self, text: &str) -> Result<Vec<u32>> {
         self.encode(text, false)
@@ -561,6 +566,17 @@ impl CausalLm {
     }
 }
 
+/// Whether the folder has a chat template; fails where it has one that cannot be read.
+pub(crate) fn has_template(folder: &Path) -> Result<bool> {
+    Template::read(folder).map(|template| template.is_some())
+}
+
+/// Memory that a model of `weights` bytes takes without any slot: weights as the runtime keeps them (some are
+/// packed anew), and what passes need besides.
+pub(crate) fn base_bytes(weights: u64) -> u64 {
+    weights.saturating_add(weights / 8).saturating_add(64 << 20)
+}
+
 /// Memory that a model would take, and that there is.
 struct Room {
     /// `None` where the system does not tell.
@@ -569,9 +585,8 @@ struct Room {
 }
 
 impl Room {
-    /// Weights as the runtime keeps them (some are packed anew), and what passes need besides.
     fn base(&self) -> u64 {
-        self.weights + self.weights / 8 + (64 << 20)
+        base_bytes(self.weights)
     }
 
     fn check(&self, name: &str, more: u64) -> Result<()> {

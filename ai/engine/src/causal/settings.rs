@@ -28,7 +28,7 @@ const GRAPHS: [&str; 9] = [
 
 /// What is known of a model before its graph is opened.
 #[derive(Debug, Clone)]
-pub(super) struct Settings {
+pub(crate) struct Settings {
     /// The graph, absolute.
     pub graph: PathBuf,
     /// Prompt and answer together, in tokens.
@@ -40,7 +40,7 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    pub(super) fn read(folder: &Path) -> Result<Self> {
+    pub(crate) fn read(folder: &Path) -> Result<Self> {
         let genai = json(folder, "genai_config.json")?;
         let config = json(folder, "config.json")?;
         let generation = json(folder, "generation_config.json")?;
@@ -120,6 +120,15 @@ fn numbers(value: &Value) -> Vec<u32> {
 }
 
 fn graph(folder: &Path, genai: &Option<Value>) -> Result<PathBuf> {
+    let name = match named_graph(folder, genai)? {
+        Some(name) => name,
+        None => preferred_graph(folder, registry::files(folder).into_iter().map(|f| f.0))?,
+    };
+    Ok(folder.join(name))
+}
+
+/// The graph that the folder's `model.yaml` or `genai_config.json` names, relative.
+pub(crate) fn named_graph(folder: &Path, genai: &Option<Value>) -> Result<Option<PathBuf>> {
     let named = if folder.join("model.yaml").exists() {
         registry::manifest(folder)?.graph
     } else {
@@ -132,30 +141,36 @@ fn graph(folder: &Path, genai: &Option<Value>) -> Result<PathBuf> {
             .as_str()
             .map(str::to_owned)
     });
-    if let Some(name) = named {
-        let inside = Path::new(&name)
-            .components()
-            .all(|c| matches!(c, std::path::Component::Normal(_)));
-        return if inside {
-            Ok(folder.join(name))
-        } else {
-            Err(Error::Model {
-                path: folder.to_owned(),
-                reason: format!("graph `{name}` is outside the folder"),
-            })
-        };
+    let Some(name) = named else {
+        return Ok(None);
+    };
+    let inside = Path::new(&name)
+        .components()
+        .all(|c| matches!(c, std::path::Component::Normal(_)));
+    if inside {
+        Ok(Some(name.into()))
+    } else {
+        Err(Error::Model {
+            path: folder.to_owned(),
+            reason: format!("graph `{name}` is outside the folder"),
+        })
     }
-    let graphs: Vec<PathBuf> = registry::files(folder)
-        .into_iter()
-        .map(|f| f.0)
+}
+
+/// The graph among `files` (relative) that is taken where nothing names one.
+pub(crate) fn preferred_graph(
+    folder: &Path,
+    files: impl Iterator<Item = PathBuf>,
+) -> Result<PathBuf> {
+    let graphs: Vec<PathBuf> = files
         .filter(|f| f.extension().is_some_and(|e| e == "onnx"))
         .collect();
     let preferred = GRAPHS
         .iter()
         .find(|g| graphs.iter().any(|f| f == Path::new(g)));
     match (preferred, &graphs[..]) {
-        (Some(name), _) => Ok(folder.join(name)),
-        (None, [only]) => Ok(folder.join(only)),
+        (Some(name), _) => Ok(name.into()),
+        (None, [only]) => Ok(only.clone()),
         (None, []) => Err(Error::Model {
             path: folder.to_owned(),
             reason: "it has no graph (*.onnx)".into(),
@@ -173,7 +188,7 @@ fn graph(folder: &Path, genai: &Option<Value>) -> Result<PathBuf> {
 }
 
 /// A JSON file of the folder, if it is there.
-pub(super) fn json(folder: &Path, name: &str) -> Result<Option<Value>> {
+pub(crate) fn json(folder: &Path, name: &str) -> Result<Option<Value>> {
     let path = folder.join(name);
     let unusable = |reason: String| Error::Model {
         path: path.clone(),
