@@ -32,7 +32,8 @@ pub(crate) fn run(out: Output, args: &ModelBenchArgs) -> Result {
     let context = args.prompt + args.tokens;
     let limits = Limits {
         slots: most,
-        requests: most,
+        // One counts for a moment longer than it runs.
+        requests: 2 * most,
         context: context + 1,
         // What is remembered would not be measured.
         prefix_bytes: 0,
