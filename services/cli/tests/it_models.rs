@@ -862,7 +862,7 @@ fn service(folder: &Path) -> Option<(Process, Process, String)> {
     let config = folder.join("bus.conf");
     let policy = format!(
         "<busconfig><type>session</type><listen>unix:path={}</listen><policy context=\"default\">\
-         <allow send_destination=\"*\" eavesdrop=\"true\"/><allow own=\"*\"/></policy></busconfig>",
+         <allow send_destination=\"*\" eavesdrop=\"true\"/><allow eavesdrop=\"true\"/><allow own=\"*\"/></policy></busconfig>",
         socket.display()
     );
     std::fs::write(&config, policy).unwrap();
