@@ -197,8 +197,9 @@ def _check_planner(planner: dict) -> None:
         for name, argument in arguments.items():
             if argument["slot"] not in planner["slots"]:
                 raise Failure(f"planner.json: {tool}.{name} uses the unknown slot {argument['slot']}")
-    if not 0 <= planner["ask_threshold"] <= planner["act_threshold"] <= 1:
-        raise Failure("planner.json: thresholds must rise from ask to act, within 0 and 1")
+    thresholds = [planner["ask_threshold"], planner["act_threshold"], planner["effects"]["act_threshold"]]
+    if not all(0 <= threshold <= 1 for threshold in thresholds):
+        raise Failure("planner.json: thresholds must be within 0 and 1")
 
 
 def _check_shapes(found: dict, planner: dict, batch: int, length: int) -> None:

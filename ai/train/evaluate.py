@@ -147,11 +147,9 @@ def correct(example: Example, logits: np.ndarray, arguments: dict[str, str], too
     )
 
 
-def thresholds(planner: dict, tool: str) -> tuple[float, float]:
-    """How probable tool and arguments have to be for a call."""
-    effects = planner.get("effects")
-    chosen = effects if effects and tool not in effects["harmless"] else planner
-    return chosen["act_threshold"], chosen["slot_threshold"]
+def act_threshold(planner: dict, tool: str) -> float:
+    """From which confidence on a tool is called."""
+    return (planner if tool in planner["effects"]["harmless"] else planner["effects"])["act_threshold"]
 
 
 def report(name: str, examples: list[Example], results: list, planner: dict, misses: int = 0) -> str:
@@ -164,8 +162,7 @@ def report(name: str, examples: list[Example], results: list, planner: dict, mis
         tool_ok = tool == example.request.tool
         exact_ok = correct(example, logits, arguments, tools)
         complete = all(k in arguments for k, a in dataset.TOOLS[tool].items() if a["required"])
-        enough = thresholds(planner, tool)
-        act = tool != NONE and complete and confidence >= enough[0] and certainty >= enough[1]
+        act = tool != NONE and complete and confidence * certainty >= act_threshold(planner, tool)
         count["tool"] += tool_ok
         count["exact"] += exact_ok
         count["act"] += act

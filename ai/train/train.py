@@ -1,6 +1,6 @@
 """Trains the head on the frozen, quantised encoder and writes `head.safetensors`.
 
-    python train.py [--requests 60000] [--epochs 8] [--fold train|all] [--out head.safetensors]
+    python train.py [--requests 66000] [--epochs 5] [--fold train|all] [--out head.safetensors]
 
 The encoder's features are computed once with the very graph that is shipped (int8), so the head
 learns on what it will see. `--fold train` keeps one phrasing in twelve away from training and
@@ -23,8 +23,8 @@ HERE = Path(__file__).parent
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--requests", type=int, default=60000, help="generated requests")
-    parser.add_argument("--epochs", type=float, default=8)
+    parser.add_argument("--requests", type=int, default=66000, help="generated requests")
+    parser.add_argument("--epochs", type=float, default=5)
     parser.add_argument("--fold", choices=["train", "all"], default="train")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
@@ -56,8 +56,8 @@ from evaluate import Example, Labeller, Model, correct, probabilities  # noqa: E
 TOOL_NAMES = list(dataset.TOOLS)
 
 
-WRONG_LOOK = 0.02
-WRONG_ACT = 0.01
+WRONG_LOOK = 0.04
+WRONG_ACT = 0.012
 """Share of all requests that may end in a call that was not meant, of tools that only look and of those that
 change something; see `calibrate`."""
 
@@ -190,35 +190,24 @@ def calibrate(examples: list[Example], results: list) -> dict:
         return round(next(kept, float(candidates[-1])), 3)
 
     harmless = np.isin(best, [TOOL_NAMES.index(t) for t in HARMLESS])
-    steps = np.linspace(0.3, 0.99, 70)
-    grid = np.linspace(0.05, 0.95, 46)
-    looking = tool & harmless
-    act = lowest(steps, lambda c: (looking & (confidence >= c) & (best != truth)).mean() <= WRONG_LOOK)
-    worded = lowest(grid, lambda c: (looking & (confidence >= act) & (words >= c) & ~right).mean() <= WRONG_LOOK)
+    sure = confidence * words
+    steps = np.linspace(0.1, 0.99, 179)
 
-    # What changes something: of all pairs of thresholds that keep the promise the one that lets most right calls through.
-    changing = tool & ~harmless
+    def wrong(group: np.ndarray, threshold: float) -> float:
+        return (tool & group & (sure >= threshold) & ~right).mean()
 
-    def passing(a: float, s: float) -> np.ndarray:
-        return changing & (confidence >= a) & (words >= s)
-
-    kept = [(a, s) for a in steps for s in grid if (passing(a, s) & ~right).mean() <= WRONG_ACT]
-    careful = max(kept, key=lambda pair: (passing(*pair) & right).sum(), default=(float(steps[-1]), float(grid[-1])))
+    act = lowest(steps, lambda c: wrong(harmless, c) <= WRONG_LOOK)
+    careful = lowest(steps, lambda c: wrong(~harmless, c) <= WRONG_ACT)
 
     def apt(c: float) -> bool:
-        asked = tool & (confidence >= c) & (confidence < min(act, careful[0]))
+        asked = tool & (confidence >= c) & (sure < np.where(harmless, act, careful))
         return not asked.any() or (best[asked] == truth[asked]).mean() >= 0.5
 
     return {
         "temperature": round(temperature, 3),
         "act_threshold": act,
-        "ask_threshold": lowest(np.linspace(0.1, min(act, careful[0]), 50), apt),
-        "slot_threshold": worded,
-        "effects": {
-            "harmless": sorted(HARMLESS),
-            "act_threshold": round(float(careful[0]), 3),
-            "slot_threshold": round(float(careful[1]), 3),
-        },
+        "ask_threshold": lowest(np.linspace(0.1, 0.9, 81), apt),
+        "effects": {"harmless": sorted(HARMLESS), "act_threshold": careful},
     }
 
 
@@ -247,7 +236,8 @@ def save(path: Path, params, calibration: dict) -> None:
 
 def set_thresholds(out: Path, params, labeller: Labeller) -> list:
     """Writes the head with thresholds measured on its own graph; returns what that graph said."""
-    unset = {"temperature": 1.0, "act_threshold": 1.0, "ask_threshold": 1.0, "slot_threshold": 1.0}
+    effects = {"harmless": [], "act_threshold": 1.0}
+    unset = {"temperature": 1.0, "act_threshold": 1.0, "ask_threshold": 1.0, "effects": effects}
     save(out, params, unset)
     with tempfile.TemporaryDirectory() as folder:
         build.build(Path(folder) / "model", out)
@@ -283,7 +273,7 @@ def main() -> None:
     params = {k: v.astype(np.float16).astype(np.float32) for k, v in params.items()}
     if ARGS.thresholds:
         planner = json.loads(tensors.load(ARGS.thresholds)[1]["planner"])
-        names = ("temperature", "act_threshold", "ask_threshold", "slot_threshold", "effects")
+        names = ("temperature", "act_threshold", "ask_threshold", "effects")
         save(ARGS.out, params, {name: planner[name] for name in names})
     else:
         held, results = set_thresholds(ARGS.out, params, labeller)

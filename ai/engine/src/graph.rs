@@ -1,12 +1,13 @@
-//! What an ONNX file says about itself, read without loading it: operators and where its weights are.
+//! What an ONNX file says about itself, read without loading it: operators, inputs and outputs, the
+//! precision of its weights and where they are.
 //!
 //! ONNX Runtime tells inputs and outputs of a session, but not which operators stand between them, and
 //! tells nothing before the weights are in memory. Both matter beforehand: whether attention can write
-//! into its cache in place, and how much memory a model will take. The file is a protocol-buffers
-//! message, whose fields carry their lengths: what is not of interest, above all the weights, is jumped
-//! over. Field numbers are those of `onnx.proto` (ONNX 1.23, IR version 13).
+//! into its cache in place, how much memory a model will take, whether its folder is complete. The file is
+//! a protocol-buffers message, whose fields carry their lengths: what is not of interest, above all the
+//! weights, is jumped over. Field numbers are those of `onnx.proto` (ONNX 1.23, IR version 13).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek};
 use std::path::Path;
@@ -17,20 +18,42 @@ const MAX_DEPTH: usize = 8;
 /// Longest name that is kept. Longer ones belong to no operator and no file.
 const MAX_NAME: u64 = 1024;
 
+/// How the names of the inputs begin that hold the cache.
+const CACHE: &str = "past_key_values.";
+
+/// Most dimensions of a tensor that are looked at.
+const MAX_RANK: usize = 16;
+
 /// What was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Summary {
     /// Names of all operators, those of subgraphs included.
     pub operators: BTreeSet<String>,
-    /// Files beside the graph that hold weights, as the graph names them.
-    pub external_files: BTreeSet<String>,
-    /// Names of the graph's inputs, where an old file lists its weights among them those too.
-    pub inputs: BTreeSet<String>,
-    /// Names of the graph's outputs.
-    pub outputs: BTreeSet<String>,
-    /// Bytes that one token takes in the caches that are inputs (`past_key_values.*`, of the shape
-    /// [batch, heads, tokens, width]).
-    pub cache_token_bytes: u64,
+    /// Operators outside the standard's own domain, by domain.
+    pub foreign_operators: BTreeMap<String, BTreeSet<String>>,
+    /// Operators that the file itself defines, by domain.
+    pub functions: BTreeMap<String, BTreeSet<String>>,
+    /// Files beside the graph that hold weights, as the graph names them, and how long each has to be at
+    /// least, in bytes.
+    pub external_files: BTreeMap<String, u64>,
+    /// Inputs of the graph in its order, those that only give a weight a name included.
+    pub inputs: Vec<Value>,
+    /// Outputs of the graph in its order.
+    pub outputs: Vec<Value>,
+    /// Numbers in weights, by element type (`TensorProto.DataType`).
+    pub weights: BTreeMap<u64, u64>,
+    /// Bits of a number in the weights of `MatMulNBits` and its kin, as the first one says.
+    pub bits: Option<u64>,
+}
+
+/// An input or output.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Value {
+    pub name: String,
+    /// `TensorProto.DataType`; 0 where it is no tensor.
+    pub element: u64,
+    /// `None` where a dimension is open.
+    pub shape: Vec<Option<u64>>,
 }
 
 impl Summary {
@@ -59,12 +82,34 @@ impl Summary {
             "sentence_embedding",
             "pooler_output",
         ];
-        outputs.iter().any(|name| self.outputs.contains(*name))
-            && self.inputs.contains("input_ids")
-            && !self
-                .inputs
-                .iter()
-                .any(|name| name.starts_with("past_key_values"))
+        let any = |values: &[Value], fits: &dyn Fn(&str) -> bool| {
+            values.iter().any(|value| fits(&value.name))
+        };
+        any(&self.outputs, &|name| outputs.contains(&name))
+            && any(&self.inputs, &|name| name == "input_ids")
+            && !any(&self.inputs, &|name| name.starts_with(CACHE))
+    }
+
+    /// The inputs that hold a cache: [batch, heads, tokens, width].
+    pub(crate) fn caches(&self) -> impl Iterator<Item = &Value> {
+        self.inputs.iter().filter(|i| i.name.starts_with(CACHE))
+    }
+
+    /// Bytes that one token takes in all caches. `None` where a dimension is open or numbers are of a kind that
+    /// no cache has.
+    pub(crate) fn cache_token_bytes(&self) -> Option<u64> {
+        let bytes = |value: &Value| {
+            let size = |at: usize| value.shape.get(at).copied().flatten();
+            // FLOAT, FLOAT16, BFLOAT16
+            let element: u64 = match value.element {
+                1 => 4,
+                10 | 16 => 2,
+                _ => return None,
+            };
+            size(1)?.checked_mul(size(3)?)?.checked_mul(element)
+        };
+        self.caches()
+            .try_fold(0u64, |sum, value| sum.checked_add(bytes(value)?))
     }
 }
 
@@ -79,9 +124,13 @@ pub(crate) fn summary(file: &Path) -> io::Result<Summary> {
     let mut found = Summary::default();
     let mut graphs = 0;
     reader.message(length, &mut |reader, field| {
-        if field.number == 7 {
-            graphs += 1;
-            reader.graph(field, &mut found, 0)?;
+        match field.number {
+            7 => {
+                graphs += 1;
+                reader.graph(field, &mut found, 0)?;
+            }
+            25 => reader.function(field, &mut found)?,
+            _ => {}
         }
         Ok(())
     })?;
@@ -95,12 +144,13 @@ fn invalid(reason: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, reason)
 }
 
-/// One field's number and where its content ends. Numbers have no content but a value.
+/// One field's number and the offset of its end.
 #[derive(Debug, Clone, Copy)]
 struct Field {
     number: u64,
     end: u64,
-    value: u64,
+    /// What stands there where it is a number, which is read already.
+    value: Option<u64>,
 }
 
 struct Reader<R> {
@@ -116,17 +166,28 @@ impl<R: Read + Seek> Reader<R> {
         end: u64,
         visit: &mut dyn FnMut(&mut Self, Field) -> io::Result<()>,
     ) -> io::Result<()> {
+        self.fields(end, &mut |reader, field| {
+            if field.value.is_none() {
+                visit(reader, field)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// As [`Self::message`], with numbers.
+    fn fields(
+        &mut self,
+        end: u64,
+        visit: &mut dyn FnMut(&mut Self, Field) -> io::Result<()>,
+    ) -> io::Result<()> {
         while self.at < end {
             let key = self.varint()?;
+            let number = key >> 3;
             match key & 7 {
                 0 => {
-                    let value = self.varint()?;
-                    let field = Field {
-                        number: key >> 3,
-                        end: self.at,
-                        value,
-                    };
-                    visit(self, field)?;
+                    let value = Some(self.varint()?);
+                    let end = self.at;
+                    visit(self, Field { number, end, value })?;
                 }
                 1 => self.jump(self.at.saturating_add(8))?,
                 2 => {
@@ -136,9 +197,9 @@ impl<R: Read + Seek> Reader<R> {
                         return Err(invalid("a part of it is longer than the whole"));
                     }
                     let field = Field {
-                        number: key >> 3,
+                        number,
                         end: stop,
-                        value: 0,
+                        value: None,
                     };
                     visit(self, field)?;
                     self.jump(stop)?;
@@ -161,102 +222,167 @@ impl<R: Read + Seek> Reader<R> {
         self.message(graph.end, &mut |reader, field| match field.number {
             1 => reader.node(field, found, depth),
             5 => reader.tensor(field, found),
-            11 if depth == 0 => {
-                let (name, token_bytes) = reader.value(field)?;
-                if name.starts_with("past_key_values.") {
-                    found.cache_token_bytes = found.cache_token_bytes.saturating_add(token_bytes);
+            11 | 12 if depth == 0 => {
+                let value = reader.value(field)?;
+                if field.number == 11 {
+                    found.inputs.push(value);
+                } else {
+                    found.outputs.push(value);
                 }
-                found.inputs.insert(name);
-                Ok(())
-            }
-            12 if depth == 0 => {
-                found.outputs.insert(reader.value(field)?.0);
                 Ok(())
             }
             _ => Ok(()),
         })
     }
 
-    /// The name of an input or output, and the bytes of all its dimensions but the first and the third.
-    fn value(&mut self, value: Field) -> io::Result<(String, u64)> {
-        let (mut name, mut element, mut dimensions) = (String::new(), 0, Vec::new());
-        self.message(value.end, &mut |reader, part| match part.number {
+    /// An operator that the file defines by other operators.
+    fn function(&mut self, function: Field, found: &mut Summary) -> io::Result<()> {
+        let (mut name, mut domain) = (String::new(), String::new());
+        self.message(function.end, &mut |reader, field| {
+            match field.number {
+                1 => name = reader.text(field)?,
+                7 => reader.node(field, found, 1)?,
+                10 => domain = reader.text(field)?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        found.functions.entry(domain).or_default().insert(name);
+        Ok(())
+    }
+
+    fn value(&mut self, value: Field) -> io::Result<Value> {
+        let mut told = Value::default();
+        self.message(value.end, &mut |reader, field| match field.number {
             1 => {
-                name = reader.text(part)?;
+                told.name = reader.text(field)?;
                 Ok(())
             }
-            2 => reader.message(part.end, &mut |reader, kind| {
-                if kind.number != 1 {
+            // A type, in it a tensor, in it the element's type and the shape, in it dimensions.
+            2 => reader.message(field.end, &mut |reader, part| {
+                if part.number != 1 {
                     return Ok(());
                 }
-                reader.message(kind.end, &mut |reader, part| match part.number {
-                    1 => {
-                        element = part.value;
-                        Ok(())
-                    }
-                    2 => reader.message(part.end, &mut |reader, dimension| {
-                        let mut size = 0;
-                        reader.message(dimension.end, &mut |_, part| {
-                            if part.number == 1 {
-                                size = part.value;
-                            }
+                reader.fields(
+                    part.end,
+                    &mut |reader, part| match (part.number, part.value) {
+                        (1, Some(element)) => {
+                            told.element = element;
                             Ok(())
-                        })?;
-                        if dimensions.len() < 4 {
-                            dimensions.push(size);
                         }
-                        Ok(())
-                    }),
-                    _ => Ok(()),
-                })
+                        (2, None) => reader.message(part.end, &mut |reader, dimension| {
+                            if dimension.number != 1 || told.shape.len() >= MAX_RANK {
+                                return Ok(());
+                            }
+                            let mut size = None;
+                            reader.fields(dimension.end, &mut |_, part| {
+                                if part.number == 1 {
+                                    size = part.value;
+                                }
+                                Ok(())
+                            })?;
+                            told.shape.push(size);
+                            Ok(())
+                        }),
+                        _ => Ok(()),
+                    },
+                )
             }),
             _ => Ok(()),
         })?;
-        // FLOAT is 1, FLOAT16 is 10.
-        let bytes: u64 = if element == 10 { 2 } else { 4 };
-        let token_bytes = match dimensions[..] {
-            [_, heads, _, width] => bytes.saturating_mul(heads).saturating_mul(width),
-            _ => 0,
-        };
-        Ok((name, token_bytes))
+        Ok(told)
     }
 
     fn node(&mut self, node: Field, found: &mut Summary, depth: usize) -> io::Result<()> {
+        let (mut operator, mut domain) = (String::new(), String::new());
         self.message(node.end, &mut |reader, field| match field.number {
             4 => {
-                let name = reader.text(field)?;
-                found.operators.insert(name);
+                operator = reader.text(field)?;
                 Ok(())
             }
-            // An attribute: `g` is a graph, `graphs` several, `t` a tensor.
-            5 => reader.message(field.end, &mut |reader, part| match part.number {
-                6 | 11 => reader.graph(part, found, depth + 1),
-                5 => reader.tensor(part, found),
-                _ => Ok(()),
-            }),
+            7 => {
+                domain = reader.text(field)?;
+                Ok(())
+            }
+            5 => {
+                let (mut name, mut number) = (String::new(), None);
+                // An attribute: `i` is a number, `g` a graph, `graphs` several, `t` a tensor.
+                reader.fields(
+                    field.end,
+                    &mut |reader, part| match (part.number, part.value) {
+                        (1, None) => {
+                            name = reader.text(part)?;
+                            Ok(())
+                        }
+                        (3, value) => {
+                            number = value;
+                            Ok(())
+                        }
+                        (6 | 11, None) => reader.graph(part, found, depth + 1),
+                        (5, None) => reader.tensor(part, found),
+                        _ => Ok(()),
+                    },
+                )?;
+                if name == "bits" && found.bits.is_none() {
+                    found.bits = number;
+                }
+                Ok(())
+            }
             _ => Ok(()),
-        })
+        })?;
+        if !matches!(domain.as_str(), "" | "ai.onnx") {
+            let of = found.foreign_operators.entry(domain).or_default();
+            of.insert(operator.clone());
+        }
+        found.operators.insert(operator);
+        Ok(())
     }
 
     fn tensor(&mut self, tensor: Field, found: &mut Summary) -> io::Result<()> {
-        self.message(tensor.end, &mut |reader, field| {
-            if field.number != 13 {
-                return Ok(());
-            }
-            let (mut key, mut value) = (String::new(), String::new());
-            reader.message(field.end, &mut |reader, part| {
-                match part.number {
-                    1 => key = reader.text(part)?,
-                    2 => value = reader.text(part)?,
-                    _ => {}
+        let (mut numbers, mut element) = (1u64, 0);
+        let (mut location, mut offset, mut length) = (None, 0u64, 0u64);
+        self.fields(tensor.end, &mut |reader, field| {
+            match (field.number, field.value) {
+                (1, Some(size)) => numbers = numbers.saturating_mul(size),
+                // Dimensions may stand one after another in one field.
+                (1, None) => {
+                    while reader.at < field.end {
+                        numbers = numbers.saturating_mul(reader.varint()?);
+                    }
                 }
-                Ok(())
-            })?;
-            if key == "location" {
-                found.external_files.insert(value);
+                (2, Some(value)) => element = value,
+                (13, None) => {
+                    let (mut key, mut value) = (String::new(), String::new());
+                    reader.message(field.end, &mut |reader, part| {
+                        match part.number {
+                            1 => key = reader.text(part)?,
+                            2 => value = reader.text(part)?,
+                            _ => {}
+                        }
+                        Ok(())
+                    })?;
+                    let number = |text: &str| {
+                        let wrong = |_| invalid("a place of its weights is no number");
+                        text.parse::<u64>().map_err(wrong)
+                    };
+                    match key.as_str() {
+                        "location" => location = Some(value),
+                        "offset" => offset = number(&value)?,
+                        "length" => length = number(&value)?,
+                        _ => {}
+                    }
+                }
+                _ => {}
             }
             Ok(())
-        })
+        })?;
+        let of = found.weights.entry(element).or_default();
+        *of = of.saturating_add(numbers);
+        if let Some(location) = location {
+            let least = found.external_files.entry(location).or_default();
+            *least = (*least).max(offset.saturating_add(length));
+        }
+        Ok(())
     }
 
     fn text(&mut self, field: Field) -> io::Result<String> {
@@ -314,12 +440,22 @@ mod tests {
 
     #[test]
     fn operators_of_subgraphs_and_external_files_are_found() {
-        let inner = field(1, &field(4, b"MatMul"));
+        let inner = field(1, &[field(4, b"MatMul"), field(7, b"com.acme")].concat());
         let branch = field(5, &[field(1, b"then"), field(6, &inner)].concat());
-        let weights = field(13, &[field(1, b"location"), field(2, b"w.bin")].concat());
+        let place =
+            |key: &[u8], value: &[u8]| field(13, &[field(1, key), field(2, value)].concat());
+        let weights = [
+            place(b"location", b"w.bin"),
+            place(b"offset", b"4"),
+            place(b"length", b"8"),
+        ]
+        .concat();
         let graph = [
             field(1, &[field(4, b"If"), branch].concat()),
-            field(5, &[vec![8, 3], weights, field(9, &[0; 40])].concat()),
+            field(
+                5,
+                &[vec![8, 3, 8, 2, 16, 1], weights, field(9, &[0; 20])].concat(),
+            ),
         ]
         .concat();
         let model = [vec![8, 9], field(7, &graph)].concat();
@@ -332,7 +468,9 @@ mod tests {
                 .collect::<Vec<_>>(),
             ["If", "MatMul"]
         );
-        assert!(found.external_files.contains("w.bin"));
+        assert_eq!(found.external_files["w.bin"], 12);
+        assert_eq!(found.weights, BTreeMap::from([(1, 6)]));
+        assert_eq!(found.foreign_operators["com.acme"].len(), 1);
         assert!(!found.shares_cache());
         assert!(!found.scales_by_pass());
         let quantised = field(7, &field(1, &field(4, b"DynamicQuantizeLinear")));
@@ -347,13 +485,27 @@ mod tests {
         let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models");
         let plain = summary(&models.join("lm/model.onnx")).unwrap();
         assert!(plain.operators.contains("Softmax") && !plain.shares_cache());
-        assert!(plain.external_files.is_empty());
-        assert!(plain.inputs.contains("input_ids") && plain.outputs.contains("logits"));
+        assert!(plain.external_files.is_empty() && plain.foreign_operators.is_empty());
+        let names: Vec<_> = plain.inputs.iter().map(|i| i.name.as_str()).collect();
+        assert_eq!(names[0], "input_ids");
+        let past = plain
+            .inputs
+            .iter()
+            .find(|i| i.name.starts_with("past_key_values."));
+        let past = past.unwrap();
+        assert_eq!(
+            (past.element, &past.shape[..]),
+            (1, &[None, Some(2), None, Some(8)][..])
+        );
+        assert_eq!(plain.outputs[0].name, "logits");
+        let gqa = summary(&models.join("lm-gqa/decoder.onnx")).unwrap();
+        assert!(gqa.foreign_operators["com.microsoft"].contains("GroupQueryAttention"));
+        assert!(gqa.shares_cache());
         assert!(!plain.embeds() && !plain.scales_by_pass());
         // Two layers, keys and values, two heads of eight numbers.
-        assert_eq!(plain.cache_token_bytes, 2 * 2 * 2 * 8 * 4);
+        assert_eq!(plain.cache_token_bytes(), Some(2 * 2 * 2 * 8 * 4));
         let half = summary(&models.join("lm-fp16/decoder.onnx")).unwrap();
-        assert_eq!(half.cache_token_bytes, 2 * 2 * 2 * 8 * 2);
+        assert_eq!(half.cache_token_bytes(), Some(2 * 2 * 2 * 8 * 2));
         let embedding = summary(&models.join("embedding/model.onnx")).unwrap();
         assert!(embedding.embeds());
     }

@@ -22,6 +22,7 @@ mod encoder;
 mod error;
 mod folder;
 mod graph;
+pub mod library;
 pub mod manifest;
 pub mod perception;
 pub mod planner;

@@ -140,12 +140,12 @@ impl Loaded {
         {
             let size = |path: &Path| std::fs::metadata(path).map_or(0, |m| m.len());
             let beside = file.parent().unwrap_or(&info.path);
-            let external = summary.external_files.iter();
+            let external = summary.external_files.keys();
             weights = size(&file) + external.map(|name| size(&beside.join(name))).sum::<u64>();
             if let Self::CausalLm(model) = self {
                 caches = (model.slots() as u64)
                     .saturating_mul(model.context() as u64)
-                    .saturating_mul(summary.cache_token_bytes);
+                    .saturating_mul(summary.cache_token_bytes().unwrap_or(0));
             }
         }
         // Some weights are packed anew for the kernels.
@@ -396,7 +396,7 @@ fn inspect(id: String, path: PathBuf) -> Info {
     }
 }
 
-fn kind_of(path: &Path, files: &[(PathBuf, u64)]) -> std::result::Result<Kind, String> {
+pub(crate) fn kind_of(path: &Path, files: &[(PathBuf, u64)]) -> std::result::Result<Kind, String> {
     let has = |name: &str| files.iter().any(|f| f.0 == Path::new(name));
     if has("model.yaml") {
         return folder::manifest(path)

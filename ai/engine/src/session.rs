@@ -181,7 +181,7 @@ fn fits(file: &Path, weights: u64, free: Option<u64>) -> Result<()> {
 }
 
 /// Memory that programs can still have, in bytes, where the system tells.
-fn free_memory() -> Option<u64> {
+pub(crate) fn free_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
     let kib: u64 = line.split_whitespace().next()?.parse().ok()?;

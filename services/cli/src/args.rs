@@ -464,19 +464,195 @@ pub(crate) enum MemoryCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelCommand {
     /// Every model found in the model folders.
+    #[command(visible_alias = "ls")]
     List,
+    /// What a model is: kind, size, precision, context, memory, licence.
+    Show(ModelShowArgs),
+    /// Compare a model's files with the digests that import or pull noted.
+    Check(ModelCheckArgs),
+    /// Copy a model from a folder or a mounted disk into the model directory.
+    Import(ModelImportArgs),
+    /// Download a model from a server that you name.
+    Pull(ModelPullArgs),
+    /// Talk with a language model; with a prompt or piped input, answer once.
+    Run(ModelRunArgs),
+    /// Models in memory and what they are at.
+    Ps,
     /// Load a model.
     Load {
         /// Name of its folder.
         model: String,
     },
     /// Free a model's memory.
+    #[command(visible_alias = "stop")]
     Unload {
         /// Name of its folder.
         model: String,
     },
+    /// Remove models for good.
+    #[command(name = "rm", visible_alias = "remove")]
+    Remove(ModelRemoveArgs),
+    /// Measure how fast a language model reads and writes, in this process.
+    Bench(ModelBenchArgs),
     /// Counters of the AI service.
     Statistics,
+}
+
+/// Where a new model goes.
+#[derive(Debug, Args)]
+pub(crate) struct ModelTargetArgs {
+    /// Name of the model; that of its source if none is given.
+    #[arg(long, value_name = "ID")]
+    pub(crate) name: Option<String>,
+    /// Put it into this directory instead of /var/lib/argos/models.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
+    /// Replace a model of the same name.
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+impl ModelTargetArgs {
+    pub(crate) fn directory(&self) -> PathBuf {
+        let own = || crate::models::store::OWN.into();
+        self.directory.clone().unwrap_or_else(own)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ModelImportArgs {
+    /// Folder of the model, or one graph (*.onnx) in it.
+    pub(crate) path: PathBuf,
+    #[command(flatten)]
+    pub(crate) into: ModelTargetArgs,
+    /// Which of several graphs: a path, a file's name, or what stands behind `model_`: int8, q4.
+    #[arg(long)]
+    pub(crate) variant: Option<String>,
+    /// Copy every file, not only those that the model needs.
+    #[arg(long, conflicts_with = "variant")]
+    pub(crate) all: bool,
+    /// Copy what links lead to, also outside the folder.
+    #[arg(long)]
+    pub(crate) follow_links: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ModelPullArgs {
+    /// OWNER/NAME or OWNER/NAME@REVISION on the server, or the address of a folder with an
+    /// ARGOS-MODEL.json: https://HOST/PATH/.
+    pub(crate) source: String,
+    /// Server with the layout of a model hub; none is asked that is not named.
+    #[arg(long, value_name = "URL", env = "ARGOS_MODEL_SERVER")]
+    pub(crate) server: Option<String>,
+    #[command(flatten)]
+    pub(crate) into: ModelTargetArgs,
+    /// Which of several graphs: a path, a file's name, or what stands behind `model_`: int8, q4.
+    #[arg(long)]
+    pub(crate) variant: Option<String>,
+    /// The model is in this folder of the source.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) subfolder: Option<String>,
+    /// Download every file, not only those that the model needs.
+    #[arg(long, conflicts_with = "variant")]
+    pub(crate) all: bool,
+    /// File whose first line is your token for the server.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Seconds that the server may send nothing before it is tried again.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub(crate) timeout: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ModelShowArgs {
+    /// Name of a model, or path of a folder: ./folder.
+    pub(crate) model: String,
+    /// Look for the name in this directory.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
+    /// Which of several graphs.
+    #[arg(long)]
+    pub(crate) variant: Option<String>,
+    /// Say the memory for so many requests at once (8).
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) slots: Option<u32>,
+    /// Also compare the files with the digests that import or pull noted.
+    #[arg(long)]
+    pub(crate) verify: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ModelCheckArgs {
+    /// Name of a model, or path of a folder: ./folder.
+    pub(crate) model: String,
+    /// Look for the name in this directory.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ModelRunArgs {
+    /// Name of the model's folder.
+    pub(crate) model: String,
+    /// What to answer; none: a conversation, or standard input where it is no terminal.
+    pub(crate) prompt: Vec<String>,
+    /// What the model is told first.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) system: Option<String>,
+    /// Most tokens of an answer.
+    #[arg(long)]
+    pub(crate) max_tokens: Option<u32>,
+    /// 0 takes the likeliest token each time; the model's own if none is given.
+    #[arg(long)]
+    pub(crate) temperature: Option<f64>,
+    /// Same seed, same answer.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ModelRemoveArgs {
+    /// Names of models.
+    #[arg(required = true)]
+    pub(crate) models: Vec<String>,
+    /// Ask nothing.
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Remove from this directory instead of /var/lib/argos/models.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ModelBenchArgs {
+    /// Name of a model, or path of a folder: ./folder.
+    pub(crate) model: String,
+    /// Look for the name in this directory.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
+    /// Tokens of a prompt.
+    #[arg(long, default_value_t = 512, value_parser = at_least_one)]
+    pub(crate) prompt: usize,
+    /// Tokens of an answer.
+    #[arg(long, default_value_t = 128, value_parser = at_least_one)]
+    pub(crate) tokens: usize,
+    /// How many at once, one row each.
+    #[arg(long, value_delimiter = ',', default_value = "1,8", value_parser = at_least_one)]
+    pub(crate) streams: Vec<usize>,
+    /// Runs of each row.
+    #[arg(long, default_value_t = 3, value_parser = at_least_one)]
+    pub(crate) repeat: usize,
+    /// Threads of the processor; by load and size if not given.
+    #[arg(long, value_parser = at_least_one)]
+    pub(crate) threads: Option<usize>,
+}
+
+/// A count, bounded so that sums of counts stay numbers.
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count @ 1..=1_000_000) => Ok(count),
+        _ => Err("it is a number from 1 to 1000000".into()),
+    }
 }
 
 /// Without `--plan` as `argos chat`, to the assistant.

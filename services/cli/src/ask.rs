@@ -7,17 +7,13 @@ use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 
 use argos_engine::planner::{Offered, Plan, Planner};
-use argos_engine::runtime;
 use jiff::civil::DateTime;
 use serde_json::{Value, json};
 
 use crate::args::AskArgs;
 use crate::failure::{Failure, Result, Status};
-use crate::models;
+use crate::models::{self, store};
 use crate::output::{Output, Tone};
-
-/// Where a system keeps models, the person's own first.
-const INSTALLED: [&str; 2] = ["/var/lib/argos/models", "/usr/share/argos/models"];
 
 /// Longest line of a batch, in bytes. The model's own limit is much lower.
 const MAX_LINE: usize = 1 << 20;
@@ -115,18 +111,16 @@ fn load(named: Option<PathBuf>) -> Result<Planner> {
         Some(folder) => folder,
         None => find()?,
     };
-    // A model that was built and not installed has its library beside it.
-    let beside = folder.join("../libonnxruntime.so");
-    if !runtime::library_path().exists() && beside.exists() {
-        runtime::use_library(beside);
-    }
+    models::find_runtime(&folder);
     let size = std::fs::metadata(folder.join("model.onnx")).map_or(0, |m| m.len());
     Planner::load(&folder, size).map_err(failed)
 }
 
 /// The default model of this system, or else the newest one that was built in a checkout.
 fn find() -> Result<PathBuf> {
-    let mut installed = INSTALLED.iter().map(|dir| Path::new(dir).join("default"));
+    let mut installed = store::INSTALLED
+        .iter()
+        .map(|dir| Path::new(dir).join("default"));
     if let Some(folder) = installed.find(|f| f.join("planner.json").exists()) {
         return Ok(folder);
     }

@@ -44,6 +44,10 @@ fn main() -> ExitCode {
         Command::Sandbox { command } => sandbox::run(out, command),
         // Computes all the time: nobody would look at signals.
         Command::Ask(args) if args.plan => ask::plan(out, args),
+        Command::Model { command } => match models::alone(out, command) {
+            Ok(result) => result,
+            Err(command) => answer(out, Command::Model { command: *command }),
+        },
         command => answer(out, command),
     };
     let Err(failure) = result else {

@@ -22,7 +22,7 @@ mod prefix;
 mod sampling;
 mod schedule;
 mod sequence;
-mod settings;
+pub(crate) mod settings;
 mod slots;
 mod stop;
 mod tools;
@@ -319,7 +319,11 @@ impl CausalLm {
             reason: format!("its graph cannot be read: {e}"),
         })?;
         let memory = Room {
-            free: limits.memory_bytes.into_iter().chain(free_memory()).min(),
+            free: limits
+                .memory_bytes
+                .into_iter()
+                .chain(session::free_memory())
+                .min(),
             weights: size_bytes,
         };
         memory.check(&name, 0)?;
@@ -398,6 +402,11 @@ impl CausalLm {
         self.template
             .as_ref()
             .map_or(Format::Hermes, Template::format)
+    }
+
+    /// How many tokens there are: each is a number below this.
+    pub fn vocabulary(&self) -> usize {
+        self.vocabulary
     }
 
     /// Tokens of a text, without special ones.
@@ -629,6 +638,17 @@ impl CausalLm {
     }
 }
 
+/// Whether the folder has a chat template; fails where it has one that cannot be read.
+pub(crate) fn has_template(folder: &Path) -> Result<bool> {
+    Template::read(folder).map(|template| template.is_some())
+}
+
+/// Memory that a model of `weights` bytes takes without any slot: weights as the runtime keeps them (some are
+/// packed anew), and what passes need besides.
+pub(crate) fn base_bytes(weights: u64) -> u64 {
+    weights.saturating_add(weights / 8).saturating_add(64 << 20)
+}
+
 /// Memory that a model would take, and that there is.
 struct Room {
     /// `None` where the system does not tell.
@@ -637,9 +657,8 @@ struct Room {
 }
 
 impl Room {
-    /// Weights as the runtime keeps them (some are packed anew), and what passes need besides.
     fn base(&self) -> u64 {
-        self.weights + self.weights / 8 + (64 << 20)
+        base_bytes(self.weights)
     }
 
     fn check(&self, name: &str, more: u64) -> Result<()> {
@@ -666,14 +685,6 @@ impl Room {
             .unwrap_or(usize::MAX)
             .clamp(1, wanted.max(1)))
     }
-}
-
-/// Memory that programs can still have, where the system tells.
-fn free_memory() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
-    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
-    Some(kib * 1024)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::{Error, Result, folder};
 
 /// What is known of a model before its graph is opened.
 #[derive(Debug, Clone)]
-pub(super) struct Settings {
+pub(crate) struct Settings {
     /// The graph, absolute.
     pub graph: PathBuf,
     /// Prompt and answer together, in tokens.
@@ -26,7 +26,7 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    pub(super) fn read(folder: &Path) -> Result<Self> {
+    pub(crate) fn read(folder: &Path) -> Result<Self> {
         let genai = json(folder, "genai_config.json")?;
         let config = json(folder, "config.json")?;
         let generation = json(folder, "generation_config.json")?;

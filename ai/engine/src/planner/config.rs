@@ -27,15 +27,12 @@ pub struct Config {
     pub max_tokens: usize,
     /// Divides the tool logits, so that their softmax is a calibrated probability.
     pub temperature: f32,
-    /// From this tool probability on the call is proposed.
+    /// From this confidence on a call is proposed: the probability of the tool times those of its arguments.
     pub act_threshold: f32,
     /// From this tool probability on the person is asked whether that is meant.
     pub ask_threshold: f32,
-    /// From this product of the arguments' probabilities on they are taken as they are.
-    #[serde(default = "default_slot_threshold")]
-    pub slot_threshold: f32,
-    /// Thresholds for tools that change something, where an act that was not meant does harm. Absent: the
-    /// same for all.
+    /// The same for tools that change something, where an act that was not meant does harm. Absent: the same
+    /// for all.
     #[serde(default)]
     pub effects: Option<Effects>,
 }
@@ -47,12 +44,6 @@ pub struct Effects {
     pub harmless: Vec<String>,
     /// As [`Config::act_threshold`].
     pub act_threshold: f32,
-    /// As [`Config::slot_threshold`].
-    pub slot_threshold: f32,
-}
-
-fn default_slot_threshold() -> f32 {
-    0.25
 }
 
 /// One argument of a tool.
@@ -89,13 +80,11 @@ impl Config {
         Ok(config)
     }
 
-    /// From which probabilities of a tool and of its arguments on it is called.
-    pub fn thresholds(&self, tool: &str) -> (f32, f32) {
+    /// From which confidence on a tool is called.
+    pub fn act_threshold(&self, tool: &str) -> f32 {
         match &self.effects {
-            Some(effects) if !effects.harmless.iter().any(|t| t == tool) => {
-                (effects.act_threshold, effects.slot_threshold)
-            }
-            _ => (self.act_threshold, self.slot_threshold),
+            Some(effects) if !effects.harmless.iter().any(|t| t == tool) => effects.act_threshold,
+            _ => self.act_threshold,
         }
     }
 
@@ -123,20 +112,10 @@ impl Config {
                 }
             }
         }
-        let probability = 0.0..=1.0;
-        if !probability.contains(&self.act_threshold)
-            || !probability.contains(&self.ask_threshold)
-            || !probability.contains(&self.slot_threshold)
-            || self.ask_threshold > self.act_threshold
-            || self.effects.as_ref().is_some_and(|e| {
-                !probability.contains(&e.act_threshold)
-                    || !probability.contains(&e.slot_threshold)
-                    || self.ask_threshold > e.act_threshold
-            })
-        {
-            return Err(
-                "thresholds must be probabilities, ask_threshold not above act_threshold".into(),
-            );
+        let effects = self.effects.as_ref().map(|e| e.act_threshold);
+        let thresholds = [self.act_threshold, self.ask_threshold, effects.unwrap_or(0.0)];
+        if !thresholds.iter().all(|t| (0.0..=1.0).contains(t)) {
+            return Err("thresholds must be probabilities".into());
         }
         if !(self.temperature.is_finite() && self.temperature > 0.0) {
             return Err("temperature must be above 0".into());

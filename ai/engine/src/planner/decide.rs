@@ -4,7 +4,7 @@
 //! likeliest of all tools is not allowed ──> reply: not among what I may do
 //! likeliest is none, or below ask_threshold ──> reply: cannot do that, but for example …
 //! a required argument is absent or not understood ──> question for it
-//! tool below its threshold, or arguments unsure ──> question: did you mean to …?
+//! tool or arguments unsure ──> question: did you mean to …?
 //! else ──> one call, whose arguments have the types the tool takes
 //! ```
 //!
@@ -82,8 +82,7 @@ impl Words<'_> {
             Some(Err(plan)) => return plan,
             None => (Map::new(), 1.0),
         };
-        let (act, sure) = config.thresholds(tool);
-        if top.probability < act || certainty < sure {
+        if top.probability * certainty < config.act_threshold(tool) {
             return Plan::question(wording::confirm(tool, &arguments));
         }
         Plan::call(tool, arguments, top.probability * certainty)
@@ -191,7 +190,7 @@ impl Words<'_> {
                 None => {}
             }
         }
-        if probability < described::ACT || certainty < self.config.slot_threshold {
+        if probability < described::ACT || probability * certainty < self.config.act_threshold {
             let what = wording::described(description, &arguments);
             return Plan::question(format!("Did you mean: {what}?"));
         }
@@ -298,7 +297,6 @@ mod tests {
         config.effects = Some(super::super::config::Effects {
             harmless: vec!["files.list".into()],
             act_threshold: 0.95,
-            slot_threshold: 0.9,
         });
         config.check().unwrap();
         // e^4 / (e^4 + 6) = 0.90
@@ -316,8 +314,7 @@ mod tests {
             };
             assert_eq!(words.decide(None).calls.len() == 1, acts, "{request}");
         }
-        config.ask_threshold = 0.96;
-        config.act_threshold = 0.97;
+        config.act_threshold = 1.5;
         assert!(config.check().is_err());
     }
 

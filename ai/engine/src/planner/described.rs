@@ -220,8 +220,11 @@ impl Parameters {
     }
 }
 
+/// A slot of the model, and what its value is read as.
+type Slot = (&'static str, Kind);
+
 /// The slots that may hold a property, the best first.
-fn slots(name: &str, property: &Value) -> Vec<(&'static str, Kind)> {
+fn slots(name: &str, property: &Value) -> Vec<Slot> {
     let name = name.to_lowercase();
     let called = |words: &[&str]| words.iter().any(|w| name.contains(w));
     let kind = property["type"].as_str().unwrap_or("string");
@@ -234,7 +237,7 @@ fn slots(name: &str, property: &Value) -> Vec<(&'static str, Kind)> {
         ("string", "duration") => vec![("duration", Kind::Duration)],
         ("string", "uri" | "url" | "iri") => vec![("url", Kind::Url)],
         ("string", _) => {
-            const NAMED: [(&[&str], &[(&str, Kind)]); 8] = [
+            const NAMED: [(&[&str], &[Slot]); 8] = [
                 (&["url", "link", "website"], &[("url", Kind::Url)]),
                 (
                     &["path", "file", "folder", "directory"],

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use argos_engine::Error;
-use argos_engine::planner::{Plan, Planner};
+use argos_engine::planner::{Offered, Plan, Planner};
 use argos_engine::registry::{Kind, Loaded, Registry, State};
 use serde_json::{Value, json};
 
@@ -108,11 +108,75 @@ fn what_it_cannot_do_is_a_reply_or_a_question_never_a_call() {
 fn only_allowed_tools_are_proposed() {
     let Some((_, planner)) = model() else { return };
     let now = jiff::civil::DateTime::default();
-    let allowed = ["volume.set".to_owned(), "no.such.tool".to_owned()];
+    let allowed = ["volume.set".into(), "no.such.tool".into()];
     let plan = planner
         .plan("list my documents folder", &allowed, now)
         .unwrap();
     assert!(plan.calls.is_empty(), "{plan:?}");
+}
+
+#[test]
+fn described_tools_are_proposed_beside_the_trained_ones() {
+    let Some((_, planner)) = model() else { return };
+    let now = jiff::civil::date(2026, 11, 23).at(10, 30, 0, 0);
+    let mut tools: Vec<Offered> = planner.tools().map(Offered::from).collect();
+    let described = json!([
+        {
+            "name": "mcp.weather.forecast",
+            "description": "Tells the weather forecast for a city",
+            "examples": ["what is the weather like in Rome?", "will it rain in Oslo?"],
+            "parameters": {
+                "type": "object",
+                "required": ["city"],
+                "properties": {"city": {"type": "string"}, "unit": {"enum": ["celsius", "fahrenheit"]}},
+            },
+        },
+        {
+            "name": "mcp.lamps.colour",
+            "description": "Sets the colour of the lamps in the living room",
+            "parameters": {
+                "type": "object",
+                "required": ["colour"],
+                "properties": {"colour": {"enum": ["red", "warm white"]}},
+            },
+        },
+    ]);
+    let described: Vec<Offered> = serde_json::from_value(described).unwrap();
+    tools.extend(described);
+    let call = |request: &str| {
+        let plan = planner.plan(request, &tools, now).unwrap();
+        assert_eq!(plan.calls.len(), 1, "{request}: {plan:?}");
+        (plan.calls[0].tool.clone(), plan.calls[0].arguments.clone())
+    };
+    assert_eq!(
+        call("what is the weather like in Lisbon?"),
+        ("mcp.weather.forecast".into(), json!({"city": "Lisbon"}))
+    );
+    assert_eq!(
+        call("set the colour of the living room lamps to warm white"),
+        ("mcp.lamps.colour".into(), json!({"colour": "warm white"}))
+    );
+    // What the model was trained on stays what it is.
+    assert_eq!(
+        call("list my documents folder"),
+        ("files.list".into(), json!({"path": "~/Documents"}))
+    );
+    // A value that is not in the request is asked for, and none is made up.
+    let plan = planner
+        .plan("set the colour of the living room lamps", &tools, now)
+        .unwrap();
+    let question = plan.question.unwrap_or_default();
+    assert!(question.contains("red, warm white"), "{question}");
+    // Where only described tools are offered, no trained one is called.
+    let only = tools.split_off(tools.len() - 2);
+    let plan = planner
+        .plan("list my documents folder", &only, now)
+        .unwrap();
+    assert!(plan.calls.is_empty(), "{plan:?}");
+    let taken: Vec<Offered> =
+        serde_json::from_value(json!([{"name": "files.list", "description": "x"}])).unwrap();
+    let error = planner.plan("list /etc", &taken, now).unwrap_err();
+    assert!(matches!(error, Error::InvalidArguments(_)), "{error}");
 }
 
 #[test]
