@@ -113,7 +113,11 @@ impl Config {
             }
         }
         let effects = self.effects.as_ref().map(|e| e.act_threshold);
-        let thresholds = [self.act_threshold, self.ask_threshold, effects.unwrap_or(0.0)];
+        let thresholds = [
+            self.act_threshold,
+            self.ask_threshold,
+            effects.unwrap_or(0.0),
+        ];
         if !thresholds.iter().all(|t| (0.0..=1.0).contains(t)) {
             return Err("thresholds must be probabilities".into());
         }

@@ -138,9 +138,7 @@ impl Wanted {
         let parts = model
             .split_once('/')
             .filter(|(owner, name)| good(owner) && good(name));
-        let plain = !revision.is_empty()
-            && revision.len() <= 255
-            && revision.split('/').all(good);
+        let plain = !revision.is_empty() && revision.len() <= 255 && revision.split('/').all(good);
         let Some((owner, name)) = parts.filter(|_| plain) else {
             let text = format!("`{}` is no model on a server", source.escape_debug());
             return Err(wrong(text).hint(
