@@ -56,8 +56,8 @@ from evaluate import Example, Labeller, Model, correct, probabilities  # noqa: E
 TOOL_NAMES = list(dataset.TOOLS)
 
 
-WRONG_LOOK = 0.04
-WRONG_ACT = 0.012
+WRONG_LOOK = 0.025
+WRONG_ACT = 0.03
 """Share of all requests that may end in a call that was not meant, of tools that only look and of those that
 change something; see `calibrate`."""
 

@@ -28,6 +28,22 @@ const OFFERED: usize = 4;
 /// The slot of a question to the documentation.
 const QUESTION: &str = "question";
 
+/// Whether two values are the same up to case and the articles in front.
+fn same_value(a: &Value, b: &Value) -> bool {
+    let bare = |text: &str| {
+        let lower = text.to_lowercase();
+        let articles = ["the ", "my ", "a ", "an ", "that ", "to "];
+        let short = articles
+            .iter()
+            .find_map(|article| lower.strip_prefix(article));
+        short.unwrap_or(&lower).trim().to_owned()
+    };
+    match (a, b) {
+        (Value::String(a), Value::String(b)) => bare(a) == bare(b),
+        _ => a == b,
+    }
+}
+
 /// What a request's arguments are read from.
 #[derive(Clone, Copy)]
 pub(super) struct Words<'a> {
@@ -112,8 +128,15 @@ impl Words<'_> {
             }
             match normalise(argument.kind, words, self.now) {
                 Ok(value) => {
+                    // However its words are cut, the value is what counts.
+                    let same = span.others.iter().filter(|(range, _)| {
+                        let words = self.said(name, argument, range, &found);
+                        normalise(argument.kind, words, self.now)
+                            .is_ok_and(|other| same_value(&other, &value))
+                    });
+                    let likely = span.probability + same.map(|(_, p)| p).sum::<f32>();
                     arguments.insert(name.clone(), value);
-                    certainty *= span.probability;
+                    certainty *= likely.min(1.0);
                 }
                 // Whether to append: without it something would be lost.
                 Err(Problem(what)) if argument.required || argument.kind == Kind::Boolean => {
@@ -175,6 +198,9 @@ impl Words<'_> {
             Ok(found) => found,
             Err(plan) => return plan,
         };
+        for (argument, value) in &mut arguments {
+            described::fit(&known.tool.parameters["properties"][argument], value);
+        }
         let chosen = described::choose(&parameters.choices, self.request);
         for (argument, choice) in &parameters.choices {
             match chosen.get(argument.as_str()) {

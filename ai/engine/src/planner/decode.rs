@@ -58,7 +58,12 @@ pub struct Span {
     pub range: Range<usize>,
     /// Probability of exactly this range (or of absence).
     pub probability: f32,
+    /// Other ranges that are not unlikely, and their probabilities. They may mean the same: `off` and `turn off`.
+    pub others: Vec<(Range<usize>, f32)>,
 }
+
+/// Ranges less likely than this are not looked at.
+const UNLIKELY: f32 = 0.01;
 
 /// Finds the arguments of a tool in `request`. `offsets` are the byte ranges of its tokens; special
 /// tokens have empty ones. Arguments do not overlap: the surest is placed first.
@@ -275,30 +280,39 @@ fn locate(
     let end_total = log_sum_exp(indices().filter(|i| may_end(*i)).map(|i| end[i]));
     let absent = start[0] - start_total + end[0] - end_total;
     let mut best: (f32, Option<(usize, usize)>) = (absent, None);
-    let mut opening: Option<usize> = None;
+    let mut likely: Vec<(f32, (usize, usize))> = Vec::new();
+    let floor = UNLIKELY.ln();
+    // Where a value may have begun that has not met another one's words since.
+    let mut openings: Vec<usize> = Vec::new();
     for i in 1..start.len() {
         if used[i] || offsets[i].is_empty() {
             // A value does not reach over another one.
-            opening = None;
+            openings.clear();
             continue;
         }
-        if edges.begins[i] && opening.is_none_or(|o| start[i] > start[o]) {
-            opening = Some(i);
+        if edges.begins[i] {
+            openings.push(i);
         }
-        if let (true, Some(first)) = (edges.ends[i], opening) {
+        if !edges.ends[i] {
+            continue;
+        }
+        for first in openings.iter().copied() {
             let score = start[first] - start_total + end[i] - end_total;
             if score > best.0 {
                 best = (score, Some((first, i)));
             }
+            if score > floor {
+                likely.push((score, (first, i)));
+            }
         }
     }
-    let range = best.1.map_or(0..0, |(first, last)| {
-        offsets[first].start..offsets[last].end
-    });
+    let bytes = |(first, last): (usize, usize)| offsets[first].start..offsets[last].end;
+    let others = likely.into_iter().filter(|(_, at)| Some(*at) != best.1);
     Located {
         span: Span {
-            range,
+            range: best.1.map_or(0..0, bytes),
             probability: best.0.exp(),
+            others: others.map(|(score, at)| (bytes(at), score.exp())).collect(),
         },
         tokens: best.1.map(|(first, last)| first..=last),
     }

@@ -273,6 +273,19 @@ fn slots(name: &str, property: &Value) -> Vec<Slot> {
     }
 }
 
+/// Cuts a date-time down to what a property's format takes of it.
+pub(super) fn fit(property: &Value, value: &mut Value) {
+    let Some((date, time)) = value.as_str().and_then(|text| text.split_once('T')) else {
+        return;
+    };
+    let part = match property["format"].as_str() {
+        Some("date") => date,
+        Some("time") => time,
+        _ => return,
+    };
+    *value = Value::from(part);
+}
+
 /// The value of each choice that stands in a request: the longest one, in any case, as whole words.
 ///
 /// Choices with values in common (from one currency to another) get different ones: each the one that its name
@@ -388,6 +401,22 @@ mod tests {
             Parameters::of(&json!("nonsense"), &config()),
             Parameters::default()
         );
+    }
+
+    #[test]
+    fn dates_are_cut_to_their_format() {
+        for (format, expected) in [
+            ("date", "2026-03-18"),
+            ("time", "10:30:00"),
+            ("date-time", "2026-03-18T10:30:00"),
+        ] {
+            let mut value = json!("2026-03-18T10:30:00");
+            fit(&json!({"type": "string", "format": format}), &mut value);
+            assert_eq!(value, expected);
+        }
+        let mut number = json!(5);
+        fit(&json!({"format": "date"}), &mut number);
+        assert_eq!(number, 5);
     }
 
     #[test]

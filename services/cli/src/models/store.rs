@@ -412,6 +412,8 @@ mod tests {
         for left in [".new-a-1", ".gone-b-2", ".part-c", "d"] {
             fs::create_dir(at.join(left)).unwrap();
         }
+        // Of a download that brought nothing, nothing is left.
+        fs::write(at.join(".part-c/file"), "half").unwrap();
         let making = Staging::new(at, "e").unwrap();
         clean(at);
         let kept = making
