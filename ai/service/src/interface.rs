@@ -105,7 +105,19 @@ impl Ai {
         Ok(self.0.load(id).await?)
     }
 
-    async fn unload_model(&self, id: &str) -> Result<()> {
+    async fn unload_model(
+        &self,
+        id: &str,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        let uid = caller::uid(connection, &header).await?;
+        let own = uid == 0 || uid == rustix::process::geteuid().as_raw();
+        if !own && !self.0.is_idle(id) && self.0.is_loaded(id) {
+            return Err(Error::Denied(format!(
+                "model `{id}` is in use; only root may unload it now"
+            )));
+        }
         Ok(self.0.unload(id).map_err(Failure::from)?)
     }
 

@@ -46,10 +46,9 @@ pub(crate) enum Failure {
 }
 
 /// A model was asked for what its kind does not do.
-fn unfit(id: &str, model: &Loaded, wish: &str) -> Failure {
+fn unfit(id: &str, kind: Kind, wish: &str) -> Failure {
     argos_engine::Error::InvalidArguments(format!(
-        "model `{id}` is of the kind {}, which cannot {wish}",
-        model.kind()
+        "model `{id}` is of the kind {kind}, which cannot {wish}"
     ))
     .into()
 }
@@ -287,13 +286,31 @@ impl Service {
     }
 
     /// Whether a model in memory could go: it is not the default one and has nothing to do.
-    fn is_idle(&self, id: &str) -> bool {
+    pub(crate) fn is_idle(&self, id: &str) -> bool {
         id != self.default_model()
             && match self.registry.loaded(id) {
-                Some(Loaded::CausalLm(model)) => model.requests() == 0,
+                // The registry's and this one; who is about to make a request has another.
+                Some(Loaded::CausalLm(model)) => {
+                    model.requests() == 0 && Arc::strong_count(&model) <= 2
+                }
+                Some(Loaded::Embedding(model)) => Arc::strong_count(&model) <= 2,
+                Some(Loaded::Reranker(model)) => Arc::strong_count(&model) <= 2,
                 Some(_) => true,
                 None => false,
             }
+    }
+
+    /// Whether a model is in memory.
+    pub(crate) fn is_loaded(&self, id: &str) -> bool {
+        self.registry.loaded(id).is_some()
+    }
+
+    /// Fails where a model is known to be of a kind that cannot do what is wished: before it is loaded for it.
+    fn fits(&self, id: &str, kinds: &[Kind], wish: &str) -> Result<(), Failure> {
+        match self.registry.info(id).and_then(|info| info.kind) {
+            Some(kind) if !kinds.contains(&kind) => Err(unfit(id, kind, wish)),
+            _ => Ok(()),
+        }
     }
 
     /// Models in memory and the bytes that each takes.
@@ -346,7 +363,7 @@ impl Service {
         }
         match self.load_now(id)? {
             Loaded::Planner(planner) => Ok(planner),
-            other => Err(unfit(id, &other, "embed texts")),
+            other => Err(unfit(id, other.kind(), "embed texts")),
         }
     }
 
@@ -397,6 +414,7 @@ impl Service {
             ))
             .into());
         }
+        self.fits(&id, &[Kind::Planner, Kind::Embedding], "embed texts")?;
         let start = Instant::now();
         let service = Arc::clone(self);
         let work = move || {
@@ -427,13 +445,14 @@ impl Service {
         query: String,
         documents: Vec<String>,
     ) -> Result<Vec<f32>, Failure> {
+        self.fits(&id, &[Kind::Reranker], "rank documents")?;
         let start = Instant::now();
         let service = Arc::clone(self);
         let work = move || {
             let documents: Vec<&str> = documents.iter().map(String::as_str).collect();
             match service.load_now(&id)? {
                 Loaded::Reranker(model) => Ok(model.rank(&query, &documents, false)?),
-                other => Err(unfit(&id, &other, "rank documents")),
+                other => Err(unfit(&id, other.kind(), "rank documents")),
             }
         };
         let result = self.quick.run(QUICK_LIMIT, work).await;
@@ -445,21 +464,34 @@ impl Service {
     pub(crate) fn causal(&self, id: &str) -> Result<Arc<CausalLm>, Failure> {
         match self.load_now(id)? {
             Loaded::CausalLm(model) => Ok(model),
-            other => Err(unfit(id, &other, "generate text")),
+            other => Err(unfit(id, other.kind(), "generate text")),
         }
     }
 
     /// [`Self::causal`] without blocking: who comes while a model is loaded waits.
     pub(crate) async fn causal_ready(self: &Arc<Self>, id: &str) -> Result<Arc<CausalLm>, Failure> {
-        if self.registry.loaded(id).is_none() {
-            let _turn = self.loading.lock().await;
-            if self.registry.loaded(id).is_none() {
-                let (service, id) = (Arc::clone(self), id.to_owned());
-                return self.slow.run(LOAD_LIMIT, move || service.causal(&id)).await;
-            }
+        self.fits(id, &[Kind::CausalLm], "generate text")?;
+        if let Some(model) = self.causal_loaded(id)? {
+            return Ok(model);
         }
-        // In memory, or gone again in this moment: then this waits for the disk, once.
-        self.causal(id)
+        let _turn = self.loading.lock().await;
+        if let Some(model) = self.causal_loaded(id)? {
+            return Ok(model);
+        }
+        let (service, id) = (Arc::clone(self), id.to_owned());
+        self.slow.run(LOAD_LIMIT, move || service.causal(&id)).await
+    }
+
+    /// A model that generates if it is in memory.
+    fn causal_loaded(&self, id: &str) -> Result<Option<Arc<CausalLm>>, Failure> {
+        match self.registry.loaded(id) {
+            Some(Loaded::CausalLm(model)) => {
+                self.touch(id);
+                Ok(Some(model))
+            }
+            Some(other) => Err(unfit(id, other.kind(), "generate text")),
+            None => Ok(None),
+        }
     }
 
     /// Queues a request on a model; `sink` gets what comes out.

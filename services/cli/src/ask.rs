@@ -97,7 +97,13 @@ fn batch(planner: &Planner, tools: &[Offered], now: DateTime) -> Result {
 
 /// `{"calls": [...]}`, with `question` or `reply` where there are none.
 fn value(plan: &Plan) -> Value {
-    let mut object = json!({"calls": plan.calls});
+    // What a yes to the question would call is not called now.
+    let calls = if plan.question.is_some() {
+        &[][..]
+    } else {
+        &plan.calls
+    };
+    let mut object = json!({ "calls": calls });
     for (name, text) in [("question", &plan.question), ("reply", &plan.reply)] {
         if let Some(text) = text {
             object[name] = text.as_str().into();
@@ -111,7 +117,7 @@ fn load(named: Option<PathBuf>) -> Result<Planner> {
         Some(folder) => folder,
         None => find()?,
     };
-    models::find_runtime(&folder);
+    models::find_runtime();
     let size = std::fs::metadata(folder.join("model.onnx")).map_or(0, |m| m.len());
     Planner::load(&folder, size).map_err(failed)
 }
@@ -124,22 +130,27 @@ fn find() -> Result<PathBuf> {
     if let Some(folder) = installed.find(|f| f.join("planner.json").exists()) {
         return Ok(folder);
     }
+    built().ok_or_else(|| {
+        Failure::new(Status::Failed, "there is no default model on this machine").hint(
+            "name one with --model DIR; in a checkout, `sh ai/train/build.sh CACHE DIR` makes \
+             DIR/default",
+        )
+    })
+}
+
+/// The newest default model that was built in a checkout.
+pub(crate) fn built() -> Option<PathBuf> {
     let cache = std::env::var_os("XDG_CACHE_HOME")
         .filter(|v| !v.is_empty())
         .map(PathBuf::from)
         .or_else(|| Some(std::env::home_dir()?.join(".cache")))
         .map(|cache| cache.join("argos/model"));
     let built = cache.iter().flat_map(std::fs::read_dir).flatten().flatten();
-    let newest = built
+    built
         .map(|entry| entry.path().join("default"))
         .filter_map(|f| Some((f.join("planner.json").metadata().ok()?.modified().ok()?, f)))
-        .max();
-    newest.map(|(_, folder)| folder).ok_or_else(|| {
-        Failure::new(Status::Failed, "there is no default model on this machine").hint(
-            "name one with --model DIR; in a checkout, `sh ai/train/build.sh CACHE DIR` makes \
-             DIR/default",
-        )
-    })
+        .max()
+        .map(|(_, folder)| folder)
 }
 
 fn failed(error: argos_engine::Error) -> Failure {

@@ -349,7 +349,8 @@ impl Tools {
             match told.last_mut() {
                 // Templates want persons and models to alternate.
                 Some(last) if last.role == "user" && last.content.ends_with("</tool_response>") => {
-                    last.content = format!("{}\n{result}", last.content);
+                    last.content.push('\n');
+                    last.content.push_str(&result);
                 }
                 _ => told.push(Message::new("user", result)),
             }

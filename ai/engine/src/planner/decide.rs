@@ -112,6 +112,7 @@ impl Words<'_> {
     ) -> Result<(Map<String, Value>, f32), Plan> {
         let mut arguments = Map::new();
         let mut certainty = 1.0;
+        let trained = self.config.tools.iter().any(|t| t == tool);
         let found = spans(self.config, wanted, self.heads, self.request, self.offsets);
         for (name, argument) in wanted {
             let Some(span) = found.get(name) else {
@@ -138,8 +139,11 @@ impl Words<'_> {
                     arguments.insert(name.clone(), value);
                     certainty *= likely.min(1.0);
                 }
-                // Whether to append: without it something would be lost.
-                Err(Problem(what)) if argument.required || argument.kind == Kind::Boolean => {
+                // Whether to append: without it something would be lost. What a described tool does without
+                // it nobody knows.
+                Err(Problem(what))
+                    if argument.required || argument.kind == Kind::Boolean || !trained =>
+                {
                     let question = wording::missing(tool, name, argument);
                     return Err(Plan::question(format!("{what}. {question}")));
                 }
@@ -189,11 +193,6 @@ impl Words<'_> {
             name, description, ..
         } = &known.tool;
         let parameters = &known.parameters;
-        if let Some(argument) = &parameters.unreadable {
-            return Plan::reply(format!(
-                "{name} would do that, but no sentence can say its `{argument}`."
-            ));
-        }
         let (mut arguments, certainty) = match self.arguments(name, &parameters.slots) {
             Ok(found) => found,
             Err(plan) => return plan,
@@ -208,9 +207,16 @@ impl Words<'_> {
                     arguments.insert(argument.clone(), (*value).into());
                 }
                 None if choice.required => {
+                    let shown: Vec<&str> =
+                        choice.values.iter().take(8).map(String::as_str).collect();
+                    let more = if choice.values.len() > shown.len() {
+                        ", …"
+                    } else {
+                        ""
+                    };
                     return Plan::question(format!(
-                        "Which {argument}: {}?",
-                        choice.values.join(", ")
+                        "Which {argument}: {}{more}?",
+                        shown.join(", ")
                     ));
                 }
                 None => {}
@@ -218,7 +224,11 @@ impl Words<'_> {
         }
         if probability < described::ACT || probability * certainty < self.config.act_threshold {
             let what = wording::described(description, &arguments);
-            return Plan::question(format!("Did you mean: {what}?"));
+            // With the call, so that a yes can be answered with it.
+            return Plan {
+                question: Some(format!("Did you mean {name}: {what}?")),
+                ..Plan::call(name, arguments, probability * certainty)
+            };
         }
         Plan::call(name, arguments, probability * certainty)
     }

@@ -22,6 +22,8 @@ const MAX_TOOLS: usize = 256;
 const MAX_TEXTS: usize = 17;
 /// Longest of these texts, in bytes: well below the model's 128 tokens in any language.
 const LONGEST_TEXT: usize = 200;
+/// Most values of a closed set that are looked for.
+const MAX_VALUES: usize = 256;
 /// Most properties of a tool that are filled from a request.
 const MAX_PROPERTIES: usize = 16;
 
@@ -168,6 +170,8 @@ pub(super) fn nearest<'a>(
     let middle = MIDDLE + AGAINST * likeliest;
     tools
         .iter()
+        // What no sentence can call must not stand in the way of what one can.
+        .filter(|known| known.parameters.unreadable.is_none())
         .filter_map(|known| {
             let best = known.texts.iter().map(cosine).max_by(f32::total_cmp)?;
             Some((known, 1.0 / (1.0 + (-(best - middle) / STEP).exp())))
@@ -186,10 +190,14 @@ impl Parameters {
                 .is_some_and(|names| names.iter().any(|n| n == name))
         };
         let mut parameters = Self::default();
-        for (name, property) in properties.iter().take(MAX_PROPERTIES) {
+        // Of two properties that want the same slot the required one has it.
+        let mut ordered: Vec<_> = properties.iter().collect();
+        ordered.sort_by_key(|(name, _)| !required(name));
+        for (name, property) in ordered.into_iter().take(MAX_PROPERTIES) {
             let required = required(name);
+            let property = plain(property);
             let values: Option<Vec<String>> = property["enum"].as_array().map(|values| {
-                let words = values.iter().filter_map(Value::as_str);
+                let words = values.iter().filter_map(Value::as_str).take(MAX_VALUES);
                 words.map(str::to_owned).collect()
             });
             if let Some(values) = values.filter(|v| !v.is_empty()) {
@@ -197,7 +205,7 @@ impl Parameters {
                 parameters.choices.insert(name.clone(), choice);
                 continue;
             }
-            // A slot is read once: of two properties that want the same one the required one has it.
+            // A slot is read once.
             let wanted = slots(name, property);
             let slot = wanted.iter().find(|(slot, _)| {
                 config.slots.iter().any(|s| s == slot)
@@ -220,14 +228,29 @@ impl Parameters {
     }
 }
 
+/// What a property is where it is something or nothing: `{"anyOf": [{"type": "integer"}, {"type": "null"}]}`.
+fn plain(property: &Value) -> &Value {
+    let branches = ["anyOf", "oneOf"]
+        .iter()
+        .find_map(|key| property[*key].as_array());
+    let some = |branch: &&Value| branch["type"] != "null";
+    branches
+        .and_then(|branches| branches.iter().find(some))
+        .unwrap_or(property)
+}
+
 /// A slot of the model, and what its value is read as.
 type Slot = (&'static str, Kind);
 
 /// The slots that may hold a property, the best first.
 fn slots(name: &str, property: &Value) -> Vec<Slot> {
-    let name = name.to_lowercase();
-    let called = |words: &[&str]| words.iter().any(|w| name.contains(w));
-    let kind = property["type"].as_str().unwrap_or("string");
+    let parts = words(&snake(name));
+    let called = |words: &[&str]| parts.iter().any(|part| words.contains(&part.as_str()));
+    let several = property["type"].as_array().into_iter().flatten();
+    let kind = property["type"]
+        .as_str()
+        .or_else(|| several.filter_map(Value::as_str).find(|t| *t != "null"))
+        .unwrap_or("string");
     let format = property["format"].as_str().unwrap_or_default();
     match (kind, format) {
         ("boolean", _) => vec![("switch", Kind::Boolean)],
@@ -271,6 +294,18 @@ fn slots(name: &str, property: &Value) -> Vec<Slot> {
         // A list or an object is in no sentence.
         _ => Vec::new(),
     }
+}
+
+/// `dueDate` as `due_date`.
+fn snake(name: &str) -> String {
+    let mut parts = String::new();
+    for c in name.chars() {
+        if c.is_uppercase() {
+            parts.push('_');
+        }
+        parts.push(c);
+    }
+    parts
 }
 
 /// Cuts a date-time down to what a property's format takes of it.
@@ -397,6 +432,12 @@ mod tests {
         let found = choose(order, "sort them BY size, please");
         assert_eq!(found, BTreeMap::from([("order", "by size")]));
         assert!(choose(order, "sort them by sizes").is_empty());
+        let schema = json!({"required": ["n"], "properties": {
+            "timezone": {"type": "string"}, "n": {"anyOf": [{"type": "null"}, {"type": "array"}]},
+        }});
+        let parameters = Parameters::of(&schema, &config());
+        assert_eq!(parameters.slots["timezone"].slot, "query");
+        assert_eq!(parameters.unreadable.as_deref(), Some("n"));
         assert_eq!(
             Parameters::of(&json!("nonsense"), &config()),
             Parameters::default()

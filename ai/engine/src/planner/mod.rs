@@ -42,6 +42,9 @@ const MAX_CALLS: usize = 4;
 /// From this probability on a sentence is tried as two requests.
 const MAYBE_NEXT: f32 = 0.15;
 
+/// From this probability of a trained tool on a described one is not called instead without a question.
+const CERTAIN: f32 = 0.9;
+
 /// Described tools whose embeddings are kept, about 26 kB each at most.
 const MOST_EMBEDDED: usize = 512;
 
@@ -57,7 +60,8 @@ struct Choice<'a> {
     now: DateTime,
 }
 
-/// What to do about a request. Exactly one of the three is there.
+/// What to do about a request: calls, a question or a reply. A question may come with the calls that a yes
+/// stands for.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Plan {
     /// Calls to make, in order.
@@ -202,7 +206,12 @@ impl Planner {
             let texts = match kept {
                 Some(vectors) => vectors,
                 None => {
-                    let vectors = Arc::new(self.embed(&texts)?);
+                    let vectors = match self.embed(&texts) {
+                        Ok(vectors) => Arc::new(vectors),
+                        // One tool that says nothing that can be read must not stand in the way of all.
+                        Err(Error::TooLong { .. }) => continue,
+                        Err(e) => return Err(e),
+                    };
                     let mut embedded = self.embedded();
                     if embedded.len() >= MOST_EMBEDDED {
                         embedded.clear();
@@ -237,7 +246,9 @@ impl Planner {
         let rest = self.plan_clauses(rest, choice, calls - 1)?;
         // A part that no tool does is a sign that it was one request after all; so is one that needs more
         // words where the split is a mere maybe.
-        let unclear = first.calls.is_empty() || rest.calls.is_empty();
+        let unclear = [&first, &rest]
+            .iter()
+            .any(|p| p.calls.is_empty() || p.question.is_some());
         if first.reply.is_some() || rest.reply.is_some() || (unclear && likely < 0.5) {
             return Ok(whole);
         }
@@ -294,7 +305,19 @@ impl Planner {
         let near = described::nearest(&choice.described, vector, words.likeliest());
         let plan = match near {
             Some((known, probability)) if probability >= described::MEANT => {
-                words.described(known, probability)
+                let own = words.decide(choice.trained.as_deref());
+                match &own.calls[..] {
+                    // A description must not take over what the system certainly does itself.
+                    [call] if words.likeliest() >= CERTAIN => Plan {
+                        question: Some(format!(
+                            "Shall I {}, or use {}?",
+                            wording::phrase(&call.tool),
+                            known.tool.name
+                        )),
+                        ..own
+                    },
+                    _ => words.described(known, probability),
+                }
             }
             _ => words.decide(choice.trained.as_deref()),
         };

@@ -167,7 +167,14 @@ impl Generation {
         if self.left == 0 {
             return None;
         }
-        let update = self.updates.recv().await?;
+        // A queue that ends before its answers do is the engine's mistake and must not look like an end.
+        let update = self.updates.recv().await.unwrap_or_else(|| Update {
+            index: 0,
+            news: News::Failed(ApiError::new(
+                axum::http::StatusCode::INTERNAL_SERVER_ERROR,
+                "the engine lost this request; see the log",
+            )),
+        });
         self.seen(&update);
         Some(update)
     }

@@ -17,6 +17,10 @@ use super::error::{ApiError, Result};
 const MAX_CHOICES: usize = 16;
 /// Most stop strings.
 const MAX_STOPS: usize = 16;
+/// Longest stop string, in bytes.
+const MAX_STOP_BYTES: usize = 256;
+/// Most messages of a conversation.
+const MAX_MESSAGES: usize = 4096;
 /// Longest name of a model, in bytes.
 const MAX_MODEL: usize = 255;
 
@@ -139,6 +143,13 @@ impl Common {
             return Err(ApiError::param(
                 "stop",
                 format!("{} stop strings; at most {MAX_STOPS} are taken", stop.len()),
+            ));
+        }
+        // They are looked for at every token.
+        if let Some(long) = stop.iter().map(String::len).find(|n| *n > MAX_STOP_BYTES) {
+            return Err(ApiError::param(
+                "stop",
+                format!("a stop string of {long} bytes; at most {MAX_STOP_BYTES} are taken"),
             ));
         }
         let top_k = match self.top_k {
@@ -290,6 +301,12 @@ pub(crate) fn past_call(id: String, name: String, arguments: &str) -> ToolCall {
 
 /// The conversation as the engine takes it.
 pub(crate) fn messages(wire: Vec<WireMessage>) -> Result<Vec<Message>> {
+    if wire.len() > MAX_MESSAGES {
+        return Err(ApiError::param(
+            "messages",
+            format!("{} messages; at most {MAX_MESSAGES} are taken", wire.len()),
+        ));
+    }
     wire.into_iter()
         .enumerate()
         .map(|(i, message)| {

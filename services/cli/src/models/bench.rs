@@ -27,7 +27,7 @@ pub(crate) fn run(out: Output, args: &ModelBenchArgs) -> Result {
         );
         return Err(Failure::new(Status::Failed, text));
     }
-    super::find_runtime(&folder);
+    super::find_runtime();
     let most = args.streams.iter().copied().max().unwrap_or(1);
     let context = args.prompt + args.tokens;
     let limits = Limits {

@@ -26,17 +26,28 @@ pub(crate) fn run(out: Output, args: &ModelImportArgs, interrupt: &Interrupt) ->
         library::describe(&source.folder, source.variant.as_deref()).map_err(unusable)?;
     let files = source.files(&description, args)?;
     let directory = args.into.directory();
+    if let Ok(place) = std::fs::canonicalize(directory.join(&id))
+        && source.real.starts_with(&place)
+    {
+        let text = format!(
+            "{} is what stands at {} already; replacing it would remove what is not copied",
+            source.real.display(),
+            place.display()
+        );
+        return Err(Failure::new(Status::Failed, text).hint("--name gives the copy another name"));
+    }
     let staging = Staging::new(&directory, &id)?;
     store::clean(&directory);
     staging.check_free(args.into.force)?;
-    let size = files.iter().map(|f| f.1).sum();
+    let size = files.iter().fold(0u64, |sum, f| sum.saturating_add(f.1));
     staging.check_room(size)?;
     let mut progress = Progress::new(out, "copying", size);
     let mut entries = Vec::new();
-    for (name, _) in &files {
+    for (name, expected) in &files {
         let text = index::name(name)?;
         progress.file(&text);
-        let (size, sha256) = source.copy(name, &staging, args, &mut progress, interrupt)?;
+        let (size, sha256) =
+            source.copy((name, *expected), &staging, args, &mut progress, interrupt)?;
         entries.push(Entry {
             path: text,
             size,
@@ -304,13 +315,16 @@ impl Source {
     /// Copies a file; its size and digest.
     fn copy(
         &self,
-        name: &Path,
+        (name, expected): (&Path, u64),
         staging: &Staging,
         args: &ModelImportArgs,
         progress: &mut Progress,
         interrupt: &Interrupt,
     ) -> Result<(u64, String)> {
-        let mut from = self.open(name, args.follow_links)?;
+        // One byte more than there should be, so that a file that grows is seen to.
+        let mut from = self
+            .open(name, args.follow_links)?
+            .take(expected.saturating_add(1));
         let mut to = staging.create(name)?;
         let target = staging.path().join(name);
         let mut hash = Sha256::new();
@@ -329,6 +343,10 @@ impl Source {
             hash.update(&block[..read]);
             size += read as u64;
             progress.add(read as u64);
+        }
+        if size != expected {
+            let text = format!("{} changed while it was copied", name.display());
+            return Err(Failure::new(Status::Failed, text));
         }
         to.sync_all()
             .map_err(|e| failed("cannot write", &target, &e))?;

@@ -25,7 +25,7 @@ use self::progress::{Interrupt, OnDrop};
 use crate::args::{AiCommand, ModelCommand, ModelRemoveArgs};
 use crate::bus;
 use crate::failure::{Failure, Result, Status};
-use crate::output::{Cell, Output, Tone, bytes, lines, span};
+use crate::output::{Cell, Output, Tone, bytes, lines, one_line, span};
 
 /// What is done in this thread, since it looks after Ctrl-C itself or computes all the time; the others come
 /// back.
@@ -109,11 +109,15 @@ impl Drop for SayKept {
     }
 }
 
-/// A model that was built and not installed has its library beside it.
-pub(crate) fn find_runtime(folder: &Path) {
-    let beside = folder.join("../libonnxruntime.so");
-    if !runtime::library_path().exists() && beside.exists() {
-        runtime::use_library(beside);
+/// On a machine that only builds ArgOS the library is beside the default model that was built. What stands
+/// beside any other model is not loaded: a model from a USB stick is data, a library would be a program.
+pub(crate) fn find_runtime() {
+    if runtime::library_path().exists() {
+        return;
+    }
+    let beside = crate::ask::built().map(|model| model.join("../libonnxruntime.so"));
+    if let Some(library) = beside.filter(|path| path.exists()) {
+        runtime::use_library(library);
     }
 }
 
@@ -391,7 +395,7 @@ pub(crate) fn show_plan<'a>(
 ) -> Result {
     for (tool, arguments, confidence) in calls {
         let sure = format!("{:3.0} %", confidence * 100.0);
-        out.line(format!("{sure}  {tool} {arguments}"))?;
+        out.line(one_line(&format!("{sure}  {tool} {arguments}")))?;
     }
     for (name, text) in [("asks", question), ("says", reply)] {
         if let Some(text) = text {

@@ -118,7 +118,7 @@ impl Progress {
                 "total_bytes": self.total, "bytes_per_second": speed});
             let _ = writeln!(std::io::stdout().lock(), "{line}");
         } else if self.terminal {
-            let left = self.total.saturating_sub(self.done) * 1000 / speed.max(1);
+            let left = self.total.saturating_sub(self.done).saturating_mul(1000) / speed.max(1);
             self.shown = true;
             let text = format!(
                 "{} {}: {} of {}, {}/s, {} left",

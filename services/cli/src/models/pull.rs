@@ -101,7 +101,10 @@ pub(crate) fn run(out: Output, args: &ModelPullArgs, interrupt: &Interrupt) -> R
         .into_iter()
         .filter(|f| f.extension().is_some_and(|e| e == "onnx") && *f != graph && !args.all)
         .collect();
-    finish(out, staging, &model, &others, &index, args.into.force)
+    let noted = directory.join(&id).join(KEY);
+    finish(out, staging, &model, &others, &index, args.into.force)?;
+    let _ = fs::remove_file(noted);
+    Ok(())
 }
 
 /// What was asked for.
@@ -351,7 +354,9 @@ impl Fetch<'_> {
                 .iter()
                 .any(|e| Path::new(&e.path) == name.as_path())
         };
-        let names: Vec<PathBuf> = names.iter().filter(new).cloned().collect();
+        let mut names: Vec<PathBuf> = names.iter().filter(new).cloned().collect();
+        names.sort();
+        names.dedup();
         let mut wanted = Vec::new();
         let (mut total, mut missing) = (0u64, 0u64);
         for name in names {
@@ -402,7 +407,9 @@ fn keep_only(folder: &Path, below: &Path, entries: &[Entry]) -> Result {
         let name = below.join(child.file_name());
         let path = child.path();
         let is_folder = child.file_type().is_ok_and(|t| t.is_dir());
-        if entries.iter().any(|e| Path::new(&e.path) == name) {
+        // What this is a download of is known until it is published: until then it can be gone on with.
+        let noted = !entries.is_empty() && name == Path::new(KEY);
+        if noted || entries.iter().any(|e| Path::new(&e.path) == name) {
             continue;
         }
         let removed = if !is_folder {

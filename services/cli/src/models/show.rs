@@ -165,7 +165,7 @@ fn verify(out: Output, folder: &Path, interrupt: &Interrupt) -> Result {
     let Some(index) = Index::read(folder)? else {
         let text = format!("{} has no {}", folder.display(), super::index::NAME);
         return Err(Failure::new(Status::NotFound, text)
-            .hint("`argos model import` writes one; what was copied by hand has none"));
+            .hint("what was copied by hand has none; `argos model import PATH --name NAME` makes a copy with one"));
     };
     let quiet = Output::new(false);
     let mut progress = Progress::new(if out.json { quiet } else { out }, "checking", index.size());

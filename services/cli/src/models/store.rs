@@ -1,9 +1,9 @@
 //! Model directories: names of models, folders that are made aside and put in place at once.
 //!
 //! ```text
-//! .new-ID-PID   being made by a process that holds a lock on it
+//! .argos-new-ID-PID   being made by a process that holds a lock on it
 //! .part-ID      being downloaded, kept for the next attempt
-//! .gone-ID-PID  being removed
+//! .argos-gone-ID-PID  being removed
 //! ID            complete, always
 //! ```
 //!
@@ -100,6 +100,10 @@ pub(crate) fn failed(what: &str, path: &Path, error: &io::Error) -> Failure {
     }
 }
 
+/// How the names of folders begin that are in the making, and of those that are being removed.
+const NEW: &str = ".argos-new-";
+const GONE: &str = ".argos-gone-";
+
 /// A folder in the making, locked by this process. Dropped before it is published it disappears, unless it
 /// is to be kept.
 #[derive(Debug)]
@@ -118,7 +122,7 @@ impl Staging {
         Self::open(
             directory,
             id,
-            &format!(".new-{id}-{}", std::process::id()),
+            &format!("{NEW}{id}-{}", std::process::id()),
             false,
         )
     }
@@ -129,7 +133,11 @@ impl Staging {
     }
 
     fn open(directory: &Path, id: &str, name: &str, keep: bool) -> Result<Self> {
-        fs::create_dir_all(directory).map_err(|e| failed("cannot make", directory, &e))?;
+        if !directory.exists() {
+            fs::create_dir_all(directory).map_err(|e| failed("cannot make", directory, &e))?;
+            // Whatever the umask is: the AI service is a user of its own.
+            let _ = fs::set_permissions(directory, fs::Permissions::from_mode(0o755));
+        }
         // A name of its own is shortened where the model's is nearly as long as one can be.
         let mut end = name.len().min(255);
         while !name.is_char_boundary(end) {
@@ -227,7 +235,12 @@ impl Staging {
         open_up(&self.path).map_err(|e| failed("cannot make readable", &self.path, &e))?;
         let place = self.directory.join(&self.id);
         let put = |flags| rustix::fs::renameat_with(CWD, &self.path, CWD, &place, flags);
-        let moved = put(RenameFlags::NOREPLACE).map_err(io::Error::from);
+        let mut moved = put(RenameFlags::NOREPLACE).map_err(io::Error::from);
+        let unknown = Some(rustix::io::Errno::INVAL.raw_os_error());
+        if moved.as_ref().is_err_and(|e| e.raw_os_error() == unknown) && !self.replaces() {
+            // A file system without such renames (NFS, 9p): at most an empty folder is replaced.
+            moved = fs::rename(&self.path, &place);
+        }
         let moved = match moved {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
                 self.check_free(force)?;
@@ -301,7 +314,7 @@ pub(crate) fn remove(directory: &Path, id: &str) -> Result {
     while !id.is_char_boundary(end) {
         end -= 1;
     }
-    let gone = directory.join(format!(".gone-{}-{}", &id[..end], std::process::id()));
+    let gone = directory.join(format!("{GONE}{}-{}", &id[..end], std::process::id()));
     fs::rename(&place, &gone).map_err(|e| failed("cannot remove", &place, &e))?;
     sync(directory);
     discard(&gone).map_err(|e| failed("cannot remove all of", &gone, &e))
@@ -312,7 +325,7 @@ pub(crate) fn clean(directory: &Path) {
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if !name.starts_with(".new-") && !name.starts_with(".gone-") {
+        if !name.starts_with(NEW) && !name.starts_with(GONE) {
             continue;
         }
         let path = entry.path();
@@ -409,7 +422,13 @@ mod tests {
     fn leftovers_go_and_what_is_in_the_making_stays() {
         let dir = tempfile::tempdir().unwrap();
         let at = dir.path();
-        for left in [".new-a-1", ".gone-b-2", ".part-c", "d"] {
+        for left in [
+            ".argos-new-a-1",
+            ".argos-gone-b-2",
+            ".part-c",
+            ".new-mine",
+            "d",
+        ] {
             fs::create_dir(at.join(left)).unwrap();
         }
         // Of a download that brought nothing, nothing is left.
@@ -423,10 +442,10 @@ mod tests {
             .to_str()
             .unwrap()
             .to_owned();
-        assert_eq!(names(at), [kept.as_str(), ".part-c", "d"]);
+        assert_eq!(names(at), [kept.as_str(), ".new-mine", ".part-c", "d"]);
         assert!(Staging::kept(at, "c").is_ok());
         drop(making);
-        assert_eq!(names(at), [".part-c", "d"]);
+        assert_eq!(names(at), [".new-mine", ".part-c", "d"]);
         let _one = Staging::kept(at, "c").unwrap();
         assert!(Staging::kept(at, "c").is_err());
     }

@@ -413,7 +413,7 @@ impl<'a> Download<'a> {
         let mut headers = Vec::new();
         if have > 0 {
             headers.push(("Range", format!("bytes={have}-")));
-            headers.extend(tag.map(|tag| ("If-Range", tag)));
+            headers.extend(tag.clone().map(|tag| ("If-Range", tag)));
         }
         let mut answer = self.client.get(url, &headers)?;
         let told = answer.response.headers();
@@ -425,7 +425,8 @@ impl<'a> Download<'a> {
             ));
         }
         self.client.expect(&answer.response, url)?;
-        if answer.response.status().as_u16() == 206 {
+        let ranged = answer.response.status().as_u16() == 206;
+        if ranged {
             let from = header(told, "content-range").and_then(|r| {
                 r.strip_prefix("bytes ")?
                     .split_once('-')?
@@ -440,15 +441,29 @@ impl<'a> Download<'a> {
                     None,
                 ));
             }
-        } else if have > 0 {
-            // It begins at the beginning: the file has changed, or the server knows no ranges.
-            self.discard(progress)?;
-            have = 0;
+            if let (Some(old), Some(new)) = (tag.as_deref(), header(told, "etag"))
+                && old != new
+            {
+                self.discard(progress)?;
+                return Err(Trouble::Passing("the file has changed".into(), None));
+            }
         }
-        let length = header(told, "content-length").and_then(|l| l.parse::<u64>().ok());
-        let whole = length
-            .and_then(|l| l.checked_add(have))
-            .or(answer.linked_size);
+        if let Some(how) = header(told, "content-encoding")
+            && !how.eq_ignore_ascii_case("identity")
+        {
+            return Err(refuse(format!(
+                "{url} comes compressed ({}), which was not asked for",
+                exact(how)
+            )));
+        }
+        let length = if ranged {
+            header(told, "content-range")
+                .and_then(|range| range.rsplit('/').next())
+                .and_then(|total| total.parse::<u64>().ok())
+        } else {
+            header(told, "content-length").and_then(|l| l.parse::<u64>().ok())
+        };
+        let whole = length.or(answer.linked_size);
         if let (Some(whole), Some(size)) = (whole, self.size)
             && whole != size
         {
@@ -456,10 +471,16 @@ impl<'a> Download<'a> {
                 "{url} has {whole} bytes, its listing says {size}: it is not what was listed"
             )));
         }
+        if !ranged && have > 0 {
+            // It begins at the beginning: the file has changed, or the server knows no ranges. Not before it is
+            // seen to be the file: a page that says something else is no reason to lose what is there.
+            self.discard(progress)?;
+            have = 0;
+        }
         if self.size.is_none() {
             if let Some(whole) = whole {
                 progress.grow(whole);
-                self.staging.check_room(whole - have)?;
+                self.staging.check_room(whole.saturating_sub(have))?;
             }
             self.size = whole;
         }

@@ -166,24 +166,26 @@ pub(super) fn widen(
         let stops =
             wider.end > range.end && request[..wider.end].ends_with(['.', ';', '!', '?', ',']);
         let whole = wider.start..without_stop(&request[..wider.end]).len();
-        if whole.end > best.end && free(&whole) && readable(&whole) {
+        // "10 minutes 3 eggs": a number that goes on with a word is that word's.
+        let last = request[whole.clone()].split_whitespace().next_back();
+        let dangling = last.is_some_and(|w| number::whole(w).is_some())
+            && request[whole.end..]
+                .trim_start()
+                .starts_with(char::is_alphabetic);
+        if whole.end > best.end && !dangling && free(&whole) && readable(&whole) {
             best = whole;
         }
         if stops {
             break;
         }
     }
-    let mut start = range.start;
     for word in request[..range.start]
         .trim_end()
         .rsplit(' ')
         .take(WIDENED / 2)
     {
-        let gap = start - request[..start].trim_end().len();
-        let Some(begin) = start.checked_sub(gap + word.len()) else {
-            break;
-        };
-        start = begin;
+        // `word` is a part of `request`: where it begins needs no counting of white space.
+        let start = word.as_ptr() as usize - request.as_ptr() as usize;
         if word.ends_with(['.', ';', '!', '?', ',', ':']) || word.is_empty() {
             break;
         }
@@ -299,7 +301,7 @@ fn strip_suffix_ignoring_case<'a>(text: &'a str, suffix: &str) -> Option<&'a str
 fn theme(name: &str) -> &str {
     ["dark", "light"]
         .into_iter()
-        .find(|known| near(known, name))
+        .find(|known| name.starts_with(&known[..1]) && near(known, name))
         .unwrap_or(name)
 }
 
@@ -500,15 +502,25 @@ fn boolean(text: &str) -> Option<bool> {
     }
     let lower = text.to_lowercase();
     let mut words = lower.split(|c: char| !c.is_alphanumeric());
-    // "do not enable" is a no.
-    let said = if words.clone().any(|w| NO.contains(&w)) {
-        Some(false)
-    } else {
-        words.clone().any(|w| YES.contains(&w)).then_some(true)
+    let negated = words
+        .clone()
+        .any(|w| matches!(w, "not" | "don" | "dont" | "never"));
+    let no = words.clone().any(|w| NO.contains(&w) && w != "not");
+    let yes = words.clone().any(|w| YES.contains(&w));
+    // "do not enable" is a no; what "do not disable" wishes is better asked.
+    let said = match (no, yes, negated) {
+        (true, _, true) => return None,
+        (true, ..) => Some(false),
+        (false, true, negated) => Some(!negated),
+        (false, false, true) => Some(false),
+        (false, false, false) => None,
     };
     // Airplane mode is the absence of what is switched.
+    let leaves = words
+        .clone()
+        .any(|w| matches!(w, "leave" | "exit" | "end" | "quit" | "out"));
     if words.any(|w| matches!(w, "airplane" | "aeroplane" | "flight")) {
-        return Some(!said.unwrap_or(true));
+        return Some(leaves || !said.unwrap_or(true));
     }
     said
 }
@@ -589,6 +601,20 @@ mod tests {
                 wider.trim_start_matches("the ")
             );
         }
+        // Other white space and letters of several bytes before it.
+        let request = "Zo\u{eb} now\u{a0} timer for 5 minutes";
+        let start = request.find('5').unwrap();
+        let found = widen(
+            Kind::Duration,
+            request,
+            start..request.len(),
+            |_| true,
+            now(),
+        );
+        assert!(request[found].ends_with("5 minutes"));
+        let request = "set a timer 10 minutes 3 eggs";
+        let found = widen(Kind::Duration, request, 12..22, |_| true, now());
+        assert_eq!(&request[found], "10 minutes");
         let request = "timer an hour and a half for the dough";
         let found = widen(Kind::Duration, request, 6..13, |_| true, now());
         assert_eq!(&request[found], "an hour and a half");
@@ -619,6 +645,8 @@ mod tests {
         assert!(!near("dark", "park2") && !near("light", "night2") && !near("dark", "dakr2"));
         is(Kind::Theme, "drak mode", json!("dark"));
         is(Kind::Theme, "solarized", json!("solarized"));
+        is(Kind::Theme, "night", json!("night"));
+        is(Kind::Theme, "park", json!("park"));
         assert_eq!(
             named_in(Kind::Topic, "what distro is this system"),
             Some(json!("os"))
@@ -670,6 +698,9 @@ mod tests {
         is(Kind::Boolean, "airplane mode on", json!(false));
         is(Kind::Boolean, "airplane mode off", json!(true));
         is(Kind::Boolean, "airplane mode", json!(false));
+        is(Kind::Boolean, "leave airplane mode", json!(true));
+        is(Kind::Boolean, "don't want to be online", json!(false));
+        is_problem(Kind::Boolean, "do not disconnect");
         is_problem(Kind::Boolean, "maybe");
     }
 

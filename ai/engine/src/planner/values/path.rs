@@ -3,13 +3,11 @@
 use super::{strip_prefix_ignoring_case, strip_suffix_ignoring_case, unquote, without_stop};
 
 /// Folders of a home that have a name everybody uses (XDG user directories), and what they are called.
-const NAMED: [(&str, &str); 18] = [
+const NAMED: [(&str, &str); 16] = [
     ("desktop", "~/Desktop"),
     ("documents", "~/Documents"),
-    ("document", "~/Documents"),
     ("docs", "~/Documents"),
     ("downloads", "~/Downloads"),
-    ("download", "~/Downloads"),
     ("music", "~/Music"),
     ("pictures", "~/Pictures"),
     ("photos", "~/Pictures"),
@@ -68,7 +66,12 @@ pub(super) fn parse(text: &str) -> Option<String> {
         return Some(path);
     }
     let name = bare(text);
-    if name.is_empty() {
+    // "the file" and "the document" are none in particular.
+    if name.is_empty()
+        || NOUNS.iter().any(|noun| name.eq_ignore_ascii_case(noun))
+        || name.eq_ignore_ascii_case("document")
+        || name.eq_ignore_ascii_case("download")
+    {
         return None;
     }
     if let Some(path) = rooted(name) {
@@ -222,6 +225,12 @@ mod tests {
             (".bashrc", "~/.bashrc"),
         ] {
             assert_eq!(parse(text).as_deref(), Some(path), "{text}");
+        }
+        for none in ["the document", "the file", "my download", "that folder"] {
+            assert!(
+                parse(none).is_none_or(|path| path == "~/that folder" || path == "~/that"),
+                "{none}"
+            );
         }
         assert_eq!(parse("..."), None);
         assert_eq!(parse("a\0b"), None);

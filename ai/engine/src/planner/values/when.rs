@@ -34,6 +34,15 @@ pub(super) fn parse(text: &str, now: DateTime) -> Option<DateTime> {
 /// `in 20 minutes`, `20 minutes from now`, `2 hours`; `in two days at 8` keeps the time of day.
 fn relative(tokens: &[Token], now: DateTime) -> Option<DateTime> {
     let skip = usize::from(tokens.first().is_some_and(|t| t.is("in") || t.is("after")));
+    // "16h30" is a time of day, "in 16h" is not.
+    let clock = tokens
+        .first()
+        .and_then(Token::whole)
+        .is_some_and(|h| h <= 24)
+        && tokens.get(1).is_some_and(|t| t.is("h"));
+    if clock {
+        return None;
+    }
     let (seconds, used) = duration::leading(&tokens[skip..])?;
     if !(1.0..1e9).contains(&seconds) {
         return None;
@@ -127,7 +136,7 @@ impl Reading {
             Some("lunchtime" | "lunch") => return self.set_clock(12, 0, Some(Half::Pm), 1),
             Some("quarter") => match word(1) {
                 Some("past") => return self.set_clock(number(2)?, 15, None, 3),
-                Some("to") => return self.set_clock(number(2)?.checked_sub(1)?, 45, None, 3),
+                Some("to") => return self.set_clock(hour_before(number(2)?)?, 45, None, 3),
                 _ => return None,
             },
             Some("am" | "a") if self.clock.is_some() => {
@@ -199,20 +208,14 @@ impl Reading {
                 )
             }
             (_, Some("past")) => self.set_clock(number(2)?, hour, None, 3),
-            (_, Some("to")) => self.set_clock(
-                number(2)?.checked_sub(1)?,
-                60_i8.checked_sub(hour)?,
-                None,
-                3,
-            ),
+            (_, Some("to")) => {
+                self.set_clock(hour_before(number(2)?)?, 60_i8.checked_sub(hour)?, None, 3)
+            }
             (_, Some("minutes")) => match word(2) {
                 Some("past") => self.set_clock(number(3)?, hour, None, 4),
-                Some("to") => self.set_clock(
-                    number(3)?.checked_sub(1)?,
-                    60_i8.checked_sub(hour)?,
-                    None,
-                    4,
-                ),
+                Some("to") => {
+                    self.set_clock(hour_before(number(3)?)?, 60_i8.checked_sub(hour)?, None, 4)
+                }
                 _ => None,
             },
             // 10.30 is read as one number by the lexer.
@@ -280,6 +283,11 @@ impl Reading {
             Some(Part::Night) => Some(Half::Am),
             None => None,
         });
+        // "tonight at 12" and "this evening at 1" are after midnight.
+        if self.part == Some(Part::Evening) && self.half.is_none() && (hour == 12 || hour <= 4) {
+            let day = self.day.unwrap_or_else(|| now.date()).tomorrow().ok()?;
+            return Some(day.to_datetime(Time::new(hour % 12, minute, 0, 0).ok()?));
+        }
         // Midnight of a day is the one at its end.
         if hour == 24 || (hour == 12 && half == Some(Half::Am) && self.part == Some(Part::Night)) {
             let day = self.day.unwrap_or_else(|| now.date()).tomorrow().ok()?;
@@ -311,6 +319,15 @@ impl Reading {
             }
             None => next(now, time),
         }
+    }
+}
+
+/// The hour before one on a clock face.
+fn hour_before(hour: i8) -> Option<i8> {
+    if hour == 1 {
+        Some(12)
+    } else {
+        hour.checked_sub(1)
     }
 }
 
@@ -503,6 +520,12 @@ mod tests {
             ("8.15 tomorrow", "2026-11-24T08:15:00"),
             ("tomorrow 8.30", "2026-11-24T08:30:00"),
             ("at 16h", "2026-11-23T16:00:00"),
+            ("16h30", "2026-11-23T16:30:00"),
+            ("in 16h", "2026-11-24T02:30:00"),
+            ("quarter to one", "2026-11-23T12:45:00"),
+            ("ten to one", "2026-11-23T12:50:00"),
+            ("tonight at 12", "2026-11-24T00:00:00"),
+            ("tonight at 1", "2026-11-24T01:00:00"),
             ("tomorrow 16h30", "2026-11-24T16:30:00"),
             ("half seven tonight", "2026-11-23T19:30:00"),
             ("in 3 hours 20", "2026-11-23T13:50:00"),
