@@ -30,13 +30,10 @@ impl Budget {
         u32::try_from(self.0.load(Ordering::Relaxed).max(0)).unwrap_or(u32::MAX)
     }
 
-    /// Takes tokens; `false`, and none are taken, where there are fewer.
+    /// Takes tokens; `false` where there were fewer.
     pub(super) fn take(&self, tokens: usize) -> bool {
         let tokens = i64::try_from(tokens).unwrap_or(i64::MAX);
-        let rest = |left| (left >= tokens).then(|| left - tokens);
-        self.0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, rest)
-            .is_ok()
+        self.0.fetch_sub(tokens, Ordering::Relaxed) >= tokens
     }
 }
 

@@ -168,7 +168,8 @@ pub(super) fn widen(
         let whole = wider.start..without_stop(&request[..wider.end]).len();
         // "10 minutes 3 eggs": a number that goes on with a word is that word's.
         let last = request[whole.clone()].split_whitespace().next_back();
-        let dangling = last.is_some_and(|w| number::whole(w).is_some())
+        let dangling = kind == Kind::Duration
+            && last.is_some_and(|w| number::whole(w).is_some())
             && request[whole.end..]
                 .trim_start()
                 .starts_with(char::is_alphabetic);
