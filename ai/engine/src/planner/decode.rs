@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::{Range, RangeInclusive};
 
 use super::config::{Argument, Config};
+use super::values::QUOTES;
 
 /// The graph's outputs for one request.
 #[derive(Debug, Clone, Copy)]
@@ -211,21 +212,12 @@ fn inside_word(request: &str, at: usize) -> bool {
 
 /// The inner ranges of what stands in quotation marks, unless that is all of the request.
 fn quotations(request: &str) -> Vec<Range<usize>> {
-    const PAIRS: [(char, char); 7] = [
-        ('"', '"'),
-        ('\'', '\''),
-        ('`', '`'),
-        ('“', '”'),
-        ('„', '“'),
-        ('‘', '’'),
-        ('«', '»'),
-    ];
     let mut found = Vec::new();
     let mut at = 0;
     while let Some(c) = request[at..].chars().next() {
         let begin = at + c.len_utf8();
         let opens = request[..at].chars().next_back().is_none_or(|b| !spaced(b));
-        let close = PAIRS
+        let close = QUOTES
             .iter()
             .find(|pair| pair.0 == c && opens)
             .and_then(|pair| {

@@ -20,7 +20,8 @@ use crate::{Error, Result};
 const MAX_TOOLS: usize = 256;
 /// Most texts of a tool that are embedded: its description and what people say.
 const MAX_TEXTS: usize = 17;
-/// Longest of these texts, in bytes: well below the model's 128 tokens in any language.
+/// Longest of these texts, in bytes: in ordinary words well below the model's 128 tokens. A tool whose text is more
+/// all the same is left out.
 const LONGEST_TEXT: usize = 200;
 /// Most values of a closed set that are looked for.
 const MAX_VALUES: usize = 256;

@@ -30,6 +30,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tokenizers::Tokenizer;
 
+use crate::embedding::unit;
 use crate::{Error, Result, folder, session};
 use config::Config;
 use decide::Words;
@@ -302,13 +303,14 @@ impl Planner {
             now: choice.now,
         };
         let vector = output("embedding", self.dimensions)?;
-        let near = described::nearest(&choice.described, vector, words.likeliest());
+        let likeliest = words.likeliest();
+        let near = described::nearest(&choice.described, vector, likeliest);
         let plan = match near {
             Some((known, probability)) if probability >= described::MEANT => {
                 let own = words.decide(choice.trained.as_deref());
                 match &own.calls[..] {
                     // A description must not take over what the system certainly does itself.
-                    [call] if words.likeliest() >= CERTAIN => Plan {
+                    [call] if likeliest >= CERTAIN => Plan {
                         question: Some(format!(
                             "Shall I {}, or use {}?",
                             wording::phrase(&call.tool),
@@ -460,10 +462,4 @@ fn inputs(text: &Encoded) -> ort::Result<Inputs> {
             Tensor::from_array((shape, vec![1; text.ids.len()]))?,
         ),
     ])
-}
-
-/// The vector at length one.
-fn unit(vector: &[f32]) -> Option<Vec<f32>> {
-    let length = vector.iter().map(|v| v * v).sum::<f32>().sqrt();
-    (length.is_finite() && length > 1e-12).then(|| vector.iter().map(|v| v / length).collect())
 }

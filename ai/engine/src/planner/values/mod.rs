@@ -224,26 +224,28 @@ pub(super) fn sentence(request: &str, range: Range<usize>) -> Range<usize> {
     start..start + without_stop(&request[start..end]).len()
 }
 
+/// Marks that open a quotation, and those that close it.
+pub(super) const QUOTES: [(char, char); 8] = [
+    ('"', '"'),
+    ('\'', '\''),
+    ('`', '`'),
+    ('“', '”'),
+    ('„', '“'),
+    ('‘', '’'),
+    ('«', '»'),
+    ('「', '」'),
+];
+
 /// Without surrounding white space and one pair of quotes.
 fn unquote(text: &str) -> &str {
-    const PAIRS: [(char, char); 8] = [
-        ('"', '"'),
-        ('\'', '\''),
-        ('`', '`'),
-        ('“', '”'),
-        ('„', '“'),
-        ('‘', '’'),
-        ('«', '»'),
-        ('「', '」'),
-    ];
     let text = text.trim();
-    for (open, close) in PAIRS {
+    for (open, close) in QUOTES {
         if let Some(inner) = text.strip_prefix(open).and_then(|t| t.strip_suffix(close)) {
             return inner.trim();
         }
     }
     // The model may have left one of the two outside.
-    let single = |c: char| PAIRS.iter().any(|p| c == p.0 || c == p.1);
+    let single = |c: char| QUOTES.iter().any(|p| c == p.0 || c == p.1);
     let mut marks = text.chars().filter(|c| single(*c));
     match (marks.next(), marks.next()) {
         (Some(mark), None) if mark != '\'' && mark != '’' => text
