@@ -25,6 +25,8 @@ pub(super) struct Geometry {
     /// The graph appends to its cache in place, where `past` and `present` are one memory.
     pub in_place: bool,
     pub vocabulary: usize,
+    /// What the logits are made of.
+    pub logits: TensorElementType,
 }
 
 impl CacheSlot {
@@ -58,6 +60,7 @@ impl Geometry {
             keeps_logits: false,
             in_place,
             vocabulary: 0,
+            logits: TensorElementType::Float32,
         };
         let mut ids = false;
         for input in session.inputs() {
@@ -107,11 +110,12 @@ impl Geometry {
             .ok_or("its graph has no output `logits`")?;
         match logits.dtype() {
             ValueType::Tensor {
-                ty: TensorElementType::Float32 | TensorElementType::Float16,
+                ty: element @ (TensorElementType::Float32 | TensorElementType::Float16),
                 shape,
                 ..
             } if shape.len() == 3 && shape[2] > 0 => {
                 geometry.vocabulary = shape[2] as usize;
+                geometry.logits = *element;
             }
             other => {
                 return Err(format!(

@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use super::slots::Block;
 
-/// Tokens a block.
-pub(super) const BLOCK: usize = 64;
+/// Tokens a block. What is left of a prompt after its last known block is computed again, so a long block
+/// makes a repeated prompt dear; a short one costs a map's entry for fewer tokens.
+pub(super) const BLOCK: usize = 16;
 
 /// Whose requests may share what was computed. Chosen by the caller: a user, an agent.
 pub type Owner = u64;
@@ -185,32 +186,33 @@ mod tests {
     #[test]
     fn longest_beginning_is_found_and_owners_do_not_share() {
         let mut cache = PrefixCache::new(1 << 20);
-        let tokens = sequence(1, 200);
+        let tokens = sequence(1, 3 * BLOCK as u32 + 8);
         keep(&mut cache, 1, &tokens);
         assert_eq!(cache.find(1, &tokens).len(), 3);
         assert_eq!(cache.find(2, &tokens).len(), 0);
         let mut other = tokens.clone();
-        other[130] += 1;
+        other[2 * BLOCK + 2] += 1;
         assert_eq!(cache.find(1, &other).len(), 2);
         assert_eq!(cache.find(1, &tokens[1..]).len(), 0);
-        assert_eq!(cache.find(1, &tokens[..63]).len(), 0);
+        assert_eq!(cache.find(1, &tokens[..BLOCK - 1]).len(), 0);
         cache.forget(1);
         assert_eq!((cache.find(1, &tokens).len(), cache.bytes()), (0, 0));
     }
 
     #[test]
     fn oldest_goes_first_and_ends_before_beginnings() {
-        // Four blocks of 64 bytes.
+        // Four blocks with a byte a token.
         let mut cache = PrefixCache::new(4 * BLOCK);
-        let (first, second) = (sequence(1, 128), sequence(2, 128));
+        let two = 2 * BLOCK as u32;
+        let (first, second) = (sequence(1, two), sequence(2, two));
         keep(&mut cache, 1, &first);
         keep(&mut cache, 1, &second);
         cache.find(1, &first);
-        keep(&mut cache, 1, &sequence(3, 64));
+        keep(&mut cache, 1, &sequence(3, BLOCK as u32));
         assert_eq!(cache.find(1, &second).len(), 1);
         assert_eq!(cache.find(1, &first).len(), 2);
         // Longer than everything together: its beginning is kept.
-        let long = sequence(4, 640);
+        let long = sequence(4, 10 * BLOCK as u32);
         keep(&mut cache, 1, &long);
         assert_eq!(cache.find(1, &long).len(), 4);
         let mut none = PrefixCache::new(0);

@@ -154,7 +154,8 @@ impl Sequence {
         tokenizer: &Tokenizer,
         now: Instant,
     ) -> std::result::Result<Option<Reason>, String> {
-        if logits.iter().any(|l| l.is_nan()) {
+        // All of them, without a way out on the first: that is several at once.
+        if logits.iter().fold(false, |found, l| found | l.is_nan()) {
             return Err(
                 "the model computed numbers that are none (NaN); its files may be damaged, or it \
                  overflows in half precision"

@@ -11,6 +11,7 @@ use std::ptr::NonNull;
 
 use ort::AsPointer;
 use ort::memory::{Allocator, MemoryInfo};
+use ort::session::{IoBinding, Session};
 use ort::value::{DynValue, TensorElementType};
 
 /// Cache lines and the widest vector registers.
@@ -19,7 +20,9 @@ const ALIGNMENT: usize = 64;
 /// Zeroed memory with a fixed place. It costs nothing before it is written to.
 #[derive(Debug)]
 pub(super) struct Memory {
+    /// Aligned; a few bytes behind `whole`.
     start: NonNull<u8>,
+    whole: NonNull<u8>,
     layout: Layout,
 }
 
@@ -30,12 +33,21 @@ unsafe impl Send for Memory {}
 impl Memory {
     /// `None` where the size is no size, or too large for this machine's addresses.
     pub(super) fn new(bytes: usize) -> Option<Self> {
-        let layout = Layout::from_size_align(bytes.max(1), ALIGNMENT).ok()?;
+        // Asked for as it is needed, the alignment would cost all of the memory at once: the system's
+        // allocator has no zeroed memory of that alignment and writes the zeros itself.
+        let layout = Layout::from_size_align(bytes.checked_add(ALIGNMENT)?, 1).ok()?;
         // SAFETY: the layout has a size above 0.
-        let start = unsafe { alloc_zeroed(layout) };
+        let whole = unsafe { alloc_zeroed(layout) };
         // Overcommit grants what is never touched; a refusal means that the size is absurd.
-        let start = NonNull::new(start)?;
-        Some(Self { start, layout })
+        let whole = NonNull::new(whole)?;
+        let skipped = whole.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
+        // SAFETY: the layout has so many bytes more.
+        let start = unsafe { whole.add(skipped) };
+        Some(Self {
+            start,
+            whole,
+            layout,
+        })
     }
 
     /// Copies bytes out, beginning at `offset`.
@@ -102,16 +114,52 @@ impl Memory {
     fn check(&self, offset: usize, bytes: usize) {
         let end = offset.checked_add(bytes);
         assert!(
-            end.is_some_and(|end| end <= self.layout.size()),
+            end.is_some_and(|end| end <= self.layout.size() - ALIGNMENT),
             "{offset} + {bytes} bytes of {}",
-            self.layout.size()
+            self.layout.size() - ALIGNMENT
         );
+    }
+}
+
+/// Runs `session` on what is bound. The results are where they were bound to; `ort`'s own function makes a list
+/// of all of them on top, caches included, for every token.
+pub(super) fn run(session: &mut Session, binding: &IoBinding) -> ort::Result<()> {
+    // SAFETY: both pointers are of living objects, the binding was made of this session, and `&mut` keeps
+    // other runs away. Without options the defaults hold.
+    unsafe {
+        let status =
+            (ort::api().RunWithBinding)(session.ptr_mut(), std::ptr::null(), binding.ptr());
+        ort::Error::result_from_status(status)
     }
 }
 
 impl Drop for Memory {
     fn drop(&mut self) {
         // SAFETY: allocated by `new` with this layout, and freed nowhere else.
-        unsafe { dealloc(self.start.as_ptr(), self.layout) }
+        unsafe { dealloc(self.whole.as_ptr(), self.layout) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_costs_nothing_before_it_is_written_to() {
+        let resident = || {
+            let text = std::fs::read_to_string("/proc/self/statm").unwrap();
+            let pages: usize = text.split(' ').nth(1).unwrap().parse().unwrap();
+            pages * 4096
+        };
+        let before = resident();
+        let mut memory = Memory::new(2 << 30).unwrap();
+        memory.write((2 << 30) - 3, &[1, 2, 3]);
+        // Other tests run beside this one.
+        assert!(resident() < before + (1 << 30));
+        assert_eq!(memory.start.as_ptr().align_offset(ALIGNMENT), 0);
+        let mut end = [0; 4];
+        memory.read((2 << 30) - 4, &mut end);
+        assert_eq!(end, [0, 1, 2, 3]);
+        assert!(Memory::new(usize::MAX).is_none());
     }
 }

@@ -7,11 +7,13 @@
 
 use std::collections::BTreeMap;
 
-use ort::memory::MemoryInfo;
+use half::f16;
+use ort::memory::{Allocator, MemoryInfo};
 use ort::session::{IoBinding, Session};
+use ort::value::{DynValue, Tensor, TensorElementType};
 
 use super::super::geometry::{CacheSlot, Geometry};
-use super::memory::Memory;
+use super::memory::{self, Memory};
 use super::{Block, Cut, Line, Row, head_ranges, inputs, last_logits};
 
 /// See the module.
@@ -19,12 +21,20 @@ use super::{Block, Cut, Line, Row, head_ranges, inputs, last_logits};
 pub(super) struct Shared {
     /// By first row and number of rows. Before `memory`, which their tensors point into, so that it is
     /// dropped first.
-    windows: BTreeMap<(usize, usize), IoBinding>,
+    windows: BTreeMap<(usize, usize), Window>,
     memory: Vec<Memory>,
     /// Row of each slot: a permutation.
     rows: Vec<usize>,
     lengths: Vec<usize>,
     capacity: usize,
+}
+
+/// Neighbouring rows, bound to a pass.
+#[derive(Debug)]
+struct Window {
+    binding: IoBinding,
+    /// Where the logits of a token each go: `[rows, 1, vocabulary]`.
+    logits: DynValue,
 }
 
 impl Shared {
@@ -75,22 +85,31 @@ impl Shared {
             })
             .collect();
         if !self.windows.contains_key(&window) {
-            let binding = self.bind(session, geometry, window)?;
-            self.windows.insert(window, binding);
+            let bound = self.bind(session, geometry, window)?;
+            self.windows.insert(window, bound);
         }
-        let Some(binding) = self.windows.get_mut(&window) else {
+        let Some(Window { binding, logits }) = self.windows.get_mut(&window) else {
             return Err(ort::Error::new("a window was lost"));
         };
         for (name, tensor) in inputs(geometry, &rows)? {
             binding.bind_input(name, &tensor)?;
         }
-        // Anew each time: the number of tokens differs.
-        binding.bind_output_to_device("logits", &MemoryInfo::default())?;
-        let outputs = session.run_binding(binding)?;
-        let found = last_logits(geometry, &outputs["logits"], lines.len())?;
-        drop(outputs);
+        let found = if rows.iter().all(|r| r.tokens.len() == 1) {
+            // The only result is the logits, whose shape is known: asking for the list of all results
+            // takes longer than some of the operators.
+            binding.bind_output("logits", &mut *logits)?;
+            memory::run(session, binding)?;
+            last_logits(geometry, logits, lines.len())?
+        } else {
+            binding.bind_output_to_device("logits", &MemoryInfo::default())?;
+            let outputs = session.run_binding(binding)?;
+            last_logits(geometry, &outputs["logits"], lines.len())?
+        };
         for line in lines {
             self.lengths[line.slot] += line.tokens.len();
+        }
+        if order.is_sorted() {
+            return Ok(found);
         }
         let mut logits = vec![0.0; found.len()];
         for (row, n) in found.chunks(geometry.vocabulary).zip(order) {
@@ -179,7 +198,7 @@ impl Shared {
         session: &Session,
         geometry: &Geometry,
         (first, count): (usize, usize),
-    ) -> ort::Result<IoBinding> {
+    ) -> ort::Result<Window> {
         let mut binding = session.create_binding()?;
         for (memory, tensor) in self.memory.iter().zip(&geometry.cache) {
             let shape = [
@@ -197,7 +216,13 @@ impl Shared {
             binding.bind_input(tensor.past.as_str(), &value)?;
             binding.bind_output(tensor.present.as_str(), &mut value)?;
         }
-        Ok(binding)
+        let shape = [count, 1, geometry.vocabulary];
+        let allocator = Allocator::default();
+        let logits = match geometry.logits {
+            TensorElementType::Float16 => Tensor::<f16>::new(&allocator, shape)?.into_dyn(),
+            _ => Tensor::<f32>::new(&allocator, shape)?.into_dyn(),
+        };
+        Ok(Window { binding, logits })
     }
 }
 
