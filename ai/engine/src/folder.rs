@@ -14,6 +14,9 @@ const MAX_FILES: usize = 10_000;
 /// The largest JSON file that is read, in bytes.
 const MAX_JSON_BYTES: u64 = 4 << 20;
 
+/// The largest tokenizer that is read, in bytes: of those in use the largest have 35 MB.
+const MAX_TOKENIZER_BYTES: u64 = 256 << 20;
+
 /// Graphs by preference, where a folder has several: what a CPU runs fastest first.
 const GRAPHS: [&str; 9] = [
     "model.onnx",
@@ -86,11 +89,16 @@ pub(crate) fn json(folder: &Path, name: &str) -> Result<Option<Value>> {
 /// A text file of the folder, if it is there.
 pub(crate) fn text(folder: &Path, name: &str) -> Result<Option<String>> {
     let path = folder.join(name);
-    let size = match std::fs::metadata(&path) {
-        Ok(m) => m.len(),
+    let metadata = match std::fs::metadata(&path) {
+        Ok(metadata) => metadata,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(unusable(&path, e)),
     };
+    // A pipe would be waited for, a device read without end.
+    if !metadata.is_file() {
+        return Err(unusable(&path, "it is no file; put one there or remove it"));
+    }
+    let size = metadata.len();
     if size > MAX_JSON_BYTES {
         let reason = format!("{size} bytes; at most {MAX_JSON_BYTES} are read");
         return Err(unusable(&path, reason));
@@ -170,8 +178,15 @@ pub(crate) fn preferred_graph(
 
 /// The folder's tokenizer, which neither pads nor cuts: lengths are checked by whoever uses it.
 pub(crate) fn tokenizer(folder: &Path) -> Result<Tokenizer> {
-    let failed = |e: tokenizers::Error| unusable(folder, format!("tokenizer.json: {e}"));
-    let mut tokenizer = Tokenizer::from_file(folder.join("tokenizer.json")).map_err(failed)?;
+    let path = folder.join("tokenizer.json");
+    let failed = |e: tokenizers::Error| unusable(&path, e);
+    let metadata = std::fs::metadata(&path).map_err(|e| unusable(&path, e))?;
+    if !metadata.is_file() || metadata.len() > MAX_TOKENIZER_BYTES {
+        let size = metadata.len();
+        let reason = format!("{size} bytes; a file of at most {MAX_TOKENIZER_BYTES} is read");
+        return Err(unusable(&path, reason));
+    }
+    let mut tokenizer = Tokenizer::from_file(&path).map_err(failed)?;
     tokenizer.with_padding(None);
     tokenizer.with_truncation(None).map_err(failed)?;
     Ok(tokenizer)

@@ -24,6 +24,16 @@ const CACHE: &str = "past_key_values.";
 /// Most dimensions of a tensor that are looked at.
 const MAX_RANK: usize = 16;
 
+/// Most operators of a graph once its functions are unfolded, which ONNX Runtime does when it loads one; those of
+/// the largest exports are some ten thousand.
+const MAX_OPERATORS: u64 = 1_000_000;
+
+/// Most functions that call one another in a row.
+const MAX_CALLS: usize = 128;
+
+/// How often each operator (domain, name) is used.
+type Calls = BTreeMap<(String, String), u64>;
+
 /// What was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Summary {
@@ -120,6 +130,8 @@ pub(crate) fn summary(file: &Path) -> io::Result<Summary> {
     let mut reader = Reader {
         inner: BufReader::with_capacity(1 << 16, file),
         at: 0,
+        calls: Calls::new(),
+        bodies: BTreeMap::new(),
     };
     let mut found = Summary::default();
     let mut graphs = 0;
@@ -137,7 +149,39 @@ pub(crate) fn summary(file: &Path) -> io::Result<Summary> {
     if graphs == 0 {
         return Err(invalid("it holds no graph"));
     }
+    let Reader { calls, bodies, .. } = reader;
+    if unfolded(&calls, &bodies, &mut BTreeMap::new(), 0)? > MAX_OPERATORS {
+        return Err(invalid(
+            "its functions unfold to more than a million operators, which no model needs",
+        ));
+    }
     Ok(found)
+}
+
+/// How many operators `calls` are when each function among them is replaced by its body.
+fn unfolded<'b>(
+    calls: &'b Calls,
+    bodies: &'b BTreeMap<(String, String), Calls>,
+    known: &mut BTreeMap<&'b (String, String), u64>,
+    depth: usize,
+) -> io::Result<u64> {
+    if depth > MAX_CALLS {
+        return Err(invalid("its functions call one another without end"));
+    }
+    let mut sum = 0u64;
+    for (operator, times) in calls {
+        let size = match (known.get(operator), bodies.get(operator)) {
+            (Some(size), _) => *size,
+            (None, None) => 1,
+            (None, Some(body)) => {
+                let size = unfolded(body, bodies, known, depth + 1)?;
+                known.insert(operator, size);
+                size
+            }
+        };
+        sum = sum.saturating_add(size.saturating_mul(*times));
+    }
+    Ok(sum)
 }
 
 fn invalid(reason: &str) -> io::Error {
@@ -156,6 +200,10 @@ struct Field {
 struct Reader<R> {
     inner: BufReader<R>,
     at: u64,
+    /// Of the graph, or of the function that is being read.
+    calls: Calls,
+    /// Of each function.
+    bodies: BTreeMap<(String, String), Calls>,
 }
 
 impl<R: Read + Seek> Reader<R> {
@@ -238,6 +286,7 @@ impl<R: Read + Seek> Reader<R> {
     /// An operator that the file defines by other operators.
     fn function(&mut self, function: Field, found: &mut Summary) -> io::Result<()> {
         let (mut name, mut domain) = (String::new(), String::new());
+        let outside = std::mem::take(&mut self.calls);
         self.message(function.end, &mut |reader, field| {
             match field.number {
                 1 => name = reader.text(field)?,
@@ -247,6 +296,14 @@ impl<R: Read + Seek> Reader<R> {
             }
             Ok(())
         })?;
+        let body = std::mem::replace(&mut self.calls, outside);
+        let known = self.bodies.entry((domain.clone(), name.clone()));
+        // Of one name there may be several: all of them count.
+        let all = known.or_default();
+        for (operator, times) in body {
+            let sum = all.entry(operator).or_default();
+            *sum = sum.saturating_add(times);
+        }
         found.functions.entry(domain).or_default().insert(name);
         Ok(())
     }
@@ -330,6 +387,8 @@ impl<R: Read + Seek> Reader<R> {
             }
             _ => Ok(()),
         })?;
+        let calls = self.calls.entry((domain.clone(), operator.clone()));
+        *calls.or_default() += 1;
         if !matches!(domain.as_str(), "" | "ai.onnx") {
             let of = found.foreign_operators.entry(domain).or_default();
             of.insert(operator.clone());
@@ -478,6 +537,32 @@ mod tests {
         for cut in 0..model.len() {
             assert!(read(&model[..cut]).is_err(), "{cut}");
         }
+    }
+
+    #[test]
+    fn functions_that_unfold_without_end_are_refused() {
+        let call = |name: &[u8]| field(7, &[field(4, name), field(7, b"x")].concat());
+        let function = |name: &[u8], body: Vec<u8>| {
+            let content = [field(1, name), body, field(10, b"x")].concat();
+            // Field 25 takes two bytes.
+            [vec![0xca, 1, content.len() as u8], content].concat()
+        };
+        let graph = field(7, &field(1, &[field(4, b"f0"), field(7, b"x")].concat()));
+        // Each calls the next one twice.
+        let doubling = |count: u8| -> Vec<u8> {
+            (0..count)
+                .flat_map(|n| {
+                    let next = call(format!("f{}", n + 1).as_bytes());
+                    function(format!("f{n}").as_bytes(), [next.clone(), next].concat())
+                })
+                .collect()
+        };
+        assert!(read(&[graph.clone(), doubling(10)].concat()).is_ok());
+        let error = read(&[graph.clone(), doubling(40)].concat()).unwrap_err();
+        assert!(error.to_string().contains("a million"), "{error}");
+        let circle = [function(b"f0", call(b"f1")), function(b"f1", call(b"f0"))].concat();
+        let error = read(&[graph, circle].concat()).unwrap_err();
+        assert!(error.to_string().contains("without end"), "{error}");
     }
 
     #[test]

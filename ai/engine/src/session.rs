@@ -66,7 +66,9 @@ pub(crate) fn open_for(
     let available = provider::available()?;
     let worthwhile = traffic == Traffic::Light && size_bytes >= TINY_BYTES;
     let candidates = provider::choose(wish.as_ref(), &available, worthwhile)?;
-    let external = graph::summary(file).is_ok_and(|s| !s.external_files.is_empty());
+    let summary = graph::summary(file)
+        .map_err(|e| unusable(format!("its graph cannot be read: {e}; get the file again")))?;
+    let external = !summary.external_files.is_empty();
     let free = free_memory();
     let pack = packs(external, size_bytes, free);
     // Whoever keeps a cache has counted it in and compared already.
@@ -88,7 +90,8 @@ pub(crate) fn open_for(
             }
             Err(reason) if candidate == Provider::Cpu => {
                 return Err(unusable(format!(
-                    "ONNX Runtime does not take the graph: {reason}"
+                    "ONNX Runtime does not take the graph: {reason}; get its files again, or another \
+                     export of the model"
                 )));
             }
             Err(reason) => {
@@ -182,12 +185,54 @@ fn fits(file: &Path, weights: u64, free: Option<u64>) -> Result<()> {
     }
 }
 
-/// Memory that programs can still have, in bytes, where the system tells.
+/// Memory that this program can still have, in bytes, where the system tells: what the machine has free, and
+/// no more than the limits leave that the program runs under.
 pub(crate) fn free_memory() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    let machine = read("/proc/meminfo").and_then(|text| kib(&text, "MemAvailable:"));
+    let addresses = read("/proc/self/limits")
+        .zip(read("/proc/self/status"))
+        .and_then(|(limits, status)| free_addresses(&limits, &status));
+    let group = read("/proc/self/cgroup")
+        .and_then(|text| free_of_groups(&text, &|path| std::fs::read_to_string(path).ok()));
+    [machine, addresses, group].into_iter().flatten().min()
+}
+
+/// A number of `/proc`'s tables, which are in KiB, in bytes.
+fn kib(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|l| l.strip_prefix(name))?;
     let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
-    Some(kib * 1024)
+    Some(kib.saturating_mul(1024))
+}
+
+/// What `RLIMIT_AS` leaves; `None` where there is no such limit.
+fn free_addresses(limits: &str, status: &str) -> Option<u64> {
+    let name = "Max address space";
+    let line = limits.lines().find_map(|l| l.strip_prefix(name))?;
+    let limit: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(limit.saturating_sub(kib(status, "VmSize:")?))
+}
+
+/// What the memory limits of the control groups leave in which this program is; `None` where there are none.
+/// File pages that were not used for a while go by themselves and count as free.
+fn free_of_groups(membership: &str, read: &dyn Fn(&Path) -> Option<String>) -> Option<u64> {
+    let own = membership.lines().find_map(|l| l.strip_prefix("0::/"))?;
+    let root = Path::new("/sys/fs/cgroup");
+    let number = |path: &Path| read(path)?.trim().parse::<u64>().ok();
+    let place = root.join(own);
+    place
+        .ancestors()
+        .take_while(|group| group.starts_with(root))
+        .filter_map(|group| {
+            let limit = number(&group.join("memory.max"))?;
+            let used = number(&group.join("memory.current"))?;
+            let old = read(&group.join("memory.stat")).map_or(0, |text| {
+                let line = text.lines().find_map(|l| l.strip_prefix("inactive_file "));
+                line.and_then(|n| n.trim().parse().ok()).unwrap_or(0)
+            });
+            Some(limit.saturating_sub(used.saturating_sub(old)))
+        })
+        .min()
 }
 
 #[cfg(test)]
@@ -213,5 +258,30 @@ mod tests {
             error.contains("model large needs 6144 MiB") && error.contains("5120 MiB are free"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn limits_of_the_program_bound_what_is_free() {
+        let limits = "Limit                     Soft Limit           Hard Limit           Units\n\
+                      Max address space         1073741824           unlimited            bytes\n";
+        let status = "Name:\tx\nVmSize:\t  524288 kB\n";
+        assert_eq!(free_addresses(limits, status), Some(512 << 20));
+        let unlimited = limits.replace("1073741824", "unlimited ");
+        assert_eq!(free_addresses(&unlimited, status), None);
+
+        let files = |path: &Path| {
+            let text = match path.to_str()? {
+                "/sys/fs/cgroup/ai/own/memory.max" => "max\n",
+                "/sys/fs/cgroup/ai/memory.max" => "1000\n",
+                "/sys/fs/cgroup/ai/own/memory.current" => "500\n",
+                "/sys/fs/cgroup/ai/memory.current" => "700\n",
+                "/sys/fs/cgroup/ai/memory.stat" => "anon 400\ninactive_file 100\n",
+                _ => return None,
+            };
+            Some(text.to_owned())
+        };
+        assert_eq!(free_of_groups("0::/ai/own\n", &files), Some(400));
+        assert_eq!(free_of_groups("0::/other\n", &files), None);
+        assert_eq!(free_of_groups("1:name=x:/ai\n", &files), None);
     }
 }

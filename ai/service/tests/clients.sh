@@ -1,11 +1,11 @@
 #!/bin/sh
-# The official `openai` client and curl against the HTTP API, over the Unix socket and TCP.
+# The official `openai` client, LangChain, `llm` and curl against the HTTP API, over the Unix socket and TCP.
 #
 #   clients.sh ARGOS_AI PYTHON
 #
-# ARGOS_AI is the program; PYTHON has openai==3.57.0 (pip install openai==3.57.0). ARGOS_ONNXRUNTIME
-# names the library; ARGOS_TEST_MODEL, where it is set, the default model. Needs dbus-daemon and curl. Not part
-# of CI: it needs a package that nothing else does.
+# ARGOS_AI is the program; PYTHON has openai==3.57.0, langchain-openai==1.7.4 and llm==0.36 (pip install them
+# into a virtual environment). ARGOS_ONNXRUNTIME names the library; ARGOS_TEST_MODEL, where it is set, the
+# default model. Needs dbus-daemon and curl. Not part of CI: it needs packages that nothing else does.
 set -eu
 
 if [ $# -ne 2 ]; then
@@ -61,6 +61,39 @@ until curl -sf --unix-socket "$folder/socket" http://localhost/health >/dev/null
 done
 
 "$python" "$here/clients.py" "$folder/socket" "127.0.0.1:$port" "$token" "$default"
+"$python" "$here/clients_langchain.py" "127.0.0.1:$port" "$token" "$default"
+
+# Simon Willison's `llm`, which keeps models, keys and logs in a folder.
+LLM_USER_PATH="$folder/llm"
+export LLM_USER_PATH
+mkdir "$LLM_USER_PATH"
+for model in hermes mistral llama; do
+    cat >>"$LLM_USER_PATH/extra-openai-models.yaml" <<END
+- model_id: argos-$model
+  model_name: $model
+  api_base: "http://127.0.0.1:$port/v1"
+  api_key_name: argos
+  supports_tools: true
+  supports_schema: true
+END
+done
+echo "{\"argos\": \"$token\"}" >"$LLM_USER_PATH/keys.json"
+llm() {
+    "$python" -m llm "$@"
+}
+schema='{"type": "object", "properties": {"on": {"type": "boolean"}}, "required": ["on"], "additionalProperties": false}'
+for model in hermes mistral llama; do
+    whole=$(llm -m "argos-$model" -s "Be brief." -o max_tokens 12 -o seed 1 -o temperature 1 --no-stream "Hi" </dev/null)
+    stream=$(llm -m "argos-$model" -s "Be brief." -o max_tokens 12 -o seed 1 -o temperature 1 "Hi" </dev/null)
+    [ "$whole" = "$stream" ] || { echo "llm: '$stream' and not '$whole'" >&2; exit 1; }
+    llm -m "argos-$model" --schema "$schema" "Hi" </dev/null |
+        "$python" -c 'import json, sys; assert isinstance(json.load(sys.stdin)["on"], bool)'
+    llm -m "argos-$model" -o max_tokens 12 --functions 'def light(on: bool) -> str:
+    "Turns a lamp"
+    return "done"' "Hi" </dev/null >/dev/null
+    llm -c -m "argos-$model" -o max_tokens 5 "And again" </dev/null >/dev/null
+    echo "llm: $model"
+done
 
 status() {
     curl -s -o "$folder/out" -w '%{http_code}' "$@"

@@ -6,14 +6,15 @@
 
 use std::path::Path;
 
-use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Kwargs, Serde};
-use minijinja::{Environment, ErrorKind};
+use minijinja::Environment;
+use minijinja::value::Serde;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::jinja;
 use super::settings::json;
 use super::tools::{Format, ToolCall, Tools};
+use crate::folder::text;
 use crate::{Error, Result};
 
 /// One message of a conversation.
@@ -59,21 +60,13 @@ pub(super) struct Template {
 
 const NAME: &str = "chat";
 
-/// Bound on a template's work, in instructions: far above any chat, far below a hang.
-const FUEL: u64 = 20_000_000;
-
 impl Template {
     /// Reads the folder's template; `None` if it has none.
     pub(super) fn read(folder: &Path) -> Result<Option<Self>> {
         let config = json(folder, "tokenizer_config.json")?.unwrap_or_default();
-        let file = folder.join("chat_template.jinja");
-        let source = if file.exists() {
-            Some(std::fs::read_to_string(&file).map_err(|e| Error::Model {
-                path: file.clone(),
-                reason: e.to_string(),
-            })?)
-        } else {
-            match config.get("chat_template") {
+        let source = match text(folder, "chat_template.jinja")? {
+            Some(source) => Some(source),
+            None => match config.get("chat_template") {
                 Some(Value::String(s)) => Some(s.clone()),
                 // Several named ones: the one for chats is called `default`.
                 Some(Value::Array(list)) => list
@@ -83,7 +76,7 @@ impl Template {
                     .and_then(|t| t["template"].as_str())
                     .map(str::to_owned),
                 _ => None,
-            }
+            },
         };
         let Some(source) = source else {
             return Ok(None);
@@ -92,36 +85,15 @@ impl Template {
             Value::String(s) => s.clone(),
             other => other["content"].as_str().unwrap_or_default().to_owned(),
         };
-        let mut environment = Environment::new();
-        // As transformers sets its Jinja up.
-        let syntax = SyntaxConfig::builder()
-            .trim_blocks(true)
-            .lstrip_blocks(true)
-            .build();
-        environment.set_syntax(syntax.map_err(|e| Error::Model {
+        let unusable = |e: minijinja::Error| Error::Model {
             path: folder.to_owned(),
-            reason: format!("its chat template: {e}"),
-        })?);
-        environment.set_fuel(Some(FUEL));
-        environment
-            .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        environment.add_function(
-            "raise_exception",
-            |message: String| -> std::result::Result<String, _> {
-                Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
-            },
-        );
-        environment.add_function("strftime_now", |format: String| {
-            jiff::Zoned::now().strftime(&format).to_string()
-        });
-        environment.add_filter("tojson", tojson);
+            reason: format!("its chat template: {e:#}"),
+        };
+        let mut environment = jinja::environment().map_err(unusable)?;
         let format = Format::of(&source).filter(|_| source.contains("tools"));
         environment
-            .add_template_owned(NAME, source)
-            .map_err(|e| Error::Model {
-                path: folder.to_owned(),
-                reason: format!("its chat template: {e:#}"),
-            })?;
+            .add_template_owned(NAME, jinja::source(&source))
+            .map_err(unusable)?;
         Ok(Some(Self {
             environment,
             format,
@@ -152,6 +124,7 @@ impl Template {
                 .render(minijinja::context! {
                     messages => Serde(messages),
                     tools => tools,
+                    documents => (),
                     add_generation_prompt => true,
                     bos_token => self.bos_token.as_str(),
                     eos_token => self.eos_token.as_str(),
@@ -162,27 +135,6 @@ impl Template {
                 "the model's chat template refuses these messages: {e:#}"
             ))
         })
-    }
-}
-
-/// `tojson` without the escaping for HTML that Jinja's own does, and with `indent`.
-fn tojson(
-    value: minijinja::Value,
-    options: Kwargs,
-) -> std::result::Result<String, minijinja::Error> {
-    let indent: Option<usize> = options.get("indent")?;
-    let failed =
-        |e: serde_json::Error| minijinja::Error::new(ErrorKind::BadSerialization, e.to_string());
-    match indent {
-        None => serde_json::to_string(&value).map_err(failed),
-        Some(width) => {
-            let mut bytes = Vec::new();
-            let spaces = " ".repeat(width.min(16));
-            let formatter = serde_json::ser::PrettyFormatter::with_indent(spaces.as_bytes());
-            let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, formatter);
-            value.serialize(&mut serializer).map_err(failed)?;
-            Ok(String::from_utf8_lossy(&bytes).into_owned())
-        }
     }
 }
 
@@ -231,7 +183,7 @@ mod tests {
         );
         assert_eq!(
             t.render(&messages(), &Tools::default()).unwrap(),
-            r#"<s>2{"role":"user","content":" Hello <b> "}</s>"#
+            r#"<s>2{"role": "user", "content": " Hello <b> "}</s>"#
         );
     }
 
@@ -250,7 +202,7 @@ mod tests {
         );
         assert_eq!(
             knows.render(&messages(), &tools).unwrap(),
-            r#"{"type":"function","function":{"name":"clock","parameters":{"type":"object"}}}<tool_call>Be brief."#
+            r#"{"type": "function", "function": {"name": "clock", "parameters": {"type": "object"}}}<tool_call>Be brief."#
         );
         assert_eq!(
             knows.render(&messages(), &Tools::default()).unwrap(),
@@ -285,5 +237,82 @@ mod tests {
         std::fs::write(dir.path().join("chat_template.jinja"), "{% for %}").unwrap();
         let error = Template::read(dir.path()).unwrap_err().to_string();
         assert!(error.contains("chat template"), "{error}");
+    }
+    /// What `tests/render_templates.py` made of templates that others wrote, named by `ARGOS_CHAT_TEMPLATES`.
+    #[test]
+    fn templates_of_others_render_as_with_transformers() {
+        let Some(path) = std::env::var_os("ARGOS_CHAT_TEMPLATES") else {
+            eprintln!("left out: ARGOS_CHAT_TEMPLATES is not set");
+            return;
+        };
+        let made: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        let mut differences = Vec::new();
+        let (mut same, mut refused) = (0, 0);
+        for (file, template) in made["templates"].as_object().unwrap() {
+            let source = template["source"].as_str().unwrap();
+            let dir = tempfile::tempdir().unwrap();
+            std::fs::write(dir.path().join("chat_template.jinja"), source).unwrap();
+            let config = serde_json::json!({"bos_token": made["bos"], "eos_token": made["eos"]});
+            std::fs::write(dir.path().join("tokenizer_config.json"), config.to_string()).unwrap();
+            let mut read = Template::read(dir.path()).map(Option::unwrap);
+            if let Ok(template) = &mut read {
+                // Tools are given to each of them, also where calls could not be read back.
+                template.format = Some(Format::Hermes);
+            }
+            for (name, expected) in template["renderings"].as_object().unwrap() {
+                let conversation = &made["conversations"][name];
+                let messages: Vec<Message> =
+                    serde_json::from_value(conversation["messages"].clone()).unwrap();
+                let tools = conversation["tools"].as_array().unwrap().iter().map(|t| {
+                    let function = &t["function"];
+                    super::super::tools::Tool {
+                        name: function["name"].as_str().unwrap().into(),
+                        description: function["description"].as_str().map(str::to_owned),
+                        parameters: function["parameters"].clone(),
+                    }
+                });
+                let tools = Tools {
+                    tools: tools.collect(),
+                    ..Tools::default()
+                };
+                let found = match &read {
+                    Ok(template) => template.render(&messages, &tools),
+                    Err(e) => Err(Error::InvalidArguments(e.to_string())),
+                };
+                match (expected["text"].as_str(), found) {
+                    (Some(expected), Ok(found)) if expected == found => same += 1,
+                    (Some(expected), found) => {
+                        let found = found.unwrap_or_else(|e| e.to_string());
+                        let common = expected.chars().zip(found.chars());
+                        let at = common.take_while(|(a, b)| a == b).count();
+                        let part = |text: &str| {
+                            let skipped = text.chars().skip(at.saturating_sub(30));
+                            skipped.take(160).collect::<String>()
+                        };
+                        let (wanted, got) = (part(expected), part(&found));
+                        differences.push(format!("{file}, {name}: {wanted:?}\n  and not {got:?}"));
+                    }
+                    // A template's own refusal has to be one here as well.
+                    (None, found) => {
+                        let error = expected["error"].as_str().unwrap();
+                        let told = error.split_once("TemplateError: ").map(|(_, text)| text);
+                        match (told, found) {
+                            (Some(told), Err(e)) if !e.to_string().contains(told) => {
+                                differences.push(format!("{file}, {name}: {error}\n  and not {e}"));
+                            }
+                            (Some(_), Ok(_)) => {
+                                differences.push(format!("{file}, {name}: not refused: {error}"));
+                            }
+                            _ => refused += 1,
+                        }
+                    }
+                }
+            }
+        }
+        eprintln!(
+            "{same} the same, {refused} refused, {} not",
+            differences.len()
+        );
+        assert!(differences.is_empty(), "{}", differences.join("\n"));
     }
 }

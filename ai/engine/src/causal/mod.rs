@@ -17,6 +17,7 @@
 mod chat;
 mod geometry;
 mod grammar;
+mod jinja;
 mod park;
 mod prefix;
 mod sampling;
@@ -307,16 +308,11 @@ impl CausalLm {
             .to_string_lossy()
             .into_owned();
         let settings = Settings::read(folder)?;
-        let mut tokenizer = Tokenizer::from_file(folder.join("tokenizer.json"))
-            .map_err(|e| unusable(format!("tokenizer.json: {e}")))?;
-        tokenizer.with_padding(None);
-        tokenizer
-            .with_truncation(None)
-            .map_err(|e| unusable(format!("tokenizer.json: {e}")))?;
+        let tokenizer = crate::folder::tokenizer(folder)?;
         let template = Template::read(folder)?;
         let summary = graph::summary(&settings.graph).map_err(|e| Error::Model {
             path: settings.graph.clone(),
-            reason: format!("its graph cannot be read: {e}"),
+            reason: format!("its graph cannot be read: {e}; get the file again"),
         })?;
         let memory = Room {
             free: limits
@@ -525,6 +521,7 @@ impl CausalLm {
 
     /// The tokens of a prompt, which leave room for at least one token of an answer.
     fn prompt(&self, prompt: Prompt) -> Result<Vec<u32>> {
+        let given = matches!(prompt, Prompt::Tokens(_));
         let tokens = match prompt {
             Prompt::Chat(messages) => self.chat(&messages, &Tools::default())?,
             Prompt::Tools(messages, tools) => self.chat(&messages, &tools)?,
@@ -535,11 +532,14 @@ impl CausalLm {
             return Err(Error::InvalidArguments("the prompt is empty".into()));
         }
         if let Some(id) = tokens.iter().find(|t| **t as usize >= self.vocabulary) {
-            return Err(Error::InvalidArguments(format!(
-                "token {id} is beyond the model's {} tokens; its tokenizer and its graph do not fit \
-                 each other",
-                self.vocabulary
-            )));
+            let beyond = format!("token {id} is beyond its {} tokens", self.vocabulary);
+            return Err(if given {
+                let name = &self.name;
+                Error::InvalidArguments(format!("{beyond} (model `{name}`); take a lower one"))
+            } else {
+                let why = "tokenizer.json and graph are not of one export; get both again";
+                self.failed("tokenising", &format!("{beyond}: {why}"))
+            });
         }
         let limit = self.context - 1;
         if tokens.len() > limit {

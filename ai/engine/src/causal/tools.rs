@@ -103,13 +103,18 @@ pub enum Format {
 }
 
 impl Format {
-    /// The form that a template's text is written for.
+    /// The form that a template's text is written for. `None` also where it has calls in a form of its own, such
+    /// as `<tool_call><function=…>`: what a grammar makes the model write is what it has to be told.
     pub(super) fn of(template: &str) -> Option<Self> {
-        if template.contains("<tool_call>") {
+        let has = |text: &str| template.contains(text);
+        let elements = ["<function=", "<arg_key>", "<invoke", "<parameter"];
+        if elements.iter().any(|text| has(text)) {
+            None
+        } else if has("<tool_call>") {
             Some(Self::Hermes)
-        } else if template.contains("[TOOL_CALLS]") && !template.contains("[ARGS]") {
+        } else if has("[TOOL_CALLS]") && !has("[ARGS]") {
             Some(Self::Mistral)
-        } else if template.contains("<|python_tag|>") || template.contains("\"parameters\": ") {
+        } else if has("<|python_tag|>") || (has("\"parameters\": ") && has("ipython")) {
             Some(Self::Llama)
         } else {
             None
@@ -658,9 +663,13 @@ mod tests {
             ("{{ '[TOOL_CALLS] [' }}", Some(Format::Mistral)),
             ("{{ '[TOOL_CALLS]' + name + '[ARGS]' }}", None),
             (
-                "{{ '{\"name\": ' }}{{ '\"parameters\": ' }}",
+                "Environment: ipython{{ '{\"name\": ' }}{{ '\"parameters\": ' }}",
                 Some(Format::Llama),
             ),
+            // Command R, Qwen3-Coder and GLM have forms of their own.
+            ("{{ '{\"name\": ' }}{{ '\"parameters\": ' }}", None),
+            ("<tool_call>\n<function={{ name }}>", None),
+            ("<tool_call>{{ name }}<arg_key>", None),
             ("{% for m in messages %}{% endfor %}", None),
         ] {
             assert_eq!(Format::of(template), format, "{template}");

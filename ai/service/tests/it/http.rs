@@ -15,19 +15,19 @@ const LONG: Duration = Duration::from_secs(60);
 
 /// An answer.
 #[derive(Debug)]
-struct Reply {
-    status: u16,
-    headers: BTreeMap<String, String>,
-    body: String,
+pub(super) struct Reply {
+    pub status: u16,
+    pub headers: BTreeMap<String, String>,
+    pub body: String,
 }
 
 impl Reply {
-    fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|e| panic!("{e}: {self:?}"))
     }
 
     /// The error's message, where status and code are as expected.
-    fn error(&self, status: u16, code: Option<&str>) -> String {
+    pub(super) fn error(&self, status: u16, code: Option<&str>) -> String {
         let error = &self.json()["error"];
         assert_eq!(
             (self.status, error["code"].as_str()),
@@ -39,7 +39,7 @@ impl Reply {
     }
 
     /// The data of a stream's events.
-    fn events(&self) -> Vec<Value> {
+    pub(super) fn events(&self) -> Vec<Value> {
         let lines = self.body.lines().filter_map(|l| l.strip_prefix("data: "));
         lines
             .filter(|l| *l != "[DONE]")
@@ -49,7 +49,7 @@ impl Reply {
 }
 
 /// Reads one answer.
-fn read(stream: &mut impl Read) -> Option<Reply> {
+pub(super) fn read(stream: &mut impl Read) -> Option<Reply> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
@@ -97,23 +97,23 @@ fn read(stream: &mut impl Read) -> Option<Reply> {
     })
 }
 
-fn request(method: &str, path: &str, headers: &str, body: &str) -> String {
+pub(super) fn request(method: &str, path: &str, headers: &str, body: &str) -> String {
     format!(
         "{method} {path} HTTP/1.1\r\nHost: localhost\r\n{headers}Content-Length: {}\r\n\r\n{body}",
         body.len()
     )
 }
 
-const JSON: &str = "Content-Type: application/json\r\n";
+pub(super) const JSON: &str = "Content-Type: application/json\r\n";
 
 /// The service, and where it serves.
-struct Server {
-    world: World,
-    socket: PathBuf,
+pub(super) struct Server {
+    pub world: World,
+    pub socket: PathBuf,
 }
 
 impl Server {
-    async fn start(models: &Path, library: &Path, arguments: &[&str]) -> Self {
+    pub(super) async fn start(models: &Path, library: &Path, arguments: &[&str]) -> Self {
         let world = world_with(models, library, |folder| {
             let socket = folder.join("http").display().to_string();
             let mut all = vec!["--http".to_owned(), socket];
@@ -125,28 +125,28 @@ impl Server {
         Self { world, socket }
     }
 
-    fn connect(&self) -> UnixStream {
+    pub(super) fn connect(&self) -> UnixStream {
         let stream = UnixStream::connect(&self.socket).unwrap();
         stream.set_read_timeout(Some(LONG)).unwrap();
         stream
     }
 
-    fn send(&self, text: &str) -> Reply {
+    pub(super) fn send(&self, text: &str) -> Reply {
         let mut stream = self.connect();
         stream.write_all(text.as_bytes()).unwrap();
         read(&mut stream).expect("an answer")
     }
 
-    fn get(&self, path: &str) -> Reply {
+    pub(super) fn get(&self, path: &str) -> Reply {
         self.send(&request("GET", path, "", ""))
     }
 
-    fn post(&self, path: &str, body: &Value) -> Reply {
+    pub(super) fn post(&self, path: &str, body: &Value) -> Reply {
         self.send(&request("POST", path, JSON, &body.to_string()))
     }
 
     /// An answer that has to be one.
-    fn good(&self, path: &str, body: &Value) -> Value {
+    pub(super) fn good(&self, path: &str, body: &Value) -> Value {
         let reply = self.post(path, body);
         assert_eq!(reply.status, 200, "{body}: {reply:?}");
         reply.json()
@@ -162,7 +162,7 @@ impl Server {
     }
 
     /// One of the numbers of `/metrics`.
-    fn metric(&self, name: &str) -> f64 {
+    pub(super) fn metric(&self, name: &str) -> f64 {
         let page = self.get("/metrics").body;
         let line = page
             .lines()
@@ -172,7 +172,7 @@ impl Server {
             .unwrap()
     }
 
-    fn wait_for(&self, what: &str, mut done: impl FnMut(&Self) -> bool) {
+    pub(super) fn wait_for(&self, what: &str, mut done: impl FnMut(&Self) -> bool) {
         let start = Instant::now();
         while !done(self) {
             assert!(
@@ -185,9 +185,9 @@ impl Server {
     }
 }
 
-const CHAT: &str = "/v1/chat/completions";
+pub(super) const CHAT: &str = "/v1/chat/completions";
 
-fn hello(model: &str) -> Value {
+pub(super) fn hello(model: &str) -> Value {
     json!({
         "model": model,
         "messages": [{"role": "user", "content": "Hi"}],
@@ -198,7 +198,7 @@ fn hello(model: &str) -> Value {
     })
 }
 
-fn with(mut body: Value, more: Value) -> Value {
+pub(super) fn with(mut body: Value, more: Value) -> Value {
     let (Value::Object(all), Value::Object(more)) = (&mut body, more) else {
         panic!("no objects");
     };
@@ -206,7 +206,7 @@ fn with(mut body: Value, more: Value) -> Value {
     body
 }
 
-fn text_of(choice: &Value) -> &str {
+pub(super) fn text_of(choice: &Value) -> &str {
     choice["message"]["content"].as_str().unwrap()
 }
 
@@ -452,7 +452,7 @@ async fn chats_stream_what_they_say_whole() {
 }
 
 /// A folder of models whose templates know tools, in each form.
-fn models_with_tools() -> tempfile::TempDir {
+pub(super) fn models_with_tools() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, mark) in [
         ("hermes", "<tool_call>"),
@@ -912,7 +912,7 @@ async fn hostile_clients_harm_nobody() {
 
 impl Server {
     /// An answer, or none where the connection is refused.
-    fn send_maybe(&self, path: &str) -> Option<Reply> {
+    pub(super) fn send_maybe(&self, path: &str) -> Option<Reply> {
         let mut stream = self.connect();
         stream
             .write_all(request("GET", path, "", "").as_bytes())

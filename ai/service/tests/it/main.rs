@@ -4,7 +4,9 @@
 //! `ARGOS_ONNXRUNTIME`, those that need the default model at `ARGOS_TEST_MODEL`; with `CI` set the
 //! absence of either is a failure.
 
+mod faults;
 mod http;
+mod leak;
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
