@@ -14,10 +14,10 @@
 //! engine gets the same random weights in the shapes of SmolLM2-135M and Qwen2.5-0.5B, the same threads and
 //! the same prompts, and is asked in turn, so that what else the machine does meets all of them. Each table
 //! ends with the ratios that are looked at, medians over the rounds, and the status is 1 where one misses its
-//! bar.
+//! bar. As root, `chrt -r 10` before the command keeps other programs of a busy machine out of the times.
 //!
 //! The bars: `speed` decoding at one stream with int4 0.97 of onnxruntime-genai (its kernels are ours) and
-//! 1.2 of llama.cpp, eight streams 2.5 of one and 1.2 of the best peer's eight; `agree` token for token as
+//! 1.2 of llama.cpp, eight streams 2.5 of one and 1.2 of eight on llama.cpp; `agree` token for token as
 //! transformers in fp32 wherever its two best logits are more than 0.001 apart; `prefix` a repeated beginning
 //! of 1,000 tokens 5 % of the first time; `person` first token beside eight streams in the background 1.3 of
 //! the time alone, and one chunk.
