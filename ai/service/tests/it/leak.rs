@@ -36,9 +36,10 @@ struct Held {
 impl Held {
     fn by(pid: u32) -> Self {
         let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
+        // Clean pages are the files' that it maps, and shared where another process maps them too.
         let private = rollup
             .lines()
-            .filter(|line| line.starts_with("Private_") || line.starts_with("Swap:"))
+            .filter(|line| line.starts_with("Private_Dirty:") || line.starts_with("Swap:"))
             .filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok())
             .sum::<u64>();
         let count = |what: &str| {
