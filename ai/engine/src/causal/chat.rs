@@ -12,8 +12,8 @@ use minijinja::{Environment, ErrorKind};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::settings::json;
 use super::tools::{Format, ToolCall, Tools};
+use crate::folder::{json, text};
 use crate::{Error, Result};
 
 /// One message of a conversation.
@@ -66,14 +66,9 @@ impl Template {
     /// Reads the folder's template; `None` if it has none.
     pub(super) fn read(folder: &Path) -> Result<Option<Self>> {
         let config = json(folder, "tokenizer_config.json")?.unwrap_or_default();
-        let file = folder.join("chat_template.jinja");
-        let source = if file.exists() {
-            Some(std::fs::read_to_string(&file).map_err(|e| Error::Model {
-                path: file.clone(),
-                reason: e.to_string(),
-            })?)
-        } else {
-            match config.get("chat_template") {
+        let source = match text(folder, "chat_template.jinja")? {
+            Some(source) => Some(source),
+            None => match config.get("chat_template") {
                 Some(Value::String(s)) => Some(s.clone()),
                 // Several named ones: the one for chats is called `default`.
                 Some(Value::Array(list)) => list
@@ -83,7 +78,7 @@ impl Template {
                     .and_then(|t| t["template"].as_str())
                     .map(str::to_owned),
                 _ => None,
-            }
+            },
         };
         let Some(source) = source else {
             return Ok(None);

@@ -44,7 +44,7 @@ pub use schedule::Class;
 pub use sequence::{Budget, Token};
 pub use tools::{Choice, Format, Function, Parser, Part, Tool, ToolCall, Tools, one_way};
 
-use crate::{Error, Result, graph, session};
+use crate::{Error, Result, folder, graph, session};
 use chat::Template;
 use geometry::Geometry;
 use grammar::Grammars;
@@ -307,12 +307,7 @@ impl CausalLm {
             .to_string_lossy()
             .into_owned();
         let settings = Settings::read(folder)?;
-        let mut tokenizer = Tokenizer::from_file(folder.join("tokenizer.json"))
-            .map_err(|e| unusable(format!("tokenizer.json: {e}")))?;
-        tokenizer.with_padding(None);
-        tokenizer
-            .with_truncation(None)
-            .map_err(|e| unusable(format!("tokenizer.json: {e}")))?;
+        let tokenizer = folder::tokenizer(folder)?;
         let template = Template::read(folder)?;
         let summary = graph::summary(&settings.graph).map_err(|e| Error::Model {
             path: settings.graph.clone(),
