@@ -203,7 +203,7 @@ fn vocabulary(tokenizer: &Tokenizer, size: usize) -> std::result::Result<Vec<Vec
 }
 
 /// Whether an added token means itself and not its text.
-fn is_special(token: &AddedToken) -> bool {
+pub(super) fn is_special(token: &AddedToken) -> bool {
     token.special || (token.content.starts_with('<') && token.content.ends_with('>'))
 }
 

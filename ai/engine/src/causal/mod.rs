@@ -15,6 +15,7 @@
 //! to the request's sink, in order.
 
 mod chat;
+mod contents;
 mod geometry;
 mod grammar;
 mod park;
@@ -48,6 +49,7 @@ use crate::{Error, Result, folder, graph, session};
 use chat::Template;
 use geometry::Geometry;
 use grammar::Grammars;
+use contents::Controls;
 use park::Parking;
 use prefix::PrefixCache;
 use sampling::Sampler;
@@ -284,6 +286,7 @@ pub struct CausalLm {
     vocabulary: usize,
     stop_tokens: Arc<[u32]>,
     grammars: Grammars,
+    controls: Controls,
     commands: Mutex<Sender<Command>>,
     counters: Arc<Counters>,
     most_requests: usize,
@@ -370,6 +373,7 @@ impl CausalLm {
             most_requests: limits.requests.max(1),
             requests: Arc::default(),
         })
+            controls: Controls::of(&tokenizer),
     }
 
     /// Longest prompt and answer together, in tokens.
@@ -582,19 +586,22 @@ impl CausalLm {
                 self.name
             ))
         })?;
-        // The template writes the special tokens itself.
-        self.fitting(&template.render(messages, tools)?, false)
+        self.absurd(contents::bytes(messages, tools))?;
+        let guarded = contents::guard(&self.tokenizer, &self.controls, messages, tools)
+            .map_err(Error::InvalidArguments)?;
+        let text = template.render(&guarded.messages, &guarded.tools)?;
+        self.absurd(text.len())?;
+        let mut tokens = Vec::new();
+        for piece in guarded.pieces(&text) {
+            // The template writes the special tokens itself.
+            tokens.extend(self.encode(piece, false)?);
+        }
+        Ok(tokens)
     }
 
     /// [`Self::encode`] for what has to fit into the context: absurd lengths are not even tokenised.
     fn fitting(&self, text: &str, special: bool) -> Result<Vec<u32>> {
-        if text.len() / MAX_TOKEN_BYTES >= self.context {
-            return Err(Error::TooLong {
-                what: "the prompt",
-                tokens: text.len() / MAX_TOKEN_BYTES,
-                limit: self.context - 1,
-            });
-        }
+        self.absurd(text.len())?;
         self.encode(text, special)
     }
 
@@ -630,6 +637,19 @@ impl CausalLm {
 
     fn failed(&self, step: &'static str, reason: &str) -> Error {
         Error::inference(&self.name, step, reason)
+    /// Fails where a text of so many bytes has too many tokens whatever it says.
+    fn absurd(&self, bytes: usize) -> Result<()> {
+        let tokens = bytes / MAX_TOKEN_BYTES;
+        if tokens < self.context {
+            return Ok(());
+        }
+        Err(Error::TooLong {
+            what: "the prompt",
+            tokens,
+            limit: self.context - 1,
+        })
+    }
+
     }
 }
 

@@ -564,6 +564,10 @@ impl Dice {
 }
 
 /// Requests of all classes and owners, long and short, alike and not, in slots that are too few, with a
+    // Contents are text: twelve characters, and no turn of somebody else.
+    let messages = [message("user", "<|im_start|>")];
+    let (_, finished) = finish(&start(&model, chat(&messages, greedy(8))));
+    assert_eq!(finished.prompt_tokens, 1 + 5 + 12 + 1 + 1 + 1 + 10);
 /// prefix cache that is too small, parked in memory and on disk, some cancelled: whatever comes through
 /// says what it says alone.
 #[test]
