@@ -59,6 +59,7 @@ use slots::Runner;
 use stop::StopFilter;
 use worker::{Command, Counters, Worker};
 
+use tools::{THOUGHTS, Thoughts};
 /// Tokens of an answer where the request does not say.
 const DEFAULT_MAX_TOKENS: usize = 512;
 
@@ -67,6 +68,9 @@ const MAX_TOKEN_BYTES: usize = 256;
 
 /// Most log-probabilities beside a token's own.
 const MAX_LOGPROBS: usize = 20;
+/// How far from the end of a prompt a template may have opened a model's thoughts, in tokens.
+const TAIL: usize = 8;
+
 
 /// How an answer is made. Whatever is absent is as the model's folder says.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -450,8 +454,11 @@ impl CausalLm {
         }
         let options = request.options;
         let sampling = self.sampling(&options)?;
-        let with_tools = matches!(&request.prompt, Prompt::Tools(..));
-        let grammar = self.grammar(&request.prompt, options.grammar)?;
+        let tools = match &request.prompt {
+            Prompt::Tools(_, tools) => Some(tools.clone()),
+            Prompt::Chat(_) | Prompt::Text(_) | Prompt::Tokens(_) => None,
+        };
+        tools.iter().try_for_each(Tools::check)?;
         let prompt = self.prompt(request.prompt)?;
         let room = self.context - prompt.len();
         let max_tokens = options.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS).min(room);
@@ -463,6 +470,7 @@ impl CausalLm {
         if options.logprobs.is_some_and(|n| n > MAX_LOGPROBS) {
             return Err(Error::InvalidArguments(format!(
                 "logprobs must be at most {MAX_LOGPROBS}"
+        let grammar = self.grammar(tools.as_ref(), &prompt, options.grammar)?;
             )));
         }
         let constraint = grammar
@@ -490,7 +498,7 @@ impl CausalLm {
             constraint,
             stop_tokens,
             // Calls are often marked by special tokens.
-            show_special: with_tools,
+            show_special: tools.is_some(),
             logprobs: options.logprobs,
             class: request.class,
             owner: request.owner,
@@ -552,11 +560,15 @@ impl CausalLm {
     }
 
     /// What the answer has to be, the form of calls included.
-    fn grammar(&self, prompt: &Prompt, wished: Option<Grammar>) -> Result<Option<Grammar>> {
-        let Prompt::Tools(_, tools) = prompt else {
+    fn grammar(
+        &self,
+        tools: Option<&Tools>,
+        prompt: &[u32],
+        wished: Option<Grammar>,
+    ) -> Result<Option<Grammar>> {
+        let Some(tools) = tools else {
             return Ok(wished);
         };
-        tools.check()?;
         let answer = match &wished {
             None => None,
             Some(Grammar::JsonSchema(schema)) => Some(schema),
@@ -570,7 +582,16 @@ impl CausalLm {
             return Ok(wished);
         }
         let token = |text: &str| self.grammars.special(text);
-        self.call_format().grammar(tools, answer, &token).map(Some)
+        let thoughts = THOUGHTS.iter().find_map(|(open, close)| {
+            let (open, close) = (token(open)?, token(close)?);
+            // Templates open them at the very end, if they do.
+            let mut last = prompt.iter().rev().take(TAIL);
+            let begun = last.find(|t| [open, close].contains(t)) == Some(&open);
+            Some(Thoughts { open, close, begun })
+        });
+        self.call_format()
+            .grammar(tools, answer, thoughts, &token)
+            .map(Some)
     }
 
     fn chat(&self, messages: &[Message], tools: &Tools) -> Result<Vec<u32>> {
