@@ -180,8 +180,7 @@ impl Worker {
                 self.park(slot, now);
             }
             let mut sequence = self.waiting.remove(admission.waiting);
-            let waited = waiting[admission.waiting];
-            sequence.admitted = schedule::urgency(waited.class, waited.waited);
+            sequence.admitted = admission.urgency;
             sequence.since = now;
             self.runner.clear(slot);
             if let Some(parked) = sequence.parked.take() {
