@@ -79,7 +79,7 @@ impl From<Failure> for argos_bus::Error {
             | Engine::Model { .. }
             | Engine::Memory { .. }
             | Engine::Provider { .. } => Self::Unavailable(text),
-            Engine::Busy { .. } => Self::LimitReached(text),
+            Engine::Busy { .. } | Engine::Share { .. } => Self::LimitReached(text),
             Engine::TooLong { .. } | Engine::InvalidArguments(_) => Self::InvalidArguments(text),
             Engine::Inference { .. } => Self::Failed(text),
         }

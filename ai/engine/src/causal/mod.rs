@@ -19,6 +19,7 @@ mod contents;
 mod geometry;
 mod grammar;
 mod park;
+mod places;
 mod prefix;
 mod sampling;
 mod schedule;
@@ -30,7 +31,7 @@ mod tools;
 mod worker;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -39,6 +40,7 @@ use tokenizers::Tokenizer;
 
 pub use chat::Message;
 pub use grammar::Grammar;
+pub use places::{Full, Place, Places};
 pub use prefix::Owner;
 pub use sampling::Sampling;
 pub use schedule::Class;
@@ -47,9 +49,9 @@ pub use tools::{Choice, Format, Function, Parser, Part, Tool, ToolCall, Tools, o
 
 use crate::{Error, Result, folder, graph, session};
 use chat::Template;
+use contents::Controls;
 use geometry::Geometry;
 use grammar::Grammars;
-use contents::Controls;
 use park::Parking;
 use prefix::PrefixCache;
 use sampling::Sampler;
@@ -57,20 +59,20 @@ use sequence::Setup;
 use settings::Settings;
 use slots::Runner;
 use stop::StopFilter;
+use tools::{THOUGHTS, Thoughts};
 use worker::{Command, Counters, Worker};
 
-use tools::{THOUGHTS, Thoughts};
 /// Tokens of an answer where the request does not say.
 const DEFAULT_MAX_TOKENS: usize = 512;
 
 /// No token of a text is longer than this, in bytes: the longest are rows of spaces.
 const MAX_TOKEN_BYTES: usize = 256;
 
-/// Most log-probabilities beside a token's own.
-const MAX_LOGPROBS: usize = 20;
 /// How far from the end of a prompt a template may have opened a model's thoughts, in tokens.
 const TAIL: usize = 8;
 
+/// Most log-probabilities beside a token's own.
+const MAX_LOGPROBS: usize = 20;
 
 /// How an answer is made. Whatever is absent is as the model's folder says.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -217,7 +219,7 @@ pub struct Finished {
 pub struct Limits {
     /// Requests that run at once.
     pub slots: usize,
-    /// Requests that are queued or running; more are refused.
+    /// Requests that are queued or running; more are refused. One owner may have as many as are left free.
     pub requests: usize,
     /// Longest prompt and answer together, in tokens; at most what the model was made for.
     pub context: usize,
@@ -227,7 +229,8 @@ pub struct Limits {
     pub prefix_bytes: usize,
     /// Bytes for parked requests in memory.
     pub parked_bytes: usize,
-    /// Folder for those beyond it.
+    /// Folder for those beyond it; without it they stay in their slots, or are computed again where they are
+    /// in a person's way.
     pub parked_folder: Option<PathBuf>,
     /// Threads of a pass; `None` chooses by load and size.
     pub threads: Option<usize>,
@@ -283,6 +286,7 @@ pub struct CausalLm {
     sampling: Sampling,
     template: Option<Template>,
     tokenizer: Arc<Tokenizer>,
+    controls: Controls,
     context: usize,
     slots: usize,
     /// Bytes of weights and slots.
@@ -290,12 +294,12 @@ pub struct CausalLm {
     vocabulary: usize,
     stop_tokens: Arc<[u32]>,
     grammars: Grammars,
-    controls: Controls,
     commands: Mutex<Sender<Command>>,
     counters: Arc<Counters>,
-    most_requests: usize,
-    /// Each request holds a clone until it ends.
-    requests: Arc<()>,
+    /// Each request has one until it ends.
+    places: Places,
+    /// Bytes of parked requests in memory.
+    parked_bytes: Arc<AtomicUsize>,
 }
 
 impl CausalLm {
@@ -339,11 +343,13 @@ impl CausalLm {
         let tokenizer = Arc::new(tokenizer);
         let counters = Arc::new(Counters::default());
         let (commands, queue) = channel();
+        let parking = Parking::new(limits.parked_bytes, limits.parked_folder.clone());
+        let parked_bytes = parking.used();
         let worker = Worker {
             name: name.clone(),
             tokenizer: Arc::clone(&tokenizer),
             prefix: PrefixCache::new(limits.prefix_bytes),
-            parking: Parking::new(limits.parked_bytes, limits.parked_folder.clone()),
+            parking,
             commands: queue,
             counters: Arc::clone(&counters),
             chunk: limits.chunk.max(1),
@@ -367,6 +373,7 @@ impl CausalLm {
             stop_tokens,
             sampling: settings.sampling,
             template,
+            controls: Controls::of(&tokenizer),
             tokenizer,
             context,
             slots,
@@ -374,10 +381,9 @@ impl CausalLm {
             vocabulary,
             commands: Mutex::new(commands),
             counters,
-            most_requests: limits.requests.max(1),
-            requests: Arc::default(),
+            places: Places::new(limits.requests),
+            parked_bytes,
         })
-            controls: Controls::of(&tokenizer),
     }
 
     /// Longest prompt and answer together, in tokens.
@@ -390,14 +396,16 @@ impl CausalLm {
         self.slots
     }
 
-    /// Bytes of memory that it takes: weights, the slots' caches when they are full, the prefix cache.
+    /// Bytes of memory that it takes: weights, the slots' caches when they are full, the prefix cache, parked
+    /// requests.
     pub fn memory_bytes(&self) -> u64 {
-        self.memory + self.counters.prefix_bytes.load(Ordering::Relaxed) as u64
+        let bytes = |counter: &AtomicUsize| counter.load(Ordering::Relaxed) as u64;
+        self.memory + bytes(&self.counters.prefix_bytes) + bytes(&self.parked_bytes)
     }
 
     /// Requests that are queued or running.
     pub fn requests(&self) -> usize {
-        Arc::strong_count(&self.requests) - 1
+        self.places.taken()
     }
 
     /// How it writes calls of tools.
@@ -445,13 +453,15 @@ impl CausalLm {
     /// Fails at once with [`Error::TooLong`] if the prompt fills the context, with
     /// [`Error::InvalidArguments`] if it or the options make no sense or the folder has no template.
     pub fn submit(&self, request: Request, sink: impl FnMut(Event) + Send + 'static) -> Result<()> {
-        let requests = self.requests();
-        if requests >= self.most_requests {
-            return Err(Error::Busy {
-                model: self.name.clone(),
-                requests,
-            });
-        }
+        let place = self.places.take(request.owner).map_err(|full: Full| {
+            let model = self.name.clone();
+            let requests = full.requests;
+            if full.own {
+                Error::Share { model, requests }
+            } else {
+                Error::Busy { model, requests }
+            }
+        })?;
         let options = request.options;
         let sampling = self.sampling(&options)?;
         let tools = match &request.prompt {
@@ -460,6 +470,7 @@ impl CausalLm {
         };
         tools.iter().try_for_each(Tools::check)?;
         let prompt = self.prompt(request.prompt)?;
+        let grammar = self.grammar(tools.as_ref(), &prompt, options.grammar)?;
         let room = self.context - prompt.len();
         let max_tokens = options.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS).min(room);
         if max_tokens == 0 {
@@ -470,7 +481,6 @@ impl CausalLm {
         if options.logprobs.is_some_and(|n| n > MAX_LOGPROBS) {
             return Err(Error::InvalidArguments(format!(
                 "logprobs must be at most {MAX_LOGPROBS}"
-        let grammar = self.grammar(tools.as_ref(), &prompt, options.grammar)?;
             )));
         }
         let constraint = grammar
@@ -478,11 +488,12 @@ impl CausalLm {
             .map(|grammar| self.grammars.constraint(grammar))
             .transpose()?;
         if let Some(budget) = &request.budget
-            && !budget.take(prompt.len())
+            && !budget.pay(prompt.len())
         {
             return Err(Error::InvalidArguments(format!(
-                "the prompt has {} tokens, more than what is left of its budget",
-                prompt.len()
+                "the prompt has {} tokens, more than the {} that are left of its budget",
+                prompt.len(),
+                budget.left()
             )));
         }
         let stop_tokens = if options.ignore_stop_tokens {
@@ -505,7 +516,7 @@ impl CausalLm {
             budget: request.budget,
             cancel: request.cancel,
             sink: Box::new(sink),
-            counted: Arc::clone(&self.requests),
+            place,
         };
         if self.send(Command::Start(Box::new(setup))) {
             Ok(())
@@ -626,6 +637,19 @@ impl CausalLm {
         self.encode(text, special)
     }
 
+    /// Fails where a text of so many bytes has too many tokens whatever it says.
+    fn absurd(&self, bytes: usize) -> Result<()> {
+        let tokens = bytes / MAX_TOKEN_BYTES;
+        if tokens < self.context {
+            return Ok(());
+        }
+        Err(Error::TooLong {
+            what: "the prompt",
+            tokens,
+            limit: self.context - 1,
+        })
+    }
+
     fn encode(&self, text: &str, special: bool) -> Result<Vec<u32>> {
         self.tokenizer
             .encode(text, special)
@@ -658,19 +682,6 @@ impl CausalLm {
 
     fn failed(&self, step: &'static str, reason: &str) -> Error {
         Error::inference(&self.name, step, reason)
-    /// Fails where a text of so many bytes has too many tokens whatever it says.
-    fn absurd(&self, bytes: usize) -> Result<()> {
-        let tokens = bytes / MAX_TOKEN_BYTES;
-        if tokens < self.context {
-            return Ok(());
-        }
-        Err(Error::TooLong {
-            what: "the prompt",
-            tokens,
-            limit: self.context - 1,
-        })
-    }
-
     }
 }
 
