@@ -97,7 +97,7 @@ fn generate(service: &Arc<Service>, id: &str, request: Request, events: Events) 
 #[zbus::interface(name = "org.argos.AI1")]
 impl Ai {
     async fn list_models(&self) -> Result<Vec<Model>> {
-        Ok(self.0.list().iter().map(on_wire).collect())
+        Ok(self.0.list().await.iter().map(on_wire).collect())
     }
 
     async fn load_model(&self, id: &str) -> Result<()> {
@@ -123,7 +123,7 @@ impl Ai {
 
     async fn embed(&self, texts: Vec<String>) -> Result<Vec<Vec<f64>>> {
         let id = self.0.default_model().to_owned();
-        let (vectors, _) = self.0.embed(id, texts).await?;
+        let (vectors, _) = self.0.embed(id, texts, None).await?;
         let wide = |v: Vec<f32>| v.into_iter().map(f64::from).collect();
         Ok(vectors.into_iter().map(wide).collect())
     }
@@ -176,7 +176,7 @@ impl Ai {
             parse(messages, "messages", "a JSON array of {role, content}")?;
         let options: Options = parse(options, "options", "a JSON object")?;
         let id = bounded(model, "the model's id", 255)?.to_owned();
-        match self.0.list().into_iter().find(|m| m.id == id) {
+        match self.0.list().await.into_iter().find(|m| m.id == id) {
             None => {
                 return Err(Error::NotFound(format!(
                     "there is no model `{id}`; ListModels has them all"

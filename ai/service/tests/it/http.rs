@@ -1047,7 +1047,7 @@ async fn sessions_have_limits_of_their_own() {
     assert_eq!(ask("X-Argos-Class: agent\r\n").status, 403);
     let first = ask("").json();
     assert_eq!(first["usage"]["completion_tokens"], 12);
-    // Less is left than the next prompt has, or nothing.
+    // Exactly what the next prompt has is left, or less.
     let second = ask("");
     assert!(
         second.status == 400 || second.json()["choices"][0]["finish_reason"] == "length",
