@@ -66,6 +66,16 @@ pub enum Error {
         /// Requests that are queued or running.
         requests: usize,
     },
+    /// One caller has as many requests on a model as it may have in the company of others.
+    #[error(
+        "model {model} has {requests} requests of yours to answer already; wait for some of them"
+    )]
+    Share {
+        /// The model.
+        model: String,
+        /// Requests of the caller that are queued or running.
+        requests: usize,
+    },
     /// The input does not fit. It is never cut silently.
     #[error("{what} has {tokens} tokens, the model takes at most {limit}; shorten it")]
     TooLong {

@@ -1,5 +1,7 @@
 //! What every kind reads from a model's folder in the same way: manifest, JSON files, graph, tokenizer.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
@@ -14,8 +16,8 @@ const MAX_FILES: usize = 10_000;
 /// The largest JSON file that is read, in bytes.
 const MAX_JSON_BYTES: u64 = 4 << 20;
 
-/// The largest tokenizer that is read, in bytes: of those in use the largest have 35 MB.
-const MAX_TOKENIZER_BYTES: u64 = 256 << 20;
+/// The largest tokenizer that is read, in bytes: several times that of any known one.
+const MAX_TOKENIZER_BYTES: u64 = 128 << 20;
 
 /// Graphs by preference, where a folder has several: what a CPU runs fastest first.
 const GRAPHS: [&str; 9] = [
@@ -50,7 +52,9 @@ pub(crate) fn name(folder: &Path) -> String {
 /// Reads a folder's `model.yaml`.
 pub(crate) fn manifest(folder: &Path) -> Result<Manifest> {
     let path = folder.join("model.yaml");
-    let manifest: Manifest = argos_config::load(&path).map_err(|e| unusable(folder, e))?;
+    let text = text(folder, "model.yaml")?.unwrap_or_default();
+    let manifest: Manifest =
+        argos_config::parse(&path.display().to_string(), &text).map_err(|e| unusable(folder, e))?;
     manifest.check().map_err(|e| unusable(&path, e))?;
     Ok(manifest)
 }
@@ -89,23 +93,47 @@ pub(crate) fn json(folder: &Path, name: &str) -> Result<Option<Value>> {
 /// A text file of the folder, if it is there.
 pub(crate) fn text(folder: &Path, name: &str) -> Result<Option<String>> {
     let path = folder.join(name);
-    let metadata = match std::fs::metadata(&path) {
-        Ok(metadata) => metadata,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(unusable(&path, e)),
-    };
-    // A pipe would be waited for, a device read without end.
-    if !metadata.is_file() {
-        return Err(unusable(&path, "it is no file; put one there or remove it"));
+    match read(&path, MAX_JSON_BYTES) {
+        Ok(bytes) => String::from_utf8(bytes)
+            .map(Some)
+            .map_err(|e| unusable(&path, e)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(unusable(&path, e)),
     }
-    let size = metadata.len();
-    if size > MAX_JSON_BYTES {
-        let reason = format!("{size} bytes; at most {MAX_JSON_BYTES} are read");
-        return Err(unusable(&path, reason));
+}
+
+/// What a regular file of at most `limit` bytes has in it.
+pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let file = open(path)?;
+    let size = file.metadata()?.len();
+    let too_large = |size| io::Error::other(format!("{size} bytes; at most {limit} are read"));
+    if size > limit {
+        return Err(too_large(size));
     }
-    std::fs::read_to_string(&path)
-        .map(Some)
-        .map_err(|e| unusable(&path, e))
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+    // It may grow meanwhile.
+    file.take(limit + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 {
+        read if read > limit => Err(too_large(read)),
+        _ => Ok(bytes),
+    }
+}
+
+/// Opens a regular file. A model's folder is foreign data: a pipe in it would be waited for for ever, and a
+/// device has no end.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    }
+    let file = options.open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    Ok(file)
 }
 
 /// A file that the folder's own files name; it has to be inside.
@@ -178,15 +206,10 @@ pub(crate) fn preferred_graph(
 
 /// The folder's tokenizer, which neither pads nor cuts: lengths are checked by whoever uses it.
 pub(crate) fn tokenizer(folder: &Path) -> Result<Tokenizer> {
-    let path = folder.join("tokenizer.json");
-    let failed = |e: tokenizers::Error| unusable(&path, e);
-    let metadata = std::fs::metadata(&path).map_err(|e| unusable(&path, e))?;
-    if !metadata.is_file() || metadata.len() > MAX_TOKENIZER_BYTES {
-        let size = metadata.len();
-        let reason = format!("{size} bytes; a file of at most {MAX_TOKENIZER_BYTES} is read");
-        return Err(unusable(&path, reason));
-    }
-    let mut tokenizer = Tokenizer::from_file(&path).map_err(failed)?;
+    let failed = |e: tokenizers::Error| unusable(folder, format!("tokenizer.json: {e}"));
+    let bytes = read(&folder.join("tokenizer.json"), MAX_TOKENIZER_BYTES);
+    let mut tokenizer =
+        Tokenizer::from_bytes(bytes.map_err(|e| failed(e.into()))?).map_err(failed)?;
     tokenizer.with_padding(None);
     tokenizer.with_truncation(None).map_err(failed)?;
     Ok(tokenizer)
@@ -215,4 +238,39 @@ pub(crate) fn files(folder: &Path) -> Vec<(PathBuf, u64)> {
     }
     found.sort();
     found
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pipes_devices_and_huge_files_are_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let pipe = rustix::fs::CWD;
+        rustix::fs::mkfifoat(pipe, at("pipe"), rustix::fs::Mode::from_raw_mode(0o644)).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", at("device")).unwrap();
+        let sparse = File::create(at("huge")).unwrap();
+        sparse.set_len(1 << 40).unwrap();
+        std::fs::create_dir(at("folder")).unwrap();
+        for (name, reason) in [
+            ("pipe", "no regular file"),
+            ("device", "no regular file"),
+            ("folder", "no regular file"),
+            ("huge", "bytes"),
+        ] {
+            let error = text(folder.path(), name).unwrap_err().to_string();
+            assert!(error.contains(reason), "{name}: {error}");
+        }
+        assert_eq!(text(folder.path(), "nothing").unwrap(), None);
+        std::os::unix::fs::symlink(at("pipe"), at("tokenizer.json")).unwrap();
+        let error = tokenizer(folder.path()).unwrap_err().to_string();
+        assert!(
+            error.contains("tokenizer.json: it is no regular file"),
+            "{error}"
+        );
+        std::os::unix::fs::symlink(at("pipe"), at("model.yaml")).unwrap();
+        assert!(manifest(folder.path()).is_err());
+    }
 }

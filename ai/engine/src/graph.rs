@@ -8,7 +8,6 @@
 //! weights, is jumped over. Field numbers are those of `onnx.proto` (ONNX 1.23, IR version 13).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io::{self, BufReader, Read, Seek};
 use std::path::Path;
 
@@ -125,7 +124,7 @@ impl Summary {
 
 /// Reads the graph in `file`. Fails where the file is no ONNX graph or was cut off.
 pub(crate) fn summary(file: &Path) -> io::Result<Summary> {
-    let file = File::open(file)?;
+    let file = crate::folder::open(file)?;
     let length = file.metadata()?.len();
     let mut reader = Reader {
         inner: BufReader::with_capacity(1 << 16, file),

@@ -449,7 +449,7 @@ fn language(folder: &Path, summary: &Summary, config: &Value, genai: &Value) -> 
 /// `license` of the model card: the YAML between two lines of `---` that README.md begins with.
 fn card_licence(folder: &Path) -> Option<String> {
     use std::io::Read;
-    let file = std::fs::File::open(folder.join("README.md")).ok()?;
+    let file = folder::open(&folder.join("README.md")).ok()?;
     let mut text = Vec::new();
     file.take(1 << 16).read_to_end(&mut text).ok()?;
     let text = String::from_utf8_lossy(&text);

@@ -70,15 +70,7 @@ impl Reranker {
     /// takes; with `truncate` the end of such a document is left out, and only a query that leaves no
     /// room is too long.
     pub fn rank(&self, query: &str, documents: &[&str], truncate: bool) -> Result<Vec<f32>> {
-        let query = format!("{}{query}", self.query_prefix);
-        let rows = documents
-            .iter()
-            .map(|document| {
-                let document = format!("{}{document}", self.document_prefix);
-                let what = "a query with its document";
-                self.encoder.row(what, &query, Some(&document), truncate)
-            })
-            .collect::<Result<Vec<Row>>>()?;
+        let rows = self.rows(query, documents, truncate)?;
         let mut scores = vec![0.0; rows.len()];
         for pass in self.encoder.passes(&rows) {
             let members: Vec<&Row> = pass.iter().map(|at| &rows[*at]).collect();
@@ -98,6 +90,25 @@ impl Reranker {
             }
         }
         Ok(scores)
+    }
+
+    /// Tokens of all pairs together, special ones included. Fails as [`Self::rank`] does where it cuts nothing.
+    pub fn count_tokens(&self, query: &str, documents: &[&str]) -> Result<usize> {
+        Ok(self
+            .rows(query, documents, false)?
+            .iter()
+            .map(Row::len)
+            .sum())
+    }
+
+    fn rows(&self, query: &str, documents: &[&str], truncate: bool) -> Result<Vec<Row>> {
+        let query = format!("{}{query}", self.query_prefix);
+        let row = |document: &&str| {
+            let document = format!("{}{document}", self.document_prefix);
+            let what = "a query with its document";
+            self.encoder.row(what, &query, Some(&document), truncate)
+        };
+        documents.iter().map(row).collect()
     }
 
     fn failed(&self, shape: &[usize]) -> Error {

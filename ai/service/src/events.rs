@@ -4,15 +4,21 @@
 //! own does the writing, the fd never blocks it for longer than [`STALLED`], and inference goes on at
 //! its own speed into a queue that the length of the answer bounds. A reader that is gone or stalled
 //! cancels its generation.
+//!
+//! It has to be a thread: whoever shares the fd can make it block again at any time. There are few of them,
+//! and nobody gets all ([`argos_engine::causal::Places`]).
 
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use argos_engine::causal::Cancel;
+use argos_engine::causal::{Cancel, Place};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use serde_json::Value;
+
+/// Generations that are written at once.
+pub(crate) const MOST: usize = 16;
 
 /// How long a reader may leave a full pipe unread.
 const STALLED: Duration = Duration::from_secs(30);
@@ -25,8 +31,8 @@ pub(crate) struct Events {
 }
 
 impl Events {
-    /// Takes the fd over.
-    pub(crate) fn new(fd: OwnedFd) -> std::io::Result<Self> {
+    /// Takes the fd over. The place is one of [`MOST`].
+    pub(crate) fn new(fd: OwnedFd, place: Place) -> std::io::Result<Self> {
         // On a shared description this is the sender's wish as well: a pipe end or socket that is passed
         // for this has no other writer.
         rustix::io::ioctl_fionbio(&fd, true)?;
@@ -40,6 +46,7 @@ impl Events {
                     tracing::debug!("a reader of generated text went away: {e}");
                 }
                 flag.cancel();
+                drop(place);
             })?;
         Ok(Self { queue, gone })
     }
@@ -104,12 +111,13 @@ fn ready(fd: &OwnedFd, limit: Duration) -> Result<bool, Errno> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use argos_engine::causal::Places;
     use std::io::Read;
 
     #[test]
     fn lines_arrive_in_order_and_the_fd_is_closed() {
         let (mut reader, writer) = std::io::pipe().unwrap();
-        let events = Events::new(writer.into()).unwrap();
+        let events = Events::new(writer.into(), Places::new(1).take(1).unwrap()).unwrap();
         // More than a pipe holds, so that the writer has to wait for the reader.
         for i in 0..20_000 {
             events.send(serde_json::json!({"text": i}));
@@ -124,11 +132,17 @@ mod tests {
     #[test]
     fn reader_that_goes_away_is_noticed_without_writing() {
         let (reader, writer) = std::io::pipe().unwrap();
-        let events = Events::new(writer.into()).unwrap();
+        let places = Places::new(MOST);
+        let events = Events::new(writer.into(), places.take(1).unwrap()).unwrap();
         assert!(!events.gone().is_cancelled());
         drop(reader);
         let start = std::time::Instant::now();
         while !events.gone().is_cancelled() {
+            assert!(start.elapsed() < Duration::from_secs(10));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        // The place is free again with the thread.
+        while places.taken() > 0 {
             assert!(start.elapsed() < Duration::from_secs(10));
             std::thread::sleep(Duration::from_millis(20));
         }

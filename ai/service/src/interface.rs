@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use argos_bus::ai::{Model, Plan, ProposedCall};
 use argos_bus::{Error, Result, caller};
-use argos_engine::causal::{Budget, Class, Event, Message, Options, Prompt, Request};
+use argos_engine::causal::{Budget, Class, Event, Message, Options, Places, Prompt, Request};
 use argos_engine::planner::Offered;
 use argos_engine::registry::{Info, Kind, State};
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
 use zbus::wire::OwnedFd;
 
-use crate::events::Events;
+use crate::events::{self, Events};
 use crate::http::Front;
 use crate::service::{Caller, Failure, QUICK_LIMIT, Service};
 
@@ -29,12 +29,12 @@ const MAX_JSON: usize = 4 << 20;
 
 /// The served object.
 #[derive(Debug)]
-pub(crate) struct Ai(Arc<Service>, Front);
+pub(crate) struct Ai(Arc<Service>, Front, Places);
 
 impl Ai {
     /// `front` serves the sessions.
     pub(crate) fn new(service: Arc<Service>, front: Front) -> Self {
-        Self(service, front)
+        Self(service, front, Places::new(events::MOST))
     }
 }
 
@@ -97,7 +97,7 @@ fn generate(service: &Arc<Service>, id: &str, request: Request, events: Events) 
 #[zbus::interface(name = "org.argos.AI1")]
 impl Ai {
     async fn list_models(&self) -> Result<Vec<Model>> {
-        Ok(self.0.list().iter().map(on_wire).collect())
+        Ok(self.0.list().await.iter().map(on_wire).collect())
     }
 
     async fn load_model(&self, id: &str) -> Result<()> {
@@ -123,7 +123,7 @@ impl Ai {
 
     async fn embed(&self, texts: Vec<String>) -> Result<Vec<Vec<f64>>> {
         let id = self.0.default_model().to_owned();
-        let (vectors, _) = self.0.embed(id, texts).await?;
+        let (vectors, _) = self.0.embed(id, texts, None).await?;
         let wide = |v: Vec<f32>| v.into_iter().map(f64::from).collect();
         Ok(vectors.into_iter().map(wide).collect())
     }
@@ -176,7 +176,7 @@ impl Ai {
             parse(messages, "messages", "a JSON array of {role, content}")?;
         let options: Options = parse(options, "options", "a JSON object")?;
         let id = bounded(model, "the model's id", 255)?.to_owned();
-        match self.0.list().into_iter().find(|m| m.id == id) {
+        match self.0.list().await.into_iter().find(|m| m.id == id) {
             None => {
                 return Err(Error::NotFound(format!(
                     "there is no model `{id}`; ListModels has them all"
@@ -202,7 +202,14 @@ impl Ai {
                 )));
             }
         }
-        let events = Events::new(events.into())
+        let place = self.2.take(caller.owner).map_err(|full| {
+            Error::LimitReached(format!(
+                "{} generations{} are being written already; try again later, or use the HTTP API",
+                full.requests,
+                if full.own { " of yours" } else { "" }
+            ))
+        })?;
+        let events = Events::new(events.into(), place)
             .map_err(|e| Error::Failed(format!("cannot write to the passed events fd: {e}")))?;
         let request = Request {
             options,

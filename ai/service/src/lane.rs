@@ -1,8 +1,8 @@
 //! A lane: one thread that does one piece of inference after the other, with a bounded queue.
 //!
-//! There are two of them, so that a long text does not keep a plan waiting: *quick* for the small
-//! models that plan and embed, *slow* for text generation and big loads. Who comes when the queue is
-//! full is told so at once instead of being kept waiting.
+//! There are three of them, so that nothing long keeps a plan waiting: *quick* for plans, *bulk* for
+//! embeddings and rankings, which come in hundreds, *slow* for big loads. Who comes when the queue is full
+//! is told so at once instead of being kept waiting.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};

@@ -79,7 +79,7 @@ impl From<Failure> for argos_bus::Error {
             | Engine::Model { .. }
             | Engine::Memory { .. }
             | Engine::Provider { .. } => Self::Unavailable(text),
-            Engine::Busy { .. } => Self::LimitReached(text),
+            Engine::Busy { .. } | Engine::Share { .. } => Self::LimitReached(text),
             Engine::TooLong { .. } | Engine::InvalidArguments(_) => Self::InvalidArguments(text),
             Engine::Inference { .. } => Self::Failed(text),
         }
@@ -134,6 +134,7 @@ pub(crate) struct Service {
     registry: Registry,
     settings: Settings,
     pub(crate) quick: Lane,
+    bulk: Lane,
     pub(crate) slow: Lane,
     pub(crate) statistics: Statistics,
     states: UnboundedSender<Info>,
@@ -143,6 +144,8 @@ pub(crate) struct Service {
     used: Mutex<BTreeMap<String, Instant>>,
     /// Held while a model is loaded for a request, so that others wait here and not in the lane's queue.
     loading: tokio::sync::Mutex<()>,
+    /// Held while a model is loaded that has to fit beside the others: two at once would both get the same room.
+    fitting: Mutex<()>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -155,12 +158,14 @@ impl Service {
             registry: Registry::new(settings.models.clone()),
             settings,
             quick: Lane::start("quick", QUICK_QUEUE),
+            bulk: Lane::start("bulk", QUICK_QUEUE),
             slow: Lane::start("slow", SLOW_QUEUE),
             statistics: Statistics::new(),
             states,
             failure: Mutex::new(None),
             used: Mutex::default(),
             loading: tokio::sync::Mutex::default(),
+            fitting: Mutex::default(),
         })
     }
 
@@ -169,9 +174,12 @@ impl Service {
         &self.settings.default
     }
 
-    /// Every model there is now.
-    pub(crate) fn list(&self) -> Vec<Info> {
-        self.registry.list()
+    /// Every model there is now. Folders are looked at, which takes a while.
+    pub(crate) async fn list(self: &Arc<Self>) -> Vec<Info> {
+        let service = Arc::clone(self);
+        tokio::task::spawn_blocking(move || service.registry.list())
+            .await
+            .unwrap_or_else(|_| self.registry.known())
     }
 
     /// Loads the default model in the background.
@@ -198,9 +206,11 @@ impl Service {
 
     /// Loads a model, on the lane for models of its size.
     pub(crate) async fn load(self: &Arc<Self>, id: String) -> Result<(), Failure> {
-        let planner = |info: Info| info.kind == Some(Kind::Planner);
-        let small = id == self.default_model() || self.registry.info(&id).is_some_and(planner);
-        let lane = if small { &self.quick } else { &self.slow };
+        let lane = match self.registry.info(&id).and_then(|info| info.kind) {
+            _ if id == self.default_model() => &self.quick,
+            Some(Kind::Planner | Kind::Embedding | Kind::Reranker) => &self.bulk,
+            _ => &self.slow,
+        };
         let service = Arc::clone(self);
         lane.run(LOAD_LIMIT, move || {
             service.load_now(&id).map(drop).map_err(Failure::from)
@@ -221,6 +231,12 @@ impl Service {
             self.touch(id);
             return Ok(loaded);
         }
+        // The default model has to be there in any case, and nobody who plans waits for another one to load.
+        let _turn = (id != self.default_model()).then(|| lock(&self.fitting));
+        if let Some(loaded) = self.registry.loaded(id) {
+            self.touch(id);
+            return Ok(loaded);
+        }
         let changed = |info: &Info| {
             if let State::Failed(reason) = &info.state {
                 tracing::warn!("model `{}` failed to load: {reason}", info.id);
@@ -231,7 +247,7 @@ impl Service {
             let room = self
                 .settings
                 .memory_budget
-                .map(|budget| budget.saturating_sub(self.in_memory().iter().map(|(_, m)| m).sum()));
+                .map(|budget| budget.saturating_sub(self.taken(id)));
             let limits = Limits {
                 parked_folder: self.settings.cache.clone(),
                 memory_bytes: room,
@@ -263,6 +279,18 @@ impl Service {
                 }
             }
         }
+    }
+
+    /// Bytes that are not there for model `id`: of what is in memory, and of the default model, which may
+    /// come any time.
+    fn taken(&self, id: &str) -> u64 {
+        let default = self.default_model();
+        let to_come = (id != default && !self.is_loaded(default))
+            .then(|| self.registry.info(default))
+            .flatten();
+        let to_come = to_come.map_or(0, |info| info.size_bytes);
+        let all = self.in_memory().into_iter().map(|(_, bytes)| bytes);
+        all.fold(to_come, u64::saturating_add)
     }
 
     /// Unloads the model that was not asked for for longest; `false` where all are at work.
@@ -356,7 +384,7 @@ impl Service {
             .map_or(Duration::ZERO, Instant::elapsed)
     }
 
-    /// A planner, loaded if need be. Called on the quick lane, so that callers queue up behind its loading.
+    /// A planner, loaded if need be. Called on the lanes, so that callers queue up behind its loading.
     pub(crate) fn planner(&self, id: &str) -> Result<Arc<Planner>, Failure> {
         if id == self.default_model() {
             return self.default_planner();
@@ -401,11 +429,12 @@ impl Service {
         }
     }
 
-    /// A vector for each text, and the tokens of all of them.
+    /// A vector for each text, and the tokens of all of them, which `budget` pays.
     pub(crate) async fn embed(
         self: &Arc<Self>,
         id: String,
         texts: Vec<String>,
+        budget: Option<Arc<Budget>>,
     ) -> Result<(Vec<Vec<f32>>, usize), Failure> {
         if texts.len() > MAX_TEXTS {
             return Err(argos_engine::Error::InvalidArguments(format!(
@@ -423,27 +452,29 @@ impl Service {
                 && let Loaded::Embedding(model) = service.load_now(&id)?
             {
                 let tokens = model.count_tokens(&texts)?;
+                pay(budget.as_deref(), tokens)?;
                 return Ok((model.embed(&texts, &EmbedOptions::default())?, tokens));
             }
             let planner = service.planner(&id)?;
-            let vectors = planner.embed(&texts)?;
             let tokens = texts
                 .iter()
                 .map(|t| planner.count_tokens(t))
                 .sum::<argos_engine::Result<usize>>()?;
-            Ok((vectors, tokens))
+            pay(budget.as_deref(), tokens)?;
+            Ok((planner.embed(&texts)?, tokens))
         };
-        let result = self.quick.run(QUICK_LIMIT, work).await;
+        let result = self.bulk.run(QUICK_LIMIT, work).await;
         self.statistics.embeddings.count(start, &result);
         result
     }
 
-    /// How well each document answers a query, the higher the better.
+    /// How well each document answers a query, the higher the better; `budget` pays the tokens.
     pub(crate) async fn rank(
         self: &Arc<Self>,
         id: String,
         query: String,
         documents: Vec<String>,
+        budget: Option<Arc<Budget>>,
     ) -> Result<Vec<f32>, Failure> {
         self.fits(&id, &[Kind::Reranker], "rank documents")?;
         let start = Instant::now();
@@ -451,11 +482,17 @@ impl Service {
         let work = move || {
             let documents: Vec<&str> = documents.iter().map(String::as_str).collect();
             match service.load_now(&id)? {
-                Loaded::Reranker(model) => Ok(model.rank(&query, &documents, false)?),
+                Loaded::Reranker(model) => {
+                    if budget.is_some() {
+                        let tokens = model.count_tokens(&query, &documents)?;
+                        pay(budget.as_deref(), tokens)?;
+                    }
+                    Ok(model.rank(&query, &documents, false)?)
+                }
                 other => Err(unfit(&id, other.kind(), "rank documents")),
             }
         };
-        let result = self.quick.run(QUICK_LIMIT, work).await;
+        let result = self.bulk.run(QUICK_LIMIT, work).await;
         self.statistics.embeddings.count(start, &result);
         result
     }
@@ -585,6 +622,17 @@ impl Service {
         let mut value = self.statistics.json();
         value["models"] = self.models_json();
         value
+    }
+}
+
+/// Pays for tokens that are about to be computed; none where there are fewer left.
+fn pay(budget: Option<&Budget>, tokens: usize) -> argos_engine::Result<()> {
+    match budget {
+        Some(budget) if !budget.pay(tokens) => Err(argos_engine::Error::InvalidArguments(format!(
+            "the texts have {tokens} tokens, more than the {} that are left of the budget",
+            budget.left()
+        ))),
+        _ => Ok(()),
     }
 }
 

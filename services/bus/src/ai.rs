@@ -75,8 +75,8 @@ pub trait Ai1 {
     /// Generates text with a causal language model. `messages` is a JSON array of
     /// `{role, content}`; `options` a JSON object (`max_tokens`, `temperature`, `seed`, `stop`).
     /// Writes JSON lines to `events`: `{"text": …}` pieces, then `{"done": {…counts, reason}}` or
-    /// `{"error": …}`, and closes it. Errors: `NotFound`, `InvalidArguments`, `Unavailable`. On Unix
-    /// only.
+    /// `{"error": …}`, and closes it. Errors: `NotFound`, `InvalidArguments`, `Unavailable`, `LimitReached`
+    /// (too many are being written; one user never has all places). On Unix only.
     #[cfg(unix)]
     fn generate(&self, model: &str, messages: &str, options: &str, events: OwnedFd) -> Result<()>;
     /// A connected socket that speaks the HTTP API in the caller's name. `options` is a JSON object, all of

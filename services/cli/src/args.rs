@@ -615,6 +615,9 @@ pub(crate) struct ModelRemoveArgs {
     /// Names of models.
     #[arg(required = true)]
     pub(crate) models: Vec<String>,
+    /// Remove what came of a download that did not end, and not the model.
+    #[arg(long)]
+    pub(crate) partial: bool,
     /// Ask nothing.
     #[arg(short, long)]
     pub(crate) yes: bool,

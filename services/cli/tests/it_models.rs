@@ -125,6 +125,14 @@ fn a_folder_is_imported_whole_checked_and_removed() {
     );
     assert!(run(call("check", &["a"])).contains("5 files are as they were"));
 
+    // A file more can change a model as well.
+    std::fs::create_dir(models.join("a/deep")).unwrap();
+    for added in ["chat_template.jinja", "deep/x"] {
+        std::fs::write(models.join("a").join(added), "x").unwrap();
+        fail(call("check", &["a"]), 1, &format!("{added}: it was added"));
+        std::fs::remove_file(models.join("a").join(added)).unwrap();
+    }
+
     // Not again without --force; with it what was broken is whole again.
     fail(call("import", &[from, "--name", "a"]), 1, "--force");
     std::fs::write(models.join("a/config.json"), "{\"n_ctx\": 10}").unwrap();
@@ -149,6 +157,15 @@ fn a_folder_is_imported_whole_checked_and_removed() {
         (&json!(256), &json!("apache-2.0"))
     );
 
+    // A download that did not end is one thing, the model another.
+    std::fs::create_dir(models.join(".part-a")).unwrap();
+    std::fs::write(models.join(".part-a/x"), "half").unwrap();
+    run(call("rm", &["a", "--partial", "--yes"]));
+    assert_eq!(names(&models), ["a", "b"]);
+    fail(call("rm", &["a", "--partial", "--yes"]), 4, "no download");
+    std::fs::create_dir(models.join(".part-c")).unwrap();
+    fail(call("rm", &["c", "--yes"]), 4, "--partial");
+    run(call("rm", &["c", "--partial", "--yes"]));
     fail(call("rm", &["a"]), 1, "--yes");
     fail(call("rm", &["a", "nope", "--yes"]), 4, "nope");
     run(call("rm", &["a", "--yes"]));
@@ -895,7 +912,7 @@ fn conversations_with_the_service() {
     for model in ["lm", "lm-gqa"] {
         good(&["import", tiny(model).to_str().unwrap(), "--directory", into]);
     }
-    let Some((_bus, _service, address)) = service(dir.path()) else {
+    let Some((_bus, service, address)) = service(dir.path()) else {
         return;
     };
     let on_bus = |arguments: &[&str], input: &str| {
@@ -957,6 +974,44 @@ fn conversations_with_the_service() {
     assert!(text(&on_bus(&["ps"], "").stdout).contains("MEMORY"));
     assert!(on_bus(&["stop", "lm"], "").status.success());
     assert!(text(&on_bus(&["ps"], "").stdout).contains("no model is in memory"));
+
+    // Ctrl-C ends a generation whose answer does not come: the service is stopped in the middle of it.
+    let signal = |child: &Child, signal| {
+        rustix::process::kill_process(rustix::process::Pid::from_child(child), signal).unwrap();
+    };
+    let ended = (0..20).find_map(|_| {
+        let mut child = Process(
+            Command::new(env!("CARGO_BIN_EXE_argos"))
+                .args([
+                    "ai",
+                    "generate",
+                    "--model",
+                    "lm-gqa",
+                    "--max-tokens",
+                    "400",
+                    "Hi",
+                ])
+                .env("DBUS_SYSTEM_BUS_ADDRESS", &address)
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap(),
+        );
+        let _ = child.0.stdout.as_mut().unwrap().read(&mut [0]);
+        signal(&service.0, rustix::process::Signal::STOP);
+        signal(&child.0, rustix::process::Signal::INT);
+        let start = Instant::now();
+        let status = loop {
+            match child.0.try_wait().unwrap() {
+                Some(status) => break Some(status),
+                None if start.elapsed() > Duration::from_secs(10) => break None,
+                None => std::thread::sleep(Duration::from_millis(10)),
+            }
+        };
+        signal(&service.0, rustix::process::Signal::CONT);
+        // Unless it was through already.
+        (!status.is_some_and(|s| s.success())).then_some(status)
+    });
+    assert_eq!(ended.flatten().and_then(|s| s.code()), Some(130));
 
     // What is removed is unloaded.
     assert!(on_bus(&["load", "lm-gqa"], "").status.success());

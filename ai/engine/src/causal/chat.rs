@@ -12,9 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::jinja;
-use super::settings::json;
 use super::tools::{Format, ToolCall, Tools};
-use crate::folder::text;
+use crate::folder::{json, text};
 use crate::{Error, Result};
 
 /// One message of a conversation.

@@ -203,7 +203,7 @@ fn vocabulary(tokenizer: &Tokenizer, size: usize) -> std::result::Result<Vec<Vec
 }
 
 /// Whether an added token means itself and not its text.
-fn is_special(token: &AddedToken) -> bool {
+pub(super) fn is_special(token: &AddedToken) -> bool {
     token.special || (token.content.starts_with('<') && token.content.ends_with('>'))
 }
 
@@ -242,7 +242,7 @@ fn byte_characters() -> [char; 256] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::causal::tools::{Choice, Format, Tool, Tools};
+    use crate::causal::tools::{Choice, Format, Thoughts, Tool, Tools};
     use std::path::Path;
 
     fn grammars() -> Grammars {
@@ -323,7 +323,7 @@ mod tests {
         let encoded = grammars.tokenizer.encode(text, false).unwrap();
         let mut tokens = encoded.get_ids().iter().copied().chain([1]);
         while let Some(token) = tokens.next() {
-            let mut logits = vec![0.0; 98];
+            let mut logits = vec![0.0; grammars.vocabulary];
             if constraint.mask(&mut logits).is_err() || !logits[token as usize].is_finite() {
                 return false;
             }
@@ -400,7 +400,7 @@ mod tests {
                 |tools: Tools, answer: Option<&Value>, taken: &[String], refused: &[String]| {
                     let token: &dyn Fn(&str) -> Option<u32> =
                         if special { &marked } else { &unmarked };
-                    let grammar = format.grammar(&tools, answer, token).unwrap();
+                    let grammar = format.grammar(&tools, answer, None, token).unwrap();
                     for text in taken {
                         assert!(
                             takes(&grammars, &grammar, text),
@@ -431,7 +431,21 @@ mod tests {
                 taken.push(both.clone());
                 calls.push(both.clone());
             }
-            check(with(Choice::Auto, true), None, &taken, &bad);
+            // Text cannot spell what begins a call.
+            let mut unspoken = bad.to_vec();
+            unspoken.extend(match format {
+                Format::Hermes if special => vec![
+                    format!("<tool_call>\n{good}\n</tool_call>"),
+                    "Say <tool_call>".to_owned(),
+                ],
+                Format::Llama => vec![
+                    format!("\n{}", go("went", "{}", key)),
+                    "<|python_tag|>x".to_owned(),
+                ],
+                Format::Hermes => vec!["Say <tool_call> now".to_owned()],
+                Format::Mistral => vec!["Say [TOOL_CALLS] now".to_owned()],
+            });
+            check(with(Choice::Auto, true), None, &taken, &unspoken);
             check(
                 with(Choice::Auto, false),
                 None,
@@ -459,8 +473,53 @@ mod tests {
                     &[plain],
                 );
             } else {
-                let error = format.grammar(&with(Choice::Auto, true), Some(&answer), &unmarked);
+                let error =
+                    format.grammar(&with(Choice::Auto, true), Some(&answer), None, &unmarked);
                 assert!(error.unwrap_err().to_string().contains("response format"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_model_thinks_before_it_answers_or_calls() {
+        let mut tokenizer = Tokenizer::clone(&grammars().tokenizer);
+        tokenizer.add_tokens(&["<think>", "</think>"].map(|t| AddedToken::from(t, false)));
+        let size = tokenizer.get_vocab_size(true);
+        let grammars = Grammars::new(Arc::new(tokenizer), size, [1].into());
+        let (open, close) = (grammars.special("<think>"), grammars.special("</think>"));
+        let (open, close) = (open.unwrap(), close.unwrap());
+        // `<|im_start|>` stands for the marker of calls.
+        let token = |text: &str| (text == "<tool_call>").then_some(0);
+        let call = "<|im_start|>\n{\"name\": \"go\", \"arguments\": {}}\n</tool_call>";
+        let with = |choice: Choice| Tools {
+            tools: vec![Tool {
+                name: "go".into(),
+                description: None,
+                parameters: serde_json::json!({"type": "object", "additionalProperties": false}),
+            }],
+            choice,
+            parallel: true,
+        };
+        for choice in [Choice::Auto, Choice::Required] {
+            for begun in [false, true] {
+                let thoughts = Thoughts { open, close, begun };
+                let grammar = Format::Hermes
+                    .grammar(&with(choice.clone()), None, Some(thoughts), &token)
+                    .unwrap();
+                let opened = if begun { "" } else { "<think>" };
+                for end in [call.to_owned(), format!(" \n{call}")] {
+                    assert!(takes(&grammars, &grammar, &end[end.find('<').unwrap()..]));
+                    let text = format!("{opened}Hm... well</think>{end}");
+                    assert!(takes(&grammars, &grammar, &text), "{choice:?} {text}");
+                }
+                let text = format!("{opened}Hm</think>Hello");
+                assert_eq!(takes(&grammars, &grammar, &text), choice == Choice::Auto);
+                let call = call.replace("<|im_start|>", "<tool_call>");
+                assert!(!takes(
+                    &grammars,
+                    &grammar,
+                    &format!("{opened}{call}</think>x")
+                ));
             }
         }
     }

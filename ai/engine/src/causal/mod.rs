@@ -15,10 +15,12 @@
 //! to the request's sink, in order.
 
 mod chat;
+mod contents;
 mod geometry;
 mod grammar;
 mod jinja;
 mod park;
+mod places;
 mod prefix;
 mod sampling;
 mod schedule;
@@ -30,7 +32,7 @@ mod tools;
 mod worker;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -39,14 +41,16 @@ use tokenizers::Tokenizer;
 
 pub use chat::Message;
 pub use grammar::Grammar;
+pub use places::{Full, Place, Places};
 pub use prefix::Owner;
 pub use sampling::Sampling;
 pub use schedule::Class;
 pub use sequence::{Budget, Token};
 pub use tools::{Choice, Format, Function, Parser, Part, Tool, ToolCall, Tools, one_way};
 
-use crate::{Error, Result, graph, session};
+use crate::{Error, Result, folder, graph, session};
 use chat::Template;
+use contents::Controls;
 use geometry::Geometry;
 use grammar::Grammars;
 use park::Parking;
@@ -56,6 +60,7 @@ use sequence::Setup;
 use settings::Settings;
 use slots::Runner;
 use stop::StopFilter;
+use tools::{THOUGHTS, Thoughts};
 use worker::{Command, Counters, Worker};
 
 /// Tokens of an answer where the request does not say.
@@ -63,6 +68,9 @@ const DEFAULT_MAX_TOKENS: usize = 512;
 
 /// No token of a text is longer than this, in bytes: the longest are rows of spaces.
 const MAX_TOKEN_BYTES: usize = 256;
+
+/// How far from the end of a prompt a template may have opened a model's thoughts, in tokens.
+const TAIL: usize = 8;
 
 /// Most log-probabilities beside a token's own.
 const MAX_LOGPROBS: usize = 20;
@@ -212,7 +220,7 @@ pub struct Finished {
 pub struct Limits {
     /// Requests that run at once.
     pub slots: usize,
-    /// Requests that are queued or running; more are refused.
+    /// Requests that are queued or running; more are refused. One owner may have as many as are left free.
     pub requests: usize,
     /// Longest prompt and answer together, in tokens; at most what the model was made for.
     pub context: usize,
@@ -222,7 +230,8 @@ pub struct Limits {
     pub prefix_bytes: usize,
     /// Bytes for parked requests in memory.
     pub parked_bytes: usize,
-    /// Folder for those beyond it.
+    /// Folder for those beyond it; without it they stay in their slots, or are computed again where they are
+    /// in a person's way.
     pub parked_folder: Option<PathBuf>,
     /// Threads of a pass; `None` chooses by load and size.
     pub threads: Option<usize>,
@@ -278,6 +287,7 @@ pub struct CausalLm {
     sampling: Sampling,
     template: Option<Template>,
     tokenizer: Arc<Tokenizer>,
+    controls: Controls,
     context: usize,
     slots: usize,
     /// Bytes of weights and slots.
@@ -287,9 +297,10 @@ pub struct CausalLm {
     grammars: Grammars,
     commands: Mutex<Sender<Command>>,
     counters: Arc<Counters>,
-    most_requests: usize,
-    /// Each request holds a clone until it ends.
-    requests: Arc<()>,
+    /// Each request has one until it ends.
+    places: Places,
+    /// Bytes of parked requests in memory.
+    parked_bytes: Arc<AtomicUsize>,
 }
 
 impl CausalLm {
@@ -308,7 +319,7 @@ impl CausalLm {
             .to_string_lossy()
             .into_owned();
         let settings = Settings::read(folder)?;
-        let tokenizer = crate::folder::tokenizer(folder)?;
+        let tokenizer = folder::tokenizer(folder)?;
         let template = Template::read(folder)?;
         let summary = graph::summary(&settings.graph).map_err(|e| Error::Model {
             path: settings.graph.clone(),
@@ -333,11 +344,13 @@ impl CausalLm {
         let tokenizer = Arc::new(tokenizer);
         let counters = Arc::new(Counters::default());
         let (commands, queue) = channel();
+        let parking = Parking::new(limits.parked_bytes, limits.parked_folder.clone());
+        let parked_bytes = parking.used();
         let worker = Worker {
             name: name.clone(),
             tokenizer: Arc::clone(&tokenizer),
             prefix: PrefixCache::new(limits.prefix_bytes),
-            parking: Parking::new(limits.parked_bytes, limits.parked_folder.clone()),
+            parking,
             commands: queue,
             counters: Arc::clone(&counters),
             chunk: limits.chunk.max(1),
@@ -361,6 +374,7 @@ impl CausalLm {
             stop_tokens,
             sampling: settings.sampling,
             template,
+            controls: Controls::of(&tokenizer),
             tokenizer,
             context,
             slots,
@@ -368,8 +382,8 @@ impl CausalLm {
             vocabulary,
             commands: Mutex::new(commands),
             counters,
-            most_requests: limits.requests.max(1),
-            requests: Arc::default(),
+            places: Places::new(limits.requests),
+            parked_bytes,
         })
     }
 
@@ -383,14 +397,16 @@ impl CausalLm {
         self.slots
     }
 
-    /// Bytes of memory that it takes: weights, the slots' caches when they are full, the prefix cache.
+    /// Bytes of memory that it takes: weights, the slots' caches when they are full, the prefix cache, parked
+    /// requests.
     pub fn memory_bytes(&self) -> u64 {
-        self.memory + self.counters.prefix_bytes.load(Ordering::Relaxed) as u64
+        let bytes = |counter: &AtomicUsize| counter.load(Ordering::Relaxed) as u64;
+        self.memory + bytes(&self.counters.prefix_bytes) + bytes(&self.parked_bytes)
     }
 
     /// Requests that are queued or running.
     pub fn requests(&self) -> usize {
-        Arc::strong_count(&self.requests) - 1
+        self.places.taken()
     }
 
     /// How it writes calls of tools.
@@ -438,18 +454,24 @@ impl CausalLm {
     /// Fails at once with [`Error::TooLong`] if the prompt fills the context, with
     /// [`Error::InvalidArguments`] if it or the options make no sense or the folder has no template.
     pub fn submit(&self, request: Request, sink: impl FnMut(Event) + Send + 'static) -> Result<()> {
-        let requests = self.requests();
-        if requests >= self.most_requests {
-            return Err(Error::Busy {
-                model: self.name.clone(),
-                requests,
-            });
-        }
+        let place = self.places.take(request.owner).map_err(|full: Full| {
+            let model = self.name.clone();
+            let requests = full.requests;
+            if full.own {
+                Error::Share { model, requests }
+            } else {
+                Error::Busy { model, requests }
+            }
+        })?;
         let options = request.options;
         let sampling = self.sampling(&options)?;
-        let with_tools = matches!(&request.prompt, Prompt::Tools(..));
-        let grammar = self.grammar(&request.prompt, options.grammar)?;
+        let tools = match &request.prompt {
+            Prompt::Tools(_, tools) => Some(tools.clone()),
+            Prompt::Chat(_) | Prompt::Text(_) | Prompt::Tokens(_) => None,
+        };
+        tools.iter().try_for_each(Tools::check)?;
         let prompt = self.prompt(request.prompt)?;
+        let grammar = self.grammar(tools.as_ref(), &prompt, options.grammar)?;
         let room = self.context - prompt.len();
         let max_tokens = options.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS).min(room);
         if max_tokens == 0 {
@@ -467,11 +489,12 @@ impl CausalLm {
             .map(|grammar| self.grammars.constraint(grammar))
             .transpose()?;
         if let Some(budget) = &request.budget
-            && !budget.take(prompt.len())
+            && !budget.pay(prompt.len())
         {
             return Err(Error::InvalidArguments(format!(
-                "the prompt has {} tokens, more than what is left of its budget",
-                prompt.len()
+                "the prompt has {} tokens, more than the {} that are left of its budget",
+                prompt.len(),
+                budget.left()
             )));
         }
         let stop_tokens = if options.ignore_stop_tokens {
@@ -487,14 +510,14 @@ impl CausalLm {
             constraint,
             stop_tokens,
             // Calls are often marked by special tokens.
-            show_special: with_tools,
+            show_special: tools.is_some(),
             logprobs: options.logprobs,
             class: request.class,
             owner: request.owner,
             budget: request.budget,
             cancel: request.cancel,
             sink: Box::new(sink),
-            counted: Arc::clone(&self.requests),
+            place,
         };
         if self.send(Command::Start(Box::new(setup))) {
             Ok(())
@@ -553,11 +576,15 @@ impl CausalLm {
     }
 
     /// What the answer has to be, the form of calls included.
-    fn grammar(&self, prompt: &Prompt, wished: Option<Grammar>) -> Result<Option<Grammar>> {
-        let Prompt::Tools(_, tools) = prompt else {
+    fn grammar(
+        &self,
+        tools: Option<&Tools>,
+        prompt: &[u32],
+        wished: Option<Grammar>,
+    ) -> Result<Option<Grammar>> {
+        let Some(tools) = tools else {
             return Ok(wished);
         };
-        tools.check()?;
         let answer = match &wished {
             None => None,
             Some(Grammar::JsonSchema(schema)) => Some(schema),
@@ -571,7 +598,16 @@ impl CausalLm {
             return Ok(wished);
         }
         let token = |text: &str| self.grammars.special(text);
-        self.call_format().grammar(tools, answer, &token).map(Some)
+        let thoughts = THOUGHTS.iter().find_map(|(open, close)| {
+            let (open, close) = (token(open)?, token(close)?);
+            // Templates open them at the very end, if they do.
+            let mut last = prompt.iter().rev().take(TAIL);
+            let begun = last.find(|t| [open, close].contains(t)) == Some(&open);
+            Some(Thoughts { open, close, begun })
+        });
+        self.call_format()
+            .grammar(tools, answer, thoughts, &token)
+            .map(Some)
     }
 
     fn chat(&self, messages: &[Message], tools: &Tools) -> Result<Vec<u32>> {
@@ -587,20 +623,36 @@ impl CausalLm {
                 self.name
             ))
         })?;
-        // The template writes the special tokens itself.
-        self.fitting(&template.render(messages, tools)?, false)
+        self.absurd(contents::bytes(messages, tools))?;
+        let guarded = contents::guard(&self.tokenizer, &self.controls, messages, tools)
+            .map_err(Error::InvalidArguments)?;
+        let text = template.render(&guarded.messages, &guarded.tools)?;
+        self.absurd(text.len())?;
+        let mut tokens = Vec::new();
+        for piece in guarded.pieces(&text) {
+            // The template writes the special tokens itself.
+            tokens.extend(self.encode(piece, false)?);
+        }
+        Ok(tokens)
     }
 
     /// [`Self::encode`] for what has to fit into the context: absurd lengths are not even tokenised.
     fn fitting(&self, text: &str, special: bool) -> Result<Vec<u32>> {
-        if text.len() / MAX_TOKEN_BYTES >= self.context {
-            return Err(Error::TooLong {
-                what: "the prompt",
-                tokens: text.len() / MAX_TOKEN_BYTES,
-                limit: self.context - 1,
-            });
-        }
+        self.absurd(text.len())?;
         self.encode(text, special)
+    }
+
+    /// Fails where a text of so many bytes has too many tokens whatever it says.
+    fn absurd(&self, bytes: usize) -> Result<()> {
+        let tokens = bytes / MAX_TOKEN_BYTES;
+        if tokens < self.context {
+            return Ok(());
+        }
+        Err(Error::TooLong {
+            what: "the prompt",
+            tokens,
+            limit: self.context - 1,
+        })
     }
 
     fn encode(&self, text: &str, special: bool) -> Result<Vec<u32>> {

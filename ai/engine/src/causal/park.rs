@@ -1,4 +1,5 @@
-//! Caches of requests that have no slot for now: in memory, and on disk beyond a bound.
+//! Caches of requests that have no slot for now: in memory up to a bound, on disk beyond it, where there is
+//! a folder for that. What neither takes is not kept.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -14,7 +15,7 @@ pub(super) struct Parking {
     /// Bytes that may stay in memory, over all of them.
     limit: usize,
     used: Arc<AtomicUsize>,
-    /// Folder for the rest; `None` keeps everything in memory.
+    /// Folder for the rest.
     folder: Option<PathBuf>,
 }
 
@@ -60,34 +61,49 @@ impl Parking {
         }
     }
 
-    /// Keeps a cache. Where the disk does not take it, it stays in memory after all: losing it would cost
-    /// its whole prefill.
-    pub(super) fn park(&self, block: Block) -> Parked {
+    /// Bytes in memory, as they are.
+    pub(super) fn used(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.used)
+    }
+
+    /// Whether so many bytes would be kept, the disk being well.
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        self.folder.is_some() || self.fits(bytes)
+    }
+
+    fn fits(&self, bytes: usize) -> bool {
+        self.used.load(Ordering::Relaxed).saturating_add(bytes) <= self.limit
+    }
+
+    /// Keeps a cache; `None` where there is no room for it.
+    pub(super) fn park(&self, block: Block) -> Option<Parked> {
         let bytes = block.bytes.len();
-        let full = self.used.load(Ordering::Relaxed) + bytes > self.limit;
-        if let (true, Some(folder)) = (full, &self.folder) {
-            match write(folder, &block) {
-                Ok(file) => {
-                    let place = Place::Disk {
-                        file,
-                        tokens: block.tokens,
-                        bytes,
-                    };
-                    return Parked { place };
-                }
-                Err(e) => tracing::warn!(
-                    "cannot park {bytes} bytes of cache in {}: {e}; they stay in memory",
-                    folder.display()
-                ),
-            }
+        if self.fits(bytes) {
+            self.used.fetch_add(bytes, Ordering::Relaxed);
+            let room = Room {
+                used: Arc::clone(&self.used),
+                bytes,
+            };
+            let place = Place::Memory { block, room };
+            return Some(Parked { place });
         }
-        self.used.fetch_add(bytes, Ordering::Relaxed);
-        let room = Room {
-            used: Arc::clone(&self.used),
-            bytes,
-        };
-        Parked {
-            place: Place::Memory { block, room },
+        let folder = self.folder.as_ref()?;
+        match write(folder, &block) {
+            Ok(file) => {
+                let place = Place::Disk {
+                    file,
+                    tokens: block.tokens,
+                    bytes,
+                };
+                Some(Parked { place })
+            }
+            Err(e) => {
+                tracing::warn!(
+                    "cannot park {bytes} bytes of cache in {}: {e}; they are computed again",
+                    folder.display()
+                );
+                None
+            }
         }
     }
 }
@@ -144,20 +160,31 @@ mod tests {
     fn beyond_the_bound_it_goes_to_disk_and_comes_back_the_same() {
         let folder = tempfile::tempdir().unwrap();
         let parking = Parking::new(150, Some(folder.path().to_owned()));
-        let (first, second) = (parking.park(block(1)), parking.park(block(2)));
+        let (first, second) = (
+            parking.park(block(1)).unwrap(),
+            parking.park(block(2)).unwrap(),
+        );
         assert!(!first.on_disk() && second.on_disk());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
         assert_eq!(second.take().unwrap(), block(2));
         assert_eq!(first.take().unwrap(), block(1));
         // The room is free again.
-        assert!(!parking.park(block(3)).on_disk());
+        assert!(!parking.park(block(3)).unwrap().on_disk());
     }
 
     #[test]
-    fn without_a_disk_it_stays_in_memory() {
-        let parking = Parking::new(0, Some("/nowhere/at/all".into()));
-        let parked = parking.park(block(7));
-        assert!(!parked.on_disk());
-        assert_eq!(parked.take().unwrap(), block(7));
+    fn without_a_disk_the_bound_holds() {
+        for folder in [None, Some("/nowhere/at/all".into())] {
+            let parking = Parking::new(250, folder.clone());
+            let parked = [(), ()].map(|()| parking.park(block(7)).unwrap());
+            assert_eq!(parking.has_room(100), folder.is_some());
+            assert!(parking.park(block(8)).is_none());
+            assert_eq!(parking.used().load(Ordering::Relaxed), 200);
+            let [first, second] = parked;
+            assert_eq!(first.take().unwrap(), block(7));
+            assert!(parking.has_room(100) && parking.park(block(8)).is_some());
+            drop(second);
+            assert_eq!(parking.used().load(Ordering::Relaxed), 0);
+        }
     }
 }

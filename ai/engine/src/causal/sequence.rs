@@ -8,6 +8,7 @@ use tokenizers::Tokenizer;
 
 use super::grammar::Constraint;
 use super::park::Parked;
+use super::places::Place;
 use super::prefix::Owner;
 use super::sampling::{Sampler, log_probabilities};
 use super::schedule::{Class, Urgency};
@@ -30,7 +31,16 @@ impl Budget {
         u32::try_from(self.0.load(Ordering::Relaxed).max(0)).unwrap_or(u32::MAX)
     }
 
-    /// Takes tokens; `false` where there were fewer.
+    /// Takes tokens for what has not been done yet; `false` where there are fewer: none is taken then.
+    pub fn pay(&self, tokens: usize) -> bool {
+        let tokens = i64::try_from(tokens).unwrap_or(i64::MAX);
+        let left = |left: i64| (left >= tokens).then(|| left - tokens);
+        self.0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, left)
+            .is_ok()
+    }
+
+    /// Takes tokens that are used already; `false` where there were fewer.
     pub(super) fn take(&self, tokens: usize) -> bool {
         let tokens = i64::try_from(tokens).unwrap_or(i64::MAX);
         self.0.fetch_sub(tokens, Ordering::Relaxed) >= tokens
@@ -69,8 +79,8 @@ pub(super) struct Setup {
     pub budget: Option<Arc<Budget>>,
     pub cancel: Cancel,
     pub sink: Sink,
-    /// Counts the request as long as it lives.
-    pub counted: Arc<()>,
+    /// The request's, as long as it lives.
+    pub place: Place,
 }
 
 /// See the module.
@@ -101,7 +111,7 @@ pub(super) struct Sequence {
     sink: Sink,
     arrived: Instant,
     first: Option<Instant>,
-    _counted: Arc<()>,
+    _place: Place,
 }
 
 impl std::fmt::Debug for Sequence {
@@ -138,7 +148,7 @@ impl Sequence {
             sink: setup.sink,
             arrived: now,
             first: None,
-            _counted: setup.counted,
+            _place: setup.place,
         }
     }
 
@@ -289,7 +299,9 @@ mod tests {
     #[test]
     fn budget_is_shared_and_never_comes_back() {
         let budget = Budget::new(5);
-        assert!(budget.take(3));
+        assert!(!budget.pay(6));
+        assert_eq!(budget.left(), 5);
+        assert!(budget.pay(3));
         assert!(!budget.take(3));
         assert_eq!(budget.left(), 0);
         assert!(!budget.take(1));

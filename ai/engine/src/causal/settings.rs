@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::sampling::Sampling;
-pub(super) use crate::folder::json;
+use crate::folder::json;
 use crate::manifest::Kind;
 use crate::{Error, Result, folder};
 

@@ -3,7 +3,12 @@
 //! A chat template that knows tools writes them in the form its model was trained on, and by that form
 //! the model answers ([`Format`]). Where the template knows none, a system message describes the tools and
 //! asks for Hermes' form. Either way a grammar allows text or calls whose arguments fit the tool's schema,
-//! and nothing in between: [`Parser`] can rely on it.
+//! and nothing in between. What begins a call cannot be spelled in the text before it, whether it is a token of
+//! its own or not, so what [`Parser`] takes for a call went through the grammar; a call of a tool that was not
+//! offered stays text all the same.
+//!
+//! A reasoning model thinks first, between marks that are tokens of its own ([`Thoughts`]): they may come
+//! before whatever else the answer is.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -139,11 +144,13 @@ impl Format {
     }
 
     /// The grammar of answers with these tools. `token` knows the number of a marker that is one token;
-    /// `answer`, where given, is the JSON Schema of an answer that calls nothing.
+    /// `answer`, where given, is the JSON Schema of an answer that calls nothing; `thoughts`, where the model
+    /// thinks, comes before all of it.
     pub(super) fn grammar(
         self,
         tools: &Tools,
         answer: Option<&Value>,
+        thoughts: Option<Thoughts>,
         token: &dyn Fn(&str) -> Option<u32>,
     ) -> Result<Grammar> {
         let rules: Vec<_> = tools
@@ -189,8 +196,10 @@ impl Format {
             (Self::Llama, None) => rest.clone(),
             _ => format!("{written} {rest}"),
         };
+        let escaped = escape(self.marker());
+        let spelled = format!("/(?s:.*){escaped}(?s:.*)/");
         let start = match (&tools.choice, answer) {
-            (Choice::Required | Choice::Named(_), _) => format!("start: {calls}\n"),
+            (Choice::Required | Choice::Named(_), _) => format!("body: {calls}\n"),
             (Choice::Auto, Some(_)) if self == Self::Llama => {
                 return Err(Error::InvalidArguments(
                     "this model writes calls as plain JSON objects, so a response format cannot be \
@@ -200,39 +209,75 @@ impl Format {
             }
             (Choice::Auto, Some(schema)) => {
                 format!(
-                    "start: answer | {calls}\nanswer: %json {}\n",
+                    "body: answer | {calls}\nanswer: %json {}\n",
                     one_way(schema)
                 )
             }
             (Choice::Auto, None) => match (self, begin) {
-                (Self::Llama, _) => {
-                    format!("start: TEXT? | {calls}\nTEXT: /[^{{](?s:.*)/\n")
+                // Its calls begin an answer, after white space at most.
+                (Self::Llama, _) => format!(
+                    "body: TEXT? | {calls}\n\
+                     TEXT: /\\s*[^{{\\s](?s:.*)/ & ~/\\s*{escaped}(?s:.*)/\n"
+                ),
+                (_, Some(_)) => {
+                    format!("body: TEXT? ({calls})?\nTEXT: /(?s:.+)/ & ~{spelled}\n")
                 }
-                (_, Some(_)) => format!("start: TEXT? ({calls})?\nTEXT: /(?s:.+)/\n"),
                 (_, None) => {
                     // Text up to the marker is one lexeme with it: the lexer takes the longest match.
-                    let marker = escape(self.marker());
                     format!(
-                        "start: TEXT? | TO_MARKER {rest}\n\
-                         TEXT: /(?s:.+)/ & ~/(?s:.*){marker}(?s:.*)/\n\
-                         TO_MARKER: /(?s:.*){marker}/ & ~/(?s:.*){marker}(?s:.+)/\n"
+                        "body: TEXT? | TO_MARKER {rest}\n\
+                         TEXT: /(?s:.+)/ & ~{spelled}\n\
+                         TO_MARKER: /(?s:.*){escaped}/ & ~/(?s:.*){escaped}(?s:.+)/\n"
                     )
                 }
             },
         };
+        // Where a call is known by the first character of an answer, nothing may come before it.
+        let thoughts = thoughts.filter(|_| self != Self::Llama);
+        let thoughts = thoughts.map_or_else(
+            || "start: body\n".to_owned(),
+            |Thoughts { open, close, begun }| {
+                let open = if begun {
+                    String::new()
+                } else {
+                    format!("<[{open}]>")
+                };
+                format!(
+                    "start: body | thoughts SPACE? body\n\
+                     thoughts: {open} THOUGHT? <[{close}]>\n\
+                     SPACE: /\\s+/\n\
+                     THOUGHT: /(?s:.+)/ & ~{spelled}\n"
+                )
+            },
+        );
+        let start = format!("{thoughts}{start}");
         Ok(Grammar::Lark(format!("{start}{rules}")))
     }
 
-    /// Reads answers of this form.
-    pub fn parser(self) -> Parser {
+    /// Reads answers of this form that may call these tools.
+    pub fn parser(self, tools: &Tools) -> Parser {
         Parser {
             format: self,
+            names: tools.tools.iter().map(|t| t.name.clone()).collect(),
             state: Scan::Text,
+            lead: String::new(),
             held: String::new(),
             calls: 0,
         }
     }
 }
+
+/// The tokens between which a reasoning model thinks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Thoughts {
+    pub open: u32,
+    pub close: u32,
+    /// The prompt has opened them already.
+    pub begun: bool,
+}
+
+/// How models mark them.
+pub(super) const THOUGHTS: [(&str, &str); 2] = [("<think>", "</think>"), ("[THINK]", "[/THINK]")];
 
 const BEGIN: &str = "<tool_call>";
 const END: &str = "</tool_call>";
@@ -395,7 +440,11 @@ pub enum Part {
 #[derive(Debug)]
 pub struct Parser {
     format: Format,
+    /// Tools that there are.
+    names: Vec<String>,
     state: Scan,
+    /// What began the call whose head is looked at: text, if it turns out to be none.
+    lead: String,
     held: String,
     calls: usize,
 }
@@ -430,8 +479,9 @@ impl Parser {
 
     /// What is left when the answer has ended: text that might have become a call.
     pub fn finish(self) -> Option<Part> {
-        let text = matches!(self.state, Scan::Text | Scan::Plain) && self.calls == 0;
-        (text && !self.held.is_empty()).then_some(Part::Text(self.held))
+        let text = matches!(self.state, Scan::Text | Scan::Plain | Scan::Head) && self.calls == 0;
+        let left = self.lead + &self.held;
+        (text && !left.is_empty()).then_some(Part::Text(left))
     }
 
     /// Goes one state on; `false` where more of the answer is needed.
@@ -466,12 +516,25 @@ impl Parser {
         }
     }
 
-    /// Passes on so many bytes of text. Between calls there are only line breaks.
+    /// Passes on so many bytes of text. Line breaks between calls are none.
     fn say(&mut self, bytes: usize, parts: &mut Vec<Part>) {
         let text: String = self.held.drain(..bytes).collect();
-        if !text.is_empty() && self.calls == 0 {
+        if !text.is_empty() && (self.calls == 0 || !text.trim().is_empty()) {
             parts.push(Part::Text(text));
         }
+    }
+
+    /// What looked like a call is text, from its marker on.
+    fn no_call(&mut self, parts: &mut Vec<Part>) -> bool {
+        let marked = self.lead.len();
+        self.held.insert_str(0, &std::mem::take(&mut self.lead));
+        self.state = match self.format {
+            Format::Llama => Scan::Plain,
+            Format::Hermes | Format::Mistral => Scan::Text,
+        };
+        // A marker that was passed on is not found again.
+        self.say(marked, parts);
+        true
     }
 
     fn text(&mut self, parts: &mut Vec<Part>) -> bool {
@@ -488,13 +551,14 @@ impl Parser {
                 Scan::Plain
             };
             if let Some(rest) = start.strip_prefix(marker) {
-                self.held = rest.to_owned();
+                let rest = rest.len();
+                self.lead = self.held.drain(..self.held.len() - rest).collect();
             }
             return true;
         }
         if let Some(at) = self.held.find(marker) {
             self.say(at, parts);
-            self.held.drain(..marker.len());
+            self.lead = self.held.drain(..marker.len()).collect();
             self.state = Scan::Head;
             return true;
         }
@@ -508,26 +572,28 @@ impl Parser {
         let begin = "{\"name\": \"";
         let end = format!("\", \"{}\": ", self.format.arguments());
         let text = self.held.trim_start_matches(between);
-        if text.len() < begin.len() {
-            return false;
-        }
         let Some(named) = text.strip_prefix(begin) else {
-            // No grammar of ours makes that.
-            self.state = Scan::Plain;
-            return true;
+            return !begin.starts_with(text) && self.no_call(parts);
         };
         let Some(at) = named.find('"') else {
-            return false;
+            return named.len() > MAX_NAME && self.no_call(parts);
         };
-        let (name, rest) = (named[..at].to_owned(), &named[at..]);
-        if rest.len() < end.len() {
-            return false;
+        let (name, rest) = named.split_at(at);
+        if !self.names.iter().any(|n| n == name) {
+            return self.no_call(parts);
         }
         let Some(rest) = rest.strip_prefix(&end) else {
-            self.state = Scan::Plain;
-            return true;
+            return !end.starts_with(rest) && self.no_call(parts);
         };
+        match rest.bytes().next() {
+            None => return false,
+            Some(b'{') => {}
+            // Arguments are an object.
+            Some(_) => return self.no_call(parts),
+        }
+        let name = name.to_owned();
         self.held = rest.to_owned();
+        self.lead.clear();
         self.calls += 1;
         self.state = Scan::Arguments(0, false, false);
         parts.push(Part::Call(name));
@@ -575,9 +641,21 @@ impl Parser {
 mod tests {
     use super::*;
 
+    fn offered() -> Tools {
+        let tool = |name: &str| Tool {
+            name: name.into(),
+            description: None,
+            parameters: json!({"type": "object"}),
+        };
+        Tools {
+            tools: ["a.b", "c"].map(tool).into(),
+            ..Tools::default()
+        }
+    }
+
     /// Text and calls of an answer that comes in pieces of `size` characters.
     fn read(format: Format, answer: &str, size: usize) -> (String, Vec<(String, String)>) {
-        let mut parser = format.parser();
+        let mut parser = format.parser(&offered());
         let characters: Vec<char> = answer.chars().collect();
         let mut parts: Vec<Part> = characters
             .chunks(size)
@@ -638,6 +716,38 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_is_no_call_of_an_offered_tool_stays_text_marker_and_all() {
+        let good = "<tool_call>\n{\"name\": \"c\", \"arguments\": {}}\n</tool_call>";
+        for text in [
+            "<tool_call>",
+            "A <tool_call> is how I call.",
+            "<tool_call>\n{\"name\": \"rm\", \"arguments\": {}}\n</tool_call>",
+            "<tool_call>\n{\"name\": \"c\", \"arguments\": 5}",
+            "<tool_call>\n{\"name\": \"c",
+            "<tool_call><tool_call> ",
+            "{\"text\": \"<tool_call>{\\\"name\\\": \\\"c\\\"}\"}",
+        ] {
+            for size in 1..20 {
+                assert_eq!(read(Format::Hermes, text, size), (text.into(), vec![]));
+                if !text.ends_with("\"c") && !text.ends_with("tool_call>") {
+                    let (said, calls) = read(Format::Hermes, &format!("{text}{good}"), size);
+                    assert_eq!(
+                        (said.as_str(), calls),
+                        (text, vec![call("c", "{}")]),
+                        "{size}"
+                    );
+                }
+            }
+        }
+        for size in 1..20 {
+            let text = "[TOOL_CALLS][{\"name\": \"rm\", \"arguments\": {}}]";
+            assert_eq!(read(Format::Mistral, text, size), (text.into(), vec![]));
+            let text = " <|python_tag|>{\"name\": \"rm\", \"parameters\": {}}";
+            assert_eq!(read(Format::Llama, text, size), (text.into(), vec![]));
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn whatever_comes_is_survived(
@@ -647,7 +757,7 @@ mod tests {
             ),
         ) {
             for format in [Format::Hermes, Format::Mistral, Format::Llama] {
-                let mut parser = format.parser();
+                let mut parser = format.parser(&offered());
                 for piece in &pieces {
                     parser.push(piece);
                 }

@@ -15,7 +15,7 @@ use tokenizers::Tokenizer;
 use super::Reason;
 use super::park::Parking;
 use super::prefix::{BLOCK, Owner, PrefixCache};
-use super::schedule::{self, Pass, Running, Waiting};
+use super::schedule::{self, Class, Pass, Running, Waiting};
 use super::sequence::{Sequence, Setup};
 use super::slots::{Line, Runner};
 use crate::Error;
@@ -177,11 +177,17 @@ impl Worker {
             };
             let slot = admission.slot;
             if admission.park {
+                let class = |s: &Option<Sequence>| s.as_ref().map(|s| s.class);
+                let urgent = waiting[admission.waiting].class == Class::Person
+                    && class(&self.running[slot]) != Some(Class::Person);
+                // Where its cache cannot be kept it goes on, but not in a person's way: then it is computed again.
+                if !urgent && !self.parking.has_room(self.runner.bytes(slot)) {
+                    return;
+                }
                 self.park(slot, now);
             }
             let mut sequence = self.waiting.remove(admission.waiting);
-            let waited = waiting[admission.waiting];
-            sequence.admitted = schedule::urgency(waited.class, waited.waited);
+            sequence.admitted = admission.urgency;
             sequence.since = now;
             self.runner.clear(slot);
             if let Some(parked) = sequence.parked.take() {
@@ -203,7 +209,7 @@ impl Worker {
         let length = self.runner.length(slot);
         if length > 0 {
             match self.runner.export(slot, 0, length) {
-                Ok(block) => sequence.parked = Some(self.parking.park(block)),
+                Ok(block) => sequence.parked = self.parking.park(block),
                 Err(e) => tracing::warn!("a cache cannot be parked: {e}"),
             }
         }

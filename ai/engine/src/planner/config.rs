@@ -66,16 +66,8 @@ impl Config {
             path: path.clone(),
             reason,
         };
-        let size = std::fs::metadata(&path)
-            .map_err(|e| unusable(e.to_string()))?
-            .len();
-        if size > MAX_BYTES {
-            return Err(unusable(format!(
-                "{size} bytes; at most {MAX_BYTES} are read"
-            )));
-        }
-        let text = std::fs::read_to_string(&path).map_err(|e| unusable(e.to_string()))?;
-        let config: Self = serde_json::from_str(&text).map_err(|e| unusable(e.to_string()))?;
+        let bytes = crate::folder::read(&path, MAX_BYTES).map_err(|e| unusable(e.to_string()))?;
+        let config: Self = serde_json::from_slice(&bytes).map_err(|e| unusable(e.to_string()))?;
         config.check().map_err(unusable)?;
         Ok(config)
     }

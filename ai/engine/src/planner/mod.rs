@@ -118,6 +118,8 @@ pub struct Planner {
     config: Config,
     tokenizer: Tokenizer,
     session: Mutex<Session>,
+    /// Who wants the session next; see [`Self::session`].
+    turn: Mutex<()>,
     dimensions: usize,
     embedded: Mutex<Embedded>,
 }
@@ -146,6 +148,7 @@ impl Planner {
             config,
             tokenizer,
             session: Mutex::new(session),
+            turn: Mutex::default(),
             dimensions: 0,
             embedded: Mutex::default(),
         };
@@ -269,11 +272,18 @@ impl Planner {
         Ok(first)
     }
 
+    /// The session, in the order in which it was asked for by two threads: who has just had it does not get it
+    /// again before who waits for it.
+    fn session(&self) -> MutexGuard<'_, Session> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Plans one request; also returns where another one begins that stands in the same sentence.
     fn plan_one(&self, request: &str, choice: &Choice<'_>) -> Result<(Plan, Option<(usize, f32)>)> {
         let encoded = self.encode(request, "the request")?;
         let length = encoded.ids.len();
-        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut session = self.session();
         let outputs = session.run(inputs(&encoded).map_err(|e| self.failed("preparing", &e))?);
         let outputs = outputs.map_err(|e| self.failed("planning", &e))?;
         let output = |name: &'static str, length: usize| {
@@ -347,10 +357,11 @@ impl Planner {
         let options = RunOptions::new()
             .map_err(|e| self.failed("preparing", &e))?
             .with_outputs(OutputSelector::no_default().with("embedding"));
-        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
         let mut vectors = Vec::with_capacity(texts.len());
         for text in encoded {
             let inputs = inputs(&text).map_err(|e| self.failed("preparing", &e))?;
+            // Anew for each text: a plan does not wait for all of them.
+            let mut session = self.session();
             let outputs = session
                 .run_with_options(inputs, &options)
                 .map_err(|e| self.failed("embedding", &e))?;

@@ -379,6 +379,57 @@ fn budgets_end_answers_and_refuse_prompts() {
     assert_eq!((text.len(), budget.left()), (7, 0));
     let error = model.submit(request(), |_| {}).unwrap_err().to_string();
     assert!(error.contains("budget"), "{error}");
+    // What was refused costs nothing.
+    let budget = Budget::new(PROMPT.len() as u32 - 1);
+    let request = Request {
+        budget: Some(budget.clone()),
+        ..text_request(PROMPT, greedy(1))
+    };
+    assert!(model.submit(request, |_| {}).is_err());
+    assert_eq!(budget.left(), PROMPT.len() as u32 - 1);
+}
+
+#[test]
+fn without_room_to_park_a_person_is_served_and_the_others_keep_their_slot() {
+    if !super::runtime() {
+        return;
+    }
+    for name in MODELS {
+        let limits = Limits {
+            slots: 1,
+            parked_bytes: 0,
+            prefix_bytes: 0,
+            ..Limits::default()
+        };
+        let model = load_with(name, &limits);
+        let (long, short) = (greedy(60), greedy(5));
+        let alone = [
+            complete(&model, PROMPT, &long).0,
+            complete(&model, "Hello", &short).0,
+        ];
+        let of = |class, prompt, options: &Options| Request {
+            class,
+            ..text_request(prompt, options.clone())
+        };
+        for class in [Class::Person, Class::Agent] {
+            let before = model.statistics().parked;
+            let background = start(&model, of(Class::Background, PROMPT, &long));
+            let mut text = match background.recv().unwrap() {
+                Event::Text { text, .. } => text,
+                other => panic!("{other:?}"),
+            };
+            let other = finish(&start(&model, of(class, "Hello", &short)));
+            assert_eq!(other.0, alone[1], "{name}");
+            text += &finish(&background).0;
+            // Computed again or never stopped: it says the same.
+            assert_eq!(text, alone[0], "{name} {class:?}");
+            let parked = model.statistics().parked - before;
+            assert!(
+                parked <= u64::from(class == Class::Person),
+                "{name} {class:?}"
+            );
+        }
+    }
 }
 
 #[test]
@@ -513,6 +564,10 @@ fn chat_uses_the_template_and_refuses_nonsense() {
     let (_, finished) = finish(&start(&model, chat(&messages, greedy(8))));
     // <|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n, special tokens counting one each.
     assert_eq!(finished.prompt_tokens, 1 + 5 + 2 + 1 + 1 + 1 + 10);
+    // Contents are text: twelve characters, and no turn of somebody else.
+    let messages = [message("user", "<|im_start|>")];
+    let (_, finished) = finish(&start(&model, chat(&messages, greedy(8))));
+    assert_eq!(finished.prompt_tokens, 1 + 5 + 12 + 1 + 1 + 1 + 10);
     let refused = |request: Request| model.submit(request, |_| {}).unwrap_err().to_string();
     assert!(refused(chat(&[], greedy(1))).contains("no messages"));
     assert!(refused(chat(&messages, greedy(0))).contains("max_tokens"));

@@ -1,6 +1,6 @@
 //! `POST /v1/chat/completions`
 
-use argos_engine::causal::Prompt;
+use argos_engine::causal::{Options, Prompt};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::Request;
@@ -72,11 +72,18 @@ impl Chat {
     }
 }
 
-/// See the module.
-pub(crate) async fn handle(State(shared): Api, request: Request<Body>) -> Result<Response> {
-    let asked = asked(&shared, request).await?;
-    let mut common: Common = wire::parse(&asked.body)?;
-    let chat: Chat = wire::parse(&asked.body)?;
+/// What a body asks for, and nothing else of it: an answer takes long, and bodies may be large.
+struct Asking {
+    model: String,
+    stream: bool,
+    include_usage: bool,
+    with_logprobs: bool,
+    prompts: Vec<(Prompt, Options)>,
+}
+
+fn read(body: &[u8]) -> Result<Asking> {
+    let mut common: Common = wire::parse(body)?;
+    let chat: Chat = wire::parse(body)?;
     chat.check()?;
     let choices = common.choices()?;
     let mut options = common.options(usize::MAX)?;
@@ -96,30 +103,48 @@ pub(crate) async fn handle(State(shared): Api, request: Request<Body>) -> Result
         Some(tools) => Prompt::Tools(messages, tools),
         None => Prompt::Chat(messages),
     };
-    let prompts = (0..choices)
-        .map(|i| {
-            let mut options = options.clone();
-            // The same seed would give the same answer.
-            options.seed = options.seed.map(|s| s.wrapping_add(i as u64));
-            (prompt.clone(), options)
-        })
-        .collect();
-    let generation = Generation::start(&shared, asked, &common.model, prompts).await?;
+    let prompts = (0..choices).map(|i| {
+        let mut options = options.clone();
+        // The same seed would give the same answer.
+        options.seed = options.seed.map(|s| s.wrapping_add(i as u64));
+        (prompt.clone(), options)
+    });
+    Ok(Asking {
+        prompts: prompts.collect(),
+        stream: common.stream == Some(true),
+        include_usage: common.include_usage(),
+        with_logprobs: options.logprobs.is_some(),
+        model: common.model,
+    })
+}
+
+/// See the module.
+pub(crate) async fn handle(State(shared): Api, request: Request<Body>) -> Result<Response> {
+    let asked = asked(&shared, request).await?;
+    let Asking {
+        model,
+        stream,
+        include_usage,
+        with_logprobs,
+        prompts,
+    } = read(&asked.body)?;
+    let choices = prompts.len();
+    let generation = Generation::start(&shared, asked, &model, prompts).await?;
     let head = Head {
         id: new_id("chatcmpl-"),
         created: seconds(),
-        model: common.model.clone(),
+        model,
     };
-    if common.stream == Some(true) {
+    if stream {
         let writer = Chunks {
             head,
             usage: Usage::default(),
-            include_usage: common.include_usage(),
+            include_usage,
             calls: vec![0; choices],
         };
         Ok(stream_response(generation, writer))
     } else {
-        whole(generation, &head, choices, options.logprobs.is_some()).await
+        whole(generation, &head, choices, with_logprobs).await
     }
 }
 

@@ -1,6 +1,6 @@
 //! `POST /v1/completions`: a text is continued as it is, without a chat template.
 
-use argos_engine::causal::{Prompt, Token};
+use argos_engine::causal::{Options, Prompt, Token};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::Request;
@@ -64,11 +64,19 @@ fn prompts(value: &Value) -> Result<Vec<Prompt>> {
     }
 }
 
-/// See the module.
-pub(crate) async fn handle(State(shared): Api, request: Request<Body>) -> Result<Response> {
-    let asked = asked(&shared, request).await?;
-    let mut common: Common = wire::parse(&asked.body)?;
-    let completion: Completion = wire::parse(&asked.body)?;
+/// What a body asks for, and nothing else of it: an answer takes long, and bodies may be large.
+struct Asking {
+    model: String,
+    stream: bool,
+    include_usage: bool,
+    with_logprobs: bool,
+    choices: usize,
+    requests: Vec<(Prompt, Options)>,
+}
+
+fn read(body: &[u8]) -> Result<Asking> {
+    let mut common: Common = wire::parse(body)?;
+    let completion: Completion = wire::parse(body)?;
     if completion.echo == Some(true) {
         return Err(ApiError::unsupported("echo", ""));
     }
@@ -98,22 +106,43 @@ pub(crate) async fn handle(State(shared): Api, request: Request<Body>) -> Result
             let mut options = options.clone();
             options.seed = options.seed.map(|s| s.wrapping_add(i));
             (prompt.clone(), options)
-        })
-        .collect();
-    let generation = Generation::start(&shared, asked, &common.model, requests).await?;
+        });
+    Ok(Asking {
+        requests: requests.collect(),
+        choices,
+        stream: common.stream == Some(true),
+        include_usage: common.include_usage(),
+        with_logprobs: options.logprobs.is_some(),
+        model: common.model,
+    })
+}
+
+/// See the module.
+pub(crate) async fn handle(State(shared): Api, request: Request<Body>) -> Result<Response> {
+    let asked = asked(&shared, request).await?;
+    let Asking {
+        model,
+        stream,
+        include_usage,
+        with_logprobs,
+        choices,
+        requests,
+    } = read(&asked.body)?;
+    let count = requests.len();
+    let generation = Generation::start(&shared, asked, &model, requests).await?;
     let mut writer = Chunks {
         id: new_id("cmpl-"),
         created: seconds(),
-        model: common.model.clone(),
+        model,
         usage: Usage::default(),
-        include_usage: common.include_usage(),
+        include_usage,
         choices,
         lengths: vec![0; count],
     };
-    if common.stream == Some(true) {
+    if stream {
         Ok(stream_response(generation, writer))
     } else {
-        writer.whole(generation, options.logprobs.is_some()).await
+        writer.whole(generation, with_logprobs).await
     }
 }
 

@@ -64,11 +64,15 @@ pub(crate) async fn handle(State(shared): Api, request: Request<Body>) -> Result
             ));
         }
     };
-    let list: Vec<Info> = shared.service.list();
+    let list: Vec<Info> = shared.service.list().await;
     if !list.iter().any(|info| info.id == wish.model) {
         return Err(no_model(&wish.model, &list));
     }
-    let (vectors, tokens) = shared.service.embed(wish.model.clone(), texts).await?;
+    let budget = asked.caller.budget.clone();
+    let (vectors, tokens) = shared
+        .service
+        .embed(wish.model.clone(), texts, budget)
+        .await?;
     let width = vectors.first().map_or(0, Vec::len);
     if wish.dimensions.is_some_and(|wished| wished != width) {
         return Err(ApiError::param(

@@ -127,7 +127,7 @@ impl From<Engine> for ApiError {
                 Self::invalid(text).with("invalid_request_error", "context_length_exceeded")
             }
             Engine::InvalidArguments(_) => Self::invalid(text),
-            Engine::Busy { .. } => Self::busy(text),
+            Engine::Busy { .. } | Engine::Share { .. } => Self::busy(text),
             Engine::Memory { .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, text)
                 .with("server_error", "insufficient_memory"),
             Engine::Runtime { .. } | Engine::Model { .. } | Engine::Provider { .. } => {

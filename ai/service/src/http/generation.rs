@@ -127,8 +127,13 @@ impl Generation {
         let (shared, caller, class) = (Arc::clone(shared), asked.caller.clone(), asked.class);
         let submit = move || {
             for (index, (prompt, options)) in prompts.into_iter().enumerate() {
-                let parser = matches!(prompt, Prompt::Tools(..))
-                    .then(|| (model.call_format(), model.call_format().parser()));
+                let parser = match &prompt {
+                    Prompt::Tools(_, tools) => {
+                        let format = model.call_format();
+                        Some((format, format.parser(tools)))
+                    }
+                    Prompt::Chat(_) | Prompt::Text(_) | Prompt::Tokens(_) => None,
+                };
                 let request = Request {
                     options,
                     class,

@@ -263,12 +263,13 @@ fn model_json(info: &Info) -> Value {
 }
 
 async fn models(State(shared): Api) -> Response {
-    let list: Vec<_> = shared.service.list().iter().map(model_json).collect();
+    let list = shared.service.list().await;
+    let list: Vec<_> = list.iter().map(model_json).collect();
     answer(&json!({"object": "list", "data": list}))
 }
 
 async fn model(State(shared): Api, Path(id): Path<String>) -> Result<Response> {
-    let list = shared.service.list();
+    let list = shared.service.list().await;
     match list.iter().find(|info| info.id == id) {
         Some(info) => Ok(answer(&model_json(info))),
         None => Err(no_model(&id, &list)),

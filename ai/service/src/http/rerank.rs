@@ -41,7 +41,7 @@ pub(crate) async fn handle(State(shared): Api, request: Request<Body>) -> Result
             ),
         ));
     }
-    let list = shared.service.list();
+    let list = shared.service.list().await;
     if !list.iter().any(|info| info.id == wish.model) {
         return Err(no_model(&wish.model, &list));
     }
@@ -52,9 +52,10 @@ pub(crate) async fn handle(State(shared): Api, request: Request<Body>) -> Result
             Document::Text(text) | Document::Object { text } => text,
         })
         .collect();
+    let budget = asked.caller.budget.clone();
     let ranking = shared
         .service
-        .rank(wish.model.clone(), wish.query, texts.clone());
+        .rank(wish.model.clone(), wish.query, texts.clone(), budget);
     let results = results(&ranking.await?, &texts, wish.top_n, wish.return_documents);
     Ok(answer(&json!({
         "object": "list",

@@ -1,6 +1,6 @@
 //! `POST /v1/responses`, the part of it that needs no stored state: texts and function calls.
 
-use argos_engine::causal::{Message, Prompt, Reason, ToolCall};
+use argos_engine::causal::{Message, Options, Prompt, Reason, ToolCall};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::Request;
@@ -143,11 +143,15 @@ fn messages(instructions: Option<&str>, input: &Value) -> Result<Vec<Message>> {
     Ok(messages)
 }
 
-/// See the module.
-pub(crate) async fn handle(State(shared): Api, request: Request<Body>) -> Result<Response> {
-    let asked = asked(&shared, request).await?;
-    let mut common: Common = wire::parse(&asked.body)?;
-    let wish: Wish = wire::parse(&asked.body)?;
+/// What is told again with the answer, at most, in bytes: it is kept until the answer is complete.
+const MAX_TOLD: usize = 256 << 10;
+
+/// What a body asks for: model, whether as a stream, prompt and options, and what is told again of it.
+type Asking = (String, bool, (Prompt, Options), Made);
+
+fn read(body: &[u8]) -> Result<Asking> {
+    let mut common: Common = wire::parse(body)?;
+    let wish: Wish = wire::parse(body)?;
     wish.check()?;
     if common.choices()? != 1 {
         return Err(ApiError::unsupported("n", "ask several times"));
@@ -165,35 +169,59 @@ pub(crate) async fn handle(State(shared): Api, request: Request<Body>) -> Result
         Some(tools) => Prompt::Tools(messages, tools),
         None => Prompt::Chat(messages),
     };
+    let mut head = json!({
+        "id": new_id("resp_"),
+        "object": "response",
+        "created_at": seconds(),
+        "model": common.model,
+        "instructions": wish.instructions,
+        "max_output_tokens": options.max_tokens.filter(|n| *n != usize::MAX),
+        "metadata": wish.metadata.unwrap_or_else(|| json!({})),
+        "parallel_tool_calls": wish.parallel_tool_calls.unwrap_or(true),
+        "previous_response_id": null,
+        "store": false,
+        "temperature": options.temperature,
+        "text": wish.text.unwrap_or_else(|| json!({"format": {"type": "text"}})),
+        "tool_choice": wish.tool_choice.unwrap_or_else(|| "auto".into()),
+        "tools": wish.tools.unwrap_or_default(),
+        "top_p": options.top_p,
+        "truncation": "disabled",
+    });
+    let metadata = head["metadata"].to_string().len();
+    if metadata > MAX_TOLD / 4 {
+        return Err(ApiError::param(
+            "metadata",
+            format!(
+                "metadata has {metadata} bytes; at most {} are taken",
+                MAX_TOLD / 4
+            ),
+        ));
+    }
+    if head.to_string().len() > MAX_TOLD {
+        // The caller has them.
+        head["instructions"] = Value::Null;
+        head["text"] = Value::Null;
+        head["tool_choice"] = Value::Null;
+        head["tools"] = json!([]);
+    }
     let made = Made {
-        head: json!({
-            "id": new_id("resp_"),
-            "object": "response",
-            "created_at": seconds(),
-            "model": common.model,
-            "instructions": wish.instructions,
-            "max_output_tokens": options.max_tokens.filter(|n| *n != usize::MAX),
-            "metadata": wish.metadata.unwrap_or_else(|| json!({})),
-            "parallel_tool_calls": wish.parallel_tool_calls.unwrap_or(true),
-            "previous_response_id": null,
-            "store": false,
-            "temperature": options.temperature,
-            "text": wish.text.unwrap_or_else(|| json!({"format": {"type": "text"}})),
-            "tool_choice": wish.tool_choice.unwrap_or_else(|| "auto".into()),
-            "tools": wish.tools.unwrap_or_default(),
-            "top_p": options.top_p,
-            "truncation": "disabled",
-        }),
+        head,
         items: Vec::new(),
         done: None,
         number: 0,
     };
-    let prompts = vec![(prompt, options)];
-    let mut generation = Generation::start(&shared, asked, &common.model, prompts).await?;
-    if common.stream == Some(true) {
+    let stream = common.stream == Some(true);
+    Ok((common.model, stream, (prompt, options), made))
+}
+
+/// See the module.
+pub(crate) async fn handle(State(shared): Api, request: Request<Body>) -> Result<Response> {
+    let asked = asked(&shared, request).await?;
+    let (model, stream, prompt, mut made) = read(&asked.body)?;
+    let mut generation = Generation::start(&shared, asked, &model, vec![prompt]).await?;
+    if stream {
         return Ok(stream_response(generation, made));
     }
-    let mut made = made;
     // The same steps as in a stream, whose events nobody reads.
     let mut unread = Events::default();
     while let Some(update) = generation.next().await {
@@ -433,6 +461,26 @@ impl Writer for Made {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_outlives_a_body_is_bounded() {
+        let body = |more: &str, length: usize| {
+            let mut body = json!({"model": "m", "input": "Hi", "metadata": {"a": "b"}});
+            body[more] = match more {
+                "metadata" => json!({"x": "y".repeat(length)}),
+                _ => "z".repeat(length).into(),
+            };
+            read(body.to_string().as_bytes())
+        };
+        let (.., made) = body("instructions", 100).unwrap();
+        assert_eq!(made.head["instructions"].as_str().unwrap().len(), 100);
+        let (.., (prompt, _), made) = body("instructions", 4 << 20).unwrap();
+        assert!(matches!(prompt, Prompt::Chat(messages) if messages[0].content.len() == 4 << 20));
+        assert_eq!(made.head["metadata"], json!({"a": "b"}));
+        assert!(made.head.to_string().len() < MAX_TOLD);
+        let error = body("metadata", MAX_TOLD).unwrap_err();
+        assert_eq!(error.param.as_deref(), Some("metadata"));
+    }
 
     #[test]
     fn items_become_messages() {

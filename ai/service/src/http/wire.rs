@@ -24,8 +24,35 @@ const MAX_MESSAGES: usize = 4096;
 /// Longest name of a model, in bytes.
 const MAX_MODEL: usize = 255;
 
+/// Most values in a body, each of which takes far more memory than its text.
+const MAX_VALUES: usize = 256 << 10;
+
+/// How many values a JSON text has at most.
+fn values(body: &[u8]) -> usize {
+    let (mut count, mut string, mut escaped) = (1, false, false);
+    for byte in body {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if string => escaped = true,
+            b'"' => string = !string,
+            _ if string => {}
+            // Each value but the first follows one of these.
+            b'[' | b'{' | b',' | b':' => count += 1,
+            _ => {}
+        }
+    }
+    count
+}
+
 /// Parses a body. What is wrong is said with line and column.
 pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+    let count = values(body);
+    if count > MAX_VALUES {
+        return Err(ApiError::new(
+            axum::http::StatusCode::PAYLOAD_TOO_LARGE,
+            format!("the body has {count} values; at most {MAX_VALUES} are taken at once"),
+        ));
+    }
     serde_json::from_slice(body).map_err(|e| {
         let what = if e.is_data() {
             "the body does not fit"
@@ -494,6 +521,17 @@ mod tests {
             o.grammar,
             Some(Grammar::Lark("start: \"a\\\"\" | \"b\"\n".into()))
         );
+    }
+
+    #[test]
+    fn bodies_are_bounded_in_values_as_well() {
+        assert_eq!(values(br#"{"a": [1, "x,[{\",", {}], "b": 2}"#), 9);
+        let many = format!("[{}0]", "0,".repeat(MAX_VALUES));
+        let error = parse::<Value>(many.as_bytes()).unwrap_err();
+        assert_eq!(error.status.as_u16(), 413, "{}", error.message);
+        assert!(parse::<Value>(format!("[{}0]", "0,".repeat(1000)).as_bytes()).is_ok());
+        let text = json!("[{,:".repeat(MAX_VALUES)).to_string();
+        assert!(parse::<Value>(text.as_bytes()).is_ok());
     }
 
     #[test]

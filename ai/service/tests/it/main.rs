@@ -288,6 +288,29 @@ async fn text_is_streamed_and_models_announce_their_states() {
             .is_empty()
     );
 
+    // Readers that do not read have a bound.
+    let mut readers = Vec::new();
+    let refused = loop {
+        assert!(readers.len() < 16, "as many as one likes");
+        let (reader, writer) = std::io::pipe().unwrap();
+        let fd: std::os::fd::OwnedFd = writer.into();
+        readers.push(reader);
+        let long = r#"{"max_tokens": 80, "ignore_stop_tokens": true}"#;
+        // Filled by somebody else, so that the answer cannot be written.
+        let flags = rustix::fs::fcntl_getfl(&fd).unwrap();
+        rustix::fs::fcntl_setfl(&fd, flags | rustix::fs::OFlags::NONBLOCK).unwrap();
+        while rustix::io::write(&fd, &[0; 4096]).is_ok() {}
+        match ai.generate("lm", HELLO, long, fd.into()).await {
+            Ok(()) => {}
+            Err(e) => break e,
+        }
+    };
+    assert!(
+        matches!(&refused, Error::LimitReached(text) if text.contains("of yours")),
+        "{refused:?}"
+    );
+    drop(readers);
+
     // A model that is unloaded finishes what it has begun.
     let long = r#"{"max_tokens": 400, "temperature": 0, "ignore_stop_tokens": true}"#;
     generate(&ai, "lm-gqa", HELLO, r#"{"max_tokens": 1}"#).await;

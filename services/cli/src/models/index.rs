@@ -3,6 +3,7 @@
 //! It is written by `argos model import` and `pull`, checked by `argos model check`, and is what `pull` looks
 //! for on a plain web server: a model directory that is served is a source.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -26,6 +27,9 @@ pub(crate) const MAX_BYTES: u64 = 8 << 20;
 
 /// Most files of a model.
 pub(crate) const MAX_FILES: usize = 10_000;
+
+/// Added files that are named.
+const MAX_ADDED: usize = 20;
 
 /// Bytes that are read at once.
 pub(crate) const BLOCK: usize = 1 << 20;
@@ -87,7 +91,7 @@ impl Index {
                 index.files.len()
             )));
         }
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         for file in &index.files {
             let shown = file.path.escape_debug();
             if library::inside(&file.path).is_none() || file.path == NAME {
@@ -152,6 +156,7 @@ impl Index {
             let shown = entry.path.escape_debug();
             match std::fs::metadata(&path) {
                 Err(e) => wrong.push(format!("{shown}: {e}")),
+                Ok(m) if !m.is_file() => wrong.push(format!("{shown}: it is no regular file")),
                 Ok(m) if m.len() != entry.size => {
                     wrong.push(format!(
                         "{shown}: {} bytes instead of {}",
@@ -167,8 +172,43 @@ impl Index {
                 }
             }
         }
+        let known: BTreeSet<&Path> = self.files.iter().map(|e| Path::new(&e.path)).collect();
+        let mut there = Vec::new();
+        walk(folder, Path::new(""), &mut there)?;
+        there.retain(|name| name != Path::new(NAME) && !known.contains(name.as_path()));
+        there.sort();
+        // What loads a model takes what is there: a file more can change it.
+        let added = there.iter().take(MAX_ADDED).map(|name| {
+            let name = name.display().to_string();
+            format!("{}: it was added", name.escape_debug())
+        });
+        wrong.extend(added);
+        if there.len() > MAX_ADDED {
+            wrong.push(format!(
+                "and {} files more were added",
+                there.len() - MAX_ADDED
+            ));
+        }
         Ok(wrong)
     }
+}
+
+/// Everything in a folder that is no folder, relative to it.
+fn walk(folder: &Path, below: &Path, found: &mut Vec<PathBuf>) -> Result {
+    let at = folder.join(below);
+    let entries = std::fs::read_dir(&at).map_err(|e| failed("cannot read", &at, &e))?;
+    for entry in entries {
+        let entry = entry.map_err(|e| failed("cannot read", &at, &e))?;
+        if found.len() > MAX_FILES {
+            break;
+        }
+        let name = below.join(entry.file_name());
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => walk(folder, &name, found)?,
+            _ => found.push(name),
+        }
+    }
+    Ok(())
 }
 
 /// Whether `text` is a SHA-256 in hexadecimal.

@@ -261,7 +261,18 @@ async fn remove(out: Output, args: &ModelRemoveArgs) -> Result {
     for id in &args.models {
         store::check_id(id)?;
         let place = directory.join(id);
-        if !store::exists(&directory, id) {
+        if !store::exists(&directory, id, args.partial) {
+            if args.partial {
+                let text = format!("there is no download of `{id}` in {}", directory.display());
+                return Err(Failure::new(Status::NotFound, text)
+                    .hint("without --partial the model itself is removed"));
+            }
+            if store::exists(&directory, id, true) {
+                let text = format!("of `{id}` there is only a part, in {}", directory.display());
+                return Err(Failure::new(Status::NotFound, text).hint(
+                    "--partial removes it; the `argos model pull` that began it goes on with it",
+                ));
+            }
             let shipped = Path::new(store::INSTALLED[1]).join(id);
             if args.directory.is_none() && shipped.is_dir() {
                 let text = format!("{id} is part of the system ({})", shipped.display());
@@ -279,15 +290,16 @@ async fn remove(out: Output, args: &ModelRemoveArgs) -> Result {
         }
     }
     if !args.yes {
+        let what = args.models.join(", ");
+        let what = match args.partial {
+            true => format!("what was downloaded of {what}"),
+            false => what,
+        };
         if !std::io::stdin().is_terminal() {
-            let text = format!("{} would be removed for good", args.models.join(", "));
+            let text = format!("{what} would be removed for good");
             return Err(Failure::new(Status::Failed, text).hint("--yes does it without a question"));
         }
-        let question = format!(
-            "remove {} from {}? [y/N] ",
-            args.models.join(", "),
-            directory.display()
-        );
+        let question = format!("remove {what} from {}? [y/N] ", directory.display());
         eprint!("{}", crate::output::one_line(&question));
         let answer = detached(|_| {
             let mut answer = String::new();
@@ -300,9 +312,14 @@ async fn remove(out: Output, args: &ModelRemoveArgs) -> Result {
         }
     }
     for id in &args.models {
-        unload(&directory.join(id), id).await;
         let (directory, id) = (directory.clone(), id.clone());
         let name = id.clone();
+        if args.partial {
+            files(move |_| store::remove_partial(&directory, &id)).await?;
+            out.done(format!("{name}: its download was removed"))?;
+            continue;
+        }
+        unload(&directory.join(&id), &id).await;
         files(move |_| store::remove(&directory, &id)).await?;
         out.done(format!("{name}: removed"))?;
     }
@@ -368,8 +385,6 @@ pub(crate) async fn ask(out: Output, command: AiCommand) -> Result {
             let messages = json!([{"role": "user", "content": text.join(" ")}]).to_string();
             let options = json!({"max_tokens": max_tokens}).to_string();
             let (reader, writer) = std::io::pipe()?;
-            let reading =
-                tokio::task::spawn_blocking(move || show_events(out, BufReader::new(reader)));
             ai.generate(
                 &model,
                 &messages,
@@ -377,11 +392,9 @@ pub(crate) async fn ask(out: Output, command: AiCommand) -> Result {
                 std::os::fd::OwnedFd::from(writer).into(),
             )
             .await?;
-            // The service holds the only writing end by now.
-            match reading.await {
-                Ok(result) => result,
-                Err(error) => Err(Failure::new(Status::Failed, error.to_string())),
-            }
+            // The service holds the only writing end by now. On Ctrl-C nobody waits for it: the reading end goes
+            // with this process, and the service stops.
+            detached(move |_| show_events(out, BufReader::new(reader))).await
         }
     }
 }

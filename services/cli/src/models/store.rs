@@ -287,25 +287,32 @@ fn discard(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Whether there is a model `id` in `directory`, or what came of it in a download.
-pub(crate) fn exists(directory: &Path, id: &str) -> bool {
-    let there = |name: &str| directory.join(name).symlink_metadata().is_ok();
-    there(id) || there(&format!(".part-{id}"))
+/// Whether there is a model `id` in `directory`; with `partial`, what came of its download.
+pub(crate) fn exists(directory: &Path, id: &str, partial: bool) -> bool {
+    let name = if partial {
+        format!(".part-{id}")
+    } else {
+        id.to_owned()
+    };
+    directory.join(name).symlink_metadata().is_ok()
 }
 
-/// Removes the model `id` from `directory`, and what came of it in a download: it is gone at once, its files
-/// in the time that they take.
-pub(crate) fn remove(directory: &Path, id: &str) -> Result {
+/// Removes what came of the download of `id`. The model stays.
+pub(crate) fn remove_partial(directory: &Path, id: &str) -> Result {
     let part = directory.join(format!(".part-{id}"));
     if part.is_dir() {
         // Fails where a download is under way.
         drop(Staging::kept(directory, id)?);
-        if let Err(e) = discard(&part)
-            && e.kind() != io::ErrorKind::NotFound
-        {
-            return Err(failed("cannot remove", &part, &e));
-        }
     }
+    match discard(&part) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed("cannot remove", &part, &e)),
+        _ => Ok(()),
+    }
+}
+
+/// Removes the model `id` from `directory`: it is gone at once, its files in the time that they take. What
+/// came of a download stays.
+pub(crate) fn remove(directory: &Path, id: &str) -> Result {
     let place = directory.join(id);
     if place.symlink_metadata().is_err() {
         return Ok(());
@@ -415,7 +422,14 @@ mod tests {
         fs::create_dir(at.join(".part-a")).unwrap();
         fs::write(at.join(".part-a/x"), "").unwrap();
         remove(at, "a").unwrap();
-        assert!(names(at).is_empty() && !exists(at, "a"));
+        assert_eq!(names(at), [".part-a"]);
+        assert!(!exists(at, "a", false) && exists(at, "a", true));
+        make(at, "a", "three").publish(false).unwrap();
+        let under_way = Staging::kept(at, "a").unwrap();
+        assert!(remove_partial(at, "a").is_err());
+        drop(under_way);
+        remove_partial(at, "a").unwrap();
+        assert_eq!(names(at), ["a"]);
     }
 
     #[test]

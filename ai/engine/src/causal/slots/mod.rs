@@ -118,6 +118,12 @@ impl Runner {
         }
     }
 
+    /// Bytes that they take.
+    pub(super) fn bytes(&self, slot: usize) -> usize {
+        self.length(slot)
+            .saturating_mul(self.geometry.token_bytes())
+    }
+
     /// Forgets what the slot holds.
     pub(super) fn clear(&mut self, slot: usize) {
         match &mut self.store {
