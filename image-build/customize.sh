@@ -60,11 +60,11 @@ if command -v fc-cache >/dev/null; then fc-cache --system-only --force; fi
 
 # --- What ArgOS does not use --------------------------------------------------------------------
 # Other init systems' units (udevd itself and its .link files stay), the package manager's leftovers,
-# sources of compiled databases, manuals and translations. Licences (copyright files) stay.
+# sources of compiled databases, translations. Licences (copyright files) stay.
 rm -rf /usr/lib/systemd/system /usr/lib/systemd/user /etc/systemd /usr/lib/udev/hwdb.d \
     /etc/init.d /etc/rc?.d /etc/cron.* /etc/logrotate.d /etc/needrestart /etc/update-motd.d \
     /etc/kernel /etc/tiny-initramfs /usr/share/tiny-initramfs /usr/share/initramfs-tools \
-    /usr/share/man /usr/share/info /usr/share/lintian /usr/share/bug /usr/share/doc-base \
+    /usr/share/info /usr/share/lintian /usr/share/bug /usr/share/doc-base \
     /usr/share/bash-completion /usr/share/zsh /usr/share/fish /usr/share/gtk-doc
 rm -rf /var/cache/debconf /var/cache/ldconfig /var/lib/dpkg/*-old \
     /var/log /var/tmp /var/backups /var/mail /var/local /var/opt
@@ -72,6 +72,8 @@ mkdir -p /var/log /var/tmp /var/cache
 chmod 1777 /var/tmp
 rm -f /boot/initrd.img* /initrd.img* /vmlinuz* /etc/passwd- /etc/group- /etc/shadow- /etc/gshadow- \
     /etc/subuid- /etc/subgid- /etc/.pwd.lock
+# Manual pages that the index of the documentation is made of; packing the root leaves them out.
+find /usr/share/man -mindepth 1 -maxdepth 1 ! -name 'man[1578]' -exec rm -rf {} +
 find /usr/share/doc -depth -mindepth 1 ! -type d ! -name copyright -delete
 find /usr/share/doc -depth -mindepth 1 -type d -empty -delete
 find /usr/share/locale -mindepth 1 -maxdepth 1 ! -name C.UTF-8 ! -name locale.alias -exec rm -rf {} +

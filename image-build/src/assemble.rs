@@ -10,7 +10,7 @@ use crate::context::{Context, human_size};
 use crate::output::STAMP;
 use crate::steps::Fingerprint;
 use crate::tree::{self, Tree};
-use crate::{disk, initrd};
+use crate::{disk, documentation, initrd};
 
 /// What a build leaves, and what other steps need of its way there.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub(crate) struct Outputs {
     pub tree: Tree,
     programs: Vec<PathBuf>,
     model: Option<Model>,
+    /// The index of the documentation.
+    documentation: Option<PathBuf>,
 }
 
 /// The verb `build`.
@@ -35,6 +37,7 @@ pub(crate) fn build(context: &Context) -> Result<Outputs> {
     let base = tree::base(context)?;
     let programs = compile::programs(context, &tree)?;
     let model = compile::model(context, &tree)?;
+    let documentation = documentation::index(context, &tree, &base, &programs, model.as_ref())?;
     let outputs = Outputs {
         kernel: context.result("vmlinuz"),
         initrd: context.result("initrd"),
@@ -44,6 +47,7 @@ pub(crate) fn build(context: &Context) -> Result<Outputs> {
         tree,
         programs,
         model,
+        documentation,
     };
     let print = fingerprint(context, &outputs)?;
     let stamp = context.output.join(STAMP);
@@ -98,6 +102,9 @@ fn fingerprint(context: &Context, outputs: &Outputs) -> Result<String> {
     if let Some(model) = &outputs.model {
         print = print.text(&model.folder.to_string_lossy());
     }
+    if let Some(folder) = &outputs.documentation {
+        print = print.text(&folder.to_string_lossy());
+    }
     // The builder itself: another version may pack differently.
     Ok(print.path(&std::env::current_exe()?)?.finish())
 }
@@ -142,7 +149,8 @@ fn pack_in(context: &Context, outputs: &Outputs, stage: &Path, root: &Path) -> R
             let mut command = outputs.tree.command(context, &context.top, "mkfs.erofs");
             command
                 .arg(format!("-z{}", context.config.compression))
-                // Boot files are outputs of their own; the package manager's lists are of no use in a read-only root.
+                // Boot files are outputs of their own; the package manager's lists are of no use in a read-only
+                // root; manual pages are in the index of the documentation.
                 .args([
                     "--quiet",
                     "-C65536",
@@ -154,7 +162,7 @@ fn pack_in(context: &Context, outputs: &Outputs, stage: &Path, root: &Path) -> R
                     ),
                     "-T0",
                     "-Uclear",
-                    "--exclude-regex=^(boot/.+|etc/apt/.*|var/lib/apt/.*|var/cache/.*|tmp/.*)$",
+                    "--exclude-regex=^(boot/.+|etc/apt/.*|var/lib/apt/.*|var/cache/.*|usr/share/man/.*|tmp/.*)$",
                 ])
                 .arg(&partial)
                 .arg(root);
@@ -188,6 +196,9 @@ pub(crate) fn install(context: &Context, outputs: &Outputs, root: &Path) -> Resu
             &root.join("usr/lib/argos/libonnxruntime.so"),
             0o644,
         )?;
+    }
+    if let Some(folder) = &outputs.documentation {
+        lay_over(folder, &root.join("usr/share/argos/documentation"))?;
     }
     for overlay in &context.config.overlays {
         lay_over(

@@ -43,6 +43,10 @@ pub(crate) struct Config {
     /// Script that makes the default model.
     #[serde(default)]
     pub model: Option<Word>,
+    /// Folder of Markdown files that are indexed, together with the packages' manual pages, for
+    /// questions about the system. Needs `model` and the program `argos`.
+    #[serde(default)]
+    pub documentation: Option<Word>,
     /// Cargo profile the programs are compiled with.
     pub cargo_profile: Word,
     /// Kernel modules the initrd loads at once.
@@ -154,15 +158,9 @@ impl Config {
                 present(&file, key, path, top, "file", Path::is_file)?;
             }
         }
-        for overlay in &self.overlays {
-            present(
-                &file,
-                "overlays",
-                &overlay.from,
-                top,
-                "folder",
-                Path::is_dir,
-            )?;
+        let folders = self.overlays.iter().map(|o| ("overlays", &o.from));
+        for (key, path) in folders.chain(self.documentation.iter().map(|d| ("documentation", d))) {
+            present(&file, key, path, top, "folder", Path::is_dir)?;
         }
         let programs = || workspace.programs.keys().map(String::as_str);
         for (key, words) in [

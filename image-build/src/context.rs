@@ -170,6 +170,8 @@ impl Context {
                 .join(", "),
         );
         line("model", c.model.as_deref().unwrap_or("none").to_owned());
+        let documentation = c.documentation.as_deref().unwrap_or("not indexed");
+        line("documentation", documentation.to_owned());
         line("kernel command line", c.kernel_command_line.join(" "));
         line("compression", c.compression.to_string());
         line("initrd shell", c.initrd_shell.to_string());
@@ -195,7 +197,7 @@ impl Context {
         let _making = Making::now(&self.cache, self.verb)?;
         let mut folders = Vec::new();
         if self.force >= 1 {
-            for part in ["trees", "model", "stage"] {
+            for part in ["trees", "model", "documentation", "stage"] {
                 folders.push(self.cache.join(part));
             }
         }

@@ -12,6 +12,7 @@ mod compile;
 mod config;
 mod context;
 mod disk;
+mod documentation;
 mod initrd;
 mod lock;
 mod modules;

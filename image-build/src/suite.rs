@@ -10,7 +10,8 @@ use crate::assemble;
 use crate::compile;
 use crate::context::Context;
 use crate::disk;
-use crate::tree::Tree;
+use crate::documentation;
+use crate::tree::{self, Tree};
 use crate::windows;
 
 /// Options of `test`.
@@ -85,14 +86,19 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<ExitCode> {
             deny(context)?;
         }
         // Integration tests start programs of other packages, which `cargo test` does not build.
-        compile::programs(context, &tree)?;
+        let programs = compile::programs(context, &tree)?;
+        let base = tree::base(context)?;
+        let documentation = documentation::index(context, &tree, &base, &programs, model.as_ref())?;
         steps.step("unit-tests", "unit and integration tests", || {
-            let variables = model.as_ref().map_or_else(Vec::new, |model| {
+            let mut variables = model.as_ref().map_or_else(Vec::new, |model| {
                 vec![
                     ("ARGOS_TEST_MODEL", model.folder.as_path()),
                     ("ARGOS_ONNXRUNTIME", model.runtime.as_path()),
                 ]
             });
+            if let Some(folder) = &documentation {
+                variables.push(("ARGOS_TEST_DOCUMENTATION", folder));
+            }
             steps.run_shown(compile::cargo_with(context, &tree, &variables)?.args([
                 "test",
                 "--locked",

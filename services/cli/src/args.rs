@@ -87,6 +87,12 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: AiCommand,
     },
+    /// The index of the documentation that agents look things up in: make it, measure it.
+    #[command(hide = true)]
+    Docs {
+        #[command(subcommand)]
+        command: DocsCommand,
+    },
     /// What agents did: each tool call with who decided and how it ended.
     Audit(AuditArgs),
     /// Windows, workspaces, appearance.
@@ -659,6 +665,47 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 }
 
 /// Without `--plan` as `argos chat`, to the assistant.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DocsCommand {
+    /// Split pages into passages and embed them.
+    Index(DocsIndexArgs),
+    /// Ask questions whose page is known and say how many find it: by words, by meaning, by both.
+    Measure(DocsMeasureArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DocsIndexArgs {
+    /// Folder that the index is written to.
+    pub(crate) out: PathBuf,
+    /// Folder of Markdown files; may be given again.
+    #[arg(long, value_name = "DIR", required_unless_present = "manuals")]
+    pub(crate) pages: Vec<PathBuf>,
+    /// Folder of manual pages, which holds man1, man5 and so on; may be given again. Needs mandoc.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) manuals: Vec<PathBuf>,
+    /// Folder of the default model.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) model: PathBuf,
+    /// An earlier index, whose embeddings are taken over for passages that stayed the same.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) reuse: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DocsMeasureArgs {
+    /// Lines of {"question": …, "sources": [pages that answer it]}.
+    pub(crate) questions: PathBuf,
+    /// Folder of the index.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) index: PathBuf,
+    /// Folder of the default model.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) model: PathBuf,
+    /// Show the questions that do not find their page among the first three.
+    #[arg(long)]
+    pub(crate) misses: bool,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct AskArgs {
     /// The request.

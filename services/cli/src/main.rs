@@ -3,7 +3,7 @@
 //! Units are reached over the supervisors' control sockets ([`units`]), so that they can be seen
 //! and changed when D-Bus is down. Everything else is a client of a service on one of the buses:
 //! [`agents`], [`tools`], [`perm`] (permissions and audit), [`mcp`], [`memory`], [`timers`], [`models`],
-//! [`desktop`]. [`sandbox`] and [`ask`] need neither. [`doctor`] asks all of them. [`args`] declares the command line, [`output`] prints, [`failure`]
+//! [`desktop`]. [`sandbox`], [`ask`] and [`docs`] need neither. [`doctor`] asks all of them. [`args`] declares the command line, [`output`] prints, [`failure`]
 //! says what went wrong and with which exit status.
 //!
 //! Called as `poweroff` or `reboot` it does that.
@@ -13,6 +13,7 @@ mod args;
 mod ask;
 mod bus;
 mod desktop;
+mod docs;
 mod doctor;
 mod failure;
 mod mcp;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         Command::Sandbox { command } => sandbox::run(out, command),
         // Computes all the time: nobody would look at signals.
         Command::Ask(args) if args.plan => ask::plan(out, args),
+        Command::Docs { command } => docs::run(out, command),
         Command::Model { command } => match models::alone(out, command) {
             Ok(result) => result,
             Err(command) => answer(out, Command::Model { command: *command }),
@@ -128,6 +130,7 @@ async fn run(out: Output, command: Command) -> Result {
         Command::Audit(args) => perm::audit(out, args).await,
         Command::Desktop { command } => desktop::run(out, command).await,
         Command::Sandbox { command } => sandbox::run(out, command),
+        Command::Docs { command } => docs::run(out, command),
         Command::Doctor => doctor::run(out).await,
         Command::Completions { shell } => {
             // The generator panics where it cannot write.

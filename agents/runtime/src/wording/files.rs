@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::{MAX_SHOWN, code, counted, list, plain, size, text};
+use super::{MAX_SHOWN, code, counted, fenced, list, plain, size, text};
 
 /// What `files.search` and `notes.search` found.
 pub(super) fn search(arguments: &Value, result: &Value) -> Option<String> {
@@ -84,16 +84,114 @@ pub(super) fn forgotten(result: &Value) -> Option<String> {
     Some(out)
 }
 
-/// What `docs.ask` found.
+/// What `docs.ask` found: the best passage, where it stands, and where else to look.
 pub(super) fn documentation(result: &Value) -> Option<String> {
-    let Some(first) = list(result, &["passages"])?.first() else {
+    let passages = list(result, &["passages"])?;
+    let Some((first, others)) = passages.split_first() else {
         return Some("The documentation says nothing on that.".to_owned());
     };
-    // Documentation is the system's own text, so it is shown as the CommonMark that it is.
-    Some(format!(
-        "{}\n\n({}, “{}”)",
-        text(first, &["text"])?,
-        code(text(first, &["file"])?),
-        plain(text(first, &["section"])?)
-    ))
+    // Documentation of the system is shown as the CommonMark that it is. A manual page is plain text.
+    let quoted = match text(first, &["file"]) {
+        Some(_) => text(first, &["text"])?.to_owned(),
+        None => fenced(&wrapped(text(first, &["text"])?, COLUMNS)),
+    };
+    let mut out = format!("{quoted}\n\n— {}", place(first)?);
+    if first["truncated"] == true {
+        out.push_str(", which goes on");
+    }
+    out.push('.');
+    let others: Vec<String> = others.iter().filter_map(place).collect();
+    if !others.is_empty() {
+        let _ = write!(out, "\n\nSee also {}.", others.join("; "));
+    }
+    if let Some(why) = text(result, &["ranked_by_words_because"]) {
+        let _ = write!(out, "\n\nI looked for its words only: {}.", plain(why));
+    }
+    Some(out)
+}
+
+/// Where a passage stands: the file and line, or the manual page, and the headings above it.
+fn place(passage: &Value) -> Option<String> {
+    let mut out = match text(passage, &["file"]) {
+        Some(file) => format!("{}, line {}", code(file), passage["line"]),
+        None => format!("manual page {}", code(text(passage, &["source"])?)),
+    };
+    let section = text(passage, &["section"])?;
+    if !section.is_empty() {
+        let _ = write!(out, ", “{}”", plain(&section.replace(" > ", " › ")));
+    }
+    Some(out)
+}
+
+/// Columns of quoted plain text.
+const COLUMNS: usize = 76;
+
+/// Breaks lines between words where they are too long; what goes on keeps the line's indentation.
+fn wrapped(text: &str, columns: usize) -> String {
+    let mut out = String::with_capacity(text.len() + text.len() / 16);
+    for line in text.lines() {
+        let indent: String = line.chars().take_while(|c| *c == ' ').collect();
+        if line.chars().count() <= columns {
+            out.push_str(line);
+            out.push('\n');
+            continue;
+        }
+        let mut width = indent.chars().count();
+        out.push_str(&indent);
+        let mut first = true;
+        for word in line.split_whitespace() {
+            let length = word.chars().count();
+            if !first && width + 1 + length > columns {
+                out.push('\n');
+                out.push_str(&indent);
+                width = indent.chars().count();
+                first = true;
+            }
+            if !first {
+                out.push(' ');
+                width += 1;
+            }
+            out.push_str(word);
+            width += length;
+            first = false;
+        }
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_passage_is_quoted_with_its_place() {
+        let page = json!({"file": "/usr/share/doc/argos/desktop.md", "line": 12, "source": "desktop.md",
+            "section": "Desktop > Keys", "text": "**Super** opens it.", "truncated": false});
+        let manual = json!({"source": "foot.ini(5)", "section": "SECTION: main", "truncated": true,
+            "text": format!("font\n    {}", "*list* of fonts ".repeat(12))});
+        let told = documentation(&json!({"passages": [page, manual]})).unwrap();
+        assert_eq!(
+            told,
+            "**Super** opens it.\n\n— `/usr/share/doc/argos/desktop.md`, line 12, “Desktop › Keys”.\n\n\
+             See also manual page `foot.ini(5)`, “SECTION: main”."
+        );
+        let told =
+            documentation(&json!({"passages": [manual], "ranked_by_words_because": "it sleeps"}));
+        let told = told.unwrap();
+        // As it is, in lines that a terminal shows.
+        assert!(told.starts_with("```\nfont\n    *list* of fonts"), "{told}");
+        assert!(
+            told.lines().all(|line| line.chars().count() <= COLUMNS),
+            "{told}"
+        );
+        assert!(
+            told.contains("— manual page `foot.ini(5)`, “SECTION: main”, which goes on."),
+            "{told}"
+        );
+        assert!(told.ends_with("its words only: it sleeps."), "{told}");
+        let told = documentation(&json!({"passages": []})).unwrap();
+        assert_eq!(told, "The documentation says nothing on that.");
+    }
 }
