@@ -206,10 +206,10 @@ pub(crate) fn preferred_graph(
 
 /// The folder's tokenizer, which neither pads nor cuts: lengths are checked by whoever uses it.
 pub(crate) fn tokenizer(folder: &Path) -> Result<Tokenizer> {
-    let failed = |e: tokenizers::Error| unusable(folder, format!("tokenizer.json: {e}"));
-    let bytes = read(&folder.join("tokenizer.json"), MAX_TOKENIZER_BYTES);
-    let mut tokenizer =
-        Tokenizer::from_bytes(bytes.map_err(|e| failed(e.into()))?).map_err(failed)?;
+    let path = folder.join("tokenizer.json");
+    let failed = |e: tokenizers::Error| unusable(&path, e);
+    let bytes = read(&path, MAX_TOKENIZER_BYTES).map_err(|e| unusable(&path, e))?;
+    let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(failed)?;
     tokenizer.with_padding(None);
     tokenizer.with_truncation(None).map_err(failed)?;
     Ok(tokenizer)
@@ -267,7 +267,7 @@ mod tests {
         std::os::unix::fs::symlink(at("pipe"), at("tokenizer.json")).unwrap();
         let error = tokenizer(folder.path()).unwrap_err().to_string();
         assert!(
-            error.contains("tokenizer.json: it is no regular file"),
+            error.contains("tokenizer.json is not usable: it is no regular file"),
             "{error}"
         );
         std::os::unix::fs::symlink(at("pipe"), at("model.yaml")).unwrap();
