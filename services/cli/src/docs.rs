@@ -287,8 +287,8 @@ fn measure(out: Output, args: &DocsMeasureArgs) -> Result {
             let told: Vec<&str> = found.iter().map(|f| f.passage.source.as_str()).collect();
             let right = |source: &&str| sources.iter().any(|s| s == source);
             hits[way][0] += usize::from(told.first().is_some_and(right));
-            hits[way][1] += usize::from(told.iter().any(|s| right(s)));
-            if way == 2 && args.misses && !told.iter().any(|s| right(s)) {
+            hits[way][1] += usize::from(told.iter().any(right));
+            if way == 2 && args.misses && !told.iter().any(right) {
                 eprintln!(
                     "{question}: {} instead of {}",
                     told.join(", "),
