@@ -127,9 +127,12 @@ fn a_folder_is_imported_whole_checked_and_removed() {
 
     // A file more can change a model as well.
     std::fs::create_dir(models.join("a/deep")).unwrap();
-    for added in ["chat_template.jinja", "deep/x"] {
+    for (added, told) in [
+        ("chat_template.jinja", "chat_template.jinja: it was added"),
+        ("deep/x", "deep/x: it was added"),
+    ] {
         std::fs::write(models.join("a").join(added), "x").unwrap();
-        fail(call("check", &["a"]), 1, &format!("{added}: it was added"));
+        fail(call("check", &["a"]), 1, told);
         std::fs::remove_file(models.join("a").join(added)).unwrap();
     }
 
