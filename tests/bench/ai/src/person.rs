@@ -48,9 +48,8 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
                 let background = (0..STREAMS)
                     .map(|n| {
                         let prompt = tokens(300 + round * STREAMS + n, length);
-                        let mut wish = request(prompt, 500, stranger(), Class::Background);
+                        let wish = request(prompt, 500, stranger(), Class::Background);
                         let cancel = wish.cancel.clone();
-                        wish.options.ignore_stop_tokens = true;
                         Ok((submit(&model, wish)?, cancel))
                     })
                     .collect::<Result<Vec<_>>>()?;
