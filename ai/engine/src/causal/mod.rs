@@ -360,7 +360,7 @@ impl CausalLm {
                 .collect(),
             runner,
             orders: 0,
-            chunks: 0,
+            prefilled: 0,
             turn: 0,
         };
         std::thread::Builder::new()

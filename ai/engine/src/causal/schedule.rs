@@ -21,8 +21,9 @@
 //!
 //! Of the running ones, those whose tokens are all in the cache but the last one *decode*, together in one
 //! pass; the others *prefill*, one at a time, the most urgent first, a chunk of tokens a pass. The two
-//! alternate, unless everybody who decodes is less urgent than who prefills: then decoding has one pass in
-//! [`PATIENCE`].
+//! alternate: between two decoding passes a chunk of tokens is prefilled, of several prompts where they are
+//! short, so that few are decoded while others could be with them. Where everybody who decodes is less urgent
+//! than who prefills, it is [`PATIENCE`] chunks.
 
 use std::time::Duration;
 
@@ -34,7 +35,7 @@ pub(super) const AGEING: Duration = Duration::from_secs(10);
 /// Waiting this long earns a slot that persons would have.
 pub(super) const STARVES: Duration = Duration::from_secs(30);
 
-/// Chunks that a more urgent prefill may take before those who decode get a pass.
+/// Chunks that more urgent prefills may take before those who decode get a pass.
 pub(super) const PATIENCE: usize = 8;
 
 /// Who waits for an answer.
@@ -164,15 +165,19 @@ fn running(slots: &[Option<Running>]) -> impl Iterator<Item = (usize, &Running)>
 /// What the next pass is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Pass {
-    /// A chunk of this slot's tokens.
-    Prefill(usize),
+    /// Some of this slot's tokens.
+    Prefill {
+        slot: usize,
+        /// As many of them at most.
+        tokens: usize,
+    },
     /// A token for each of these slots.
     Decode(Vec<usize>),
 }
 
-/// The next pass; `None` where nobody runs. `chunks` is how many prefill passes there were since the last
-/// decoding one.
-pub(super) fn next(slots: &[Option<Running>], chunks: usize) -> Option<Pass> {
+/// The next pass; `None` where nobody runs. A prefilling one has up to `chunk` tokens; `prefilled` is how many
+/// there were since the last decoding one.
+pub(super) fn next(slots: &[Option<Running>], chunk: usize, prefilled: usize) -> Option<Pass> {
     let decoding: Vec<usize> = running(slots)
         .filter(|(_, r)| r.remaining == 1)
         .map(|(slot, _)| slot)
@@ -184,12 +189,20 @@ pub(super) fn next(slots: &[Option<Running>], chunks: usize) -> Option<Pass> {
     let Some((slot, prefill)) = prefilling else {
         return (!decoding.is_empty()).then_some(Pass::Decode(decoding));
     };
+    if decoding.is_empty() {
+        return Some(Pass::Prefill {
+            slot,
+            tokens: chunk,
+        });
+    }
     let peers = running(slots).any(|(_, r)| r.remaining == 1 && r.urgency() <= prefill.urgency());
     let patience = if peers { 1 } else { PATIENCE };
-    if !decoding.is_empty() && chunks >= patience {
-        Some(Pass::Decode(decoding))
-    } else {
-        Some(Pass::Prefill(slot))
+    match chunk.saturating_mul(patience).saturating_sub(prefilled) {
+        0 => Some(Pass::Decode(decoding)),
+        left => Some(Pass::Prefill {
+            slot,
+            tokens: left.min(chunk),
+        }),
     }
 }
 
@@ -206,6 +219,12 @@ mod tests {
             remaining,
             order,
         })
+    }
+
+    const CHUNK: usize = 256;
+
+    fn prefill(slot: usize, tokens: usize) -> Option<Pass> {
+        Some(Pass::Prefill { slot, tokens })
     }
 
     fn waiting(class: Class, seconds: u64) -> Waiting {
@@ -278,7 +297,7 @@ mod tests {
         let mut lent = holder(Class::Background, 900, 0).unwrap();
         lent.admitted = 0;
         let slots = [Some(lent), holder(Class::Person, 900, 1)];
-        assert_eq!(next(&slots, 0), Some(Pass::Prefill(1)));
+        assert_eq!(next(&slots, CHUNK, 0), prefill(1, CHUNK));
     }
 
     /// A machine that is simulated: requests of these classes come, run for so long, and go.
@@ -419,9 +438,26 @@ mod tests {
             holder(Class::Agent, 500, 1),
             None,
         ];
-        assert_eq!(next(&slots, 0), Some(Pass::Prefill(1)));
-        assert_eq!(next(&slots, 1), Some(Pass::Decode(vec![0])));
-        assert_eq!(next(&[None, None], 0), None);
+        assert_eq!(next(&slots, CHUNK, 0), prefill(1, CHUNK));
+        assert_eq!(
+            next(&slots, CHUNK, CHUNK),
+            Some(Pass::Decode(vec![0])),
+            "a chunk was prefilled"
+        );
+        assert_eq!(next(&[None, None], CHUNK, 0), None);
+    }
+
+    #[test]
+    fn short_prompts_are_prefilled_one_after_the_other_up_to_a_chunk() {
+        let slots = [
+            holder(Class::Agent, 1, 0),
+            holder(Class::Agent, 30, 1),
+            holder(Class::Agent, 30, 2),
+        ];
+        assert_eq!(next(&slots, CHUNK, 30), prefill(1, CHUNK - 30));
+        assert_eq!(next(&slots, CHUNK, CHUNK), Some(Pass::Decode(vec![0])));
+        // Nobody waits for a token.
+        assert_eq!(next(&slots[1..], CHUNK, 9 * CHUNK), prefill(0, CHUNK));
     }
 
     #[test]
@@ -432,8 +468,11 @@ mod tests {
             holder(Class::Background, 300, 1),
         ];
         for chunks in 0..PATIENCE {
-            assert_eq!(next(&slots, chunks), Some(Pass::Prefill(1)));
+            assert_eq!(next(&slots, CHUNK, chunks * CHUNK), prefill(1, CHUNK));
         }
-        assert_eq!(next(&slots, PATIENCE), Some(Pass::Decode(vec![0])));
+        assert_eq!(
+            next(&slots, CHUNK, PATIENCE * CHUNK),
+            Some(Pass::Decode(vec![0]))
+        );
     }
 }

@@ -55,8 +55,8 @@ pub(super) struct Worker {
     pub waiting: Vec<Sequence>,
     pub running: Vec<Option<Sequence>>,
     pub orders: u64,
-    /// Prefill passes since the last decoding one.
-    pub chunks: usize,
+    /// Tokens prefilled since the last decoding pass.
+    pub prefilled: usize,
     /// Where one at a time decodes: who is next.
     pub turn: usize,
 }
@@ -106,8 +106,8 @@ impl Worker {
         self.drop_cancelled();
         self.admit();
         let view = self.view(Instant::now());
-        match schedule::next(&view, self.chunks) {
-            Some(Pass::Prefill(slot)) => self.prefill(slot),
+        match schedule::next(&view, self.chunk, self.prefilled) {
+            Some(Pass::Prefill { slot, tokens }) => self.prefill(slot, tokens),
             Some(Pass::Decode(slots)) => self.decode(slots),
             None => {}
         }
@@ -219,8 +219,7 @@ impl Worker {
         self.waiting.push(sequence);
     }
 
-    fn prefill(&mut self, slot: usize) {
-        self.chunks += 1;
+    fn prefill(&mut self, slot: usize, most: usize) {
         let Some(sequence) = &mut self.running[slot] else {
             return;
         };
@@ -234,18 +233,19 @@ impl Worker {
             sequence.cached = self.runner.length(slot);
             add(&self.counters.cached_tokens, sequence.cached);
             if sequence.tokens.len() - sequence.cached == 1 {
-                // Nothing is left to prefill.
-                return self.decode(vec![slot]);
+                // Nothing is left to prefill: it decodes, with whoever else does.
+                return;
             }
         }
         let begin = self.runner.length(slot);
-        let end = sequence.tokens.len().min(begin + self.chunk);
+        let end = sequence.tokens.len().min(begin + most);
         let lines = [Line {
             slot,
             tokens: &sequence.tokens[begin..end],
         }];
         add(&self.counters.prefill_passes, 1);
         add(&self.counters.prompt_tokens, end - begin);
+        self.prefilled += end - begin;
         match self.runner.run(&lines) {
             Ok(mut logits) => {
                 if end == sequence.tokens.len() {
@@ -259,7 +259,7 @@ impl Worker {
     }
 
     fn decode(&mut self, mut slots: Vec<usize>) {
-        self.chunks = 0;
+        self.prefilled = 0;
         if !self.runner.batches() && slots.len() > 1 {
             self.turn += 1;
             slots = vec![slots[self.turn % slots.len()]];
