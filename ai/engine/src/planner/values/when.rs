@@ -184,19 +184,23 @@ impl Reading {
             return self.set_clock(n as i8, minutes as i8, None, 1);
         }
         // A clock time: 10, 10:30, 5 pm, ten thirty, 10 past 5, 16h, 16h30.
-        let (hour, used) = (number(0)?, 1);
-        match (tokens.get(1), word(1)) {
+        let (hour, used) = leading(tokens)?;
+        let after = &tokens[used..];
+        let word = |i: usize| after.get(i).and_then(Token::word);
+        let number = |i: usize| after.get(i).and_then(small);
+        match (after.first(), word(0)) {
             (Some(Token::Sign(':' | '.')), _) => {
-                let minute = tokens.get(2).and_then(Token::whole)?;
-                let seconds = if tokens.get(3) == Some(&Token::Sign(':')) {
+                let minute = after.get(1).and_then(Token::whole)?;
+                let seconds = if after.get(2) == Some(&Token::Sign(':')) {
                     2
                 } else {
                     0
                 };
-                self.set_clock(hour, i8::try_from(minute).ok()?, None, 3 + seconds)
+                let minute = i8::try_from(minute).ok()?;
+                self.set_clock(hour, minute, None, used + 2 + seconds)
             }
             (_, Some("h" | "hrs" | "hours")) => {
-                let minute = tokens.get(2).and_then(Token::whole);
+                let minute = after.get(1).and_then(Token::whole);
                 let minute = minute
                     .and_then(|m| i8::try_from(m).ok())
                     .filter(|m| *m < 60);
@@ -204,25 +208,27 @@ impl Reading {
                     hour,
                     minute.unwrap_or(0),
                     None,
-                    2 + usize::from(minute.is_some()),
+                    used + 1 + usize::from(minute.is_some()),
                 )
             }
-            (_, Some("past")) => self.set_clock(number(2)?, hour, None, 3),
+            (_, Some("past")) => self.set_clock(number(1)?, hour, None, used + 2),
             (_, Some("to")) => {
-                self.set_clock(hour_before(number(2)?)?, 60_i8.checked_sub(hour)?, None, 3)
+                let before = hour_before(number(1)?)?;
+                self.set_clock(before, 60_i8.checked_sub(hour)?, None, used + 2)
             }
-            (_, Some("minutes")) => match word(2) {
-                Some("past") => self.set_clock(number(3)?, hour, None, 4),
+            (_, Some("minutes")) => match word(1) {
+                Some("past") => self.set_clock(number(2)?, hour, None, used + 3),
                 Some("to") => {
-                    self.set_clock(hour_before(number(3)?)?, 60_i8.checked_sub(hour)?, None, 4)
+                    let before = hour_before(number(2)?)?;
+                    self.set_clock(before, 60_i8.checked_sub(hour)?, None, used + 3)
                 }
                 _ => None,
             },
             // 10.30 is read as one number by the lexer.
             _ if self.clock.is_some() => None,
             _ => {
-                let minute = super::number::phrase(&tokens[1..])
-                    .filter(|(m, _)| word(1).is_some_and(|w| w != "a") && (10.0..60.0).contains(m));
+                let minute = super::number::phrase(after)
+                    .filter(|(m, _)| word(0).is_some_and(|w| w != "a") && (10.0..60.0).contains(m));
                 match minute {
                     Some((m, more)) => self.set_clock(hour, m as i8, None, used + more),
                     None => self.set_clock(hour, 0, None, used),
@@ -360,19 +366,37 @@ fn small(token: &Token) -> Option<i8> {
     (value < 60.0).then_some(value as i8)
 }
 
+/// The number below 60 that `tokens` begin with, in digits or words, and how many of them it has.
+fn leading(tokens: &[Token]) -> Option<(i8, usize)> {
+    let words = tokens.iter().take(2).all(|token| token.word().is_some());
+    let pair = tokens
+        .get(..2)
+        .and_then(super::number::phrase)
+        .filter(|(value, used)| words && *used == 2 && (21.0..60.0).contains(value));
+    match pair {
+        Some((value, used)) => Some((value as i8, used)),
+        None => Some((small(&tokens[0])?, 1)),
+    }
+}
+
 /// A date: `2026-11-23`, `23 november`, `november 23rd 2027`, `the 5th`.
 fn date(tokens: &[Token], today: Date) -> Option<(Date, usize)> {
     let whole = |i: usize| tokens.get(i).and_then(Token::whole);
     let word = |i: usize| tokens.get(i).and_then(Token::word);
     let dash = |i: usize| tokens.get(i) == Some(&Token::Sign('-'));
-    // 25/12, 12/25: where only one of the two can be the month. 3/4 is a question.
+    // 25/12, 12/25, 25/12/2027: where only one of the two can be the month. 3/4 is a question.
     if let (Some(a), Some(&Token::Sign('/')), Some(b)) = (whole(0), tokens.get(1), whole(2)) {
         let (day, month) = match (a, b) {
             (13..=31, 1..=12) => (a, b),
             (1..=12, 13..=31) => (b, a),
             _ => return None,
         };
-        return Some((coming(None, month, day, today)?, 3));
+        let year = whole(4).filter(|year| {
+            tokens.get(3) == Some(&Token::Sign('/')) && (2000..=9999).contains(year)
+        });
+        let used = if year.is_some() { 5 } else { 3 };
+        let year = year.and_then(|year| i16::try_from(year).ok());
+        return Some((coming(year, month, day, today)?, used));
     }
     if let (Some(y), true, Some(m), true, Some(d)) =
         (whole(0), dash(1), whole(2), dash(3), whole(4))
@@ -517,6 +541,15 @@ mod tests {
             ("2026-12-01", "2026-12-01T09:00:00"),
             ("25/12 08:00", "2026-12-25T08:00:00"),
             ("1/31 at noon", "2027-01-31T12:00:00"),
+            ("25/12/2027", "2027-12-25T09:00:00"),
+            ("12/25/2027 at 8 pm", "2027-12-25T20:00:00"),
+            ("twenty-five past three", "2026-11-23T15:25:00"),
+            ("twenty five to four", "2026-11-23T15:35:00"),
+            ("at twenty thirty", "2026-11-23T20:30:00"),
+            (
+                "twenty-five minutes past three tomorrow",
+                "2026-11-24T15:25:00",
+            ),
             ("8.15 tomorrow", "2026-11-24T08:15:00"),
             ("tomorrow 8.30", "2026-11-24T08:30:00"),
             ("at 16h", "2026-11-23T16:00:00"),
@@ -545,6 +578,8 @@ mod tests {
             "2020-01-01",
             "today at 9 am",
             "30 february",
+            "3/4/2027",
+            "at twenty-five",
             "at 25",
             "tomorrow friday saturday",
             "10:75",
