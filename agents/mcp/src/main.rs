@@ -55,7 +55,9 @@ async fn main() {
         Command::Serve { name } => serve::run(&name).await,
     };
     if let Err(error) = &outcome {
-        eprintln!("argos-mcp: {error:#}");
+        // In one piece: the broker may end this process as soon as its connection is gone.
+        let words = format!("argos-mcp: {error:#}\n");
+        eprint!("{words}");
     }
     // Not by returning: a read of standard input that nobody ends would hold the runtime.
     std::process::exit(i32::from(outcome.is_err()));

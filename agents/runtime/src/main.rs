@@ -28,7 +28,9 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
-            eprintln!("argos-agent: {e:#}");
+            // In one piece: the broker may end this process as soon as its connection is gone.
+            let words = format!("argos-agent: {e:#}\n");
+            eprint!("{words}");
             ExitCode::FAILURE
         }
     }

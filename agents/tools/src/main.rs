@@ -20,7 +20,9 @@ fn main() -> ExitCode {
     match work() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("argos-tools: {error:#}");
+            // In one piece: the broker may end this process as soon as its connection is gone.
+            let words = format!("argos-tools: {error:#}\n");
+            eprint!("{words}");
             ExitCode::from(126)
         }
     }

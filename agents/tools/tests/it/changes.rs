@@ -251,7 +251,11 @@ async fn writing_while_folders_are_swapped_never_leads_out() {
                     );
                 }
             });
-            for _ in 0..200 {
+            let begin = std::time::Instant::now();
+            let mut tries = 0;
+            // On a busy machine the folder may stand the right way at no moment of few tries.
+            while tries < 200 || (written == 0 && begin.elapsed().as_secs() < 30) {
+                tries += 1;
                 let done = tokio::runtime::Handle::current().block_on(call.execute(&rig.env));
                 written += usize::from(done.is_ok());
             }
