@@ -15,7 +15,8 @@ use thiserror::Error;
 pub enum Action {
     /// `none`: nothing; takes a built-in binding away.
     None,
-    /// `shell PART`: asks the shell to show a part: `launcher`, `chat`, `power`.
+    /// `shell PART`: asks the shell to show a part: `launcher`, `chat`, `controls`, `power`;
+    /// or has it do what a key of the keyboard stands for: `volume-up`, `brightness-down`.
     Shell(String),
     /// `terminal`: starts the configured terminal.
     Terminal,
@@ -203,6 +204,12 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("Super+Shift+Tab", "previous-window"),
     ("Super+l", "lock"),
     ("Print", "screenshot"),
+    ("Super+s", "shell controls"),
+    ("XF86AudioRaiseVolume", "shell volume-up"),
+    ("XF86AudioLowerVolume", "shell volume-down"),
+    ("XF86AudioMute", "shell volume-mute"),
+    ("XF86MonBrightnessUp", "shell brightness-up"),
+    ("XF86MonBrightnessDown", "shell brightness-down"),
     ("XF86PowerOff", "shell power"),
     ("Ctrl+Alt+Delete", "shell power"),
 ];

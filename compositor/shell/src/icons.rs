@@ -16,18 +16,24 @@ pub enum Icon {
     Alert,
     App,
     Argos,
+    Back,
     Bell,
     Chat,
     Close,
     Enter,
+    Forward,
     Lock,
     Logout,
     Moon,
+    Muted,
+    Network,
+    Offline,
     Power,
     Restart,
     Search,
     Send,
     Shield,
+    Sound,
     Spark,
     Sun,
 }
@@ -41,9 +47,10 @@ macro_rules! drawings {
     };
 }
 drawings! {
-    Alert: "alert", App: "app", Argos: "argos", Bell: "bell", Chat: "chat", Close: "close",
-    Enter: "enter", Lock: "lock", Logout: "logout", Moon: "moon", Power: "power", Restart: "restart",
-    Search: "search", Send: "send", Shield: "shield", Spark: "spark", Sun: "sun",
+    Alert: "alert", App: "app", Argos: "argos", Back: "back", Bell: "bell", Chat: "chat", Close: "close",
+    Enter: "enter", Forward: "forward", Lock: "lock", Logout: "logout", Moon: "moon", Muted: "muted", Network: "network",
+    Offline: "offline", Power: "power", Restart: "restart", Search: "search", Send: "send",
+    Shield: "shield", Sound: "sound", Spark: "spark", Sun: "sun",
 }
 
 impl Icon {

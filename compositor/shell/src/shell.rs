@@ -12,14 +12,16 @@ use jiff::Zoned;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::bus::shell::Shown;
-use crate::bus::{Command, Notice};
+use crate::bus::{Command, Notice, machine};
 use crate::host::{
     Anchor, Content, Element, Height, KeyboardInteractivity, Layer, Outputs, Picture, Program,
     Spec, Tasks,
 };
 use crate::icons;
 use crate::parts::notifications::{Notification, Notifications, Reason, Urgency};
-use crate::parts::{ahead, chat, launcher, notifications, panel, permissions, power, wallpaper};
+use crate::parts::{
+    ahead, chat, controls, launcher, notifications, panel, permissions, power, tray, wallpaper,
+};
 use crate::settings::Settings;
 use crate::theme::{self, Appearance, Palette, Theme};
 use crate::widgets::SHADOW;
@@ -46,6 +48,12 @@ pub enum Part {
     Permissions,
     /// At the top right.
     Notifications,
+    /// Below the panel's right end.
+    Controls,
+    /// At the bottom, for a moment.
+    Display,
+    /// Below the panel's right end.
+    Tray,
     /// Nothing to see; clicks on it close what is open in front of it.
     Outside,
 }
@@ -59,6 +67,10 @@ pub enum Message {
     Launcher(launcher::Message),
     /// In the chat.
     Chat(chat::Message),
+    /// In the quick settings.
+    Controls(controls::Message),
+    /// In the tray's menu.
+    Tray(tray::Message),
     /// In the power menu.
     Power(power::Message),
     /// On the permissions page.
@@ -82,6 +94,8 @@ pub enum Message {
 enum Open {
     Nothing,
     Launcher,
+    Controls,
+    Tray,
     Power,
     Permissions,
 }
@@ -95,6 +109,8 @@ pub struct Shell {
     panel: panel::Panel,
     launcher: launcher::Launcher,
     chat: chat::Chat,
+    controls: controls::Controls,
+    tray: tray::Tray,
     power: power::Power,
     permissions: permissions::Permissions,
     notifications: Notifications,
@@ -124,6 +140,8 @@ impl Shell {
             panel: panel::Panel::default(),
             launcher: launcher::Launcher::default(),
             chat: chat::Chat::default(),
+            controls: controls::Controls::default(),
+            tray: tray::Tray::default(),
             power: power::Power::default(),
             permissions: permissions::Permissions::default(),
             notifications: Notifications::default(),
@@ -187,6 +205,12 @@ impl Shell {
                 self.find_apps();
                 tasks.focus(Part::Launcher, launcher::INPUT);
             }
+            "controls" if self.open == Open::Controls => self.open = Open::Nothing,
+            "controls" => {
+                self.open = Open::Controls;
+                self.controls.open();
+                self.command(Command::Machine(machine::Command::Tell));
+            }
             "power" if self.open == Open::Power => self.open = Open::Nothing,
             "power" => {
                 self.open = Open::Power;
@@ -202,7 +226,10 @@ impl Shell {
             }
             "chat" if self.chat_open => self.chat_open = false,
             "chat" => self.open_chat(tasks),
-            other => tracing::warn!("asked to show `{other}`, which is no part of the shell"),
+            other => match self.controls.key(other, Instant::now()) {
+                Some(command) => self.command(Command::Machine(command)),
+                None => tracing::warn!("asked to show `{other}`, which is no part of the shell"),
+            },
         }
     }
 
@@ -233,6 +260,21 @@ impl Shell {
             }
             Err(error) => self.tell("The theme was not changed", &error.to_string()),
         }
+    }
+
+    fn close_tray(&mut self) {
+        self.tray.close();
+        if self.open == Open::Tray {
+            self.open = Open::Nothing;
+        }
+    }
+
+    /// Dark instead of light, or light instead of dark.
+    fn other_theme(&mut self) {
+        self.set_theme(match self.theme.appearance {
+            Appearance::Dark => "light",
+            Appearance::Light => "dark",
+        });
     }
 
     /// Shows a notification of the shell itself.
@@ -304,6 +346,24 @@ impl Shell {
             }
             Notice::PermissionsChanged => {}
             Notice::Problem(text) => self.tell("That did not work", &text),
+            Notice::TrayItem(item) => self.tray.set(*item),
+            Notice::TrayGone(address) => {
+                if self.tray.remove(&address) {
+                    self.close_tray();
+                }
+            }
+            Notice::TrayMenu(address, entries) => {
+                if self.tray.set_menu(&address, entries) {
+                    self.open = Open::Tray;
+                }
+            }
+            Notice::TrayLost => {
+                self.tray.clear();
+                self.close_tray();
+            }
+            Notice::Sound(sound) => self.controls.set_sound(sound),
+            Notice::Light(light) => self.controls.set_light(light),
+            Notice::Network(network) => self.controls.set_network(network),
             // The prompt's, which is a process of its own.
             Notice::Requested(_)
             | Notice::Resolved(_)
@@ -432,6 +492,28 @@ impl Program for Shell {
                 namespace: "argos-launcher",
                 ..overlay.clone()
             }),
+            Open::Controls => surfaces.push(Spec {
+                part: Part::Controls,
+                anchor: Anchor::TOP | Anchor::RIGHT,
+                width: controls::WIDTH,
+                height: Height::Fit(controls::HIGHEST),
+                margin: [6 - shadow, 8 - shadow, 0, 0],
+                shadow: SHADOW as u32,
+                keyboard: KeyboardInteractivity::Exclusive,
+                namespace: "argos-controls",
+                ..overlay.clone()
+            }),
+            Open::Tray => surfaces.push(Spec {
+                part: Part::Tray,
+                anchor: Anchor::TOP | Anchor::RIGHT,
+                width: tray::WIDTH,
+                height: Height::Fit(tray::HIGHEST),
+                margin: [6 - shadow, 8 - shadow, 0, 0],
+                shadow: SHADOW as u32,
+                keyboard: KeyboardInteractivity::Exclusive,
+                namespace: "argos-tray",
+                ..overlay.clone()
+            }),
             Open::Power => surfaces.push(Spec {
                 part: Part::Power,
                 anchor: Anchor::TOP | Anchor::RIGHT,
@@ -453,6 +535,19 @@ impl Program for Shell {
                 namespace: "argos-permissions",
                 ..overlay.clone()
             }),
+        }
+        if self.controls.displays() {
+            let (width, height) = controls::DISPLAY;
+            surfaces.push(Spec {
+                part: Part::Display,
+                anchor: Anchor::BOTTOM,
+                width,
+                height: Height::Fixed(height),
+                margin: [0, 0, 64 - shadow, 0],
+                shadow: SHADOW as u32,
+                namespace: "argos-display",
+                ..overlay.clone()
+            });
         }
         if !self.notifications.is_empty() {
             // Beside an open chat rather than over it.
@@ -478,7 +573,10 @@ impl Program for Shell {
     fn view(&self, part: Part, _: Size) -> Element<'_, Message> {
         let palette = self.palette();
         match part {
-            Part::Panel => self.panel.view(palette).map(Message::Panel),
+            Part::Panel => self
+                .panel
+                .view(&self.tray, self.controls.marks(), palette)
+                .map(Message::Panel),
             Part::Launcher => self
                 .launcher
                 .view(self.chat.agent_title(), palette)
@@ -493,6 +591,12 @@ impl Program for Shell {
                 .view(&Zoned::now(), palette)
                 .map(Message::Permissions),
             Part::Notifications => self.notifications.view(palette).map(Message::Notifications),
+            Part::Controls => self
+                .controls
+                .view(self.theme.appearance, palette)
+                .map(Message::Controls),
+            Part::Tray => self.tray.view(palette).map(Message::Tray),
+            Part::Display => self.controls.display(palette).map(Message::Controls),
             Part::Wallpaper | Part::Outside => space().into(),
         }
     }
@@ -500,6 +604,18 @@ impl Program for Shell {
     fn update(&mut self, message: Message, tasks: &mut Tasks<Part>) {
         match message {
             Message::Panel(panel::Message::Launcher) => self.toggle("launcher", tasks),
+            Message::Panel(panel::Message::Controls) => self.toggle("controls", tasks),
+            Message::Panel(panel::Message::Tray(message)) | Message::Tray(message) => {
+                match self.tray.update(message) {
+                    tray::Outcome::None => {}
+                    tray::Outcome::Do(command) => self.command(Command::Tray(command)),
+                    tray::Outcome::DoAndClose(command) => {
+                        self.close_tray();
+                        self.command(Command::Tray(command));
+                    }
+                    tray::Outcome::Close => self.close_tray(),
+                }
+            }
             Message::Panel(panel::Message::Power) => self.toggle("power", tasks),
             Message::Panel(panel::Message::Chat) => self.toggle("chat", tasks),
             Message::Panel(panel::Message::Workspace(number)) => {
@@ -540,11 +656,7 @@ impl Program for Shell {
                 power::Outcome::None => {}
                 power::Outcome::Do(power::Item::SwitchTheme) => {
                     self.open = Open::Nothing;
-                    let other = match self.theme.appearance {
-                        Appearance::Dark => "light",
-                        Appearance::Light => "dark",
-                    };
-                    self.set_theme(other);
+                    self.other_theme();
                 }
                 power::Outcome::Do(power::Item::Permissions) => {
                     self.open = Open::Nothing;
@@ -556,6 +668,12 @@ impl Program for Shell {
                 }
                 power::Outcome::Close => self.open = Open::Nothing,
             },
+            Message::Controls(message) => match self.controls.update(message) {
+                controls::Outcome::None => {}
+                controls::Outcome::Do(command) => self.command(Command::Machine(command)),
+                controls::Outcome::Theme => self.other_theme(),
+                controls::Outcome::Close => self.open = Open::Nothing,
+            },
             Message::Permissions(message) => {
                 let outcome = self.permissions.update(message, Instant::now());
                 self.decided(outcome, tasks);
@@ -565,7 +683,10 @@ impl Program for Shell {
                 self.report(outcomes);
             }
             Message::ChatFocused => self.chat_wants_keyboard = false,
-            Message::Outside => self.open = Open::Nothing,
+            Message::Outside => {
+                self.open = Open::Nothing;
+                self.tray.close();
+            }
             Message::Bus(notice) => self.heard(notice, tasks),
             Message::Apps(apps) => self.launcher.set_apps(apps),
             Message::Icon(name, handle) => self.launcher.set_icon(name, handle),
@@ -576,6 +697,8 @@ impl Program for Shell {
         match part {
             Part::Launcher => launcher::Launcher::intercept(event).map(Message::Launcher),
             Part::Power => power::Power::intercept(event).map(Message::Power),
+            Part::Tray => tray::Tray::intercept(event).map(Message::Tray),
+            Part::Controls => controls::Controls::intercept(event).map(Message::Controls),
             Part::Permissions => self.permissions.intercept(event).map(Message::Permissions),
             Part::Chat => {
                 let focused = matches!(event, Event::Window(iced_core::window::Event::Focused));
@@ -589,16 +712,17 @@ impl Program for Shell {
                 let pressed = matches!(event, Event::Mouse(mouse::Event::ButtonPressed(_)));
                 pressed.then_some(Message::Outside)
             }
-            Part::Wallpaper | Part::Panel | Part::Notifications => None,
+            Part::Wallpaper | Part::Panel | Part::Notifications | Part::Display => None,
         }
     }
 
     fn deadline(&self) -> Option<Instant> {
-        [self.notifications.deadline(), self.permissions.deadline()]
-            .into_iter()
-            .flatten()
-            .chain([self.next_minute])
-            .min()
+        let parts = [
+            self.notifications.deadline(),
+            self.permissions.deadline(),
+            self.controls.deadline(),
+        ];
+        parts.into_iter().flatten().chain([self.next_minute]).min()
     }
 
     fn tick(&mut self, now: Instant, _: &mut Tasks<Part>) {
@@ -607,6 +731,7 @@ impl Program for Shell {
             self.set_clock(now + Duration::from_millis(1));
         }
         self.permissions.expire(now);
+        self.controls.expire(now);
         let expired = self.notifications.expire(now);
         self.report(expired);
     }

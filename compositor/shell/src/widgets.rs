@@ -280,6 +280,36 @@ pub fn field<'a, M: Clone + 'a>(
         })
 }
 
+/// A slider from 0 to 100 percent.
+pub fn slider<'a, M: Clone + 'a>(
+    percent: u32,
+    changed: impl Fn(u32) -> M + 'a,
+    palette: &Palette,
+) -> Element<'a, M> {
+    use iced_widget::slider::{Handle, HandleShape, Rail, Style};
+    let palette = *palette;
+    iced_widget::slider(0..=100_u32, percent, changed)
+        .height(20)
+        .style(move |_, _| Style {
+            rail: Rail {
+                backgrounds: (
+                    Background::Color(palette.accent),
+                    // Seen on a chosen row, too.
+                    Background::Color(mix(palette.line, palette.text_dim, 0.3)),
+                ),
+                width: 6.0,
+                border: rounded(3.0),
+            },
+            handle: Handle {
+                shape: HandleShape::Circle { radius: 8.0 },
+                background: Background::Color(palette.text),
+                border_width: 2.0,
+                border_color: palette.card,
+            },
+        })
+        .into()
+}
+
 /// A scroll bar that stays out of the way.
 pub fn scroll_style(
     palette: &Palette,

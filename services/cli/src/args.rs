@@ -787,7 +787,7 @@ pub(crate) enum DesktopCommand {
     Lock,
     /// Show or hide a part of the shell.
     Toggle {
-        /// `launcher`, `chat`, `power` or `permissions`.
+        /// `launcher`, `chat`, `controls`, `power` or `permissions`.
         part: String,
     },
 }

@@ -4,17 +4,21 @@
 //! and gives [`Command`]s. Buses and services may be absent at start and go away at any time: the
 //! thread connects again quietly, and what could not be done comes back as a notice with a reason.
 //!
-//! [`shell`] is the shell's side (it owns `org.argos.Shell1` and the notification service),
-//! [`prompt`] the permission prompt's, which shares no process with it.
+//! [`shell`] is the shell's side (it owns `org.argos.Shell1` and the notification service), with [`machine`] for
+//! the system's services and [`tray`] for programs' icons; [`prompt`] is the permission prompt's, which shares no process with it.
 
+pub mod machine;
 mod names;
 pub mod notify;
 pub mod prompt;
 pub mod shell;
+pub mod tray;
 
 use std::time::Duration;
 
 use argos_bus::agents::{Agent, ChatMessage};
+use argos_bus::devices::{Brightness, Volume};
+use argos_bus::network::Status;
 use argos_bus::permissions::{Explanation, Grant, Request};
 
 use crate::parts::ahead::{Question, Wish};
@@ -32,8 +36,8 @@ pub enum Notice {
         /// How many there are.
         count: u32,
     },
-    /// A part is to be shown, or hidden if it is: `launcher`, `chat`, `power`,
-    /// `permissions`.
+    /// A part is to be shown, or hidden if it is: `launcher`, `chat`, `controls`, `power`,
+    /// `permissions`; or a key of the keyboard was pressed, as `volume-up`.
     Toggle(String),
     /// The theme is to be this one, which exists.
     SetTheme(String),
@@ -90,6 +94,20 @@ pub enum Notice {
     NotAnswered(String),
     /// The broker went away.
     BrokerLost,
+    /// An item of the tray is there, or has changed.
+    TrayItem(Box<tray::Item>),
+    /// An item of the tray is gone.
+    TrayGone(tray::Address),
+    /// The menu of an item of the tray.
+    TrayMenu(tray::Address, Vec<tray::Entry>),
+    /// The bus is gone, and all items with it.
+    TrayLost,
+    /// How loud the machine is, or why that is not known.
+    Sound(Result<Volume, String>),
+    /// How bright, the same.
+    Light(Result<Brightness, String>),
+    /// Where the network stands, the same.
+    Network(Result<Status, String>),
 }
 
 /// Something a service is to do.
@@ -128,6 +146,10 @@ pub enum Command {
     Explain(Question),
     /// Grant or refuse without being asked.
     Grant(Wish),
+    /// Sound, light, links.
+    Machine(machine::Command),
+    /// An item of the tray.
+    Tray(tray::Command),
 }
 
 /// Where notices go: into the program's inbox, as its own kind of message.

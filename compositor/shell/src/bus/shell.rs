@@ -16,7 +16,7 @@ use zbus::object_server::SignalEmitter;
 
 use super::names::Presence;
 use super::notify::{self, Notifications};
-use super::{Command, Notice, Notices, Pauses, on_own_thread};
+use super::{Command, Notice, Notices, Pauses, machine, on_own_thread, tray};
 use crate::parts::ahead::Question;
 use crate::parts::chat::KEPT;
 use crate::parts::permissions::ROWS;
@@ -27,6 +27,9 @@ use crate::theme;
 const NAME: &str = "org.argos.Shell1";
 /// Where it lives.
 const PATH: &str = "/org/argos/Shell1";
+
+/// What can be shown and hidden.
+const PARTS: [&str; 5] = ["launcher", "chat", "controls", "power", "permissions"];
 
 /// The theme that is shown.
 #[derive(Debug, Clone)]
@@ -46,11 +49,22 @@ pub fn start(notices: Notices, theme: Shown) -> UnboundedSender<Command> {
 
 async fn run(notices: Notices, mut commands: UnboundedReceiver<Command>, theme: Arc<Mutex<Shown>>) {
     let mut pauses = Pauses::new();
+    // The system's services have nothing to do with the session bus.
+    let machine = machine::start(notices.clone());
     loop {
         let served = match connect(&notices, &theme).await {
-            Ok(connection) => {
+            Ok((connection, arrivals)) => {
                 pauses = Pauses::new();
-                serve(connection, &notices, &mut commands, &theme).await
+                let watching = watch(&connection, arrivals, &notices, &theme);
+                serve(
+                    watching,
+                    &connection,
+                    &notices,
+                    &mut commands,
+                    &machine,
+                    &theme,
+                )
+                .await
             }
             Err(error) => {
                 tracing::debug!("no session bus yet: {error}");
@@ -61,6 +75,7 @@ async fn run(notices: Notices, mut commands: UnboundedReceiver<Command>, theme: 
                     tokio::select! {
                         () = &mut until => break Ended::BusGone,
                         command = commands.recv() => match command {
+                            Some(Command::Machine(command)) => tell(&machine, command),
                             Some(command) => without_bus(command, &notices, &theme),
                             None => break Ended::ShellGone,
                         },
@@ -72,9 +87,15 @@ async fn run(notices: Notices, mut commands: UnboundedReceiver<Command>, theme: 
             Ended::ShellGone => return,
             Ended::BusGone => {
                 notices.send(Notice::AgentsLost);
+                notices.send(Notice::TrayLost);
             }
         }
     }
+}
+
+fn tell(machine: &UnboundedSender<machine::Command>, command: machine::Command) {
+    // Its task ends only after this sender.
+    let _ = machine.send(command);
 }
 
 /// Why serving ended.
@@ -83,7 +104,10 @@ enum Ended {
     ShellGone,
 }
 
-async fn connect(notices: &Notices, theme: &Arc<Mutex<Shown>>) -> zbus::Result<Connection> {
+async fn connect(
+    notices: &Notices,
+    theme: &Arc<Mutex<Shown>>,
+) -> zbus::Result<(Connection, tray::Arrivals)> {
     let shell = Shell {
         notices: notices.clone(),
         theme: theme.clone(),
@@ -92,45 +116,58 @@ async fn connect(notices: &Notices, theme: &Arc<Mutex<Shown>>) -> zbus::Result<C
         notices: notices.clone(),
         last_id: AtomicU32::new(0),
     };
+    let (watcher, arrivals) = tray::watcher();
     let connection = zbus::connection::Builder::session()
         .serve_at(PATH, shell)
         .serve_at(notify::PATH, popups)
+        .serve_at(tray::PATH, watcher)
         .build()
         .await?;
-    for name in [NAME, notify::NAME] {
+    for name in [NAME, notify::NAME, tray::NAME] {
         if let Err(error) = connection.request_name(name).await {
             tracing::warn!("{name} is served by another program: {error}");
         }
     }
-    Ok(connection)
+    Ok((connection, arrivals))
+}
+
+/// Watches everything on the session bus, as long as it is there.
+async fn watch(
+    connection: &Connection,
+    arrivals: tray::Arrivals,
+    notices: &Notices,
+    theme: &Mutex<Shown>,
+) {
+    // Each of them ends only with the connection.
+    let (agents, compositor, permissions, ()) = tokio::join!(
+        watch_agents(connection, notices),
+        watch_compositor(connection, notices, theme),
+        watch_permissions(connection, notices),
+        tray::follow(arrivals, connection, notices)
+    );
+    for error in [agents.err(), compositor.err(), permissions.err()]
+        .into_iter()
+        .flatten()
+    {
+        tracing::debug!("the session bus: {error}");
+    }
+    connection.closed().await;
 }
 
 async fn serve(
-    connection: Connection,
+    watching: impl Future<Output = ()>,
+    connection: &Connection,
     notices: &Notices,
     commands: &mut UnboundedReceiver<Command>,
+    machine: &UnboundedSender<machine::Command>,
     theme: &Arc<Mutex<Shown>>,
 ) -> Ended {
-    let watching = async {
-        // Each of them ends only with the connection.
-        let (agents, compositor, permissions) = tokio::join!(
-            watch_agents(&connection, notices),
-            watch_compositor(&connection, notices, theme),
-            watch_permissions(&connection, notices)
-        );
-        for error in [agents.err(), compositor.err(), permissions.err()]
-            .into_iter()
-            .flatten()
-        {
-            tracing::debug!("the session bus: {error}");
-        }
-        connection.closed().await;
-    };
     tokio::pin!(watching);
     loop {
         tokio::select! {
             () = &mut watching => return Ended::BusGone,
             command = commands.recv() => match command {
+                Some(Command::Machine(command)) => tell(machine, command),
                 Some(command) => {
                     // Tasks of their own: a slow service must not hold the next command up.
                     tokio::spawn(obey(command, connection.clone(), notices.clone(), theme.clone()));
@@ -305,7 +342,9 @@ fn without_bus(command: Command, notices: &Notices, theme: &Arc<Mutex<Shown>>) {
         | Command::History(_)
         | Command::NotificationClosed(..)
         | Command::NotificationActed(..)
-        | Command::Answer(..) => {}
+        | Command::Answer(..)
+        | Command::Tray(_)
+        | Command::Machine(_) => {}
     }
 }
 
@@ -408,7 +447,8 @@ async fn try_obey(
             let emitter = SignalEmitter::new(connection, notify::PATH)?;
             Notifications::action_invoked(&emitter, id, key).await?;
         }
-        Command::Answer(..) | Command::DenyAll(_) => {}
+        Command::Tray(command) => tray::obey(command, connection, notices).await?,
+        Command::Answer(..) | Command::DenyAll(_) | Command::Machine(_) => {}
     }
     Ok(())
 }
@@ -527,11 +567,13 @@ struct Shell {
 
 #[zbus::interface(name = "org.argos.Shell1")]
 impl Shell {
-    /// Shows a part: `launcher`, `chat`, `power`, `permissions`. Shown again, it hides. Errors: `InvalidArguments`.
+    /// Shows a part: `launcher`, `chat`, `controls`, `power`, `permissions`. Shown again, it hides. Errors:
+    /// `InvalidArguments`.
     fn toggle(&self, part: &str) -> argos_bus::Result<()> {
-        if !["launcher", "chat", "power", "permissions"].contains(&part) {
+        if !PARTS.contains(&part) {
             let text = format!(
-                "`{part}` is no part of the shell; there are: launcher, chat, power, permissions"
+                "`{part}` is no part of the shell; there are: {}",
+                PARTS.join(", ")
             );
             return Err(argos_bus::Error::InvalidArguments(text));
         }

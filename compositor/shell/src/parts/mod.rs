@@ -5,6 +5,7 @@
 
 pub mod ahead;
 pub mod chat;
+pub mod controls;
 pub mod launcher;
 pub mod lock;
 pub mod markup;
@@ -13,4 +14,5 @@ pub mod panel;
 pub mod permission;
 pub mod permissions;
 pub mod power;
+pub mod tray;
 pub mod wallpaper;

@@ -7,6 +7,7 @@ use iced_core::{Alignment, Background, Color, Length, Padding};
 use iced_widget::{button, container, row, space};
 use jiff::Zoned;
 
+use super::tray::{self, Tray};
 use crate::fonts;
 use crate::host::Element;
 use crate::icons::Icon;
@@ -44,6 +45,10 @@ pub enum Message {
     Chat,
     /// Open the chat with this agent.
     Agent(String),
+    /// Open or close the quick settings.
+    Controls,
+    /// In the tray.
+    Tray(tray::Message),
     /// Open or close the power menu.
     Power,
 }
@@ -72,8 +77,13 @@ impl Panel {
         Duration::from_millis(left.clamp(1, 60_000) as u64)
     }
 
-    /// The panel's widgets.
-    pub fn view(&self, palette: &Palette) -> Element<'_, Message> {
+    /// The panel's widgets; `marks` say how the machine stands.
+    pub fn view<'a>(
+        &'a self,
+        tray: &'a Tray,
+        marks: [Icon; 2],
+        palette: &Palette,
+    ) -> Element<'a, Message> {
         let launcher = bar_button(
             row![
                 widgets::icon(Icon::Argos, 18.0, palette.accent),
@@ -99,7 +109,9 @@ impl Panel {
             .align_y(Alignment::Center);
         let right = row![
             self.agents(palette),
+            tray.icons(palette).map(Message::Tray),
             self.chat_button(palette),
+            controls_button(marks, palette),
             bar_button(widgets::icon(Icon::Power, 17.0, palette.text), palette)
                 .on_press(Message::Power),
         ]
@@ -210,6 +222,16 @@ impl Panel {
         }
         bar_button(content, palette).on_press(Message::Chat).into()
     }
+}
+
+fn controls_button<'a>(marks: [Icon; 2], palette: &Palette) -> Element<'a, Message> {
+    let marks = marks.map(|mark| widgets::icon(mark, 17.0, palette.text).into());
+    bar_button(
+        row(marks).spacing(SMALL).align_y(Alignment::Center),
+        palette,
+    )
+    .on_press(Message::Controls)
+    .into()
 }
 
 fn bar_button<'a>(

@@ -4,13 +4,19 @@ use std::time::{Duration, Instant};
 
 use argos_apps::App;
 use argos_bus::agents::{Agent, ChatMessage};
+use argos_bus::devices::{Brightness, Volume};
+use argos_bus::network::{Link, Status};
 use argos_bus::permissions::{Explanation, Grant, Request};
+use argos_shell::bus::tray::{Address, Entry, Item};
 use argos_shell::host::Element;
 use argos_shell::host::headless::{Drawn, draw};
+use argos_shell::icons::Icon;
 use argos_shell::pam::{Answer, Verdict};
 use argos_shell::parts::notifications::{Notification, Notifications, Urgency};
 use argos_shell::parts::permission::{GUARD, Permission};
-use argos_shell::parts::{chat, launcher, lock, notifications, panel, permissions, power};
+use argos_shell::parts::{
+    chat, controls, launcher, lock, notifications, panel, permissions, power, tray,
+};
 use argos_shell::theme::Theme;
 use iced_core::{Color, Size};
 
@@ -65,10 +71,53 @@ pub(crate) fn all(now: Instant) -> Vec<Scene> {
         agent("old", "Resting", "idle", ""),
     ];
     vec![
-        scene!("panel", 1280, panel::HEIGHT, quiet, |s, theme| s
+        scene!(
+            "panel",
+            1280,
+            panel::HEIGHT,
+            (quiet, tray::Tray::default()),
+            |s, theme| s.0.view(&s.1, [Icon::Offline, Icon::Muted], &theme.colors)
+        ),
+        scene!(
+            "panel-busy",
+            1280,
+            panel::HEIGHT,
+            (busy, items()),
+            |s, theme| s.0.view(&s.1, [Icon::Network, Icon::Sound], &theme.colors)
+        ),
+        scene!("tray-menu", tray::WIDTH, 300, items(), |s, theme| s
             .view(&theme.colors)),
-        scene!("panel-busy", 1280, panel::HEIGHT, busy, |s, theme| s
-            .view(&theme.colors)),
+        scene!("controls", controls::WIDTH, 250, machine(), |s, theme| s
+            .view(theme.appearance, &theme.colors)),
+        scene!(
+            "controls-nothing-known",
+            controls::WIDTH,
+            250,
+            controls::Controls::default(),
+            |s, theme| s.view(theme.appearance, &theme.colors)
+        ),
+        scene!(
+            "display-volume",
+            controls::DISPLAY.0,
+            controls::DISPLAY.1,
+            {
+                let mut machine = machine();
+                machine.key("volume-up", now);
+                machine
+            },
+            |s, theme| s.display(&theme.colors)
+        ),
+        scene!(
+            "display-light-fixed",
+            controls::DISPLAY.0,
+            controls::DISPLAY.1,
+            {
+                let mut machine = controls::Controls::default();
+                machine.key("brightness-up", now);
+                machine
+            },
+            |s, theme| s.display(&theme.colors)
+        ),
         scene!(
             "launcher",
             launcher::WIDTH,
@@ -505,4 +554,73 @@ fn question(now: Instant, grantable: bool, resource: &str) -> Permission {
     state.on_screen(now);
     state.count_down(Duration::from_secs(18).as_millis() as u64);
     state
+}
+
+/// A machine with sound, light and a link, where the keyboard is on the light.
+fn machine() -> controls::Controls {
+    let mut controls = controls::Controls::default();
+    controls.set_sound(Ok(Volume {
+        percent: 65,
+        muted: false,
+        device: "card".to_owned(),
+    }));
+    controls.set_light(Ok(Brightness {
+        percent: 40,
+        device: "screen".to_owned(),
+    }));
+    controls.set_network(Ok(Status {
+        enabled: true,
+        links: vec![Link {
+            name: "eth0".to_owned(),
+            kind: "ethernet".to_owned(),
+            up: true,
+            connected: true,
+            addresses: vec!["10.0.2.15/24".to_owned()],
+        }],
+        default_routes: vec![],
+    }));
+    controls.update(controls::Message::Move(1));
+    controls.update(controls::Message::Move(1));
+    controls
+}
+
+/// Two items in the tray, and the menu of the second one.
+fn items() -> tray::Tray {
+    let mut items = tray::Tray::default();
+    for (path, title, attention) in [("/a", "Mail", true), ("/b", "Files in step", false)] {
+        items.set(Item {
+            address: Address {
+                bus: ":1.7".to_owned(),
+                path: path.to_owned(),
+            },
+            title: title.to_owned(),
+            icon: None,
+            visible: true,
+            attention,
+            menu: Some("/menu".to_owned()),
+            only_menu: false,
+        });
+    }
+    items.update(tray::Message::OpenMenu(1));
+    let entry = |id, label: &str| Entry {
+        id,
+        label: label.to_owned(),
+        enabled: true,
+        ..Entry::default()
+    };
+    let mut more = entry(3, "More");
+    more.children = vec![entry(4, "About")];
+    let mut running = entry(1, "Run while nobody is there");
+    running.on = Some(true);
+    let mut off = entry(2, "Nothing to send");
+    off.enabled = false;
+    let mut line = entry(5, "");
+    line.separator = true;
+    let address = Address {
+        bus: ":1.7".to_owned(),
+        path: "/b".to_owned(),
+    };
+    items.set_menu(&address, vec![running, off, line, more, entry(6, "End it")]);
+    items.update(tray::Message::Move(1));
+    items
 }
