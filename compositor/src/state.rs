@@ -23,7 +23,7 @@ use smithay::{
         },
         wayland_protocols::xdg::shell::server::xdg_toplevel::WmCapabilities,
         wayland_server::{
-            Client, Display, DisplayHandle,
+            Client, Display, DisplayHandle, Resource,
             backend::{ClientData, ClientId, DisconnectReason},
             protocol::wl_surface::WlSurface,
         },
@@ -453,6 +453,21 @@ impl State {
     /// The windows as the bus shows them, most recently used first.
     pub fn window_list(&self) -> Vec<argos_bus::compositor::Window> {
         self.windows.list()
+    }
+
+    /// Moves a floating window so that its content begins at `at` in the global space. Other surfaces stay.
+    pub fn place_window(&mut self, surface: &WlSurface, at: Point<i32, Logical>) {
+        let Some(id) = self.windows.by_surface(surface).map(|managed| managed.id) else {
+            return;
+        };
+        let bar = self.windows.layout.title_bar(id);
+        self.windows.layout.move_to(id, at - Point::from((0, bar)));
+        self.outputs.queue_all();
+    }
+
+    /// A client's object by its number in the protocol, if it has such a one.
+    pub fn object<I: Resource + 'static>(&self, client: &Client, number: u32) -> Option<I> {
+        client.object_from_protocol_id(&self.display, number).ok()
     }
 
     /// The layout, to look at.

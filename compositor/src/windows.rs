@@ -341,11 +341,15 @@ impl State {
         let Some(toplevel) = window.toplevel().cloned() else {
             return;
         };
+        let content = has_content(surface);
         if !toplevel.is_initial_configure_sent() {
             self.configure_first(id, &toplevel);
-            return;
+            // Who shows content without having waited for that breaks the protocol, and waits for a frame now:
+            // it is shown rather than left waiting.
+            if !content {
+                return;
+            }
         }
-        let content = has_content(surface);
         if content && !mapped {
             self.map(id);
         } else if !content && mapped {

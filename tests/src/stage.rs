@@ -144,13 +144,26 @@ pub(crate) fn or_evidence<T>(
     })
 }
 
+/// What a person's chat, the units and their logs say of themselves; in the files, and short where only
+/// what is printed is kept.
+const WORDS: &str = "argos status; for u in $(ls /var/log/argos 2>/dev/null); do echo \"== $u\"; tail -n 15 /var/log/argos/$u; done; as-person 'argos status --user --all; tail -n 25 ~/.local/state/argos/log/*.log; tail -n 5 ~/.local/state/argos/audit.jsonl'";
+const SHORT: &str = "as-person 'argos agents; argos agents history steward -n 4 --json; tail -n 4 ~/.local/state/argos/log/agent-steward.log ~/.local/state/argos/log/broker.log'; tail -n 6 /var/log/argos/ai.log; uptime; free -m; for p in $(pgrep -x argos-ai); do for t in /proc/$p/task/*; do echo $(cat $t/comm $t/wchan) $(cut -d ' ' -f 3,14,15 $t/stat); done; done";
+
 fn evidence(machine: &mut Machine, name: &str) {
     let _ = machine.keep_screen(&format!("failed-{name}"));
-    let words = machine.try_root("argos status; for u in $(ls /var/log/argos 2>/dev/null); do echo \"== $u\"; tail -n 15 /var/log/argos/$u; done; as-person 'argos status --user --all; tail -n 25 ~/.local/state/argos/log/*.log; tail -n 5 ~/.local/state/argos/audit.jsonl'");
-    let text = words.map_or_else(|e| format!("{e:#}"), |output| output.text);
+    let words = |machine: &mut Machine, line: &str| {
+        let words = machine.try_root(line);
+        words.map_or_else(|e| format!("{e:#}"), |output| output.text)
+    };
     let file = machine.folder().join(format!("failed-{name}.log"));
-    if std::fs::write(&file, text).is_ok() {
+    if std::fs::write(&file, words(machine, WORDS)).is_ok() {
         eprintln!("    kept: {}", file.display());
+    }
+    let screen = machine.read_screen().unwrap_or_else(|e| format!("{e:#}"));
+    let short = words(machine, SHORT);
+    let lines = screen.lines().chain(short.lines());
+    for line in lines.filter(|line| !line.trim().is_empty()).take(120) {
+        eprintln!("    | {line}");
     }
 }
 
@@ -298,7 +311,10 @@ pub(crate) fn terminal_is_ready(machine: &mut Machine) -> Result<()> {
 /// Opens the chat by its key and says something.
 pub(crate) fn say(machine: &mut Machine, text: &str) -> Result<usize> {
     show(machine, &["meta_l", "c"], "the chat window", 0.05)?;
-    std::thread::sleep(Duration::from_secs(1));
+    // Its input is there only once it is drawn whole, and what is typed before goes elsewhere.
+    machine.until("the chat's input", SOON, |m| {
+        Ok(m.read_screen()?.contains("Message Steward").then_some(()))
+    })?;
     let count = history(machine)?.len();
     machine.type_text(text)?;
     machine.type_text("\n")?;
