@@ -56,9 +56,10 @@ pub(crate) fn boot(stage: &mut Stage) -> Result<()> {
         .with_context(|| format!("{}: cannot be looked at", stage.root.display()))?
         .len();
     eprintln!(
-        "    PID 1 after {:.1} s (bar {INIT_BAR}), panel after {:.1} s (bar {PANEL_BAR}), root {} MB (bar {})",
+        "    PID 1 after {:.1} s (bar {INIT_BAR}), panel after {:.1} s (bar {PANEL_BAR}), model after {:.1} s, root {} MB (bar {})",
         times.init,
         times.panel,
+        times.model,
         root / 1_000_000,
         ROOT_BAR / 1_000_000
     );

@@ -20,6 +20,8 @@ const AT_DESKTOP: &str = "desktop";
 pub(crate) struct Times {
     pub init: f64,
     pub panel: f64,
+    /// The default model can be asked.
+    pub model: f64,
 }
 
 #[derive(Debug)]
@@ -58,9 +60,15 @@ impl Stage {
         if self.machine.is_none() {
             let (mut machine, times) = self.boot("desktop", "desktop.qcow2")?;
             // The panel shows before all that the scenarios use is there.
-            or_evidence(&mut machine, |m| ready_for_chat(m, BOOT))?;
+            let model = or_evidence(&mut machine, |m| {
+                ready_for_chat(m, BOOT)?;
+                m.until("the default model", BOOT, |m| {
+                    let loaded = "grep -qs 'is ready after' /var/log/argos/ai.log && echo yes";
+                    Ok(m.try_root(loaded)?.text.contains("yes").then(|| m.age()))
+                })
+            })?;
             machine.save(AT_DESKTOP)?;
-            self.times = times;
+            self.times = Times { model, ..times };
             self.machine = Some(machine);
             self.fresh = true;
         }
@@ -173,7 +181,11 @@ pub(crate) fn wait_for_desktop(machine: &mut Machine) -> Result<Times> {
         Ok(m.serial().contains("argos-init:").then(|| m.age()))
     })?;
     let panel = wait_for_panel(machine)?;
-    Ok(Times { init, panel })
+    Ok(Times {
+        init,
+        panel,
+        ..Times::default()
+    })
 }
 
 /// Waits until the shell's panel is on the screen and the test shell answers; the panel's seconds.

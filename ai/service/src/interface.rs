@@ -17,7 +17,7 @@ use zbus::wire::OwnedFd;
 
 use crate::events::{self, Events};
 use crate::http::Front;
-use crate::service::{Caller, Failure, QUICK_LIMIT, Service};
+use crate::service::{Caller, Failure, Service};
 
 /// Where the interface is served.
 pub(crate) const PATH: &str = "/org/argos/AI1";
@@ -156,7 +156,7 @@ impl Ai {
             };
             Ok::<_, Failure>(json(&plan).to_string())
         };
-        let result = self.0.quick.run(QUICK_LIMIT, work).await;
+        let result = self.0.quick.run(self.0.quick_limit(), work).await;
         self.0.statistics.plans.count(start, &result);
         Ok(result?)
     }

@@ -22,8 +22,10 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::lane::Lane;
 use crate::statistics::Statistics;
 
-/// How long a caller waits for a plan or embedding, the default model's loading included.
-pub(crate) const QUICK_LIMIT: Duration = Duration::from_secs(30);
+/// How long a caller waits for a plan or embedding.
+const QUICK_LIMIT: Duration = Duration::from_secs(30);
+/// The same while the default model is not loaded: right after the boot it comes up beside everything else.
+const FIRST_LIMIT: Duration = Duration::from_secs(55);
 /// How long a caller waits for a model to load.
 pub(crate) const LOAD_LIMIT: Duration = Duration::from_secs(600);
 /// Most texts that are embedded at once.
@@ -180,6 +182,15 @@ impl Service {
         tokio::task::spawn_blocking(move || service.registry.list())
             .await
             .unwrap_or_else(|_| self.registry.known())
+    }
+
+    /// How long who wants something of the default model waits for it now.
+    pub(crate) fn quick_limit(&self) -> Duration {
+        if self.is_loaded(self.default_model()) {
+            QUICK_LIMIT
+        } else {
+            FIRST_LIMIT
+        }
     }
 
     /// Loads the default model in the background.
