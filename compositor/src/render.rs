@@ -30,6 +30,7 @@ use crate::{
     layers,
     layout::{Rect, WindowId},
     lock::Locked,
+    notice::Notice,
     outputs::geometry,
     windows::Windows,
 };
@@ -78,6 +79,8 @@ pub struct Scene<'a> {
     pub(crate) background: Color32F,
     /// Index of the output that is drawn.
     pub(crate) output_index: usize,
+    /// A message above the desktop.
+    pub(crate) notice: &'a Notice,
     /// The lock: where there is one, nothing else is drawn.
     pub(crate) locked: Option<&'a Locked>,
 }
@@ -181,6 +184,10 @@ impl Scene<'_> {
             .filter(|surface| on_screen && layers::is_prompt(surface))
         {
             layer(renderer, prompt, &mut list);
+        }
+        if let Some(shown) = self.windows.layout.areas().get(self.output_index) {
+            self.notice
+                .elements(renderer, area, shown.usable, scale, &mut list);
         }
         all_on(renderer, Layer::Overlay, &mut list);
         let covered = self

@@ -26,9 +26,11 @@ use smithay::{
 };
 
 use crate::{
+    config::Config,
     decoration::{self, Borders, Button, TITLE_BAR, TitleBar},
-    layout::{Layout, Limits, Mode, Rect, WindowId},
+    layout::{Layout, Limits, Mode, Opening, Rect, WindowId},
     outputs::geometry,
+    preview::Preview,
     render::{Element, window_tree},
     state::State,
 };
@@ -66,14 +68,20 @@ impl Managed {
 #[derive(Debug)]
 pub(crate) struct Windows {
     pub(crate) layout: Layout,
+    /// Where the window that is dragged would go.
+    pub(crate) preview: Preview,
     list: Vec<Managed>,
     next: u64,
 }
 
 impl Windows {
-    pub(crate) fn new(workspaces: usize) -> Self {
+    pub(crate) fn new(config: &Config) -> Self {
+        let mut layout = Layout::new(config.workspaces as usize);
+        layout.set_tiling_default(config.tiling.enabled);
+        layout.set_gaps(config.tiling.gaps());
         Self {
-            layout: Layout::new(workspaces),
+            layout,
+            preview: Preview::default(),
             list: Vec::new(),
             next: 1,
         }
@@ -208,6 +216,7 @@ impl Windows {
         R: Renderer + ImportAll + ImportMem,
         R::TextureId: Clone + Send + 'static,
     {
+        self.preview.elements(area, scale, list);
         for id in self.layout.visible() {
             self.window_elements(id, renderer, area, scale, list);
         }
@@ -250,7 +259,7 @@ impl Windows {
                 to_output(frame.loc).to_f64(),
                 bar.buffer(),
                 None,
-                None,
+                Some(bar.pixels()),
                 Some(size),
                 Kind::Unspecified,
             ) {
@@ -337,7 +346,8 @@ impl State {
         let Some(managed) = self.windows.by_surface(surface) else {
             return;
         };
-        let (id, mapped, window) = (managed.id, managed.mapped, managed.window.clone());
+        let (id, mapped, told) = (managed.id, managed.mapped, managed.told);
+        let window = managed.window.clone();
         let Some(toplevel) = window.toplevel().cloned() else {
             return;
         };
@@ -361,9 +371,13 @@ impl State {
         } else if mapped {
             let before = self.windows.layout.frame(id);
             self.windows.layout.set_limits(id, limits(surface));
+            // What it was not asked for yet it cannot have answered.
+            let asked =
+                told.map(|(revision, _)| revision) == Some(self.windows.layout.revision(id));
+            let settled = asked && settled(surface);
             self.windows
                 .layout
-                .drawn(id, window.geometry().size, settled(surface));
+                .drawn(id, window.geometry().size, settled);
             if before != self.windows.layout.frame(id)
                 && let Some(before) = before
             {
@@ -429,10 +443,15 @@ impl State {
             .toplevel()
             .map(|toplevel| toplevel.wl_surface().clone());
         let layout = &mut self.windows.layout;
-        layout.insert(id, size, bar, parent, at);
-        if let Some(surface) = surface {
-            layout.set_limits(id, limits(&surface));
-        }
+        let opening = Opening {
+            client: size,
+            title_bar: bar,
+            limits: surface.as_ref().map_or_else(Limits::default, limits),
+            parent,
+            at,
+            ..Opening::default()
+        };
+        layout.insert(id, &opening);
         layout.set_maximised(id, maximised);
         layout.set_fullscreen(id, fullscreen);
         self.focused_layer = None;
@@ -467,7 +486,7 @@ impl State {
             {
                 toplevel.with_pending_state(|pending| {
                     // A window that nobody resized keeps choosing its own size.
-                    if told.0 > 0 || mode != Mode::Floating {
+                    if told.0 > 0 || mode != Mode::Normal {
                         pending.size = Some(client.size);
                     }
                     let mut set = |state, on| {
@@ -484,6 +503,15 @@ impl State {
                         matches!(mode, Mode::Fullscreen { .. }),
                     );
                     set(xdg_toplevel::State::Resizing, layout.is_resizing(id));
+                    let fitted = mode == Mode::Normal && layout.is_fitted(id);
+                    for side in [
+                        xdg_toplevel::State::TiledLeft,
+                        xdg_toplevel::State::TiledRight,
+                        xdg_toplevel::State::TiledTop,
+                        xdg_toplevel::State::TiledBottom,
+                    ] {
+                        set(side, fitted);
+                    }
                 });
                 toplevel.send_pending_configure();
                 managed.told = Some(told);

@@ -6,4 +6,6 @@ mod input;
 mod layers;
 mod lock;
 mod outputs;
+mod settings;
+mod tiling;
 mod windows;
