@@ -12,7 +12,7 @@ use std::{
 use argos_config::{Place, Position};
 use serde::Deserialize;
 
-use crate::{bindings::Bindings, layout::Gaps};
+use crate::{bindings::Bindings, layout::Gaps, rules::Rule};
 
 /// The most logical pixels between tiles.
 const WIDEST_GAP: u32 = 200;
@@ -41,6 +41,8 @@ pub struct Config {
     pub outputs: BTreeMap<String, Output>,
     /// What the `terminal` action starts: program and arguments.
     pub terminal: Vec<String>,
+    /// What is to be of windows when they open.
+    pub rules: Vec<Rule>,
     /// Key combination to action; laid over the built-in ones. `none` removes a built-in one.
     pub bindings: BTreeMap<String, String>,
 }
@@ -57,6 +59,7 @@ impl Default for Config {
             look: None,
             outputs: BTreeMap::new(),
             terminal: vec!["/usr/bin/foot".into()],
+            rules: Vec::new(),
             bindings: BTreeMap::new(),
         }
     }
@@ -338,6 +341,15 @@ impl Config {
                 *value = most;
             }
         }
+        for (index, rule) in self.rules.iter_mut().enumerate() {
+            if let Some(number) = rule.wish.workspace
+                && !(1..=9).contains(&number)
+            {
+                let what = format!("there is no workspace {number}; there are 1 to 9 at most");
+                wrong("rules", &index.to_string(), what);
+                rule.wish.workspace = None;
+            }
+        }
         self.bindings.retain(|keys, action| {
             let error = Bindings::new([(keys.as_str(), action.as_str())]).1.pop();
             if let Some(error) = &error {
@@ -380,6 +392,7 @@ struct Places {
     outputs: BTreeMap<String, Place>,
     tiling: BTreeMap<String, Place>,
     snapping: BTreeMap<String, Place>,
+    rules: Vec<Place>,
     bindings: BTreeMap<String, Place>,
 }
 
@@ -387,6 +400,10 @@ impl Places {
     fn find(&self, problem: &Problem) -> Option<Position> {
         let section = match problem.section {
             "workspaces" => return self.workspaces.as_ref().map(|place| place.0),
+            "rules" => {
+                let index: usize = problem.key.parse().ok()?;
+                return self.rules.get(index).map(|place| place.0);
+            }
             "outputs" => &self.outputs,
             "tiling" => &self.tiling,
             "snapping" => &self.snapping,

@@ -14,6 +14,7 @@
 //! | `handlers` | the protocols' requests |
 //! | `input`, `grabs` | keyboard, pointer, touch; dragging windows |
 //! | [`bindings`], [`config`] | what keys do; the settings |
+//! | [`rules`] | what the settings say of windows before they open |
 //! | [`settings`], `notice` | reading them again when they change; saying what is wrong with them |
 //! | `preview` | where a dragged window would go |
 //! | `outputs` | outputs, and when each of them is drawn |
@@ -41,6 +42,7 @@ mod outputs;
 mod preview;
 mod private_socket;
 pub mod render;
+pub mod rules;
 mod screenshot;
 pub mod settings;
 mod spawn;

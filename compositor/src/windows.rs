@@ -32,6 +32,7 @@ use crate::{
     outputs::geometry,
     preview::Preview,
     render::{Element, window_tree},
+    rules::Wish,
     state::State,
 };
 
@@ -52,6 +53,8 @@ pub(crate) struct Managed {
     pub(crate) wants_fullscreen: bool,
     pub(crate) title_bar: Option<TitleBar>,
     pub(crate) borders: Borders,
+    /// What the settings say of it.
+    wish: Wish,
     /// The button under the pointer.
     pub(crate) hovered: Option<Button>,
     /// The layout's revision and the activation that the client was told last.
@@ -61,6 +64,20 @@ pub(crate) struct Managed {
 impl Managed {
     pub(crate) fn toplevel(&self) -> Option<&ToplevelSurface> {
         self.window.toplevel()
+    }
+
+    /// Whether nothing is to be drawn around it.
+    fn is_bare(&self) -> bool {
+        self.wish.decoration == Some(false)
+    }
+
+    /// Height of the title bar that the compositor draws, 0 for none.
+    fn bar(&self) -> i32 {
+        if self.decorated && !self.is_bare() {
+            TITLE_BAR
+        } else {
+            0
+        }
     }
 }
 
@@ -138,6 +155,7 @@ impl Windows {
             wants_fullscreen: false,
             title_bar: None,
             borders: Borders::default(),
+            wish: Wish::default(),
             hovered: None,
             told: None,
         });
@@ -390,12 +408,25 @@ impl State {
     fn configure_first(&mut self, id: WindowId, toplevel: &ToplevelSurface) {
         let at = self.pointer_at;
         let area = self.outputs.at(at).or(self.outputs.first()).cloned();
-        let Some(managed) = self.windows.get(id) else {
+        let rules = &self.config.rules;
+        let Some(managed) = self.windows.get_mut(id) else {
             return;
         };
+        managed.wish = Wish::of(rules, &managed.app_id, &managed.title);
+        if let Some(maximised) = managed.wish.maximised {
+            managed.wants_maximised = maximised;
+        }
+        if let Some(fullscreen) = managed.wish.fullscreen {
+            managed.wants_fullscreen = fullscreen;
+        }
         let (maximised, fullscreen) = (managed.wants_maximised, managed.wants_fullscreen);
-        let bar = if managed.decorated { TITLE_BAR } else { 0 };
+        let (bar, bare, size) = (managed.bar(), managed.is_bare(), managed.wish.size());
         toplevel.with_pending_state(|pending| {
+            if bare && pending.decoration_mode.is_some() {
+                // It draws nothing because the compositor does, and the compositor does not.
+                pending.decoration_mode = Some(DecorationMode::ServerSide);
+            }
+            pending.size = size;
             if let Some(output) = &area {
                 let full = geometry(output);
                 let usable = smithay::desktop::layer_map_for_output(output).non_exclusive_zone();
@@ -424,14 +455,15 @@ impl State {
             return;
         };
         let size = managed.window.geometry().size;
-        let bar = if managed.decorated { TITLE_BAR } else { 0 };
+        let (bar, wish) = (managed.bar(), managed.wish.clone());
         let (maximised, fullscreen) = (managed.wants_maximised, managed.wants_fullscreen);
         let at_output = self.outputs.at(self.pointer_at).or(self.outputs.first());
         // A window that begins by filling the screen has no size of its own to go back to.
         let size = match at_output {
             Some(output) if maximised || fullscreen => {
                 let full = geometry(output).size;
-                (full.w * 2 / 3, full.h * 2 / 3).into()
+                let most = (full.w * 2 / 3, full.h * 2 / 3);
+                wish.size().unwrap_or_else(|| most.into())
             }
             _ => size,
         };
@@ -449,12 +481,30 @@ impl State {
             limits: surface.as_ref().map_or_else(Limits::default, limits),
             parent,
             at,
-            ..Opening::default()
+            workspace: match (wish.workspace, &wish.output) {
+                (Some(number), _) => (number as usize).checked_sub(1),
+                (None, Some(name)) => layout.workspace_of_output(name),
+                (None, None) => None,
+            },
+            floats: wish.floating,
+            unfocused: wish.focus == Some(false),
+            position: wish.position(),
         };
         layout.insert(id, &opening);
+        if let Some((wanted, frame)) = wish.size().zip(layout.floating_frame(id)) {
+            let size = (wanted.w, wanted.h + bar).into();
+            if frame.size != size {
+                layout.set_floating_size(id, size);
+            }
+        }
+        if wish.focus == Some(true) {
+            layout.focus(id);
+        }
         layout.set_maximised(id, maximised);
         layout.set_fullscreen(id, fullscreen);
-        self.focused_layer = None;
+        if wish.focus != Some(false) {
+            self.focused_layer = None;
+        }
         if let Some(managed) = self.windows.get_mut(id) {
             managed.mapped = true;
             tracing::debug!(
@@ -586,7 +636,11 @@ impl State {
     ) {
         // Client-side unless the client prefers otherwise: most draw their own bar better than
         // anybody else can, and those that cannot say so.
-        let server = wanted == Some(DecorationMode::ServerSide);
+        let bare = self
+            .windows
+            .by_surface(toplevel.wl_surface())
+            .is_some_and(Managed::is_bare);
+        let server = bare || wanted == Some(DecorationMode::ServerSide);
         let mode = if server {
             DecorationMode::ServerSide
         } else {
@@ -598,10 +652,8 @@ impl State {
         }
         if let Some(managed) = self.windows.by_surface_mut(toplevel.wl_surface()) {
             managed.decorated = server;
-            let id = managed.id;
-            self.change_layout(|layout| {
-                layout.set_title_bar(id, if server { TITLE_BAR } else { 0 });
-            });
+            let (id, bar) = (managed.id, managed.bar());
+            self.change_layout(|layout| layout.set_title_bar(id, bar));
         }
     }
 }

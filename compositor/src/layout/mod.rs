@@ -123,6 +123,8 @@ pub struct Opening {
     pub floats: Option<bool>,
     /// It does not get the focus.
     pub unfocused: bool,
+    /// Where its floating frame begins, from what panels leave of its output.
+    pub position: Option<Point<i32, Logical>>,
 }
 
 /// One window.
@@ -254,9 +256,11 @@ impl Layout {
         }
         let usable = self.area_of_workspace(workspace).usable;
         let over = parent.filter(|p| self.windows[p].workspace == workspace);
-        let loc = match over.and_then(|parent| self.frame(parent)) {
-            Some(parent) => centred(size, parent),
-            None => self.cascade(size, usable, workspace),
+        let over = over.and_then(|parent| self.frame(parent));
+        let loc = match (opening.position, over) {
+            (Some(position), _) => usable.loc + position,
+            (None, Some(parent)) => centred(size, parent),
+            (None, None) => self.cascade(size, usable, workspace),
         };
         let focused = self.focused();
         self.windows.insert(
@@ -302,6 +306,22 @@ impl Layout {
             self.uncover(id);
         }
         self.windows[&id].frame
+    }
+
+    /// The frame that a window has, or will have again, when it floats.
+    pub fn floating_frame(&self, id: WindowId) -> Option<Rect> {
+        self.windows.get(&id).map(|entry| entry.frame)
+    }
+
+    /// Asks for another size of a window's floating frame, within what its client accepts; its upper
+    /// left corner stays.
+    pub fn set_floating_size(&mut self, id: WindowId, size: Size<i32, Logical>) {
+        if let Some(entry) = self.windows.get_mut(&id) {
+            entry.frame.size = within(size, entry.limits, entry.title_bar);
+            entry.anchor = Edges::default();
+            entry.revision += 1;
+            self.keep_reachable(id);
+        }
     }
 
     /// Forgets a window. Unknown numbers are ignored.

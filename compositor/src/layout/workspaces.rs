@@ -348,6 +348,12 @@ impl Layout {
             .map(|(_, index)| index)
     }
 
+    /// What the output with that name shows, from 0.
+    pub fn workspace_of_output(&self, name: &str) -> Option<usize> {
+        let output = self.areas.iter().position(|area| area.name == name)?;
+        self.workspace_on(output)
+    }
+
     /// What an output shows, from 0.
     pub fn workspace_on(&self, output: usize) -> Option<usize> {
         self.shown.get(output).copied()
