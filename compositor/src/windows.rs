@@ -31,7 +31,7 @@ use crate::{
     layout::{Layout, Limits, Mode, Opening, Rect, WindowId},
     outputs::geometry,
     preview::Preview,
-    render::{Element, window_tree},
+    render::{Element, clipped, window_tree},
     rules::Wish,
     state::State,
 };
@@ -216,10 +216,16 @@ impl Windows {
         point: Point<f64, Logical>,
     ) -> Option<(WlSurface, Point<f64, Logical>)> {
         let origin = self.origin(id)?;
+        let seen = !self.overflows(id) || self.layout.frame(id)?.to_f64().contains(point);
+        let wanted = if seen {
+            WindowSurfaceType::ALL
+        } else {
+            WindowSurfaceType::POPUP
+        };
         let (surface, loc) = self
             .get(id)?
             .window
-            .surface_under(point - origin.to_f64(), WindowSurfaceType::ALL)?;
+            .surface_under(point - origin.to_f64(), wanted)?;
         Some((surface, (loc + origin).to_f64()))
     }
 
@@ -285,7 +291,13 @@ impl Windows {
                 Err(error) => tracing::warn!("title bar: {error}"),
             }
         }
-        list.extend(content);
+        if self.overflows(id) {
+            let size = frame.size.to_f64().to_physical(scale).to_i32_round();
+            let place = Rectangle::new(to_output(frame.loc), size);
+            list.extend(clipped(content, place, scale));
+        } else {
+            list.extend(content);
+        }
         if self.layout.title_bar(id) > 0 {
             for (buffer, loc) in managed.borders.parts(frame) {
                 list.push(
@@ -300,6 +312,17 @@ impl Windows {
                 );
             }
         }
+    }
+
+    /// Whether a tile's client draws more than fits, because it cannot be as small as its tile.
+    fn overflows(&self, id: WindowId) -> bool {
+        let drawn = self.get(id).map(|managed| managed.window.geometry().size);
+        let place = self.layout.client(id).map(|client| client.size);
+        self.layout.is_fitted(id)
+            && self.layout.mode(id) == Some(Mode::Normal)
+            && drawn
+                .zip(place)
+                .is_some_and(|(drawn, place)| drawn.w > place.w || drawn.h > place.h)
     }
 
     /// As the bus shows them, most recently used first.

@@ -203,3 +203,25 @@ fn each_output_has_a_workspace_and_it_comes_back_with_it() {
     f.roundtrip(&mut client);
     assert_eq!(client.events.keyboard.as_ref(), Some(&away.surface));
 }
+
+#[test]
+fn a_client_that_cannot_be_as_small_as_its_tile_hides_nothing_of_the_others() {
+    let mut f = Fixture::new();
+    let mut client = f.client();
+    f.chord(&[SUPER, T]);
+    let one = f.window(&mut client, "one", (628, 784), RED);
+    let two = f.window(&mut client, "two", (628, 784), BLUE);
+    client.draw(&two, (628, 784), BLUE);
+    // It says nothing of its least size, and draws more than it was given.
+    client.draw(&one, (900, 784), RED);
+    f.roundtrip(&mut client);
+    f.click(100.0, 400.0);
+    f.roundtrip(&mut client);
+    assert_eq!(client.events.keyboard.as_ref(), Some(&one.surface));
+    let rgb = |colour: u32| -> [u8; 3] { colour.to_be_bytes()[1..].try_into().unwrap() };
+    assert_eq!(f.pixel(600, 300), rgb(RED));
+    assert_eq!(f.pixel(700, 300), rgb(BLUE), "it ends with its tile");
+    f.click(700.0, 400.0);
+    f.roundtrip(&mut client);
+    assert_eq!(client.events.keyboard.as_ref(), Some(&two.surface));
+}
