@@ -65,6 +65,14 @@ pub enum Action {
     MoveWorkspaceToOutput(Towards),
     /// `dismiss`: takes the compositor's message away.
     Dismiss,
+    /// `stack`: puts the focused window on the one used before it, so that they share one place.
+    Stack,
+    /// `unstack`: takes the focused window out of its stack.
+    Unstack,
+    /// `next-in-stack`: the next window of the stack.
+    NextInStack,
+    /// `previous-in-stack`: the one before.
+    PreviousInStack,
     /// `screenshot`: saves a picture of the screen.
     Screenshot,
     /// Locks the session.
@@ -99,7 +107,8 @@ pub enum Error {
          fullscreen, minimise, next-window, previous-window, workspace N, move-to-workspace N, toggle-tiling, \
          toggle-floating, focus SIDE, move SIDE, swap SIDE, resize wider (narrower, taller, shorter), snap SIDE \
          (top-left, top-right, bottom-left, bottom-right), focus-output SIDE, move-to-output SIDE, \
-         move-workspace-to-output SIDE, dismiss, screenshot, lock; SIDE is left, right, up or down, of outputs also next"
+         move-workspace-to-output SIDE, stack, unstack, next-in-stack, previous-in-stack, \
+         dismiss, screenshot, lock; SIDE is left, right, up or down, of outputs also next"
     )]
     Action(String),
 }
@@ -171,6 +180,10 @@ impl FromStr for Action {
             "focus-output" => Ok(Self::FocusOutput(towards()?)),
             "move-to-output" => Ok(Self::MoveToOutput(towards()?)),
             "move-workspace-to-output" => Ok(Self::MoveWorkspaceToOutput(towards()?)),
+            "stack" => plain(Self::Stack),
+            "unstack" => plain(Self::Unstack),
+            "next-in-stack" => plain(Self::NextInStack),
+            "previous-in-stack" => plain(Self::PreviousInStack),
             "dismiss" => plain(Self::Dismiss),
             "screenshot" => plain(Self::Screenshot),
             "lock" => plain(Self::Lock),
@@ -310,6 +323,10 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("Super+o", "focus-output next"),
     ("Super+Shift+o", "move-to-output next"),
     ("Super+Ctrl+o", "move-workspace-to-output next"),
+    ("Super+s", "stack"),
+    ("Super+Shift+s", "unstack"),
+    ("Super+Page_Down", "next-in-stack"),
+    ("Super+Page_Up", "previous-in-stack"),
     ("Super+Escape", "dismiss"),
     ("Super+l", "lock"),
     ("Print", "screenshot"),

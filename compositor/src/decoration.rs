@@ -114,6 +114,17 @@ pub(crate) fn part_under(
     Some(Part::Edge(edges))
 }
 
+/// Width of the part of a bar that titles have, in logical pixels.
+fn titles_width(bar: i32) -> i32 {
+    (bar - 3 * BUTTON - 8).max(1)
+}
+
+/// Which of a stack's windows has its title at `x`, in logical pixels from the left of the bar.
+pub(crate) fn tab_at(bar: i32, count: usize, x: f64) -> usize {
+    let share = x / f64::from(titles_width(bar));
+    ((share * count as f64).max(0.0) as usize).min(count.saturating_sub(1))
+}
+
 /// What a bar should look like.
 #[derive(Debug)]
 pub(crate) struct Wanted<'a> {
@@ -121,6 +132,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) width: i32,
     pub(crate) scale: f64,
     pub(crate) title: &'a str,
+    /// The titles of the windows of its stack, and which of them is shown; empty without a stack.
+    pub(crate) tabs: &'a [(String, bool)],
     pub(crate) active: bool,
     pub(crate) maximised: bool,
     pub(crate) hovered: Option<Button>,
@@ -134,6 +147,7 @@ pub(crate) struct TitleBar {
     width: i32,
     scale: f64,
     title: String,
+    tabs: Vec<(String, bool)>,
     active: bool,
     maximised: bool,
     hovered: Option<Button>,
@@ -157,6 +171,7 @@ impl TitleBar {
         self.width == wanted.width
             && self.scale == wanted.scale
             && self.title == wanted.title
+            && self.tabs == wanted.tabs
             && self.active == wanted.active
             && self.maximised == wanted.maximised
             && self.hovered == wanted.hovered
@@ -198,6 +213,7 @@ impl Painter {
             width: wanted.width,
             scale: wanted.scale,
             title: wanted.title.to_owned(),
+            tabs: wanted.tabs.to_vec(),
             active: wanted.active,
             maximised: wanted.maximised,
             hovered: wanted.hovered,
@@ -320,11 +336,37 @@ impl Painter {
             }
         }
 
-        if let Some(font) = self.font() {
-            let left = 14.0 * scale;
-            let right = (logical.0 - BUTTON as f32 * 3.0 - 8.0) * scale;
-            let rows = (0.0, canvas.size().1 as f32);
-            canvas.text(font, wanted.title, TEXT * scale, (left, right), rows, ink);
+        let rows = (0.0, canvas.size().1 as f32);
+        let titles = titles_width(wanted.width) as f32 * scale;
+        let room = titles / wanted.tabs.len().max(1) as f32;
+        for (index, (title, shown)) in wanted.tabs.iter().enumerate() {
+            let left = room * index as f32;
+            let ink = if *shown {
+                ink
+            } else {
+                let columns = (left as i32, (left + room) as i32);
+                let rows = (0, canvas.size().1);
+                let ground = self.look.title_bar_inactive;
+                // As round as the bar is where it begins.
+                canvas.fill_within(columns, rows, ground, |x, y| {
+                    if x >= radius || y >= radius {
+                        1.0
+                    } else {
+                        radius - (radius - x).hypot(radius - y) + 0.5
+                    }
+                });
+                self.look.title_inactive
+            };
+            if let Some(font) = self.font() {
+                let columns = (left + 14.0 * scale, left + room - 4.0 * scale);
+                canvas.text(font, title, TEXT * scale, columns, rows, ink);
+            }
+        }
+        if wanted.tabs.is_empty()
+            && let Some(font) = self.font()
+        {
+            let columns = (14.0 * scale, titles);
+            canvas.text(font, wanted.title, TEXT * scale, columns, rows, ink);
         }
         canvas
     }
@@ -405,6 +447,7 @@ mod tests {
             scale: 1.5,
             title: "A title that is far too long for such a narrow window",
             active: true,
+            tabs: &[],
             maximised: false,
             hovered: Some(Button::Close),
         };
@@ -423,7 +466,36 @@ mod tests {
             "the hovered button has its disc"
         );
 
+        let tabs = [("one".to_owned(), false), ("two".to_owned(), true)];
+        let stack = Wanted {
+            tabs: &tabs,
+            title: "two",
+            hovered: None,
+            ..wanted
+        };
+        let bytes = painter.paint(&stack).bytes();
+        let ground = |x: usize| bytes[(44 * 300 + x) * 4..][..3].to_vec();
+        let behind = look
+            .title_bar_inactive
+            .0
+            .into_iter()
+            .rev()
+            .collect::<Vec<_>>();
+        let shown = look.title_bar.0.into_iter().rev().collect::<Vec<_>>();
+        // Titles have 90 of the 200 pixels, at scale 1.5.
+        assert_eq!((ground(30), ground(100)), (behind, shown));
+        assert_eq!(
+            (
+                tab_at(200, 2, 20.0),
+                tab_at(200, 2, 66.0),
+                tab_at(200, 2, 199.0)
+            ),
+            (0, 1, 1)
+        );
+
         let mut bar = None;
+        assert!(painter.title_bar(&mut bar, &wanted));
+        assert!(painter.title_bar(&mut bar, &stack));
         assert!(painter.title_bar(&mut bar, &wanted));
         assert!(!painter.title_bar(&mut bar, &wanted));
         assert!(painter.title_bar(

@@ -405,6 +405,10 @@ impl State {
             | Action::Resize(_)
             | Action::SnapTowards(_)
             | Action::Snap(_)
+            | Action::Stack
+            | Action::Unstack
+            | Action::NextInStack
+            | Action::PreviousInStack
             | Action::MoveToOutput(_) => {
                 if let Some(id) = focused {
                     self.change_layout(|layout| arrange(layout, id, action));
@@ -630,6 +634,9 @@ impl State {
         let last = self.last_title_press.take();
         match part {
             Part::Bar => {
+                // On a stack's bar its windows lie beside each other; the one pressed is shown.
+                let id = self.windows.tab_at(id, self.pointer_at).unwrap_or(id);
+                self.focus_window(id);
                 let double = last.is_some_and(|(then, other)| {
                     other == id && time.wrapping_sub(then) <= DOUBLE_CLICK
                 });
@@ -777,6 +784,12 @@ fn arrange(layout: &mut Layout, id: WindowId, action: &Action) {
         Action::Resize(growth) => layout.grow(id, *growth),
         Action::SnapTowards(side) => layout.snap_towards(id, *side),
         Action::Snap(zone) => layout.toggle_zone(id, *zone),
+        Action::Stack => {
+            layout.stack(id);
+        }
+        Action::Unstack => layout.unstack(id),
+        Action::NextInStack => layout.next_in_stack(id, false),
+        Action::PreviousInStack => layout.next_in_stack(id, true),
         Action::MoveToOutput(towards) => {
             if let Some(output) = output(layout, *towards) {
                 layout.move_to_output(id, output);

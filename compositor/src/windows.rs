@@ -3,6 +3,8 @@
 //! A toplevel is here from its creation to its destruction; it is in the [`Layout`] only while it
 //! has content.
 
+use std::collections::HashMap;
+
 use smithay::{
     backend::renderer::{
         ImportAll, ImportMem, Renderer,
@@ -325,6 +327,27 @@ impl Windows {
                 .is_some_and(|(drawn, place)| drawn.w > place.w || drawn.h > place.h)
     }
 
+    /// The titles of each stack's windows, by the one of them that is shown.
+    fn tabs(&self) -> HashMap<WindowId, Vec<(String, bool)>> {
+        let stacked = |id: WindowId| {
+            let stack = self.layout.stack_of(id)?;
+            let title = |other: &WindowId| Some((self.get(*other)?.title.clone(), *other == id));
+            Some((id, stack.iter().filter_map(title).collect()))
+        };
+        self.layout.visible().filter_map(stacked).collect()
+    }
+
+    /// The window of a stack whose title is at a point of the stack's bar.
+    pub(crate) fn tab_at(&self, id: WindowId, point: Point<f64, Logical>) -> Option<WindowId> {
+        let stack = self.layout.stack_of(id)?;
+        let frame = self.layout.frame(id)?;
+        let x = point.x - f64::from(frame.loc.x);
+        let width = frame.size.w.min(decoration::WIDEST);
+        stack
+            .get(decoration::tab_at(width, stack.len(), x))
+            .copied()
+    }
+
     /// As the bus shows them, most recently used first.
     pub(crate) fn list(&self) -> Vec<argos_bus::compositor::Window> {
         let focused = self.layout.focused();
@@ -544,6 +567,7 @@ impl State {
     pub(crate) fn sync_windows(&mut self) {
         let focused = self.windows.layout.focused();
         let outputs: Vec<_> = self.outputs.iter().cloned().collect();
+        let stacks = self.windows.tabs();
         let Windows { layout, list, .. } = &mut self.windows;
         for managed in list.iter_mut().filter(|managed| managed.mapped) {
             let id = managed.id;
@@ -614,6 +638,7 @@ impl State {
                     width: frame.size.w.min(decoration::WIDEST),
                     scale,
                     title: &managed.title,
+                    tabs: stacks.get(&id).map_or(&[], Vec::as_slice),
                     active,
                     maximised: mode == Mode::Maximised,
                     hovered: managed.hovered,

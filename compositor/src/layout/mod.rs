@@ -22,10 +22,12 @@
 //! * A window's **place** is its floating frame, a part of the screen that it is snapped to
 //!   ([`snap`]), or a tile ([`tiling`], [`tree`]). [`Mode`] is laid over it: who leaves full screen
 //!   comes back to its place. The floating frame is kept meanwhile, for when the window floats again.
+//! * Windows can share a place as a stack ([`stacks`]); those that are not shown are *behind*.
 //! * Which output shows what is the matter of [`workspaces`].
 
 mod geometry;
 mod snap;
+mod stacks;
 #[cfg(test)]
 mod tests;
 mod tiling;
@@ -142,6 +144,8 @@ struct Entry {
     zone: Option<Zone>,
     /// Where its tile is, while it has one on the screen.
     tile: Option<Rect>,
+    /// It is in a stack, and another window of it is shown.
+    behind: bool,
     /// Whether it floats on a workspace that tiles; `None` leaves it to what kind of window it is.
     floats: Option<bool>,
     /// Size of the frame as the client has last drawn it, title bar included.
@@ -184,6 +188,7 @@ pub struct Layout {
     areas: Vec<Area>,
     windows: BTreeMap<WindowId, Entry>,
     stack: Vec<WindowId>,
+    stacks: Vec<Vec<WindowId>>,
     recent: Vec<WindowId>,
     spaces: Vec<Workspace>,
     /// Number of the workspace where the person is.
@@ -205,6 +210,7 @@ impl Layout {
             areas: Vec::new(),
             windows: BTreeMap::new(),
             stack: Vec::new(),
+            stacks: Vec::new(),
             recent: Vec::new(),
             spaces: vec![Workspace::new(false); workspaces.max(1)],
             active: 0,
@@ -273,6 +279,7 @@ impl Layout {
                 at_home: None,
                 zone: None,
                 tile: None,
+                behind: false,
                 floats: opening.floats,
                 drawn: size,
                 anchor: Edges::default(),
@@ -326,6 +333,7 @@ impl Layout {
 
     /// Forgets a window. Unknown numbers are ignored.
     pub fn remove(&mut self, id: WindowId) {
+        self.leave_stack(id);
         self.untile(id);
         if self.windows.remove(&id).is_none() {
             return;
@@ -365,7 +373,7 @@ impl Layout {
             entry.title_bar
         };
         entry.drawn = Size::from((client.w.max(1), client.h.max(1) + bar));
-        if settled && !tile && !entry.fills() {
+        if settled && !tile && !entry.behind && !entry.fills() {
             entry.frame = anchored(entry);
             self.keep_reachable(id);
         }
@@ -409,7 +417,7 @@ impl Layout {
     /// Moves a floating window, to another output too. A maximised or snapped window first becomes
     /// floating again; tiles stay where they are.
     pub fn move_to(&mut self, id: WindowId, loc: Point<i32, Logical>) {
-        if self.is_tile(id) {
+        if self.is_tile(id) || self.is_behind(id) {
             return;
         }
         self.set_maximised(id, false);
@@ -438,7 +446,7 @@ impl Layout {
         let Some(entry) = self.windows.get_mut(&id) else {
             return;
         };
-        if entry.mode != Mode::Normal || tile {
+        if entry.mode != Mode::Normal || tile || entry.behind {
             return;
         }
         entry.zone = None;
@@ -529,6 +537,7 @@ impl Layout {
     ///
     /// Returns whether there is such a window.
     pub fn focus(&mut self, id: WindowId) -> bool {
+        self.show_member(id);
         let Some(entry) = self.windows.get_mut(&id) else {
             return false;
         };
@@ -637,7 +646,8 @@ impl Layout {
     pub fn is_visible(&self, id: WindowId) -> bool {
         let candidate = self.cycle.as_ref().map(|cycle| cycle.order[cycle.at]);
         self.windows.get(&id).is_some_and(|entry| {
-            self.is_shown(entry.workspace) && (!entry.minimised || candidate == Some(id))
+            let hidden = entry.minimised || entry.behind;
+            self.is_shown(entry.workspace) && (!hidden || candidate == Some(id))
         })
     }
 
@@ -664,6 +674,7 @@ impl Layout {
 
     /// Where a window's frame is drawn now.
     pub fn frame(&self, id: WindowId) -> Option<Rect> {
+        let id = self.holder(id);
         let entry = self.windows.get(&id)?;
         let area = self.area_of(id);
         Some(match entry.mode {
@@ -683,7 +694,7 @@ impl Layout {
         let mut rect = self.frame(id)?;
         let bar = self.title_bar(id);
         rect.loc.y += bar;
-        if !entry.fills() && entry.tile.is_none() {
+        if !entry.fills() && entry.tile.is_none() && !entry.behind {
             rect.size = entry.frame.size;
         }
         rect.size.w = rect.size.w.max(1);

@@ -86,8 +86,8 @@ impl Layout {
         let (left, right) = (x < NEAR, x >= full.size.w - NEAR);
         let (top, bottom) = (y < NEAR, y >= full.size.h - NEAR);
         let beside = left || right;
-        let upper = top && beside || beside && y < full.size.h * CORNER;
-        let lower = bottom && beside || beside && y >= full.size.h * (1.0 - CORNER);
+        let upper = beside && (top || y < full.size.h * CORNER);
+        let lower = beside && (bottom || y >= full.size.h * (1.0 - CORNER));
         let snap = match (left, right, upper, lower) {
             (true, _, true, _) => Snap::Zone(Zone::TopLeft),
             (true, _, _, true) => Snap::Zone(Zone::BottomLeft),
@@ -108,7 +108,7 @@ impl Layout {
     /// Snaps a floating window to a part of its output. Its floating frame is kept to come back to.
     /// Tiles and windows of fixed size stay as they are.
     pub fn snap(&mut self, id: WindowId, zone: Zone) {
-        if self.is_tile(id) {
+        if self.is_tile(id) || self.is_behind(id) {
             return;
         }
         if let Some(entry) = self.windows.get_mut(&id)

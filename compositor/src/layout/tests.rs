@@ -62,6 +62,9 @@ enum Op {
     FocusOutput(usize),
     MoveToOutput(u64, usize),
     MoveWorkspaceToOutput(usize),
+    Stack(u64),
+    Unstack(u64),
+    NextInStack(u64, bool),
 }
 
 fn direction() -> impl Strategy<Value = Direction> {
@@ -99,6 +102,9 @@ fn tiling_op() -> impl Strategy<Value = Op> {
         (0..3usize).prop_map(Op::FocusOutput),
         (id(), 0..3usize).prop_map(|(id, output)| Op::MoveToOutput(id, output)),
         (0..3usize).prop_map(Op::MoveWorkspaceToOutput),
+        id().prop_map(Op::Stack),
+        id().prop_map(Op::Unstack),
+        (id(), any::<bool>()).prop_map(|(id, backwards)| Op::NextInStack(id, backwards)),
     ]
 }
 
@@ -285,6 +291,11 @@ fn apply(layout: &mut Layout, op: &Op) {
         Op::MoveWorkspaceToOutput(output) => {
             layout.move_workspace_to_output(*output);
         }
+        Op::Stack(id) => {
+            layout.stack(w(*id));
+        }
+        Op::Unstack(id) => layout.unstack(w(*id)),
+        Op::NextInStack(id, backwards) => layout.next_in_stack(w(*id), *backwards),
     }
 }
 
@@ -308,6 +319,25 @@ fn verify_workspaces(layout: &Layout) {
         let mut later = layout.clone();
         assert!(later.focus(*id));
         assert_eq!(later.focused(), Some(*id), "every window can be got at");
+    }
+}
+
+/// What must hold of stacks.
+fn verify_stacks(layout: &Layout) {
+    let mut members: Vec<_> = layout.stacks.concat();
+    members.sort();
+    for stack in &layout.stacks {
+        assert!(stack.len() > 1);
+        let shown = stack.iter().filter(|id| !layout.windows[id].behind);
+        assert_eq!(shown.count(), 1, "one is shown: {stack:?}");
+        let first = layout.workspace(stack[0]);
+        assert!(stack.iter().all(|id| layout.workspace(*id) == first));
+    }
+    let count = members.len();
+    members.dedup();
+    assert_eq!(members.len(), count, "no window is in two stacks");
+    for (id, entry) in &layout.windows {
+        assert!(!entry.behind || members.contains(id));
     }
 }
 
@@ -344,7 +374,7 @@ fn verify_tiles(layout: &Layout) {
         }
     }
     for (id, entry) in &layout.windows {
-        let wanted = layout.is_tiling(entry.workspace) && !layout.is_floating(*id);
+        let wanted = layout.is_tiling(entry.workspace) && !layout.is_floating(*id) && !entry.behind;
         assert_eq!(layout.is_tile(*id), wanted, "{id:?} {entry:?}");
         assert!(entry.tile.is_none() || layout.is_tile(*id));
     }
@@ -362,6 +392,7 @@ fn verify_invariants(layout: &Layout) {
     assert_eq!(recent, known, "the order of use holds every window once");
     verify_workspaces(layout);
     verify_tiles(layout);
+    verify_stacks(layout);
 
     match layout.focused() {
         Some(id) => assert!(layout.is_visible(id), "what has the focus can be seen"),
@@ -396,6 +427,7 @@ fn verify_invariants(layout: &Layout) {
                 .is_none_or(|parent| layout.windows.contains_key(&parent))
         );
         match entry.mode {
+            _ if entry.behind => {}
             Mode::Maximised => assert_eq!(frame, area.usable),
             Mode::Fullscreen { .. } => {
                 assert_eq!(frame, area.full);
@@ -855,4 +887,54 @@ fn a_window_that_opens_without_the_focus_is_behind_the_one_in_use() {
     layout.insert(WindowId(2), &opening);
     assert_eq!(layout.focused(), Some(WindowId(1)));
     assert_eq!(layout.visible().next(), Some(WindowId(1)));
+}
+
+#[test]
+fn windows_of_a_stack_share_a_tile_and_the_one_used_last_is_shown() {
+    let mut layout = tiled(3);
+    let place = frame(&layout, 2);
+    layout.focus(WindowId(2));
+    layout.focus(WindowId(3));
+    assert!(layout.stack(WindowId(3)));
+    // Three takes the place of two, and its own goes to its neighbour.
+    let shared = frame(&layout, 3);
+    assert_eq!(shared.loc, place.loc);
+    assert_eq!(
+        layout.stack_of(WindowId(2)),
+        Some(&[WindowId(2), WindowId(3)][..])
+    );
+    assert!(!layout.is_visible(WindowId(2)) && layout.is_tile(WindowId(3)));
+
+    layout.next_in_stack(WindowId(3), false);
+    assert_eq!(layout.focused(), Some(WindowId(2)));
+    assert_eq!(frame(&layout, 2), shared);
+    assert!(!layout.is_visible(WindowId(3)));
+    layout.focus(WindowId(3));
+    assert!(!layout.is_visible(WindowId(2)), "whoever is used is shown");
+
+    layout.unstack(WindowId(3));
+    assert_eq!(layout.stack_of(WindowId(3)), None);
+    assert!(layout.is_visible(WindowId(2)) && layout.is_visible(WindowId(3)));
+    assert!(!frame(&layout, 2).overlaps(frame(&layout, 3)));
+}
+
+#[test]
+fn who_is_behind_comes_forward_when_the_shown_window_goes() {
+    let mut layout = screen();
+    let first = open(&mut layout, 1);
+    open(&mut layout, 2);
+    assert!(layout.stack(WindowId(2)));
+    assert_eq!(frame(&layout, 2).loc, first.loc);
+    layout.move_to(WindowId(2), (100, 100).into());
+    assert!(layout.move_to_workspace(WindowId(2), 1));
+    assert_eq!(
+        layout.workspace(WindowId(1)),
+        Some(1),
+        "a stack stays together"
+    );
+    layout.remove(WindowId(2));
+    layout.activate_workspace(1);
+    assert_eq!(layout.focused(), Some(WindowId(1)));
+    assert_eq!(frame(&layout, 1).loc, (100, 100).into());
+    assert_eq!(layout.stack_of(WindowId(1)), None);
 }

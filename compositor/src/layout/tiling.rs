@@ -149,7 +149,8 @@ impl Layout {
             return;
         };
         let number = entry.workspace;
-        if !self.spaces[number].tiling || self.is_floating(id) || self.is_tile(id) {
+        let elsewhere = entry.behind || self.is_floating(id) || self.is_tile(id);
+        if !self.spaces[number].tiling || elsewhere {
             return;
         }
         let beside = self.recent.iter().copied().find(|other| {

@@ -242,11 +242,13 @@ impl Layout {
         true
     }
 
-    /// A window and those that belong to it.
+    /// A window, those of its stack, and those that belong to one of them.
     fn family(&self, id: WindowId) -> Vec<WindowId> {
+        let stack = self.stack_of(id).unwrap_or_default();
+        let is_one = |other: WindowId| other == id || stack.contains(&other);
         self.windows
             .iter()
-            .filter(|(other, entry)| **other == id || entry.parent == Some(id))
+            .filter(|(other, entry)| is_one(**other) || entry.parent.is_some_and(is_one))
             .map(|(other, _)| *other)
             .collect()
     }

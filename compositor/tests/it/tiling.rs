@@ -225,3 +225,29 @@ fn a_client_that_cannot_be_as_small_as_its_tile_hides_nothing_of_the_others() {
     f.roundtrip(&mut client);
     assert_eq!(client.events.keyboard.as_ref(), Some(&two.surface));
 }
+
+#[test]
+fn the_title_bar_of_a_stack_switches_between_its_windows() {
+    let mut f = Fixture::new();
+    let mut client = f.client();
+    for (title, colour) in [("one", RED), ("two", BLUE)] {
+        let toplevel = client.toplevel(title);
+        client.ask_for_title_bar(&toplevel);
+        f.roundtrip(&mut client);
+        client.draw(&toplevel, (400, 300), colour);
+        f.roundtrip(&mut client);
+    }
+    let (x, y, ..) = frame(&f, 1);
+    f.chord(&[SUPER, 31]); // Super+S
+    f.roundtrip(&mut client);
+    assert_eq!(frame(&f, 2), (x, y, 400, 332));
+    assert_eq!(f.state.layout().visible().count(), 1);
+    assert!(f.titles().starts_with("two*"), "{}", f.titles());
+
+    f.click(f64::from(x) + 20.0, f64::from(y) + 16.0);
+    assert!(f.titles().starts_with("one*"), "{}", f.titles());
+    f.chord(&[SUPER, 109]); // Super+Page_Down
+    assert!(f.titles().starts_with("two*"), "{}", f.titles());
+    f.chord(&[SUPER, SHIFT, 31]);
+    assert_eq!(f.state.layout().visible().count(), 2);
+}
