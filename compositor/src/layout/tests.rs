@@ -485,6 +485,8 @@ proptest! {
         let places = |layout: &Layout| -> Vec<_> {
             layout.windows.values().filter(|e| e.parent.is_none()).map(|entry| entry.frame.loc).collect()
         };
+        // Tiling ends Alt-Tab, which may bring another window of a stack forward.
+        layout.cycle_end();
         let active = layout.active_workspace();
         for id in 0..6 {
             // What is snapped gets a tile instead, and floats afterwards.
@@ -859,6 +861,14 @@ fn each_output_shows_a_workspace_of_its_own() {
 
     layout.move_to(WindowId(1), (2000, 500).into());
     assert_eq!((layout.workspace(WindowId(1)), layout.active), (Some(2), 2));
+
+    layout.set_tiling(0, true);
+    layout.move_to(WindowId(1), (100, 100).into());
+    assert_eq!(layout.workspace(WindowId(1)), Some(0));
+    assert!(
+        !layout.is_tile(WindowId(1)),
+        "it floats above the tiles there"
+    );
 }
 
 #[test]

@@ -275,9 +275,12 @@ impl Layout {
         self.cycle_end();
         let number = self.shown[output];
         let follow = self.focused() == Some(id);
+        let tiling = self.spaces[number].tiling;
         for other in self.family(id) {
             if let Some(entry) = self.windows.get_mut(&other) {
                 entry.workspace = number;
+                // It does not become a tile under the hand that carries it.
+                entry.floats = entry.floats.filter(|_| !tiling).or(tiling.then_some(true));
             }
         }
         if follow {
