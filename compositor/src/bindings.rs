@@ -10,6 +10,8 @@ use std::str::FromStr;
 use smithay::input::keyboard::{Keysym, ModifiersState, xkb};
 use thiserror::Error;
 
+use crate::layout::{Direction, Growth, Zone};
+
 /// What a binding does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
@@ -38,10 +40,53 @@ pub enum Action {
     Workspace(u32),
     /// `move-to-workspace N`: moves the focused window, from 1.
     MoveToWorkspace(u32),
+    /// `toggle-tiling`: windows of the workspace become tiles, or float again.
+    ToggleTiling,
+    /// `toggle-floating`: takes the focused window out of the tiles, or makes it one.
+    ToggleFloating,
+    /// `focus SIDE`: the window on one side, or else the output there; SIDE is `left`, `right`, `up`
+    /// or `down`.
+    Focus(Direction),
+    /// `move SIDE`: moves the focused window.
+    Move(Direction),
+    /// `swap SIDE`: exchanges the focused tile with the one on one side.
+    Swap(Direction),
+    /// `resize wider`, `narrower`, `taller`, `shorter`: changes the focused window's size.
+    Resize(Growth),
+    /// `snap left`, `right`, `up`, `down`: the focused window fills that half of the screen, or comes
+    /// back; a tile is moved.
+    SnapTowards(Direction),
+    /// `snap top-left`, `top-right`, `bottom-left`, `bottom-right`: the same with a quarter.
+    Snap(Zone),
+    /// `focus-output SIDE`, or `next`: goes to what another output shows.
+    FocusOutput(Towards),
+    /// `move-to-output SIDE`, or `next`: moves the focused window to what another output shows.
+    MoveToOutput(Towards),
+    /// `move-workspace-to-output SIDE`, or `next`: another output shows the workspace.
+    MoveWorkspaceToOutput(Towards),
+    /// `dismiss`: takes the compositor's message away.
+    Dismiss,
+    /// `stack`: puts the focused window on the one used before it, so that they share one place.
+    Stack,
+    /// `unstack`: takes the focused window out of its stack.
+    Unstack,
+    /// `next-in-stack`: the next window of the stack.
+    NextInStack,
+    /// `previous-in-stack`: the one before.
+    PreviousInStack,
     /// `screenshot`: saves a picture of the screen.
     Screenshot,
     /// Locks the session.
     Lock,
+}
+
+/// Which output is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Towards {
+    /// `next`: the one after the one in use.
+    Next,
+    /// The one on that side.
+    Side(Direction),
 }
 
 /// Text that is not a combination or an action.
@@ -60,7 +105,11 @@ pub enum Error {
     /// No such action.
     #[error(
         "there is no action `{0}`; there are: none, shell PART, terminal, spawn PROGRAM, close, maximise, \
-         fullscreen, minimise, next-window, previous-window, workspace N, move-to-workspace N, screenshot, lock"
+         fullscreen, minimise, next-window, previous-window, workspace N, move-to-workspace N, toggle-tiling, \
+         toggle-floating, focus SIDE, move SIDE, swap SIDE, resize wider (narrower, taller, shorter), snap SIDE \
+         (top-left, top-right, bottom-left, bottom-right), focus-output SIDE, move-to-output SIDE, \
+         move-workspace-to-output SIDE, stack, unstack, next-in-stack, previous-in-stack, \
+         dismiss, screenshot, lock; SIDE is left, right, up or down, of outputs also next"
     )]
     Action(String),
 }
@@ -88,6 +137,15 @@ impl FromStr for Action {
                 Err(bad())
             }
         };
+        let word = match rest.as_slice() {
+            [one] => one.as_str(),
+            _ => "",
+        };
+        let side = || side(word).ok_or_else(bad);
+        let towards = || match word {
+            "next" => Ok(Towards::Next),
+            _ => side().map(Towards::Side),
+        };
         match verb {
             "none" => plain(Self::None),
             "shell" if rest.len() == 1 => Ok(Self::Shell(rest[0].clone())),
@@ -101,11 +159,48 @@ impl FromStr for Action {
             "previous-window" => plain(Self::PreviousWindow),
             "workspace" => Ok(Self::Workspace(number()?)),
             "move-to-workspace" => Ok(Self::MoveToWorkspace(number()?)),
+            "toggle-tiling" => plain(Self::ToggleTiling),
+            "toggle-floating" => plain(Self::ToggleFloating),
+            "focus" => Ok(Self::Focus(side()?)),
+            "move" => Ok(Self::Move(side()?)),
+            "swap" => Ok(Self::Swap(side()?)),
+            "resize" => Ok(Self::Resize(match word {
+                "wider" => Growth::Wider,
+                "narrower" => Growth::Narrower,
+                "taller" => Growth::Taller,
+                "shorter" => Growth::Shorter,
+                _ => return Err(bad()),
+            })),
+            "snap" => Ok(match word {
+                "top-left" => Self::Snap(Zone::TopLeft),
+                "top-right" => Self::Snap(Zone::TopRight),
+                "bottom-left" => Self::Snap(Zone::BottomLeft),
+                "bottom-right" => Self::Snap(Zone::BottomRight),
+                _ => Self::SnapTowards(side()?),
+            }),
+            "focus-output" => Ok(Self::FocusOutput(towards()?)),
+            "move-to-output" => Ok(Self::MoveToOutput(towards()?)),
+            "move-workspace-to-output" => Ok(Self::MoveWorkspaceToOutput(towards()?)),
+            "stack" => plain(Self::Stack),
+            "unstack" => plain(Self::Unstack),
+            "next-in-stack" => plain(Self::NextInStack),
+            "previous-in-stack" => plain(Self::PreviousInStack),
+            "dismiss" => plain(Self::Dismiss),
             "screenshot" => plain(Self::Screenshot),
             "lock" => plain(Self::Lock),
             _ => Err(bad()),
         }
     }
+}
+
+fn side(word: &str) -> Option<Direction> {
+    Some(match word {
+        "left" => Direction::Left,
+        "right" => Direction::Right,
+        "up" => Direction::Up,
+        "down" => Direction::Down,
+        _ => return None,
+    })
 }
 
 /// The modifiers of a combination.
@@ -202,6 +297,38 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("Alt+Shift+Tab", "previous-window"),
     ("Super+Tab", "next-window"),
     ("Super+Shift+Tab", "previous-window"),
+    ("Super+t", "toggle-tiling"),
+    ("Super+Shift+space", "toggle-floating"),
+    ("Super+Ctrl+Left", "focus left"),
+    ("Super+Ctrl+Right", "focus right"),
+    ("Super+Ctrl+Up", "focus up"),
+    ("Super+Ctrl+Down", "focus down"),
+    ("Super+Shift+Left", "move left"),
+    ("Super+Shift+Right", "move right"),
+    ("Super+Shift+Up", "move up"),
+    ("Super+Shift+Down", "move down"),
+    ("Super+Ctrl+Shift+Left", "swap left"),
+    ("Super+Ctrl+Shift+Right", "swap right"),
+    ("Super+Ctrl+Shift+Up", "swap up"),
+    ("Super+Ctrl+Shift+Down", "swap down"),
+    ("Super+Alt+Right", "resize wider"),
+    ("Super+Alt+Left", "resize narrower"),
+    ("Super+Alt+Down", "resize taller"),
+    ("Super+Alt+Up", "resize shorter"),
+    ("Super+Left", "snap left"),
+    ("Super+Right", "snap right"),
+    ("Super+y", "snap top-left"),
+    ("Super+u", "snap top-right"),
+    ("Super+b", "snap bottom-left"),
+    ("Super+n", "snap bottom-right"),
+    ("Super+o", "focus-output next"),
+    ("Super+Shift+o", "move-to-output next"),
+    ("Super+Ctrl+o", "move-workspace-to-output next"),
+    ("Super+s", "stack"),
+    ("Super+Shift+s", "unstack"),
+    ("Super+Page_Down", "next-in-stack"),
+    ("Super+Page_Up", "previous-in-stack"),
+    ("Super+Escape", "dismiss"),
     ("Super+l", "lock"),
     ("Print", "screenshot"),
     ("Super+s", "shell controls"),
@@ -315,8 +442,11 @@ mod tests {
             ("a+b", "close"),
             ("Super+x", "explode"),
             ("Super+x", "workspace 12"),
+            ("Super+x", "focus sideways"),
+            ("Super+x", "resize"),
+            ("Super+x", "move next"),
         ]);
-        assert_eq!(errors.len(), 5);
+        assert_eq!(errors.len(), 8);
         assert!(errors[0].to_string().contains("Retrun"), "{}", errors[0]);
         assert!(errors[3].to_string().contains("explode"), "{}", errors[3]);
         assert_eq!(bindings.press(&logo(), Keysym::q), Some(&Action::Close));

@@ -9,7 +9,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use argos_config::{Place, Position};
 use serde::Deserialize;
+
+use crate::{bindings::Bindings, layout::Gaps, rules::Rule};
+
+/// The most logical pixels between tiles.
+const WIDEST_GAP: u32 = 200;
+/// The farthest that edges pull, in logical pixels.
+const FARTHEST_PULL: u32 = 100;
 
 /// All settings.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -23,12 +31,18 @@ pub struct Config {
     pub pointer: Pointer,
     /// Cursor theme and size.
     pub cursor: Cursor,
+    /// Tiles.
+    pub tiling: Tiling,
+    /// What the sides of the screen do to windows that are dragged.
+    pub snapping: Snapping,
     /// Colours of what the compositor draws itself; where they are not said, the theme's.
     pub look: Option<Look>,
     /// Outputs by connector name (`Virtual-1`, `eDP-1`).
     pub outputs: BTreeMap<String, Output>,
     /// What the `terminal` action starts: program and arguments.
     pub terminal: Vec<String>,
+    /// What is to be of windows when they open.
+    pub rules: Vec<Rule>,
     /// Key combination to action; laid over the built-in ones. `none` removes a built-in one.
     pub bindings: BTreeMap<String, String>,
 }
@@ -40,9 +54,12 @@ impl Default for Config {
             keyboard: Keyboard::default(),
             pointer: Pointer::default(),
             cursor: Cursor::default(),
+            tiling: Tiling::default(),
+            snapping: Snapping::default(),
             look: None,
             outputs: BTreeMap::new(),
             terminal: vec!["/usr/bin/foot".into()],
+            rules: Vec::new(),
             bindings: BTreeMap::new(),
         }
     }
@@ -116,6 +133,58 @@ impl Default for Cursor {
         Self {
             theme: "Adwaita".into(),
             size: 24,
+        }
+    }
+}
+
+/// Tiles: windows that share a workspace without lying over each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Tiling {
+    /// Whether workspaces tile from the start.
+    pub enabled: bool,
+    /// Logical pixels between two tiles.
+    pub gap: u32,
+    /// Logical pixels between the tiles and the sides of the screen.
+    pub margin: u32,
+}
+
+impl Default for Tiling {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            gap: 8,
+            margin: 8,
+        }
+    }
+}
+
+impl Tiling {
+    /// As the layout takes them.
+    pub(crate) fn gaps(self) -> Gaps {
+        Gaps {
+            between: self.gap.min(WIDEST_GAP) as i32,
+            around: self.margin.min(WIDEST_GAP) as i32,
+        }
+    }
+}
+
+/// What the sides of the screen do to windows that are dragged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Snapping {
+    /// A window that is let go of at a side of the screen fills the half there, in a corner a quarter,
+    /// at the top all.
+    pub edges: bool,
+    /// From this many logical pixels away edges pull a window that is moved; 0 for never.
+    pub attraction: u32,
+}
+
+impl Default for Snapping {
+    fn default() -> Self {
+        Self {
+            edges: true,
+            attraction: 8,
         }
     }
 }
@@ -207,51 +276,140 @@ impl Colour {
 }
 
 impl Config {
-    /// Reads the settings: `path` alone if it is given, else the last of the three usual files
-    /// that is there. A file that is wrong is said in the log and the defaults are used, so that
-    /// a typing error does not cost the person the screen.
-    pub fn load(path: Option<&Path>) -> Self {
-        let usual = || {
-            let home = std::env::var_os("XDG_CONFIG_HOME")
-                .map(PathBuf::from)
-                .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".config")));
-            home.map(|home| home.join("argos/compositor.yaml"))
-                .into_iter()
-                .chain([
-                    "/etc/argos/compositor.yaml".into(),
-                    "/usr/share/argos/compositor.yaml".into(),
-                ])
-                .find(|path| path.exists())
-        };
-        let Some(path) = path.map(Path::to_owned).or_else(usual) else {
-            return Self::default();
-        };
-        match argos_config::load::<Self>(&path) {
-            Ok(config) => config.checked(),
-            Err(error) => {
-                tracing::warn!("using the default settings: {error}");
-                Self::default()
-            }
+    /// Reads a file. What is out of its range, and what cannot be bound, is left out and named, with
+    /// its place.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is not what this type says.
+    pub(crate) fn read(path: &Path) -> Result<(Self, Vec<String>), argos_config::Error> {
+        let mut config: Self = argos_config::load(path)?;
+        let problems = config.check();
+        if problems.is_empty() {
+            return Ok((config, Vec::new()));
         }
+        let places: Places = argos_config::load(path)?;
+        let named = |problem: Problem| {
+            let position = places.find(&problem).map_or_else(String::new, |position| {
+                format!(":{}:{}", position.line, position.column)
+            });
+            format!("{}{position}: {}", path.display(), problem.what)
+        };
+        Ok((config, problems.into_iter().map(named).collect()))
     }
 
-    /// Brings numbers into their ranges and says so.
-    fn checked(mut self) -> Self {
+    /// Brings numbers into their ranges, leaves out what cannot be bound, and says so.
+    fn check(&mut self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut wrong = |section, key: &str, what: String| {
+            problems.push(Problem {
+                section,
+                key: key.to_owned(),
+                what,
+            });
+        };
         if !(1..=9).contains(&self.workspaces) {
-            tracing::warn!("workspaces: {} is not 1 to 9; using 4", self.workspaces);
+            let what = format!("{} workspaces are not 1 to 9; 4 are used", self.workspaces);
+            wrong("workspaces", "", what);
             self.workspaces = 4;
         }
         for (name, output) in &mut self.outputs {
             if !(0.5..=4.0).contains(&output.scale) {
-                tracing::warn!(
-                    "outputs: {name}: scale {} is not 0.5 to 4; using 1",
+                let what = format!(
+                    "the scale {} of {name} is not 0.5 to 4; 1 is used",
                     output.scale
                 );
+                wrong("outputs", name, what);
                 output.scale = 1.0;
             }
         }
+        for (section, key, value, most) in [
+            ("tiling", "gap", &mut self.tiling.gap, WIDEST_GAP),
+            ("tiling", "margin", &mut self.tiling.margin, WIDEST_GAP),
+            (
+                "snapping",
+                "attraction",
+                &mut self.snapping.attraction,
+                FARTHEST_PULL,
+            ),
+        ] {
+            if *value > most {
+                wrong(
+                    section,
+                    key,
+                    format!("{value} is not 0 to {most}; {most} is used"),
+                );
+                *value = most;
+            }
+        }
+        for (index, rule) in self.rules.iter_mut().enumerate() {
+            if let Some(number) = rule.wish.workspace
+                && !(1..=9).contains(&number)
+            {
+                let what = format!("there is no workspace {number}; there are 1 to 9 at most");
+                wrong("rules", &index.to_string(), what);
+                rule.wish.workspace = None;
+            }
+        }
+        self.bindings.retain(|keys, action| {
+            let error = Bindings::new([(keys.as_str(), action.as_str())]).1.pop();
+            if let Some(error) = &error {
+                wrong("bindings", keys, error.to_string());
+            }
+            error.is_none()
+        });
         self.cursor.size = self.cursor.size.clamp(8, 256);
-        self
+        problems
+    }
+
+    /// Key combinations and their actions.
+    pub(crate) fn binding_pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.bindings
+            .iter()
+            .map(|(keys, action)| (keys.as_str(), action.as_str()))
+    }
+
+    /// Scale of the output with that connector name.
+    pub(crate) fn scale_of(&self, output: &str) -> f64 {
+        self.outputs
+            .get(output)
+            .map_or(1.0, |settings| settings.scale)
+    }
+}
+
+/// Something in the file that is YAML of the right form and still wrong.
+struct Problem {
+    section: &'static str,
+    /// Key in the section; empty where the section itself is meant.
+    key: String,
+    what: String,
+}
+
+/// Where the values stand that [`Config::check`] looks at.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Places {
+    workspaces: Option<Place>,
+    outputs: BTreeMap<String, Place>,
+    tiling: BTreeMap<String, Place>,
+    snapping: BTreeMap<String, Place>,
+    rules: Vec<Place>,
+    bindings: BTreeMap<String, Place>,
+}
+
+impl Places {
+    fn find(&self, problem: &Problem) -> Option<Position> {
+        let section = match problem.section {
+            "workspaces" => return self.workspaces.as_ref().map(|place| place.0),
+            "rules" => {
+                let index: usize = problem.key.parse().ok()?;
+                return self.rules.get(index).map(|place| place.0);
+            }
+            "outputs" => &self.outputs,
+            "tiling" => &self.tiling,
+            "snapping" => &self.snapping,
+            _ => &self.bindings,
+        };
+        section.get(&problem.key).map(|place| place.0)
     }
 }
 
@@ -285,35 +443,14 @@ mod tests {
         assert_eq!(shipped, Config::default());
     }
 
-    #[test]
-    fn a_wrong_file_costs_only_the_settings() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("compositor.yaml");
-        for wrong in ["workspacess: 3", "look: {border: red}", "workspaces: [", ""] {
-            std::fs::write(&path, wrong).unwrap();
-            assert_eq!(Config::load(Some(&path)), Config::default(), "{wrong}");
-        }
-        std::fs::write(&path, "workspaces: 40\noutputs: {eDP-1: {scale: 9}}").unwrap();
-        let config = Config::load(Some(&path));
-        assert_eq!((config.workspaces, config.outputs["eDP-1"].scale), (4, 1.0));
-    }
-
     /// The settings in the documentation, with bindings that can be read and numbers in their ranges.
     #[test]
     fn documented_settings_are_taken() {
         argos_docs::check("compositor", |block| {
-            let config: Config = argos_config::parse(&block.place(), &block.text)
+            let mut config: Config = argos_config::parse(&block.place(), &block.text)
                 .map_err(|error| error.to_string())?;
-            let pairs = config
-                .bindings
-                .iter()
-                .map(|(k, a)| (k.as_str(), a.as_str()));
-            let (_, errors) = crate::bindings::Bindings::new(pairs);
-            if let Some(error) = errors.first() {
-                return Err(error.to_string());
-            }
-            if config.clone().checked() != config {
-                return Err("a number is out of its range".to_owned());
+            if let Some(problem) = config.check().pop() {
+                return Err(problem.what);
             }
             Ok(())
         });

@@ -19,7 +19,7 @@ use smithay::{
     },
     input::pointer::{CursorIcon, CursorImageStatus, CursorImageSurfaceData},
     reexports::wayland_server::protocol::wl_surface::WlSurface,
-    utils::{IsAlive, Logical, Physical, Point, Scale, Size, Transform},
+    utils::{IsAlive, Logical, Physical, Point, Rectangle, Scale, Size, Transform},
     wayland::compositor::with_states,
 };
 use xcursor::CursorTheme;
@@ -60,26 +60,37 @@ fn pixels(size: u32, scale: f64) -> u32 {
     (f64::from(size) * scale).round() as u32
 }
 
+/// The theme that the settings name, or else the system's.
+fn load(config: &config::Cursor) -> Option<CursorTheme> {
+    // A theme that does not have the arrow is no theme.
+    [config.theme.as_str(), "default"]
+        .into_iter()
+        .map(CursorTheme::load)
+        .find(|theme| {
+            theme
+                .load_icon("default")
+                .or_else(|| theme.load_icon("left_ptr"))
+                .is_some()
+        })
+}
+
 impl Cursor {
     pub(crate) fn new(config: &config::Cursor) -> Self {
-        // A theme that does not have the arrow is no theme.
-        let theme = [config.theme.as_str(), "default"]
-            .into_iter()
-            .map(CursorTheme::load)
-            .find(|theme| {
-                theme
-                    .load_icon("default")
-                    .or_else(|| theme.load_icon("left_ptr"))
-                    .is_some()
-            });
         Self {
-            theme,
+            theme: load(config),
             size: config.size,
             status: CursorImageStatus::default_named(),
             own: None,
             sprites: HashMap::new(),
             drag_icon: None,
         }
+    }
+
+    /// Shows another theme, in another size.
+    pub(crate) fn set_theme(&mut self, config: &config::Cursor) {
+        self.theme = load(config);
+        self.size = config.size;
+        self.sprites.clear();
     }
 
     pub(crate) fn set_status(&mut self, status: CursorImageStatus) {
@@ -208,12 +219,13 @@ impl Cursor {
                 if let Some(sprite) = self.sprites.get(&(icon, pixels(self.size, scale.x))) {
                     // The picture has the pixels it should have on the screen, so it is not scaled.
                     let size = sprite.size.to_f64().to_logical(scale).to_i32_round();
+                    let whole = Size::from((f64::from(sprite.size.w), f64::from(sprite.size.h)));
                     match MemoryRenderBufferRenderElement::from_buffer(
                         renderer,
                         (tip - sprite.hotspot).to_f64(),
                         &sprite.buffer,
                         None,
-                        None,
+                        Some(Rectangle::from_size(whole)),
                         Some(size),
                         Kind::Cursor,
                     ) {

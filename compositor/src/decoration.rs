@@ -6,16 +6,17 @@
 
 use std::{cell::OnceCell, path::PathBuf};
 
-use ab_glyph::{Font, FontVec, PxScale, ScaleFont, point};
+use ab_glyph::FontVec;
 use smithay::{
     backend::{
         allocator::Fourcc,
         renderer::element::{memory::MemoryRenderBuffer, solid::SolidColorBuffer},
     },
-    utils::{Logical, Point, Size, Transform},
+    utils::{Logical, Point, Rectangle, Size, Transform},
 };
 
 use crate::{
+    canvas::Canvas,
     config::{Colour, Look},
     layout::{Edges, Rect},
 };
@@ -65,19 +66,20 @@ pub(crate) enum Part {
     Edge(Edges),
 }
 
-/// The part of a decorated frame under a point of the global space, if it is not the content.
+/// The part of a frame under a point of the global space, if it is not the content. `grip` is how far
+/// outside of it its sides can be grabbed, in logical pixels.
 pub(crate) fn part_under(
     frame: Rect,
     bar: i32,
     point: Point<f64, Logical>,
-    resizable: bool,
+    grip: i32,
 ) -> Option<Part> {
     let (x, y) = (
         point.x - f64::from(frame.loc.x),
         point.y - f64::from(frame.loc.y),
     );
     let (w, h) = (f64::from(frame.size.w), f64::from(frame.size.h));
-    let grip = if resizable { f64::from(GRIP) } else { 0.0 };
+    let grip = f64::from(grip);
     if x < -grip || y < -grip || x >= w + grip || y >= h + grip {
         return None;
     }
@@ -112,6 +114,17 @@ pub(crate) fn part_under(
     Some(Part::Edge(edges))
 }
 
+/// Width of the part of a bar that titles have, in logical pixels.
+fn titles_width(bar: i32) -> i32 {
+    (bar - 3 * BUTTON - 8).max(1)
+}
+
+/// Which of a stack's windows has its title at `x`, in logical pixels from the left of the bar.
+pub(crate) fn tab_at(bar: i32, count: usize, x: f64) -> usize {
+    let share = x / f64::from(titles_width(bar));
+    ((share * count as f64).max(0.0) as usize).min(count.saturating_sub(1))
+}
+
 /// What a bar should look like.
 #[derive(Debug)]
 pub(crate) struct Wanted<'a> {
@@ -119,6 +132,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) width: i32,
     pub(crate) scale: f64,
     pub(crate) title: &'a str,
+    /// The titles of the windows of its stack, and which of them is shown; empty without a stack.
+    pub(crate) tabs: &'a [(String, bool)],
     pub(crate) active: bool,
     pub(crate) maximised: bool,
     pub(crate) hovered: Option<Button>,
@@ -128,9 +143,11 @@ pub(crate) struct Wanted<'a> {
 #[derive(Debug)]
 pub(crate) struct TitleBar {
     buffer: MemoryRenderBuffer,
+    pixels: Rectangle<f64, Logical>,
     width: i32,
     scale: f64,
     title: String,
+    tabs: Vec<(String, bool)>,
     active: bool,
     maximised: bool,
     hovered: Option<Button>,
@@ -141,6 +158,11 @@ impl TitleBar {
         &self.buffer
     }
 
+    /// The part of the buffer that is drawn: all of it.
+    pub(crate) fn pixels(&self) -> Rectangle<f64, Logical> {
+        self.pixels
+    }
+
     pub(crate) fn size(&self) -> Size<i32, Logical> {
         (self.width, TITLE_BAR).into()
     }
@@ -149,6 +171,7 @@ impl TitleBar {
         self.width == wanted.width
             && self.scale == wanted.scale
             && self.title == wanted.title
+            && self.tabs == wanted.tabs
             && self.active == wanted.active
             && self.maximised == wanted.maximised
             && self.hovered == wanted.hovered
@@ -179,16 +202,18 @@ impl Painter {
         let buffer = MemoryRenderBuffer::from_slice(
             &canvas.bytes(),
             Fourcc::Argb8888,
-            (canvas.width, canvas.height),
+            canvas.size(),
             1,
             Transform::Normal,
             None,
         );
         *bar = Some(TitleBar {
             buffer,
+            pixels: canvas.extent(),
             width: wanted.width,
             scale: wanted.scale,
             title: wanted.title.to_owned(),
+            tabs: wanted.tabs.to_vec(),
             active: wanted.active,
             maximised: wanted.maximised,
             hovered: wanted.hovered,
@@ -196,7 +221,8 @@ impl Painter {
         true
     }
 
-    fn font(&self) -> Option<&FontVec> {
+    /// The font of titles, if one is there.
+    pub(crate) fn font(&self) -> Option<&FontVec> {
         self.font
             .get_or_init(|| {
                 let named =
@@ -231,7 +257,7 @@ impl Painter {
         };
 
         let (width, radius) = (
-            canvas.width as f32,
+            canvas.size().0 as f32,
             if wanted.maximised {
                 0.0
             } else {
@@ -246,7 +272,7 @@ impl Painter {
         // A hint of light along the upper side sets the bar off from dark wallpapers.
         let light = Colour(ground.0.map(|part| part.saturating_add(18)));
         let rim = (0, scale.ceil() as i32 + 1);
-        canvas.fill_within((0, canvas.width), rim, light, |x, y| {
+        canvas.fill_within((0, canvas.size().0), rim, light, |x, y| {
             let inside = (x - radius).min(width - radius - x) + 0.5;
             inside.min(scale.max(1.0) - y)
         });
@@ -261,7 +287,7 @@ impl Painter {
             );
             let reach = BUTTON as f32 / 2.0 * scale;
             let columns = ((centre.0 - reach) as i32, (centre.0 + reach) as i32 + 1);
-            let rows = (0, canvas.height);
+            let rows = (0, canvas.size().1);
             let mut paint = |colour, cover: &dyn Fn(f32, f32) -> f32| {
                 canvas.fill_within(columns, rows, colour, cover);
             };
@@ -310,10 +336,37 @@ impl Painter {
             }
         }
 
-        if let Some(font) = self.font() {
-            let left = 14.0 * scale;
-            let right = (logical.0 - BUTTON as f32 * 3.0 - 8.0) * scale;
-            canvas.text(font, wanted.title, TEXT * scale, left, right, ink);
+        let rows = (0.0, canvas.size().1 as f32);
+        let titles = titles_width(wanted.width) as f32 * scale;
+        let room = titles / wanted.tabs.len().max(1) as f32;
+        for (index, (title, shown)) in wanted.tabs.iter().enumerate() {
+            let left = room * index as f32;
+            let ink = if *shown {
+                ink
+            } else {
+                let columns = (left as i32, (left + room) as i32);
+                let rows = (0, canvas.size().1);
+                let ground = self.look.title_bar_inactive;
+                // As round as the bar is where it begins.
+                canvas.fill_within(columns, rows, ground, |x, y| {
+                    if x >= radius || y >= radius {
+                        1.0
+                    } else {
+                        radius - (radius - x).hypot(radius - y) + 0.5
+                    }
+                });
+                self.look.title_inactive
+            };
+            if let Some(font) = self.font() {
+                let columns = (left + 14.0 * scale, left + room - 4.0 * scale);
+                canvas.text(font, title, TEXT * scale, columns, rows, ink);
+            }
+        }
+        if wanted.tabs.is_empty()
+            && let Some(font) = self.font()
+        {
+            let columns = (14.0 * scale, titles);
+            canvas.text(font, wanted.title, TEXT * scale, columns, rows, ink);
         }
         canvas
     }
@@ -324,110 +377,6 @@ fn distance(p: (f32, f32), a: (f32, f32), b: (f32, f32)) -> f32 {
     let (dx, dy) = (b.0 - a.0, b.1 - a.1);
     let along = (((p.0 - a.0) * dx + (p.1 - a.1) * dy) / (dx * dx + dy * dy)).clamp(0.0, 1.0);
     (p.0 - a.0 - along * dx).hypot(p.1 - a.1 - along * dy)
-}
-
-/// Premultiplied pixels.
-struct Canvas {
-    width: i32,
-    height: i32,
-    /// Blue, green, red, alpha; 0 to 1, premultiplied.
-    pixels: Vec<[f32; 4]>,
-}
-
-impl Canvas {
-    fn new(width: i32, height: i32) -> Self {
-        Self {
-            width,
-            height,
-            pixels: vec![[0.0; 4]; width as usize * height as usize],
-        }
-    }
-
-    fn blend(&mut self, x: i32, y: i32, colour: Colour, cover: f32) {
-        if x < 0 || y < 0 || x >= self.width || y >= self.height || cover <= 0.0 {
-            return;
-        }
-        let cover = cover.min(1.0);
-        let pixel = &mut self.pixels[(y * self.width + x) as usize];
-        let [r, g, b] = colour.0.map(|part| f32::from(part) / 255.0);
-        for (part, value) in pixel.iter_mut().zip([b, g, r, 1.0]) {
-            *part = value * cover + *part * (1.0 - cover);
-        }
-    }
-
-    /// Colours every pixel as much as `cover` says at its middle.
-    fn fill(&mut self, colour: Colour, cover: impl Fn(f32, f32) -> f32) {
-        self.fill_within((0, self.width), (0, self.height), colour, cover);
-    }
-
-    /// The same within some columns and rows.
-    fn fill_within(
-        &mut self,
-        columns: (i32, i32),
-        rows: (i32, i32),
-        colour: Colour,
-        cover: impl Fn(f32, f32) -> f32,
-    ) {
-        for y in rows.0.max(0)..rows.1.min(self.height) {
-            for x in columns.0.max(0)..columns.1.min(self.width) {
-                self.blend(x, y, colour, cover(x as f32 + 0.5, y as f32 + 0.5));
-            }
-        }
-    }
-
-    /// Writes one line, centred in height, cut with an ellipsis where it does not fit.
-    fn text(
-        &mut self,
-        font: &FontVec,
-        text: &str,
-        size: f32,
-        left: f32,
-        right: f32,
-        colour: Colour,
-    ) {
-        let scaled = font.as_scaled(PxScale::from(size));
-        let baseline = (self.height as f32 + scaled.ascent() + scaled.descent()) / 2.0;
-        let width = |text: &str| -> f32 {
-            text.chars()
-                .map(|c| scaled.h_advance(font.glyph_id(c)))
-                .sum()
-        };
-        let mut shown = text.trim().replace(['\n', '\t'], " ");
-        if left + width(&shown) > right {
-            while !shown.is_empty() && left + width(&shown) + width("…") > right {
-                shown.pop();
-            }
-            if !shown.is_empty() {
-                shown.push('…');
-            }
-        }
-        let mut x = left;
-        let mut last = None;
-        for c in shown.chars() {
-            let id = font.glyph_id(c);
-            if let Some(last) = last {
-                x += scaled.kern(last, id);
-            }
-            let glyph = id.with_scale_and_position(PxScale::from(size), point(x, baseline));
-            if let Some(outline) = font.outline_glyph(glyph) {
-                let bounds = outline.px_bounds();
-                let (dx, dy) = (bounds.min.x as i32, bounds.min.y as i32);
-                outline.draw(|px, py, cover| {
-                    self.blend(px as i32 + dx, py as i32 + dy, colour, cover);
-                });
-            }
-            x += scaled.h_advance(id);
-            last = Some(id);
-        }
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        self.pixels
-            .iter()
-            .flatten()
-            .map(|part| (part * 255.0).round() as u8)
-            .collect()
-    }
 }
 
 /// The line around a decorated window: left, right and lower side.
@@ -467,7 +416,7 @@ mod tests {
     #[test]
     fn parts_of_a_frame_are_where_they_are_drawn() {
         let frame = Rect::new((100, 100).into(), (400, 300).into());
-        let part = |x: f64, y: f64| part_under(frame, TITLE_BAR, (x, y).into(), true);
+        let part = |x: f64, y: f64| part_under(frame, TITLE_BAR, (x, y).into(), GRIP);
         assert_eq!(part(120.0, 110.0), Some(Part::Bar));
         assert_eq!(part(495.0, 110.0), Some(Part::Button(Button::Close)));
         assert_eq!(part(450.0, 110.0), Some(Part::Button(Button::Maximise)));
@@ -486,10 +435,7 @@ mod tests {
         };
         assert_eq!(part(503.0, 395.0), Some(Part::Edge(corner)));
         assert_eq!(part(520.0, 250.0), None);
-        assert_eq!(
-            part_under(frame, TITLE_BAR, (503.0, 250.0).into(), false),
-            None
-        );
+        assert_eq!(part_under(frame, TITLE_BAR, (503.0, 250.0).into(), 0), None);
     }
 
     #[test]
@@ -501,11 +447,12 @@ mod tests {
             scale: 1.5,
             title: "A title that is far too long for such a narrow window",
             active: true,
+            tabs: &[],
             maximised: false,
             hovered: Some(Button::Close),
         };
         let canvas = painter.paint(&wanted);
-        assert_eq!((canvas.width, canvas.height), (300, 48));
+        assert_eq!(canvas.size(), (300, 48));
         let bytes = canvas.bytes();
         let pixel =
             |x: usize, y: usize| -> [u8; 4] { bytes[(y * 300 + x) * 4..][..4].try_into().unwrap() };
@@ -519,7 +466,36 @@ mod tests {
             "the hovered button has its disc"
         );
 
+        let tabs = [("one".to_owned(), false), ("two".to_owned(), true)];
+        let stack = Wanted {
+            tabs: &tabs,
+            title: "two",
+            hovered: None,
+            ..wanted
+        };
+        let bytes = painter.paint(&stack).bytes();
+        let ground = |x: usize| bytes[(44 * 300 + x) * 4..][..3].to_vec();
+        let behind = look
+            .title_bar_inactive
+            .0
+            .into_iter()
+            .rev()
+            .collect::<Vec<_>>();
+        let shown = look.title_bar.0.into_iter().rev().collect::<Vec<_>>();
+        // Titles have 90 of the 200 pixels, at scale 1.5.
+        assert_eq!((ground(30), ground(100)), (behind, shown));
+        assert_eq!(
+            (
+                tab_at(200, 2, 20.0),
+                tab_at(200, 2, 66.0),
+                tab_at(200, 2, 199.0)
+            ),
+            (0, 1, 1)
+        );
+
         let mut bar = None;
+        assert!(painter.title_bar(&mut bar, &wanted));
+        assert!(painter.title_bar(&mut bar, &stack));
         assert!(painter.title_bar(&mut bar, &wanted));
         assert!(!painter.title_bar(&mut bar, &wanted));
         assert!(painter.title_bar(

@@ -1,4 +1,9 @@
 //! Dragging windows: moving them and changing their size.
+//!
+//! A floating window follows the pointer; near a side of the screen a preview shows to what part of it
+//! the window would snap. A tile stays where it is while it is dragged, and the preview shows where it
+//! would go. What the preview shows is done when the button is let go of, and not if the drag ends in
+//! another way.
 
 use smithay::{
     input::pointer::{
@@ -13,11 +18,11 @@ use smithay::{
 
 use crate::{
     input::resize_icon,
-    layout::{Edges, Mode, Rect, WindowId},
+    layout::{Edges, Mode, Rect, Snap, TileDrop, WindowId},
     state::State,
 };
 
-/// A pointer must go this far before a maximised window is torn off.
+/// A pointer must go this far before a window is torn off the place that it fills.
 const TEAR: f64 = 12.0;
 
 /// What a drag does.
@@ -90,13 +95,18 @@ impl State {
     fn grab(&mut self, drag: Drag, start: GrabStartData<Self>, serial: Serial) {
         let icon = match drag.kind {
             Kind::Move => CursorIcon::Grabbing,
-            Kind::Resize(_) if self.windows.layout.mode(drag.id) != Some(Mode::Floating) => return,
+            Kind::Resize(_) if self.windows.layout.mode(drag.id) != Some(Mode::Normal) => return,
             Kind::Resize(edges) => resize_icon(edges),
         };
         self.cursor.set_own(Some(icon));
         self.queue_pointer_output();
         let pointer = self.pointer.clone();
-        pointer.set_grab(self, DragGrab { drag, start }, serial, Focus::Clear);
+        let grab = DragGrab {
+            drag,
+            start,
+            landing: None,
+        };
+        pointer.set_grab(self, grab, serial, Focus::Clear);
     }
 }
 
@@ -105,6 +115,15 @@ impl State {
 struct DragGrab {
     drag: Drag,
     start: GrabStartData<State>,
+    /// What happens when the button is let go of.
+    landing: Option<Landing>,
+}
+
+/// What becomes of a window that is let go of.
+#[derive(Debug, Clone, Copy)]
+enum Landing {
+    Snap(Snap),
+    Tile(TileDrop),
 }
 
 impl DragGrab {
@@ -114,24 +133,32 @@ impl DragGrab {
         let layout = &data.windows.layout;
         match self.drag.kind {
             Kind::Move => {
-                if layout.mode(id) == Some(Mode::Maximised) {
-                    if moved.x.hypot(moved.y) < TEAR {
-                        return;
-                    }
-                    // The window becomes small again under the pointer, which stays on its bar.
-                    let share = (self.start.location.x - f64::from(start.loc.x))
-                        / f64::from(start.size.w.max(1));
-                    data.change_layout(|layout| layout.set_maximised(id, false));
-                    let width = data
-                        .windows
-                        .layout
-                        .client(id)
-                        .map_or(0, |client| client.size.w);
-                    let x = self.start.location.x - share * f64::from(width);
-                    self.drag.start.loc.x = x.round() as i32;
+                let far = moved.x.hypot(moved.y) >= TEAR;
+                let filling = layout.mode(id) == Some(Mode::Maximised) || layout.zone(id).is_some();
+                if (filling || layout.is_tile(id)) && !far {
+                    return;
                 }
-                let to = self.drag.start.loc + moved.to_i32_round();
+                if filling {
+                    self.tear_off(data);
+                }
+                if data.windows.layout.is_tile(id) {
+                    let drop = data.windows.layout.drop_at(id, location);
+                    self.landing = drop.map(|(drop, _)| Landing::Tile(drop));
+                    data.show_preview(drop.map(|(_, frame)| frame));
+                    return;
+                }
+                let mut to = self.drag.start.loc + moved.to_i32_round();
+                let snapping = data.config.snapping;
+                let reach = snapping.attraction as i32;
+                if reach > 0 {
+                    to = data.windows.layout.attracted(id, to, reach);
+                }
                 data.change_layout(|layout| layout.move_to(id, to));
+                let snap = Some(&data.windows.layout)
+                    .filter(|_| snapping.edges)
+                    .and_then(|layout| layout.snap_at(id, location));
+                self.landing = snap.map(|(snap, _)| Landing::Snap(snap));
+                data.show_preview(snap.map(|(_, frame)| frame));
             }
             Kind::Resize(edges) => {
                 let by = moved.to_i32_round::<i32>();
@@ -153,6 +180,34 @@ impl DragGrab {
                 data.change_layout(|layout| layout.resize(id, start, edges, size));
             }
         }
+    }
+
+    /// A window that fills a part of the screen has its own size again, under the pointer, which stays
+    /// on its bar.
+    fn tear_off(&mut self, data: &mut State) {
+        let (id, start) = (self.drag.id, self.drag.start);
+        let share =
+            (self.start.location.x - f64::from(start.loc.x)) / f64::from(start.size.w.max(1));
+        data.change_layout(|layout| {
+            layout.set_maximised(id, false);
+            layout.unsnap(id);
+        });
+        let client = data.windows.layout.client(id);
+        let width = client.map_or(0, |client| client.size.w);
+        let x = self.start.location.x - share * f64::from(width);
+        self.drag.start.loc.x = x.round() as i32;
+    }
+
+    fn land(&mut self, data: &mut State) {
+        let id = self.drag.id;
+        let Some(landing) = self.landing.take() else {
+            return;
+        };
+        data.change_layout(|layout| match landing {
+            Landing::Snap(Snap::Zone(zone)) => layout.snap(id, zone),
+            Landing::Snap(Snap::Maximise) => layout.set_maximised(id, true),
+            Landing::Tile(drop) => layout.drop_tile(id, drop),
+        });
     }
 }
 
@@ -182,6 +237,7 @@ impl PointerGrab<State> for DragGrab {
     fn button(&mut self, data: &mut State, handle: &mut Inner<'_>, event: &ButtonEvent) {
         handle.button(data, event);
         if !handle.current_pressed().contains(&self.start.button) {
+            self.land(data);
             handle.unset_grab(self, data, event.serial, event.time, true);
         }
     }
@@ -272,6 +328,7 @@ impl PointerGrab<State> for DragGrab {
 
     fn unset(&mut self, data: &mut State) {
         data.cursor.set_own(None);
+        data.show_preview(None);
         let id = self.drag.id;
         data.change_layout(|layout| layout.resize_end(id));
     }

@@ -22,10 +22,10 @@ use smithay::{
 };
 
 use crate::{
-    bindings::Action,
+    bindings::{Action, Towards},
     decoration::{self, Button, Part},
     layers,
-    layout::{Edges, Mode, WindowId},
+    layout::{Edges, Layout, Mode, WindowId},
     outputs::geometry,
     state::State,
 };
@@ -44,6 +44,8 @@ pub(crate) enum Under {
     Surface(WlSurface, Point<f64, Logical>, Owner),
     /// Something that the compositor draws around a window.
     Frame(WindowId, Part),
+    /// A message of the compositor's.
+    Notice,
     /// The bare background.
     Nothing,
 }
@@ -93,6 +95,7 @@ impl State {
             .and_then(|index| self.windows.layout.fullscreen_on(index))
             .is_some();
         from_layer(&layers::is_prompt)
+            .or_else(|| self.notice_at(point).then_some(Under::Notice))
             .or_else(|| on(Layer::Overlay))
             .or_else(|| if covered { None } else { on(Layer::Top) })
             .or_else(|| self.window_under(point))
@@ -104,16 +107,22 @@ impl State {
 
     fn window_under(&self, point: Point<f64, Logical>) -> Option<Under> {
         let layout = &self.windows.layout;
+        let tile_grip = layout.gaps().between.clamp(0, decoration::GRIP);
         layout.visible().find_map(|id| {
             if let Some((surface, origin)) = self.windows.surface_under(id, point) {
                 return Some(Under::Surface(surface, origin, Owner::Window(id)));
             }
             let bar = layout.title_bar(id);
-            if bar == 0 {
+            // The gap between tiles resizes them, whoever draws their frames.
+            if bar == 0 && !layout.is_tile(id) {
                 return None;
             }
-            let resizable = layout.mode(id) == Some(Mode::Floating);
-            decoration::part_under(layout.frame(id)?, bar, point, resizable)
+            let grip = match layout.mode(id) {
+                Some(Mode::Normal) if layout.is_tile(id) => tile_grip,
+                Some(Mode::Normal) => decoration::GRIP,
+                _ => 0,
+            };
+            decoration::part_under(layout.frame(id)?, bar, point, grip)
                 .map(|part| Under::Frame(id, part))
         })
     }
@@ -256,7 +265,7 @@ impl State {
         }
         let held = self.keyboard.modifier_state();
         if self.windows.layout.is_cycling() && !held.alt && !held.logo {
-            self.change_layout(crate::layout::Layout::cycle_end);
+            self.change_layout(Layout::cycle_end);
         }
     }
 
@@ -355,6 +364,7 @@ impl State {
                 self.change_layout(|layout| {
                     layout.activate_workspace(*number as usize - 1);
                 });
+                self.pointer_follows();
             }
             Action::MoveToWorkspace(number) => {
                 if let Some(id) = focused {
@@ -363,11 +373,70 @@ impl State {
                     });
                 }
             }
+            Action::ToggleTiling => self.change_layout(|layout| {
+                let number = layout.active_workspace();
+                layout.set_tiling(number, !layout.is_tiling(number));
+            }),
+            Action::Focus(side) => {
+                self.focused_layer = None;
+                self.change_layout(|layout| layout.focus_towards(*side));
+                self.pointer_follows();
+            }
+            Action::FocusOutput(towards) => {
+                self.focused_layer = None;
+                self.change_layout(|layout| {
+                    if let Some(output) = output(layout, *towards) {
+                        layout.focus_output(output);
+                    }
+                });
+                self.pointer_follows();
+            }
+            Action::MoveWorkspaceToOutput(towards) => {
+                self.change_layout(|layout| {
+                    if let Some(output) = output(layout, *towards) {
+                        layout.move_workspace_to_output(output);
+                    }
+                });
+                self.pointer_follows();
+            }
+            Action::ToggleFloating
+            | Action::Move(_)
+            | Action::Swap(_)
+            | Action::Resize(_)
+            | Action::SnapTowards(_)
+            | Action::Snap(_)
+            | Action::Stack
+            | Action::Unstack
+            | Action::NextInStack
+            | Action::PreviousInStack
+            | Action::MoveToOutput(_) => {
+                if let Some(id) = focused {
+                    self.change_layout(|layout| arrange(layout, id, action));
+                    self.pointer_follows();
+                }
+            }
+            Action::Dismiss => self.show_notice(None),
             Action::Lock => {
                 self.lock_session();
             }
             Action::Screenshot => self.save_screenshot(),
         }
+    }
+
+    /// After a key: the pointer is on the output where the person is, so that what opens next opens
+    /// there.
+    fn pointer_follows(&mut self) {
+        let active = self.windows.layout.active_output();
+        let Some(output) = active.and_then(|index| self.outputs.get(index)).cloned() else {
+            return;
+        };
+        if self.pointer.is_grabbed() || self.outputs.at(self.pointer_at) == Some(&output) {
+            return;
+        }
+        let area = geometry(&output).to_f64();
+        let middle = area.loc + Point::from((area.size.w / 2.0, area.size.h / 2.0));
+        let time = self.now().as_millis() as u32;
+        self.pointer_to(middle, time);
     }
 
     fn toggle_maximised(&mut self, id: WindowId) {
@@ -386,7 +455,7 @@ impl State {
     fn focus_at(&self, point: Point<f64, Logical>) -> Option<(WlSurface, Point<f64, Logical>)> {
         match self.under(point) {
             Under::Surface(surface, origin, _) => Some((surface, origin)),
-            Under::Frame(..) | Under::Nothing => None,
+            Under::Frame(..) | Under::Notice | Under::Nothing => None,
         }
     }
 
@@ -432,6 +501,7 @@ impl State {
                 (Some(CursorIcon::Default), Some((*id, *button)))
             }
             Under::Frame(_, Part::Edge(edges)) => (Some(resize_icon(*edges)), None),
+            Under::Notice => (Some(CursorIcon::Pointer), None),
             Under::Frame(..) | Under::Nothing => (Some(CursorIcon::Default), None),
         };
         if self.cursor.set_own(own) {
@@ -506,6 +576,9 @@ impl State {
             Under::Surface(_, _, Owner::Layer(layer)) => {
                 if layer.can_receive_keyboard_focus() {
                     self.focused_layer = Some(layer);
+                } else if layer.layer() == Layer::Background {
+                    // A wallpaper is as good as nothing.
+                    self.go_to_output_here();
                 }
                 false
             }
@@ -533,10 +606,27 @@ impl State {
                 }
                 true
             }
+            Under::Notice => {
+                self.show_notice(None);
+                true
+            }
             Under::Nothing => {
                 self.focused_layer = None;
+                self.go_to_output_here();
                 false
             }
+        }
+    }
+
+    /// A press beside all windows goes to what the output there shows.
+    fn go_to_output_here(&mut self) {
+        let here = self.outputs.at(self.pointer_at);
+        if let Some(index) = here.and_then(|output| self.outputs.index_of(output))
+            && self.windows.layout.active_output() != Some(index)
+        {
+            self.change_layout(|layout| {
+                layout.focus_output(index);
+            });
         }
     }
 
@@ -544,6 +634,9 @@ impl State {
         let last = self.last_title_press.take();
         match part {
             Part::Bar => {
+                // On a stack's bar its windows lie beside each other; the one pressed is shown.
+                let id = self.windows.tab_at(id, self.pointer_at).unwrap_or(id);
+                self.focus_window(id);
                 let double = last.is_some_and(|(then, other)| {
                     other == id && time.wrapping_sub(then) <= DOUBLE_CLICK
                 });
@@ -638,6 +731,7 @@ impl State {
             Under::Frame(id, part @ Part::Button(_)) if !prompting => {
                 self.press_part(*id, *part, time);
             }
+            Under::Notice if !prompting => self.show_notice(None),
             _ => {}
         }
         let focus = match under {
@@ -678,6 +772,37 @@ impl State {
         let start = self.pointer.grab_start_data()?;
         let pressed = start.focus.as_ref().map(|(surface, _)| surface.id())?;
         pressed.same_client_as(&surface.id()).then_some(start)
+    }
+}
+
+/// What a binding does to a window's place.
+fn arrange(layout: &mut Layout, id: WindowId, action: &Action) {
+    match action {
+        Action::ToggleFloating => layout.set_floating(id, !layout.is_floating(id)),
+        Action::Move(side) => layout.move_towards(id, *side),
+        Action::Swap(side) => layout.swap_towards(id, *side),
+        Action::Resize(growth) => layout.grow(id, *growth),
+        Action::SnapTowards(side) => layout.snap_towards(id, *side),
+        Action::Snap(zone) => layout.toggle_zone(id, *zone),
+        Action::Stack => {
+            layout.stack(id);
+        }
+        Action::Unstack => layout.unstack(id),
+        Action::NextInStack => layout.next_in_stack(id, false),
+        Action::PreviousInStack => layout.next_in_stack(id, true),
+        Action::MoveToOutput(towards) => {
+            if let Some(output) = output(layout, *towards) {
+                layout.move_to_output(id, output);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn output(layout: &Layout, towards: Towards) -> Option<usize> {
+    match towards {
+        Towards::Next => layout.next_output(),
+        Towards::Side(side) => layout.output_towards(side),
     }
 }
 

@@ -14,14 +14,18 @@
 //! | `handlers` | the protocols' requests |
 //! | `input`, `grabs` | keyboard, pointer, touch; dragging windows |
 //! | [`bindings`], [`config`] | what keys do; the settings |
+//! | [`rules`] | what the settings say of windows before they open |
+//! | [`settings`], `notice` | reading them again when they change; saying what is wrong with them |
+//! | `preview` | where a dragged window would go |
 //! | `outputs` | outputs, and when each of them is drawn |
-//! | [`render`], `decoration`, `cursor` | what is drawn |
+//! | [`render`], `decoration`, `cursor`, `canvas` | what is drawn |
 //! | [`backend`] | DRM, nested, headless; the choice of the renderer |
 //! | [`bus`], [`notify`] | D-Bus, readiness |
 
 pub mod backend;
 pub mod bindings;
 pub mod bus;
+mod canvas;
 pub mod config;
 mod cursor;
 mod decoration;
@@ -32,11 +36,15 @@ mod input;
 mod layers;
 pub mod layout;
 mod lock;
+mod notice;
 pub mod notify;
 mod outputs;
+mod preview;
 mod private_socket;
 pub mod render;
+pub mod rules;
 mod screenshot;
+pub mod settings;
 mod spawn;
 pub mod state;
 mod windows;

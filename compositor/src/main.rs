@@ -6,9 +6,7 @@ use anyhow::Context;
 use argos_compositor::{
     State,
     backend::{Backend, drm, headless, nested},
-    bus,
-    config::Config,
-    notify, state,
+    bus, notify, settings, state,
 };
 use clap::{Parser, ValueEnum};
 use smithay::reexports::calloop::{EventLoop, channel};
@@ -75,7 +73,8 @@ fn run(options: &Options) -> anyhow::Result<()> {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).context(
         "XDG_RUNTIME_DIR is not set; the session sets it, or try XDG_RUNTIME_DIR=/run/user/$(id -u)",
     )?;
-    let config = Config::load(options.config.as_deref());
+    let loaded = settings::load(options.config.as_deref());
+    let config = loaded.config.clone();
     let mut event_loop: EventLoop<'static, State> =
         EventLoop::try_new().context("no event loop")?;
     let (link, requests) =
@@ -125,6 +124,7 @@ fn run(options: &Options) -> anyhow::Result<()> {
         })
         .map_err(|error| anyhow::anyhow!("the loop takes no signals: {error}"))?;
 
+    state.watch_settings(&loaded, options.config.clone())?;
     if let Some(path) = &options.private_socket {
         let path = runtime.join(path);
         let mark = path.with_file_name("locked");

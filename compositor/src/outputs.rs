@@ -206,11 +206,7 @@ impl Screen {
 impl State {
     /// Takes a new output in, right of the others, with the scale that the settings give it.
     pub(crate) fn add_output(&mut self, output: Output, mode: Mode) {
-        let scale = self
-            .config
-            .outputs
-            .get(&output.name())
-            .map_or(1.0, |settings| settings.scale);
+        let scale = self.config.scale_of(&output.name());
         let x = self
             .outputs
             .iter()
@@ -285,7 +281,7 @@ impl State {
     }
 
     /// Puts the outputs side by side and tells everybody.
-    fn arrange_outputs(&mut self) {
+    pub(crate) fn arrange_outputs(&mut self) {
         let mut x = 0;
         for output in self.outputs.iter() {
             if output.current_location() != (x, 0).into() {
@@ -347,6 +343,7 @@ impl State {
             pointer: self.pointer_at,
             background: self.look.background.linear().into(),
             output_index: index,
+            notice: &self.notice,
             locked: self.lock.locked(),
         };
         let outcome = self.backend.render(&scene, output);

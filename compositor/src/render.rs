@@ -15,6 +15,7 @@ use smithay::{
                 render_elements,
                 solid::SolidColorRenderElement,
                 surface::{WaylandSurfaceRenderElement, render_elements_from_surface_tree},
+                utils::CropRenderElement,
             },
         },
     },
@@ -30,6 +31,7 @@ use crate::{
     layers,
     layout::{Rect, WindowId},
     lock::Locked,
+    notice::Notice,
     outputs::geometry,
     windows::Windows,
 };
@@ -39,6 +41,8 @@ render_elements! {
     pub Element<R> where R: ImportAll + ImportMem;
     /// A client's surface.
     Surface=WaylandSurfaceRenderElement<R>,
+    /// A part of a client's surface.
+    Part=CropRenderElement<WaylandSurfaceRenderElement<R>>,
     /// Pixels of our own: title bars, the cursor.
     Memory=MemoryRenderBufferRenderElement<R>,
     /// One colour: borders.
@@ -49,6 +53,7 @@ impl<R: Renderer + ImportAll + ImportMem> std::fmt::Debug for Element<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Surface(_) => "Surface",
+            Self::Part(_) => "Part",
             Self::Memory(_) => "Memory",
             Self::Solid(_) => "Solid",
             Self::_GenericCatcher(_) => "",
@@ -78,6 +83,8 @@ pub struct Scene<'a> {
     pub(crate) background: Color32F,
     /// Index of the output that is drawn.
     pub(crate) output_index: usize,
+    /// A message above the desktop.
+    pub(crate) notice: &'a Notice,
     /// The lock: where there is one, nothing else is drawn.
     pub(crate) locked: Option<&'a Locked>,
 }
@@ -182,6 +189,10 @@ impl Scene<'_> {
         {
             layer(renderer, prompt, &mut list);
         }
+        if let Some(shown) = self.windows.layout.areas().get(self.output_index) {
+            self.notice
+                .elements(renderer, area, shown.usable, scale, &mut list);
+        }
         all_on(renderer, Layer::Overlay, &mut list);
         let covered = self
             .windows
@@ -240,6 +251,25 @@ where
         Kind::Unspecified,
     );
     (popups, content)
+}
+
+/// What of a client's surfaces is within `place`, in physical pixels of the output.
+pub(crate) fn clipped<R>(
+    elements: Vec<Element<R>>,
+    place: Rectangle<i32, Physical>,
+    scale: Scale<f64>,
+) -> impl Iterator<Item = Element<R>>
+where
+    R: Renderer + ImportAll + ImportMem,
+{
+    elements
+        .into_iter()
+        .filter_map(move |element| match element {
+            Element::Surface(surface) => {
+                CropRenderElement::from_element(surface, scale, place).map(Element::Part)
+            }
+            other => Some(other),
+        })
 }
 
 /// A picture: 8 bits each of red, green, blue and alpha, rows from the top.

@@ -90,6 +90,7 @@ impl State {
             pointer: self.pointer_at,
             background: self.look.background.linear().into(),
             output_index: self.outputs.index_of(output).unwrap_or(0),
+            notice: &self.notice,
             locked: self.lock.locked(),
         };
         self.backend.capture(&scene, output)

@@ -162,6 +162,8 @@ pub struct State {
     pub(crate) pending_drag: Option<crate::grabs::Drag>,
     pub(crate) bindings: Bindings,
     pub(crate) config: Config,
+    pub(crate) settings: crate::settings::Settings,
+    pub(crate) notice: crate::notice::Notice,
     pub(crate) bus: bus::Link,
     pub(crate) display: DisplayHandle,
     pub(crate) clock: Clock<Monotonic>,
@@ -229,12 +231,7 @@ impl State {
         .map_err(Error::keyboard)?;
         let pointer = seat.add_pointer();
 
-        let (bindings, errors) = Bindings::new(
-            config
-                .bindings
-                .iter()
-                .map(|(keys, action)| (keys.as_str(), action.as_str())),
-        );
+        let (bindings, errors) = Bindings::new(config.binding_pairs());
         for error in errors {
             tracing::warn!("bindings: {error}");
         }
@@ -242,7 +239,7 @@ impl State {
         let look = config.look.clone().unwrap_or_default();
         Ok(Self {
             backend,
-            windows: Windows::new(config.workspaces as usize),
+            windows: Windows::new(&config),
             outputs: Outputs::default(),
             cursor: Cursor::new(&config.cursor),
             painter: Painter::new(&look),
@@ -261,6 +258,8 @@ impl State {
             pending_drag: None,
             bindings,
             config,
+            settings: crate::settings::Settings::default(),
+            notice: crate::notice::Notice::default(),
             bus,
             display: dh,
             clock,
@@ -341,6 +340,7 @@ impl State {
         self.update_areas();
         self.update_pointer_focus();
         self.sync_windows();
+        self.prepare_notice();
         self.update_keyboard_focus();
         self.redraw_queued();
         self.confirm_lock();
@@ -376,7 +376,11 @@ impl State {
                     .and_then(|rest| rest.intersection(full))
                     .filter(|rest| rest.size.w > 0 && rest.size.h > 0)
                     .unwrap_or(full);
-                crate::layout::Area { full, usable }
+                crate::layout::Area {
+                    name: output.name(),
+                    full,
+                    usable,
+                }
             })
             .collect();
         if self.windows.layout.set_areas(areas) {
@@ -487,7 +491,14 @@ impl State {
 
     /// Draws frames in a theme's colours, unless the person's settings name their own.
     pub(crate) fn set_theme_look(&mut self, look: Look) {
-        if self.config.look.is_some() || self.look == look {
+        self.settings.theme = Some(look.clone());
+        if self.config.look.is_none() {
+            self.set_look(look);
+        }
+    }
+
+    pub(crate) fn set_look(&mut self, look: Look) {
+        if self.look == look {
             return;
         }
         self.painter = Painter::new(&look);

@@ -3,6 +3,8 @@
 //! A toplevel is here from its creation to its destruction; it is in the [`Layout`] only while it
 //! has content.
 
+use std::collections::HashMap;
+
 use smithay::{
     backend::renderer::{
         ImportAll, ImportMem, Renderer,
@@ -26,10 +28,13 @@ use smithay::{
 };
 
 use crate::{
+    config::Config,
     decoration::{self, Borders, Button, TITLE_BAR, TitleBar},
-    layout::{Layout, Limits, Mode, Rect, WindowId},
+    layout::{Layout, Limits, Mode, Opening, Rect, WindowId},
     outputs::geometry,
-    render::{Element, window_tree},
+    preview::Preview,
+    render::{Element, clipped, window_tree},
+    rules::Wish,
     state::State,
 };
 
@@ -50,6 +55,8 @@ pub(crate) struct Managed {
     pub(crate) wants_fullscreen: bool,
     pub(crate) title_bar: Option<TitleBar>,
     pub(crate) borders: Borders,
+    /// What the settings say of it.
+    wish: Wish,
     /// The button under the pointer.
     pub(crate) hovered: Option<Button>,
     /// The layout's revision and the activation that the client was told last.
@@ -60,20 +67,40 @@ impl Managed {
     pub(crate) fn toplevel(&self) -> Option<&ToplevelSurface> {
         self.window.toplevel()
     }
+
+    /// Whether nothing is to be drawn around it.
+    fn is_bare(&self) -> bool {
+        self.wish.decoration == Some(false)
+    }
+
+    /// Height of the title bar that the compositor draws, 0 for none.
+    fn bar(&self) -> i32 {
+        if self.decorated && !self.is_bare() {
+            TITLE_BAR
+        } else {
+            0
+        }
+    }
 }
 
 /// All windows.
 #[derive(Debug)]
 pub(crate) struct Windows {
     pub(crate) layout: Layout,
+    /// Where the window that is dragged would go.
+    pub(crate) preview: Preview,
     list: Vec<Managed>,
     next: u64,
 }
 
 impl Windows {
-    pub(crate) fn new(workspaces: usize) -> Self {
+    pub(crate) fn new(config: &Config) -> Self {
+        let mut layout = Layout::new(config.workspaces as usize);
+        layout.set_tiling_default(config.tiling.enabled);
+        layout.set_gaps(config.tiling.gaps());
         Self {
-            layout: Layout::new(workspaces),
+            layout,
+            preview: Preview::default(),
             list: Vec::new(),
             next: 1,
         }
@@ -130,6 +157,7 @@ impl Windows {
             wants_fullscreen: false,
             title_bar: None,
             borders: Borders::default(),
+            wish: Wish::default(),
             hovered: None,
             told: None,
         });
@@ -190,10 +218,16 @@ impl Windows {
         point: Point<f64, Logical>,
     ) -> Option<(WlSurface, Point<f64, Logical>)> {
         let origin = self.origin(id)?;
+        let seen = !self.overflows(id) || self.layout.frame(id)?.to_f64().contains(point);
+        let wanted = if seen {
+            WindowSurfaceType::ALL
+        } else {
+            WindowSurfaceType::POPUP
+        };
         let (surface, loc) = self
             .get(id)?
             .window
-            .surface_under(point - origin.to_f64(), WindowSurfaceType::ALL)?;
+            .surface_under(point - origin.to_f64(), wanted)?;
         Some((surface, (loc + origin).to_f64()))
     }
 
@@ -208,6 +242,7 @@ impl Windows {
         R: Renderer + ImportAll + ImportMem,
         R::TextureId: Clone + Send + 'static,
     {
+        self.preview.elements(area, scale, list);
         for id in self.layout.visible() {
             self.window_elements(id, renderer, area, scale, list);
         }
@@ -250,7 +285,7 @@ impl Windows {
                 to_output(frame.loc).to_f64(),
                 bar.buffer(),
                 None,
-                None,
+                Some(bar.pixels()),
                 Some(size),
                 Kind::Unspecified,
             ) {
@@ -258,7 +293,13 @@ impl Windows {
                 Err(error) => tracing::warn!("title bar: {error}"),
             }
         }
-        list.extend(content);
+        if self.overflows(id) {
+            let size = frame.size.to_f64().to_physical(scale).to_i32_round();
+            let place = Rectangle::new(to_output(frame.loc), size);
+            list.extend(clipped(content, place, scale));
+        } else {
+            list.extend(content);
+        }
         if self.layout.title_bar(id) > 0 {
             for (buffer, loc) in managed.borders.parts(frame) {
                 list.push(
@@ -273,6 +314,38 @@ impl Windows {
                 );
             }
         }
+    }
+
+    /// Whether a tile's client draws more than fits, because it cannot be as small as its tile.
+    fn overflows(&self, id: WindowId) -> bool {
+        let drawn = self.get(id).map(|managed| managed.window.geometry().size);
+        let place = self.layout.client(id).map(|client| client.size);
+        self.layout.is_fitted(id)
+            && self.layout.mode(id) == Some(Mode::Normal)
+            && drawn
+                .zip(place)
+                .is_some_and(|(drawn, place)| drawn.w > place.w || drawn.h > place.h)
+    }
+
+    /// The titles of each stack's windows, by the one of them that is shown.
+    fn tabs(&self) -> HashMap<WindowId, Vec<(String, bool)>> {
+        let stacked = |id: WindowId| {
+            let stack = self.layout.stack_of(id)?;
+            let title = |other: &WindowId| Some((self.get(*other)?.title.clone(), *other == id));
+            Some((id, stack.iter().filter_map(title).collect()))
+        };
+        self.layout.visible().filter_map(stacked).collect()
+    }
+
+    /// The window of a stack whose title is at a point of the stack's bar.
+    pub(crate) fn tab_at(&self, id: WindowId, point: Point<f64, Logical>) -> Option<WindowId> {
+        let stack = self.layout.stack_of(id)?;
+        let frame = self.layout.frame(id)?;
+        let x = point.x - f64::from(frame.loc.x);
+        let width = frame.size.w.min(decoration::WIDEST);
+        stack
+            .get(decoration::tab_at(width, stack.len(), x))
+            .copied()
     }
 
     /// As the bus shows them, most recently used first.
@@ -337,7 +410,8 @@ impl State {
         let Some(managed) = self.windows.by_surface(surface) else {
             return;
         };
-        let (id, mapped, window) = (managed.id, managed.mapped, managed.window.clone());
+        let (id, mapped, told) = (managed.id, managed.mapped, managed.told);
+        let window = managed.window.clone();
         let Some(toplevel) = window.toplevel().cloned() else {
             return;
         };
@@ -365,9 +439,13 @@ impl State {
         } else if mapped {
             let before = self.windows.layout.frame(id);
             self.windows.layout.set_limits(id, limits(surface));
+            // What it was not asked for yet it cannot have answered.
+            let asked =
+                told.map(|(revision, _)| revision) == Some(self.windows.layout.revision(id));
+            let settled = asked && settled(surface);
             self.windows
                 .layout
-                .drawn(id, window.geometry().size, settled(surface));
+                .drawn(id, window.geometry().size, settled);
             if before != self.windows.layout.frame(id)
                 && let Some(before) = before
             {
@@ -380,12 +458,25 @@ impl State {
     fn configure_first(&mut self, id: WindowId, toplevel: &ToplevelSurface) {
         let at = self.pointer_at;
         let area = self.outputs.at(at).or(self.outputs.first()).cloned();
-        let Some(managed) = self.windows.get(id) else {
+        let rules = &self.config.rules;
+        let Some(managed) = self.windows.get_mut(id) else {
             return;
         };
+        managed.wish = Wish::of(rules, &managed.app_id, &managed.title);
+        if let Some(maximised) = managed.wish.maximised {
+            managed.wants_maximised = maximised;
+        }
+        if let Some(fullscreen) = managed.wish.fullscreen {
+            managed.wants_fullscreen = fullscreen;
+        }
         let (maximised, fullscreen) = (managed.wants_maximised, managed.wants_fullscreen);
-        let bar = if managed.decorated { TITLE_BAR } else { 0 };
+        let (bar, bare, size) = (managed.bar(), managed.is_bare(), managed.wish.size());
         toplevel.with_pending_state(|pending| {
+            if bare && pending.decoration_mode.is_some() {
+                // It draws nothing because the compositor does, and the compositor does not.
+                pending.decoration_mode = Some(DecorationMode::ServerSide);
+            }
+            pending.size = size;
             if let Some(output) = &area {
                 let full = geometry(output);
                 let usable = smithay::desktop::layer_map_for_output(output).non_exclusive_zone();
@@ -414,14 +505,15 @@ impl State {
             return;
         };
         let size = managed.window.geometry().size;
-        let bar = if managed.decorated { TITLE_BAR } else { 0 };
+        let (bar, wish) = (managed.bar(), managed.wish.clone());
         let (maximised, fullscreen) = (managed.wants_maximised, managed.wants_fullscreen);
         let at_output = self.outputs.at(self.pointer_at).or(self.outputs.first());
         // A window that begins by filling the screen has no size of its own to go back to.
         let size = match at_output {
             Some(output) if maximised || fullscreen => {
                 let full = geometry(output).size;
-                (full.w * 2 / 3, full.h * 2 / 3).into()
+                let most = (full.w * 2 / 3, full.h * 2 / 3);
+                wish.size().unwrap_or_else(|| most.into())
             }
             _ => size,
         };
@@ -433,13 +525,36 @@ impl State {
             .toplevel()
             .map(|toplevel| toplevel.wl_surface().clone());
         let layout = &mut self.windows.layout;
-        layout.insert(id, size, bar, parent, at);
-        if let Some(surface) = surface {
-            layout.set_limits(id, limits(&surface));
+        let opening = Opening {
+            client: size,
+            title_bar: bar,
+            limits: surface.as_ref().map_or_else(Limits::default, limits),
+            parent,
+            at,
+            workspace: match (wish.workspace, &wish.output) {
+                (Some(number), _) => (number as usize).checked_sub(1),
+                (None, Some(name)) => layout.workspace_of_output(name),
+                (None, None) => None,
+            },
+            floats: wish.floating,
+            unfocused: wish.focus == Some(false),
+            position: wish.position(),
+        };
+        layout.insert(id, &opening);
+        if let Some((wanted, frame)) = wish.size().zip(layout.floating_frame(id)) {
+            let size = (wanted.w, wanted.h + bar).into();
+            if frame.size != size {
+                layout.set_floating_size(id, size);
+            }
+        }
+        if wish.focus == Some(true) {
+            layout.focus(id);
         }
         layout.set_maximised(id, maximised);
         layout.set_fullscreen(id, fullscreen);
-        self.focused_layer = None;
+        if wish.focus != Some(false) {
+            self.focused_layer = None;
+        }
         if let Some(managed) = self.windows.get_mut(id) {
             managed.mapped = true;
             tracing::debug!(
@@ -456,6 +571,7 @@ impl State {
     pub(crate) fn sync_windows(&mut self) {
         let focused = self.windows.layout.focused();
         let outputs: Vec<_> = self.outputs.iter().cloned().collect();
+        let stacks = self.windows.tabs();
         let Windows { layout, list, .. } = &mut self.windows;
         for managed in list.iter_mut().filter(|managed| managed.mapped) {
             let id = managed.id;
@@ -471,7 +587,7 @@ impl State {
             {
                 toplevel.with_pending_state(|pending| {
                     // A window that nobody resized keeps choosing its own size.
-                    if told.0 > 0 || mode != Mode::Floating {
+                    if told.0 > 0 || mode != Mode::Normal {
                         pending.size = Some(client.size);
                     }
                     let mut set = |state, on| {
@@ -488,6 +604,15 @@ impl State {
                         matches!(mode, Mode::Fullscreen { .. }),
                     );
                     set(xdg_toplevel::State::Resizing, layout.is_resizing(id));
+                    let fitted = mode == Mode::Normal && layout.is_fitted(id);
+                    for side in [
+                        xdg_toplevel::State::TiledLeft,
+                        xdg_toplevel::State::TiledRight,
+                        xdg_toplevel::State::TiledTop,
+                        xdg_toplevel::State::TiledBottom,
+                    ] {
+                        set(side, fitted);
+                    }
                 });
                 toplevel.send_pending_configure();
                 managed.told = Some(told);
@@ -517,6 +642,7 @@ impl State {
                     width: frame.size.w.min(decoration::WIDEST),
                     scale,
                     title: &managed.title,
+                    tabs: stacks.get(&id).map_or(&[], Vec::as_slice),
                     active,
                     maximised: mode == Mode::Maximised,
                     hovered: managed.hovered,
@@ -562,7 +688,11 @@ impl State {
     ) {
         // Client-side unless the client prefers otherwise: most draw their own bar better than
         // anybody else can, and those that cannot say so.
-        let server = wanted == Some(DecorationMode::ServerSide);
+        let bare = self
+            .windows
+            .by_surface(toplevel.wl_surface())
+            .is_some_and(Managed::is_bare);
+        let server = bare || wanted == Some(DecorationMode::ServerSide);
         let mode = if server {
             DecorationMode::ServerSide
         } else {
@@ -574,10 +704,8 @@ impl State {
         }
         if let Some(managed) = self.windows.by_surface_mut(toplevel.wl_surface()) {
             managed.decorated = server;
-            let id = managed.id;
-            self.change_layout(|layout| {
-                layout.set_title_bar(id, if server { TITLE_BAR } else { 0 });
-            });
+            let (id, bar) = (managed.id, managed.bar());
+            self.change_layout(|layout| layout.set_title_bar(id, bar));
         }
     }
 }

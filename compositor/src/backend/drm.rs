@@ -117,6 +117,8 @@ pub struct Drm {
     graphics: Graphics,
     heads: Vec<Head>,
     keyboards: Vec<libinput::Device>,
+    /// All input devices.
+    devices: Vec<libinput::Device>,
     modes: HashMap<String, String>,
     active: bool,
 }
@@ -175,6 +177,7 @@ impl Drm {
                             graphics,
                             heads: Vec::new(),
                             keyboards: Vec::new(),
+                            devices: Vec::new(),
                             modes: HashMap::new(),
                             active: true,
                         };
@@ -392,16 +395,16 @@ pub fn start(
                 match &mut event {
                     InputEvent::DeviceAdded { device } => {
                         configure_device(device, &state.config.pointer);
+                        devices.borrow_mut().devices.push(device.clone());
                         if device.has_capability(DeviceCapability::Keyboard) {
                             device.led_update(state.keyboard.led_state().into());
                             devices.borrow_mut().keyboards.push(device.clone());
                         }
                     }
                     InputEvent::DeviceRemoved { device } => {
-                        devices
-                            .borrow_mut()
-                            .keyboards
-                            .retain(|other| other != device);
+                        let mut drm = devices.borrow_mut();
+                        drm.keyboards.retain(|other| other != device);
+                        drm.devices.retain(|other| other != device);
                     }
                     _ => {}
                 }
@@ -790,6 +793,12 @@ impl Backend for DrmHandle {
     fn change_vt(&mut self, vt: i32) {
         if let Err(error) = self.borrow_mut().session.change_vt(vt) {
             tracing::warn!("virtual terminal {vt}: {error}");
+        }
+    }
+
+    fn set_pointers(&mut self, settings: &crate::config::Pointer) {
+        for device in &mut self.borrow_mut().devices {
+            configure_device(device, settings);
         }
     }
 

@@ -79,6 +79,9 @@ pub trait Backend: Debug {
     /// Goes to another virtual terminal.
     fn change_vt(&mut self, _vt: i32) {}
 
+    /// Sets up mice and touchpads in another way.
+    fn set_pointers(&mut self, _settings: &crate::config::Pointer) {}
+
     /// Sets the lights of all keyboards.
     fn set_leds(&mut self, _leds: LedState) {}
 

@@ -1,4 +1,4 @@
-//! Where windows are: a floating layout on numbered workspaces.
+//! Where windows are: floating or tiled, on numbered workspaces that outputs show.
 //!
 //! This module is pure. It knows numbers and rectangles, no client, no renderer and no clock, so
 //! that random operations can be thrown at it (`tests.rs`). [`crate::windows`] tells it what
@@ -17,15 +17,33 @@
 //!   again only then. A client that answers with another size than it was asked for is right: its
 //!   size becomes the wanted one, without a new revision, so that nobody argues in a loop.
 //! * `stack` is the order of drawing (last on top), `recent` the order of use (first is the most
-//!   recent). They differ only while Alt-Tab is held: then [`Cycle`] shows a candidate on top
-//!   without having used it yet.
+//!   recent). They differ while Alt-Tab is held: then [`Cycle`] shows a candidate on top without
+//!   having used it yet. Tiles are drawn below all other windows, whatever the order.
+//! * A window's **place** is its floating frame, a part of the screen that it is snapped to
+//!   ([`snap`]), or a tile ([`tiling`], [`tree`]). [`Mode`] is laid over it: who leaves full screen
+//!   comes back to its place. The floating frame is kept meanwhile, for when the window floats again.
+//! * Windows can share a place as a stack ([`stacks`]); those that are not shown are *behind*.
+//! * Which output shows what is the matter of [`workspaces`].
 
+mod geometry;
+mod snap;
+mod stacks;
 #[cfg(test)]
 mod tests;
+mod tiling;
+mod tree;
+mod workspaces;
 
 use std::collections::BTreeMap;
 
 use smithay::utils::{Logical, Point, Rectangle, Size};
+
+pub use geometry::Direction;
+pub use snap::{Snap, Zone};
+pub use tiling::{Gaps, Growth, TileDrop};
+
+use geometry::{centred, reachable, within};
+use workspaces::Workspace;
 
 /// A rectangle in logical pixels of the global space.
 pub type Rect = Rectangle<i32, Logical>;
@@ -35,8 +53,10 @@ pub type Rect = Rectangle<i32, Logical>;
 pub struct WindowId(pub u64);
 
 /// One output as the layout sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Area {
+    /// Its name, by which it is known again when it returns.
+    pub name: String,
     /// The whole output.
     pub full: Rect,
     /// What panels leave free.
@@ -46,8 +66,8 @@ pub struct Area {
 /// How a window fills the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Where the person put it.
-    Floating,
+    /// At its place: floating, snapped or as a tile.
+    Normal,
     /// Over the usable part of its output.
     Maximised,
     /// Over the whole output, panels included; remembers whether it was maximised before.
@@ -79,6 +99,36 @@ pub struct Limits {
     pub max: Size<i32, Logical>,
 }
 
+impl Limits {
+    /// Whether there is only one size that the client accepts.
+    fn is_fixed(self) -> bool {
+        self.max.w > 0 && self.max.h > 0 && self.max.w <= self.min.w && self.max.h <= self.min.h
+    }
+}
+
+/// A window that comes into the layout.
+#[derive(Debug, Clone, Default)]
+pub struct Opening {
+    /// The size that the client has drawn.
+    pub client: Size<i32, Logical>,
+    /// Height of the title bar that the compositor draws, 0 for none.
+    pub title_bar: i32,
+    /// The sizes that the client accepts.
+    pub limits: Limits,
+    /// The window that it belongs to.
+    pub parent: Option<WindowId>,
+    /// A point on the output where it should appear.
+    pub at: Point<i32, Logical>,
+    /// The workspace where it should be, from 0, instead of the one that is shown there.
+    pub workspace: Option<usize>,
+    /// Whether it floats on a workspace that tiles, if that is said.
+    pub floats: Option<bool>,
+    /// It does not get the focus.
+    pub unfocused: bool,
+    /// Where its floating frame begins, from what panels leave of its output.
+    pub position: Option<Point<i32, Logical>>,
+}
+
 /// One window.
 #[derive(Debug, Clone)]
 struct Entry {
@@ -86,8 +136,18 @@ struct Entry {
     workspace: usize,
     mode: Mode,
     minimised: bool,
-    /// Wanted frame while floating; kept while maximised or full screen to come back to.
+    /// Wanted frame while floating; kept meanwhile to come back to.
     frame: Rect,
+    /// The frame while its workspace is away from home, from the origin of the output there.
+    at_home: Option<Rect>,
+    /// The part of the screen that it is snapped to.
+    zone: Option<Zone>,
+    /// Where its tile is, while it has one on the screen.
+    tile: Option<Rect>,
+    /// It is in a stack, and another window of it is shown.
+    behind: bool,
+    /// Whether it floats on a workspace that tiles; `None` leaves it to what kind of window it is.
+    floats: Option<bool>,
     /// Size of the frame as the client has last drawn it, title bar included.
     drawn: Size<i32, Logical>,
     /// The sides that move: a drawn size that differs from the wanted one is kept at the others.
@@ -101,6 +161,13 @@ struct Entry {
     revision: u64,
 }
 
+impl Entry {
+    /// Whether its frame follows from the size of the output.
+    fn fills(&self) -> bool {
+        self.mode != Mode::Normal || self.zone.is_some()
+    }
+}
+
 /// Alt-Tab while it is held.
 #[derive(Debug, Clone)]
 struct Cycle {
@@ -112,12 +179,6 @@ struct Cycle {
 
 /// How far a cascaded window is moved from the one it would cover.
 const CASCADE: i32 = 32;
-/// How much of a frame's width stays on the screen however far it is dragged.
-const REACHABLE: i32 = 64;
-/// How much of a frame's height stays on the screen.
-const REACHABLE_TOP: i32 = 28;
-/// Nothing can be made smaller than this by dragging.
-const SMALLEST: i32 = 48;
 /// What is assumed to be there while no output is connected.
 const NO_OUTPUT: (i32, i32) = (1280, 800);
 
@@ -127,9 +188,18 @@ pub struct Layout {
     areas: Vec<Area>,
     windows: BTreeMap<WindowId, Entry>,
     stack: Vec<WindowId>,
+    stacks: Vec<Vec<WindowId>>,
     recent: Vec<WindowId>,
+    spaces: Vec<Workspace>,
+    /// Number of the workspace where the person is.
     active: usize,
-    workspaces: usize,
+    /// Number of the workspace that each output shows, in the order of `areas`.
+    shown: Vec<usize>,
+    /// What an output showed when it was there last, by its name.
+    last_shown: BTreeMap<String, usize>,
+    /// Whether a new workspace tiles.
+    tiling: bool,
+    gaps: Gaps,
     cycle: Option<Cycle>,
 }
 
@@ -140,31 +210,19 @@ impl Layout {
             areas: Vec::new(),
             windows: BTreeMap::new(),
             stack: Vec::new(),
+            stacks: Vec::new(),
             recent: Vec::new(),
+            spaces: vec![Workspace::new(false); workspaces.max(1)],
             active: 0,
-            workspaces: workspaces.max(1),
+            shown: Vec::new(),
+            last_shown: BTreeMap::new(),
+            tiling: false,
+            gaps: Gaps {
+                between: 0,
+                around: 0,
+            },
             cycle: None,
         }
-    }
-
-    /// Tells which outputs there are and what panels leave of them.
-    ///
-    /// Windows that would be out of reach are moved back into reach. Returns whether anything is
-    /// new.
-    pub fn set_areas(&mut self, areas: Vec<Area>) -> bool {
-        if self.areas == areas {
-            return false;
-        }
-        self.areas = areas;
-        for id in self.stack.clone() {
-            self.keep_reachable(id);
-            if let Some(entry) = self.windows.get_mut(&id)
-                && entry.mode != Mode::Floating
-            {
-                entry.revision += 1;
-            }
-        }
-        true
     }
 
     /// Moves a frame that cannot be seen and grabbed on any output to the nearest place on its own
@@ -177,58 +235,106 @@ impl Layout {
         if self
             .areas
             .iter()
-            .all(|area| reachable(entry.frame, *area) != entry.frame.loc)
+            .all(|area| reachable(entry.frame, area) != entry.frame.loc)
         {
-            entry.frame.loc = reachable(entry.frame, area);
+            entry.frame.loc = reachable(entry.frame, &area);
         }
     }
 
-    /// Puts a new window on the active workspace, on top and focused, and returns its frame.
+    /// Puts a new window on its workspace, on top and focused unless it is to be neither, and returns
+    /// its frame.
     ///
-    /// `client` is the size the client has drawn, `title_bar` the height of a title bar that the
-    /// compositor draws, `at` a point on the output where it should appear. A window with a parent
-    /// is centred over it; others are cascaded from the middle of the screen.
-    pub fn insert(
-        &mut self,
-        id: WindowId,
-        client: Size<i32, Logical>,
-        title_bar: i32,
-        parent: Option<WindowId>,
-        at: Point<i32, Logical>,
-    ) -> Rect {
+    /// A window with a parent is centred over it; others are cascaded from the middle of the screen,
+    /// or become tiles.
+    pub fn insert(&mut self, id: WindowId, opening: &Opening) -> Rect {
         self.remove(id);
         self.cycle_end();
-        let parent = parent.filter(|p| self.windows.contains_key(p));
-        let size = Size::from((client.w.max(1), client.h.max(1) + title_bar));
-        let workspace = parent.map_or(self.active, |p| self.windows[&p].workspace);
-        let loc = match parent {
-            Some(parent) => centred(size, self.frame(parent).unwrap_or(self.area_at(at).usable)),
-            None => self.cascade(size, self.area_at(at).usable, workspace),
+        let bar = opening.title_bar;
+        let parent = opening.parent.filter(|p| self.windows.contains_key(p));
+        let client = opening.client;
+        let size = Size::from((client.w.max(1), client.h.max(1) + bar));
+        let here = self.workspace_at(opening.at);
+        let wanted = opening.workspace.filter(|n| *n < self.spaces.len());
+        let workspace =
+            wanted.unwrap_or_else(|| parent.map_or(here, |p| self.windows[&p].workspace));
+        if !self.is_shown(workspace) && self.is_empty(workspace) {
+            self.spaces[workspace].output = self.spaces[here].output;
+        }
+        let usable = self.area_of_workspace(workspace).usable;
+        let over = parent.filter(|p| self.windows[p].workspace == workspace);
+        let over = over.and_then(|parent| self.frame(parent));
+        let loc = match (opening.position, over) {
+            (Some(position), _) => usable.loc + position,
+            (None, Some(parent)) => centred(size, parent),
+            (None, None) => self.cascade(size, usable, workspace),
         };
+        let focused = self.focused();
         self.windows.insert(
             id,
             Entry {
                 workspace,
-                mode: Mode::Floating,
+                mode: Mode::Normal,
                 minimised: false,
                 frame: Rect::new(loc, size),
+                at_home: None,
+                zone: None,
+                tile: None,
+                behind: false,
+                floats: opening.floats,
                 drawn: size,
                 anchor: Edges::default(),
-                title_bar,
-                limits: Limits::default(),
+                title_bar: bar,
+                limits: opening.limits,
                 parent,
                 resizing: false,
                 revision: 0,
             },
         );
-        self.stack.push(id);
-        self.recent.insert(0, id);
+        match focused.filter(|_| opening.unfocused) {
+            // Right behind the window that is used.
+            Some(focused) => {
+                let place = |list: &[WindowId]| list.iter().position(|other| *other == focused);
+                let above = place(&self.stack).unwrap_or(self.stack.len());
+                self.stack.insert(above, id);
+                let next = place(&self.recent).map_or(0, |used| used + 1);
+                self.recent.insert(next, id);
+            }
+            None => {
+                self.stack.push(id);
+                self.recent.insert(0, id);
+                if self.is_shown(workspace) && !opening.unfocused {
+                    self.active = workspace;
+                }
+            }
+        }
         self.keep_reachable(id);
+        self.tile_if_wanted(id);
+        if focused.is_none() || !opening.unfocused {
+            self.uncover(id);
+        }
         self.windows[&id].frame
+    }
+
+    /// The frame that a window has, or will have again, when it floats.
+    pub fn floating_frame(&self, id: WindowId) -> Option<Rect> {
+        self.windows.get(&id).map(|entry| entry.frame)
+    }
+
+    /// Asks for another size of a window's floating frame, within what its client accepts; its upper
+    /// left corner stays.
+    pub fn set_floating_size(&mut self, id: WindowId, size: Size<i32, Logical>) {
+        if let Some(entry) = self.windows.get_mut(&id) {
+            entry.frame.size = within(size, entry.limits, entry.title_bar);
+            entry.anchor = Edges::default();
+            entry.revision += 1;
+            self.keep_reachable(id);
+        }
     }
 
     /// Forgets a window. Unknown numbers are ignored.
     pub fn remove(&mut self, id: WindowId) {
+        self.leave_stack(id);
+        self.untile(id);
         if self.windows.remove(&id).is_none() {
             return;
         }
@@ -237,6 +343,8 @@ impl Layout {
         for entry in self.windows.values_mut() {
             if entry.parent == Some(id) {
                 entry.parent = None;
+                // What was a dialog does not become a tile because it was left alone.
+                entry.floats.get_or_insert(true);
             }
         }
         if let Some(cycle) = &mut self.cycle {
@@ -249,11 +357,13 @@ impl Layout {
                 self.raise(candidate);
             }
         }
+        self.retile();
     }
 
     /// The client drew this size. `settled` says that it has answered everything it was asked, so
     /// that what it drew is what it wants.
     pub fn drawn(&mut self, id: WindowId, client: Size<i32, Logical>, settled: bool) {
+        let tile = self.is_tile(id);
         let Some(entry) = self.windows.get_mut(&id) else {
             return;
         };
@@ -263,7 +373,7 @@ impl Layout {
             entry.title_bar
         };
         entry.drawn = Size::from((client.w.max(1), client.h.max(1) + bar));
-        if settled && entry.mode == Mode::Floating {
+        if settled && !tile && !entry.behind && !entry.fills() {
             entry.frame = anchored(entry);
             self.keep_reachable(id);
         }
@@ -271,8 +381,11 @@ impl Layout {
 
     /// The sizes that the client accepts.
     pub fn set_limits(&mut self, id: WindowId, limits: Limits) {
-        if let Some(entry) = self.windows.get_mut(&id) {
+        if let Some(entry) = self.windows.get_mut(&id)
+            && entry.limits != limits
+        {
             entry.limits = limits;
+            self.sort_in(id);
         }
     }
 
@@ -285,44 +398,59 @@ impl Layout {
             entry.title_bar = height;
             entry.frame.size.h = (entry.frame.size.h + change).max(1 + height);
             entry.drawn.h = (entry.drawn.h + change).max(1 + height);
-            if entry.mode != Mode::Floating {
-                entry.revision += 1;
-            }
+            entry.revision += u64::from(entry.fills() || entry.tile.is_some());
             self.keep_reachable(id);
+            self.retile();
         }
     }
 
     /// Names the window that this one belongs to.
     pub fn set_parent(&mut self, id: WindowId, parent: Option<WindowId>) {
         let parent = parent.filter(|p| *p != id && self.windows.contains_key(p));
-        if let Some(entry) = self.windows.get_mut(&id) {
-            entry.parent = parent;
-        }
-    }
-
-    /// Moves a floating window. A maximised window first becomes floating again.
-    pub fn move_to(&mut self, id: WindowId, loc: Point<i32, Logical>) {
-        self.set_maximised(id, false);
         let Some(entry) = self.windows.get_mut(&id) else {
             return;
         };
-        if entry.mode != Mode::Floating {
+        entry.parent = parent;
+        self.sort_in(id);
+    }
+
+    /// Moves a floating window, to another output too. A maximised or snapped window first becomes
+    /// floating again; tiles stay where they are.
+    pub fn move_to(&mut self, id: WindowId, loc: Point<i32, Logical>) {
+        if self.is_tile(id) || self.is_behind(id) {
+            return;
+        }
+        self.set_maximised(id, false);
+        self.unsnap(id);
+        let Some(entry) = self.windows.get_mut(&id) else {
+            return;
+        };
+        if entry.mode != Mode::Normal {
             return;
         }
         entry.anchor = Edges::default();
         entry.frame.loc = loc;
+        entry.at_home = None;
         self.keep_reachable(id);
+        self.follow_frame(id);
     }
 
     /// Asks for a new frame size, as a resize drag does: `edges` are the sides that move and
     /// `start` is the frame when the drag began.
     pub fn resize(&mut self, id: WindowId, start: Rect, edges: Edges, size: Size<i32, Logical>) {
+        if self.tile(id).is_some() && self.mode(id) == Some(Mode::Normal) {
+            self.resize_tile(id, start, edges, size);
+            return;
+        }
+        let tile = self.is_tile(id);
         let Some(entry) = self.windows.get_mut(&id) else {
             return;
         };
-        if entry.mode != Mode::Floating {
+        if entry.mode != Mode::Normal || tile || entry.behind {
             return;
         }
+        entry.zone = None;
+        entry.at_home = None;
         let size = within(size, entry.limits, entry.title_bar);
         let mut frame = Rect::new(start.loc, size);
         if edges.left {
@@ -361,8 +489,8 @@ impl Layout {
             return;
         };
         let mode = match (entry.mode, on) {
-            (Mode::Floating, true) => Mode::Maximised,
-            (Mode::Maximised, false) => Mode::Floating,
+            (Mode::Normal, true) => Mode::Maximised,
+            (Mode::Maximised, false) => Mode::Normal,
             (Mode::Fullscreen { .. }, maximised) => Mode::Fullscreen { maximised },
             _ => return,
         };
@@ -375,10 +503,10 @@ impl Layout {
             return;
         };
         let mode = match (entry.mode, on) {
-            (Mode::Floating, true) => Mode::Fullscreen { maximised: false },
+            (Mode::Normal, true) => Mode::Fullscreen { maximised: false },
             (Mode::Maximised, true) => Mode::Fullscreen { maximised: true },
             (Mode::Fullscreen { maximised: true }, false) => Mode::Maximised,
-            (Mode::Fullscreen { maximised: false }, false) => Mode::Floating,
+            (Mode::Fullscreen { maximised: false }, false) => Mode::Normal,
             _ => return,
         };
         self.set_mode(id, mode);
@@ -402,19 +530,23 @@ impl Layout {
         if let Some(entry) = self.windows.get_mut(&id) {
             entry.minimised = on;
         }
+        self.retile();
     }
 
     /// Uses a window: its workspace is shown, it is on top and has the focus.
     ///
     /// Returns whether there is such a window.
     pub fn focus(&mut self, id: WindowId) -> bool {
+        self.show_member(id);
         let Some(entry) = self.windows.get_mut(&id) else {
             return false;
         };
         entry.minimised = false;
-        self.active = entry.workspace;
+        let workspace = entry.workspace;
         self.cycle = None;
+        self.show(workspace);
         self.used(id);
+        self.retile();
         true
     }
 
@@ -422,6 +554,20 @@ impl Layout {
         self.recent.retain(|other| *other != id);
         self.recent.insert(0, id);
         self.raise(id);
+        self.uncover(id);
+    }
+
+    /// A tile that is used is not covered by other tiles of its workspace that fill the screen.
+    fn uncover(&mut self, id: WindowId) {
+        let Some(number) = self
+            .workspace(id)
+            .filter(|_| self.is_tile(id) && self.mode(id) == Some(Mode::Normal))
+        else {
+            return;
+        };
+        for other in self.spaces[number].tree.windows() {
+            self.set_mode(other, Mode::Normal);
+        }
     }
 
     /// Draws a window above the others, and the windows that belong to it above that.
@@ -475,44 +621,14 @@ impl Layout {
         self.cycle.is_some()
     }
 
-    /// Shows a workspace, from 0. Returns whether there is one with that number.
-    pub fn activate_workspace(&mut self, number: usize) -> bool {
-        if number >= self.workspaces {
-            return false;
-        }
-        self.cycle_end();
-        self.active = number;
-        true
-    }
-
-    /// Moves a window to a workspace, from 0, without showing that workspace.
-    pub fn move_to_workspace(&mut self, id: WindowId, number: usize) -> bool {
-        if number >= self.workspaces {
-            return false;
-        }
-        self.cycle_end();
-        let family: Vec<_> = self
-            .windows
-            .iter()
-            .filter(|(other, entry)| **other == id || entry.parent == Some(id))
-            .map(|(other, _)| *other)
-            .collect();
-        for other in family {
-            if let Some(entry) = self.windows.get_mut(&other) {
-                entry.workspace = number;
-            }
-        }
-        self.windows.contains_key(&id)
-    }
-
-    /// The workspace on screen, from 0.
+    /// The workspace where the person is, from 0.
     pub fn active_workspace(&self) -> usize {
         self.active
     }
 
     /// How many workspaces there are.
     pub fn workspaces(&self) -> usize {
-        self.workspaces
+        self.spaces.len()
     }
 
     /// The window that has the focus as far as the layout decides.
@@ -520,24 +636,35 @@ impl Layout {
         if let Some(cycle) = &self.cycle {
             return Some(cycle.order[cycle.at]);
         }
-        self.recent.iter().copied().find(|id| self.is_visible(*id))
+        self.recent
+            .iter()
+            .copied()
+            .find(|id| self.is_visible(*id) && self.windows[id].workspace == self.active)
     }
 
-    /// Whether a window is on the active workspace and not minimised.
+    /// Whether a window is on a workspace that is shown, and not minimised.
     pub fn is_visible(&self, id: WindowId) -> bool {
         let candidate = self.cycle.as_ref().map(|cycle| cycle.order[cycle.at]);
         self.windows.get(&id).is_some_and(|entry| {
-            entry.workspace == self.active && (!entry.minimised || candidate == Some(id))
+            let hidden = entry.minimised || entry.behind;
+            self.is_shown(entry.workspace) && (!hidden || candidate == Some(id))
         })
     }
 
     /// The visible windows, topmost first.
     pub fn visible(&self) -> impl Iterator<Item = WindowId> {
-        self.stack
+        let candidate = self.cycle.as_ref().map(|cycle| cycle.order[cycle.at]);
+        let is_low = |id: &WindowId| {
+            self.windows[id].mode == Mode::Normal && self.is_tile(*id) && candidate != Some(*id)
+        };
+        let (low, high): (Vec<_>, Vec<_>) = self
+            .stack
             .iter()
             .rev()
             .copied()
             .filter(|id| self.is_visible(*id))
+            .partition(is_low);
+        high.into_iter().chain(low)
     }
 
     /// Every window, most recently used first.
@@ -547,10 +674,15 @@ impl Layout {
 
     /// Where a window's frame is drawn now.
     pub fn frame(&self, id: WindowId) -> Option<Rect> {
+        let id = self.holder(id);
         let entry = self.windows.get(&id)?;
         let area = self.area_of(id);
         Some(match entry.mode {
-            Mode::Floating => anchored(entry),
+            Mode::Normal => match (entry.tile, entry.zone) {
+                (Some(tile), _) => tile,
+                (None, Some(zone)) => zone.of(area.usable),
+                (None, None) => anchored(entry),
+            },
             Mode::Maximised => area.usable,
             Mode::Fullscreen { .. } => area.full,
         })
@@ -562,7 +694,7 @@ impl Layout {
         let mut rect = self.frame(id)?;
         let bar = self.title_bar(id);
         rect.loc.y += bar;
-        if entry.mode == Mode::Floating {
+        if !entry.fills() && entry.tile.is_none() && !entry.behind {
             rect.size = entry.frame.size;
         }
         rect.size.w = rect.size.w.max(1);
@@ -586,6 +718,12 @@ impl Layout {
         self.windows.get(&id).map(|entry| entry.mode)
     }
 
+    /// Whether a window is a tile or snapped, so that its client has to fill the size that it is
+    /// given.
+    pub fn is_fitted(&self, id: WindowId) -> bool {
+        self.is_tile(id) || self.zone(id).is_some()
+    }
+
     /// Workspace of a window, from 0.
     pub fn workspace(&self, id: WindowId) -> Option<usize> {
         self.windows.get(&id).map(|entry| entry.workspace)
@@ -599,7 +737,9 @@ impl Layout {
     /// The window that covers the whole output with that index, if the topmost one there does.
     pub fn fullscreen_on(&self, output: usize) -> Option<WindowId> {
         let area = self.areas.get(output)?;
+        let number = self.shown.get(output)?;
         self.visible()
+            .filter(|id| self.windows[id].workspace == *number)
             .find(|id| {
                 self.frame(*id)
                     .is_some_and(|frame| frame.overlaps(area.full))
@@ -607,28 +747,16 @@ impl Layout {
             .filter(|id| matches!(self.windows[id].mode, Mode::Fullscreen { .. }))
     }
 
-    /// Index of the output that a window is mostly on.
+    /// Index of the output that shows a window's workspace, or would.
     pub fn output_of(&self, id: WindowId) -> Option<usize> {
         let entry = self.windows.get(&id)?;
-        self.areas
-            .iter()
-            .enumerate()
-            .max_by_key(|(index, area)| (overlap(entry.frame, area.full), usize::MAX - index))
-            .map(|(index, _)| index)
+        Some(self.spaces[entry.workspace].output).filter(|output| *output < self.areas.len())
     }
 
     fn area_of(&self, id: WindowId) -> Area {
-        self.output_of(id)
-            .map_or_else(no_output, |index| self.areas[index])
-    }
-
-    fn area_at(&self, at: Point<i32, Logical>) -> Area {
-        self.areas
-            .iter()
-            .find(|area| area.full.contains(at))
-            .or(self.areas.first())
-            .copied()
-            .unwrap_or_else(no_output)
+        self.windows
+            .get(&id)
+            .map_or_else(no_output, |entry| self.area_of_workspace(entry.workspace))
     }
 
     /// The middle of `area`, moved on while another window of the workspace begins right there.
@@ -663,19 +791,11 @@ impl Layout {
 
 fn no_output() -> Area {
     let full = Rect::from_size(NO_OUTPUT.into());
-    Area { full, usable: full }
-}
-
-fn overlap(a: Rect, b: Rect) -> i64 {
-    a.intersection(b)
-        .map_or(0, |part| i64::from(part.size.w) * i64::from(part.size.h))
-}
-
-fn centred(size: Size<i32, Logical>, area: Rect) -> Point<i32, Logical> {
-    Point::from((
-        (area.loc.x + (area.size.w - size.w) / 2).max(area.loc.x),
-        (area.loc.y + (area.size.h - size.h) / 2).max(area.loc.y),
-    ))
+    Area {
+        name: String::new(),
+        full,
+        usable: full,
+    }
 }
 
 /// The frame as drawn, held at the sides that a resize does not move.
@@ -690,31 +810,4 @@ fn anchored(entry: &Entry) -> Rect {
         rect.loc.y += entry.frame.size.h - rect.size.h;
     }
     rect
-}
-
-/// The nearest place where enough of the frame's top can be seen and grabbed.
-fn reachable(frame: Rect, area: Area) -> Point<i32, Logical> {
-    let usable = area.usable;
-    let keep = REACHABLE.min(frame.size.w).min(usable.size.w);
-    let left = usable.loc.x - frame.size.w + keep;
-    let right = (usable.loc.x + usable.size.w - keep).max(left);
-    let top = usable.loc.y;
-    let bottom = (usable.loc.y + usable.size.h - REACHABLE_TOP).max(top);
-    Point::from((
-        frame.loc.x.clamp(left, right),
-        frame.loc.y.clamp(top, bottom),
-    ))
-}
-
-/// A frame size that the client accepts.
-fn within(size: Size<i32, Logical>, limits: Limits, title_bar: i32) -> Size<i32, Logical> {
-    let fit = |value: i32, min: i32, max: i32| {
-        let min = min.max(SMALLEST);
-        let max = if max > 0 { max.max(min) } else { i32::MAX / 4 };
-        value.clamp(min, max)
-    };
-    Size::from((
-        fit(size.w, limits.min.w, limits.max.w),
-        fit(size.h - title_bar, limits.min.h, limits.max.h) + title_bar,
-    ))
 }

@@ -41,7 +41,7 @@ use wayland_protocols::xdg::{
 use wayland_protocols_wlr::layer_shell::v1::client::{zwlr_layer_shell_v1, zwlr_layer_surface_v1};
 
 /// How long a test waits for the other side.
-const LIMIT: Duration = Duration::from_secs(10);
+pub(crate) const LIMIT: Duration = Duration::from_secs(10);
 
 pub(crate) struct Fixture {
     event_loop: EventLoop<'static, State>,

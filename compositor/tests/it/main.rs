@@ -6,4 +6,7 @@ mod input;
 mod layers;
 mod lock;
 mod outputs;
+mod rules;
+mod settings;
+mod tiling;
 mod windows;

@@ -7,6 +7,7 @@
 
 mod error;
 mod layers;
+mod place;
 mod save;
 
 use std::path::Path;
@@ -15,6 +16,7 @@ use serde::de::DeserializeOwned;
 
 pub use error::{Error, Position, nearest};
 pub use layers::{layered, merge};
+pub use place::Place;
 pub use save::{save, write_atomically};
 
 /// The largest configuration file that is read, in bytes.

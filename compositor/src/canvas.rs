@@ -1,0 +1,124 @@
+//! Pictures that the compositor paints itself, on the CPU: shapes by how much of each pixel they cover,
+//! and lines of text.
+
+use ab_glyph::{Font, FontVec, PxScale, ScaleFont, point};
+
+use smithay::utils::{Logical, Rectangle};
+
+use crate::config::Colour;
+
+/// Premultiplied pixels.
+pub(crate) struct Canvas {
+    width: i32,
+    height: i32,
+    /// Blue, green, red, alpha; 0 to 1, premultiplied.
+    pixels: Vec<[f32; 4]>,
+}
+
+impl Canvas {
+    pub(crate) fn new(width: i32, height: i32) -> Self {
+        Self {
+            width,
+            height,
+            pixels: vec![[0.0; 4]; width as usize * height as usize],
+        }
+    }
+
+    /// Width and height in pixels.
+    pub(crate) fn size(&self) -> (i32, i32) {
+        (self.width, self.height)
+    }
+
+    /// All of its pixels, as the part of a texture that is drawn.
+    pub(crate) fn extent(&self) -> Rectangle<f64, Logical> {
+        Rectangle::from_size((f64::from(self.width), f64::from(self.height)).into())
+    }
+
+    fn blend(&mut self, x: i32, y: i32, colour: Colour, cover: f32) {
+        if x < 0 || y < 0 || x >= self.width || y >= self.height || cover <= 0.0 {
+            return;
+        }
+        let cover = cover.min(1.0);
+        let pixel = &mut self.pixels[(y * self.width + x) as usize];
+        let [r, g, b] = colour.0.map(|part| f32::from(part) / 255.0);
+        for (part, value) in pixel.iter_mut().zip([b, g, r, 1.0]) {
+            *part = value * cover + *part * (1.0 - cover);
+        }
+    }
+
+    /// Colours every pixel as much as `cover` says at its middle.
+    pub(crate) fn fill(&mut self, colour: Colour, cover: impl Fn(f32, f32) -> f32) {
+        self.fill_within((0, self.width), (0, self.height), colour, cover);
+    }
+
+    /// The same within some columns and rows.
+    pub(crate) fn fill_within(
+        &mut self,
+        columns: (i32, i32),
+        rows: (i32, i32),
+        colour: Colour,
+        cover: impl Fn(f32, f32) -> f32,
+    ) {
+        for y in rows.0.max(0)..rows.1.min(self.height) {
+            for x in columns.0.max(0)..columns.1.min(self.width) {
+                self.blend(x, y, colour, cover(x as f32 + 0.5, y as f32 + 0.5));
+            }
+        }
+    }
+
+    /// Writes one line from the left of `columns`, in the middle of `rows`, cut with an ellipsis where
+    /// it does not fit. All in pixels.
+    pub(crate) fn text(
+        &mut self,
+        font: &FontVec,
+        text: &str,
+        size: f32,
+        columns: (f32, f32),
+        rows: (f32, f32),
+        colour: Colour,
+    ) {
+        let (left, right) = columns;
+        let scaled = font.as_scaled(PxScale::from(size));
+        let baseline = (rows.0 + rows.1 + scaled.ascent() + scaled.descent()) / 2.0;
+        let width = |text: &str| -> f32 {
+            text.chars()
+                .map(|c| scaled.h_advance(font.glyph_id(c)))
+                .sum()
+        };
+        let mut shown = text.trim().replace(['\n', '\t'], " ");
+        if left + width(&shown) > right {
+            while !shown.is_empty() && left + width(&shown) + width("…") > right {
+                shown.pop();
+            }
+            if !shown.is_empty() {
+                shown.push('…');
+            }
+        }
+        let mut x = left;
+        let mut last = None;
+        for c in shown.chars() {
+            let id = font.glyph_id(c);
+            if let Some(last) = last {
+                x += scaled.kern(last, id);
+            }
+            let glyph = id.with_scale_and_position(PxScale::from(size), point(x, baseline));
+            if let Some(outline) = font.outline_glyph(glyph) {
+                let bounds = outline.px_bounds();
+                let (dx, dy) = (bounds.min.x as i32, bounds.min.y as i32);
+                outline.draw(|px, py, cover| {
+                    self.blend(px as i32 + dx, py as i32 + dy, colour, cover);
+                });
+            }
+            x += scaled.h_advance(id);
+            last = Some(id);
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        self.pixels
+            .iter()
+            .flatten()
+            .map(|part| (part * 255.0).round() as u8)
+            .collect()
+    }
+}

@@ -1,0 +1,228 @@
+//! A message that the compositor draws itself, above everything but prompts.
+//!
+//! It is for what only the compositor can say, as that its settings have a mistake: the shell may not
+//! run, and a log is read by nobody who does not know that there is something to read. It stays until
+//! what it says is no longer so, or until it is clicked or dismissed by a key.
+
+use ab_glyph::{Font, FontVec, PxScale, ScaleFont};
+use smithay::{
+    backend::{
+        allocator::Fourcc,
+        renderer::{
+            ImportAll, ImportMem, Renderer,
+            element::{
+                Kind,
+                memory::{MemoryRenderBuffer, MemoryRenderBufferRenderElement},
+            },
+        },
+    },
+    utils::{Logical, Point, Rectangle, Scale, Size, Transform},
+};
+
+use crate::{canvas::Canvas, config::Look, layout::Rect, render::Element, state::State};
+
+/// Widest in logical pixels.
+const WIDEST: i32 = 880;
+/// From the upper side of what panels leave, and at least from the sides.
+const DISTANCE: i32 = 16;
+/// Around the text.
+const PADDING: i32 = 16;
+/// Height of the letters.
+const TEXT: f32 = 15.0;
+/// Height of a line.
+const LINE: i32 = 22;
+/// More lines are not shown.
+const MOST_LINES: usize = 12;
+/// Width of the stripe at the left.
+const STRIPE: i32 = 5;
+
+/// See the module's page.
+#[derive(Debug, Default)]
+pub(crate) struct Notice {
+    text: Option<String>,
+    picture: Option<Picture>,
+}
+
+/// The message as it was drawn.
+#[derive(Debug)]
+struct Picture {
+    buffer: MemoryRenderBuffer,
+    size: Size<i32, Logical>,
+    /// All of its pixels.
+    pixels: Rectangle<f64, Logical>,
+    scale: f64,
+    widest: i32,
+}
+
+impl Notice {
+    /// What it says now.
+    pub(crate) fn text(&self) -> Option<&str> {
+        self.text.as_deref()
+    }
+
+    /// Where it is on an output with that usable area.
+    pub(crate) fn place(&self, usable: Rect) -> Option<Rect> {
+        let size = self.picture.as_ref()?.size;
+        let x = usable.loc.x + (usable.size.w - size.w) / 2;
+        Some(Rect::new((x, usable.loc.y + DISTANCE).into(), size))
+    }
+
+    /// Draws the message if it is not drawn as it has to be: sharp at `scale`, `widest` at most.
+    fn prepare(&mut self, look: &Look, font: Option<&FontVec>, scale: f64, widest: i32) {
+        let Some(text) = &self.text else {
+            self.picture = None;
+            return;
+        };
+        let fits = |p: &Picture| p.scale == scale && p.widest == widest;
+        if self.picture.as_ref().is_some_and(fits) {
+            return;
+        }
+        let room = (widest - 2 * PADDING).max(1) as f32;
+        let lines = match font {
+            Some(font) => wrap(font, text, room),
+            None => Vec::new(),
+        };
+        let height = lines.len().max(1) as i32 * LINE + 2 * PADDING;
+        let size = Size::from((widest, height));
+        let physical = |length: i32| (f64::from(length) * scale).round().max(1.0) as i32;
+        let mut canvas = Canvas::new(physical(size.w), physical(size.h));
+        canvas.fill(look.title_bar, |_, _| 1.0);
+        let stripe = (0, physical(STRIPE));
+        let rows = (0, physical(size.h));
+        canvas.fill_within(stripe, rows, look.accent, |_, _| 1.0);
+        if let Some(font) = font {
+            let at = |length: i32| physical(length) as f32;
+            for (index, line) in lines.iter().enumerate() {
+                let top = PADDING + index as i32 * LINE;
+                let ink = if index == 0 {
+                    look.title
+                } else {
+                    look.title_inactive
+                };
+                let columns = (at(PADDING), at(size.w - PADDING) + 1.0);
+                let rows = (at(top), at(top + LINE));
+                canvas.text(font, line, TEXT * scale as f32, columns, rows, ink);
+            }
+        }
+        let buffer = MemoryRenderBuffer::from_slice(
+            &canvas.bytes(),
+            Fourcc::Argb8888,
+            canvas.size(),
+            1,
+            Transform::Normal,
+            None,
+        );
+        self.picture = Some(Picture {
+            buffer,
+            size,
+            pixels: canvas.extent(),
+            scale,
+            widest,
+        });
+    }
+
+    /// Its element on the output that covers `area`.
+    pub(crate) fn elements<R>(
+        &self,
+        renderer: &mut R,
+        area: Rect,
+        usable: Rect,
+        scale: Scale<f64>,
+        list: &mut Vec<Element<R>>,
+    ) where
+        R: Renderer + ImportAll + ImportMem,
+        R::TextureId: Clone + Send + 'static,
+    {
+        let Some((picture, place)) = self.picture.as_ref().zip(self.place(usable)) else {
+            return;
+        };
+        let at: Point<f64, _> = (place.loc - area.loc)
+            .to_physical_precise_round::<_, i32>(scale)
+            .to_f64();
+        let element = MemoryRenderBufferRenderElement::from_buffer(
+            renderer,
+            at,
+            &picture.buffer,
+            None,
+            Some(picture.pixels),
+            Some(picture.size),
+            Kind::Unspecified,
+        );
+        match element {
+            Ok(element) => list.push(element.into()),
+            Err(error) => tracing::warn!("notice: {error}"),
+        }
+    }
+}
+
+/// Text in lines that are no longer than `room`, in logical pixels: broken at spaces, or within a word
+/// that is longer than a line.
+fn wrap(font: &FontVec, text: &str, room: f32) -> Vec<String> {
+    let scaled = font.as_scaled(PxScale::from(TEXT));
+    let width = |c: char| scaled.h_advance(font.glyph_id(c));
+    let mut lines = Vec::new();
+    for paragraph in text.lines() {
+        let (mut line, mut used) = (String::new(), 0.0);
+        for word in paragraph.split_inclusive(' ') {
+            let length: f32 = word.trim_end().chars().map(width).sum();
+            if used + length > room && !line.is_empty() {
+                lines.push(std::mem::take(&mut line));
+                used = 0.0;
+            }
+            for c in word.chars() {
+                if used + width(c) > room && !line.is_empty() && c != ' ' {
+                    lines.push(std::mem::take(&mut line));
+                    used = 0.0;
+                }
+                used += width(c);
+                line.push(c);
+            }
+        }
+        lines.push(line);
+    }
+    lines.truncate(MOST_LINES);
+    lines
+}
+
+impl State {
+    /// Shows a message, or takes the one away that is shown.
+    pub(crate) fn show_notice(&mut self, text: Option<String>) {
+        if self.notice.text != text {
+            self.notice = Notice {
+                text,
+                picture: None,
+            };
+            self.outputs.queue_all();
+        }
+    }
+
+    /// What the message says that is shown, if one is.
+    pub fn notice(&self) -> Option<&str> {
+        self.notice.text()
+    }
+
+    /// Has the message drawn for the outputs there are.
+    pub(crate) fn prepare_notice(&mut self) {
+        let scales = self
+            .outputs
+            .iter()
+            .map(|output| output.current_scale().fractional_scale());
+        let scale = scales.fold(1.0, f64::max);
+        let areas = self.windows.layout.areas();
+        let room = areas.iter().map(|area| area.usable.size.w).min();
+        let widest = (room.unwrap_or(WIDEST) - 2 * DISTANCE).clamp(1, WIDEST);
+        self.notice
+            .prepare(&self.look, self.painter.font(), scale, widest);
+    }
+
+    /// Whether the message is at a point of the global space.
+    pub(crate) fn notice_at(&self, point: Point<f64, Logical>) -> bool {
+        self.windows
+            .layout
+            .areas()
+            .iter()
+            .filter(|area| area.full.to_f64().contains(point))
+            .filter_map(|area| self.notice.place(area.usable))
+            .any(|place| place.to_f64().contains(point))
+    }
+}

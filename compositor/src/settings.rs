@@ -1,0 +1,344 @@
+//! The settings while the compositor runs: read at start, read again when their file changes.
+//!
+//! The folders of all files that may hold the settings are watched, not the files: editors write a
+//! new file and rename it over the old one, and a file that comes nearer to the person goes before one
+//! that is there. A folder that is not there yet is waited for in the nearest one above it that is.
+//!
+//! A file with a mistake changes nothing: the settings from before stay in force, or at start the
+//! defaults, and a [notice](crate::notice) says what is wrong and where until the file is right.
+//! What takes effect at once is all but the mode of outputs, which is chosen when an output comes.
+
+use std::{
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    rc::Rc,
+    time::Duration,
+};
+
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use smithay::{
+    input::keyboard::XkbConfig,
+    output::Scale,
+    reexports::calloop::{
+        Interest, Mode, PostAction,
+        generic::Generic,
+        timer::{TimeoutAction, Timer},
+    },
+};
+
+use crate::{
+    bindings::Bindings,
+    config::{Config, Keyboard, Look},
+    error::Error,
+    state::State,
+};
+
+/// Whoever writes a file often does several things to it; they are looked at together after this.
+const CALM: Duration = Duration::from_millis(60);
+
+/// Where the settings come from.
+#[derive(Debug, Default)]
+pub(crate) struct Settings {
+    /// Settings to use instead of the usual files.
+    named: Option<PathBuf>,
+    /// The file that was read last, and its text.
+    read: Option<(PathBuf, String)>,
+    watcher: Option<Rc<OwnedFd>>,
+    /// A change was seen and is looked at soon.
+    pending: bool,
+    /// The colours of the theme, for when the person's settings name none.
+    pub(crate) theme: Option<Look>,
+}
+
+/// The settings as they were read.
+#[derive(Debug)]
+pub struct Loaded {
+    /// They, or the defaults where they cannot be used.
+    pub config: Config,
+    /// What is wrong with the file: what, where and what to do.
+    pub mistakes: Vec<String>,
+    read: Option<(PathBuf, String)>,
+}
+
+/// Reads the settings: `named` alone if it is given, else the first of the usual files that is there.
+/// A file that cannot be used costs nothing but the settings, so that a typing error does not cost the
+/// person the screen.
+pub fn load(named: Option<&Path>) -> Loaded {
+    let path = candidates(named).into_iter().find(|path| path.exists());
+    let Some(path) = path.or_else(|| named.map(Path::to_owned)) else {
+        return Loaded {
+            config: Config::default(),
+            mistakes: Vec::new(),
+            read: None,
+        };
+    };
+    let text = std::fs::read_to_string(&path).unwrap_or_default();
+    let (config, mistakes) =
+        Config::read(&path).unwrap_or_else(|error| (Config::default(), vec![error.to_string()]));
+    for mistake in &mistakes {
+        tracing::warn!("settings: {mistake}");
+    }
+    Loaded {
+        config,
+        mistakes,
+        read: Some((path, text)),
+    }
+}
+
+/// The files that may hold the settings, the one that goes before the others first.
+fn candidates(named: Option<&Path>) -> Vec<PathBuf> {
+    if let Some(named) = named {
+        return vec![named.to_owned()];
+    }
+    let home = std::env::var_os("XDG_CONFIG_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".config")));
+    home.map(|home| home.join("argos/compositor.yaml"))
+        .into_iter()
+        .chain([
+            "/etc/argos/compositor.yaml".into(),
+            "/usr/share/argos/compositor.yaml".into(),
+        ])
+        .collect()
+}
+
+/// The folders in which something has to happen before a file is another one.
+fn folders(path: &Path) -> Vec<PathBuf> {
+    let above = path.ancestors().skip(1);
+    let near = above
+        .map(|folder| {
+            if folder.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                folder
+            }
+        })
+        .find(|folder| folder.is_dir());
+    // A link is changed where it leads.
+    let target = std::fs::canonicalize(path).ok();
+    let there = target.as_deref().and_then(Path::parent);
+    near.into_iter().chain(there).map(Path::to_owned).collect()
+}
+
+impl State {
+    /// Says what is wrong with the settings that were read at start, and follows their file from now
+    /// on.
+    ///
+    /// # Errors
+    /// When the kernel or the loop takes no more sources.
+    pub fn watch_settings(&mut self, loaded: &Loaded, named: Option<PathBuf>) -> Result<(), Error> {
+        let watcher = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)
+            .map_err(|errno| Error::event_loop(std::io::Error::from(errno)))?;
+        let watcher = Rc::new(watcher);
+        let source = Generic::new(Rc::clone(&watcher), Interest::READ, Mode::Level);
+        self.handle
+            .insert_source(source, |_, watcher, state| {
+                // What happened is not of interest, only that something did.
+                let mut events = [0; 4096];
+                while rustix::io::read(&**watcher, &mut events).is_ok_and(|length| length > 0) {}
+                state.look_at_settings_soon();
+                Ok(PostAction::Continue)
+            })
+            .map_err(|error| Error::event_loop(error.error))?;
+        self.settings.named = named;
+        self.settings.read.clone_from(&loaded.read);
+        self.settings.watcher = Some(watcher);
+        self.watch_folders();
+        self.show_mistakes(
+            &loaded.mistakes,
+            "Until it is mended, what is wrong is left out.",
+        );
+        Ok(())
+    }
+
+    fn watch_folders(&self) {
+        let Some(watcher) = &self.settings.watcher else {
+            return;
+        };
+        let flags = WatchFlags::CLOSE_WRITE
+            | WatchFlags::CREATE
+            | WatchFlags::DELETE
+            | WatchFlags::MOVED_FROM
+            | WatchFlags::MOVED_TO
+            | WatchFlags::DELETE_SELF
+            | WatchFlags::MOVE_SELF
+            | WatchFlags::ONLYDIR;
+        for path in candidates(self.settings.named.as_deref()) {
+            for folder in folders(&path) {
+                // Watching a folder twice is watching it once.
+                if let Err(error) = inotify::add_watch(&**watcher, &folder, flags) {
+                    tracing::warn!(
+                        "{}: cannot be watched: {error}; changes of {} take effect at the next start",
+                        folder.display(),
+                        path.display()
+                    );
+                }
+            }
+        }
+    }
+
+    fn look_at_settings_soon(&mut self) {
+        if self.settings.pending {
+            return;
+        }
+        let timer = Timer::from_duration(CALM);
+        let added = self.handle.insert_source(timer, |_, (), state| {
+            state.settings.pending = false;
+            state.watch_folders();
+            state.read_settings();
+            TimeoutAction::Drop
+        });
+        self.settings.pending = added.is_ok();
+    }
+
+    /// Reads the settings again, if their file is another one or has another text.
+    fn read_settings(&mut self) {
+        let loaded = load(self.settings.named.as_deref());
+        if loaded.read == self.settings.read {
+            return;
+        }
+        self.settings.read = loaded.read;
+        if loaded.mistakes.is_empty() {
+            tracing::info!("the settings changed");
+            self.show_notice(None);
+            self.apply_settings(loaded.config);
+        } else {
+            self.show_mistakes(&loaded.mistakes, "The settings from before stay in force.");
+        }
+    }
+
+    fn show_mistakes(&mut self, mistakes: &[String], meanwhile: &str) {
+        if mistakes.is_empty() {
+            return;
+        }
+        let text = format!(
+            "{}\n{meanwhile} Click here, or press Super+Escape, to close this.",
+            mistakes.join("\n")
+        );
+        self.show_notice(Some(text));
+    }
+
+    /// Puts other settings in force.
+    pub fn apply_settings(&mut self, config: Config) {
+        let before = std::mem::replace(&mut self.config, config.clone());
+        if before.keyboard != config.keyboard {
+            self.set_keyboard(&config.keyboard);
+        }
+        if before.pointer != config.pointer {
+            self.backend.set_pointers(&config.pointer);
+        }
+        if before.cursor != config.cursor {
+            self.cursor.set_theme(&config.cursor);
+        }
+        if before.bindings != config.bindings {
+            // What is wrong with them was said when they were read.
+            self.bindings = Bindings::new(config.binding_pairs()).0;
+        }
+        if before.look != config.look {
+            let theme = self.settings.theme.clone();
+            self.set_look(config.look.clone().or(theme).unwrap_or_default());
+        }
+        self.change_layout(|layout| {
+            layout.set_workspaces(config.workspaces as usize);
+            layout.set_tiling_default(config.tiling.enabled);
+            layout.set_gaps(config.tiling.gaps());
+        });
+        if before.outputs != config.outputs {
+            self.scale_outputs();
+        }
+        self.outputs.queue_all();
+    }
+
+    fn set_keyboard(&mut self, settings: &Keyboard) {
+        let keyboard = self.keyboard.clone();
+        let options = Some(settings.options.clone()).filter(|options| !options.is_empty());
+        let layout = XkbConfig {
+            rules: "",
+            model: &settings.model,
+            layout: &settings.layout,
+            variant: &settings.variant,
+            options,
+        };
+        if let Err(error) = keyboard.set_xkb_config(self, layout) {
+            let text = format!(
+                "keyboard: there is no layout `{}` with variant `{}`, model `{}` and options `{}` ({error}); \
+                 the layout from before stays in force",
+                settings.layout, settings.variant, settings.model, settings.options
+            );
+            tracing::warn!("{text}");
+            self.show_notice(Some(text));
+        }
+        keyboard.change_repeat_info(settings.repeat_rate, settings.repeat_delay);
+    }
+
+    fn scale_outputs(&mut self) {
+        for output in self.output_list() {
+            let scale = self.config.scale_of(&output.name());
+            if output.current_scale().fractional_scale() != scale {
+                output.change_current_state(None, None, Some(Scale::Fractional(scale)), None);
+            }
+        }
+        self.arrange_outputs();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_file_costs_only_the_settings() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("compositor.yaml");
+        for wrong in ["workspacess: 3", "look: {border: red}", "workspaces: ["] {
+            std::fs::write(&path, wrong).unwrap();
+            let loaded = load(Some(&path));
+            assert_eq!(loaded.config, Config::default(), "{wrong}");
+            let place = format!("{}:1:", path.display());
+            assert!(
+                loaded.mistakes[0].starts_with(&place),
+                "{:?}",
+                loaded.mistakes
+            );
+        }
+        std::fs::write(&path, "").unwrap();
+        assert!(load(Some(&path)).config == Config::default());
+    }
+
+    #[test]
+    fn what_is_out_of_range_or_no_binding_is_left_out_and_named_with_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("compositor.yaml");
+        let text = "workspaces: 40\noutputs:\n  eDP-1: {scale: 9}\nbindings:\n  Super+x: explode\n  Super+z: close\n";
+        std::fs::write(&path, text).unwrap();
+        let loaded = load(Some(&path));
+        assert_eq!(loaded.config.workspaces, 4);
+        assert_eq!(loaded.config.scale_of("eDP-1"), 1.0);
+        let lines: Vec<_> = loaded
+            .mistakes
+            .iter()
+            .map(|mistake| {
+                mistake[path.as_os_str().len() + 1..]
+                    .split(':')
+                    .next()
+                    .unwrap()
+                    .to_owned()
+            })
+            .collect();
+        assert_eq!(lines, ["1", "3", "5"], "{:?}", loaded.mistakes);
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_waited_for_above_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("later/compositor.yaml");
+        assert_eq!(folders(&path), [folder.path()]);
+        let kept = folder.path().join("kept");
+        std::fs::create_dir(&kept).unwrap();
+        std::fs::write(kept.join("real.yaml"), "").unwrap();
+        let link = folder.path().join("compositor.yaml");
+        std::os::unix::fs::symlink(kept.join("real.yaml"), &link).unwrap();
+        assert_eq!(folders(&link)[0], folder.path());
+        assert!(folders(&link)[1].ends_with("kept"));
+    }
+}
