@@ -11,7 +11,8 @@
 //! | `windows` | clients' toplevels and the carrying of the layout's answers to them |
 //! | `layers` | panels, wallpaper, launcher; prompts above everything |
 //! | `lock` | the locked session: who sees and steers what |
-//! | `handlers` | the protocols' requests |
+//! | `handlers` | the requests of the protocols that make windows |
+//! | `protocols` | all other protocols, by theme; who sees which |
 //! | `input`, `grabs` | keyboard, pointer, touch; dragging windows |
 //! | [`bindings`], [`config`] | what keys do; the settings |
 //! | `outputs` | outputs, and when each of them is drawn |
@@ -35,6 +36,7 @@ mod lock;
 pub mod notify;
 mod outputs;
 mod private_socket;
+mod protocols;
 pub mod render;
 mod screenshot;
 mod spawn;

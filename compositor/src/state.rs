@@ -3,8 +3,8 @@
 //! Everything happens on one thread in a calloop loop: clients' requests, input, the back end's
 //! page flips, D-Bus requests (by channel, see [`crate::bus`]). Handlers change the state and say
 //! which outputs have to be drawn again; [`State::settle`] runs once after each turn and carries
-//! the consequences out, in this order: pointer focus, sizes and states to clients, keyboard focus,
-//! frames, whether the lock is complete, what the bus is told, and last the flush of all clients. So a burst of requests
+//! the consequences out, in this order: pointer focus, sizes and states to clients,
+//! keyboard focus, frames, whether the lock is complete, what the bus and taskbars are told, and last the flush of all clients. So a burst of requests
 //! costs one frame, and a turn in which nothing changed draws nothing.
 
 use std::{os::unix::net::UnixStream, path::PathBuf, sync::Arc, time::Duration};
@@ -36,11 +36,8 @@ use smithay::{
         fractional_scale::FractionalScaleManagerState,
         output::OutputManagerState,
         presentation::PresentationState,
-        selection::{data_device::DataDeviceState, primary_selection::PrimarySelectionState},
-        shell::{
-            wlr_layer::WlrLayerShellState,
-            xdg::{XdgShellState, decoration::XdgDecorationState},
-        },
+        security_context::SecurityContext,
+        shell::{wlr_layer::WlrLayerShellState, xdg::XdgShellState},
         shm::ShmState,
         single_pixel_buffer::SinglePixelBufferState,
         socket::ListeningSocketSource,
@@ -59,6 +56,12 @@ use crate::{
     error::Error,
     lock::Lock,
     outputs::Outputs,
+    protocols::{
+        decorations::DecorationProtocols,
+        sandbox::{Privilege, SandboxProtocols},
+        selection::SelectionProtocols,
+        toplevel_list::ToplevelListProtocol,
+    },
     windows::{Windows, has_content},
 };
 
@@ -70,6 +73,8 @@ pub struct ClientState {
     /// Whether it came in over the private socket: only such a client can put a prompt above
     /// everything, or lock the session.
     pub trusted: bool,
+    /// The sandbox it came out of. Such a client is never trusted.
+    pub sandbox: Option<SecurityContext>,
 }
 
 impl ClientData for ClientState {
@@ -77,7 +82,7 @@ impl ClientData for ClientState {
     fn disconnected(&self, _: ClientId, _: DisconnectReason) {}
 }
 
-/// Smithay's state of each protocol.
+/// Smithay's state of each protocol; by theme where [`crate::protocols`] has a module for it.
 #[derive(Debug)]
 pub struct Protocols {
     pub(crate) compositor: CompositorState,
@@ -85,14 +90,15 @@ pub struct Protocols {
     pub(crate) layer_shell: WlrLayerShellState,
     pub(crate) shm: ShmState,
     pub(crate) seat: SeatState<State>,
-    pub(crate) data_device: DataDeviceState,
-    pub(crate) primary_selection: PrimarySelectionState,
     pub(crate) activation: XdgActivationState,
     pub(crate) dmabuf: DmabufState,
     pub(crate) dmabuf_global: Option<DmabufGlobal>,
+    pub(crate) decorations: DecorationProtocols,
+    pub(crate) selection: SelectionProtocols,
+    pub(crate) toplevel_list: ToplevelListProtocol,
     // These only keep their globals alive.
     _output: OutputManagerState,
-    _decoration: XdgDecorationState,
+    _sandbox: SandboxProtocols,
     _viewporter: ViewporterState,
     _fractional_scale: FractionalScaleManagerState,
     _cursor_shape: CursorShapeManagerState,
@@ -103,7 +109,7 @@ pub struct Protocols {
 impl Protocols {
     fn new(dh: &DisplayHandle, clock: &Clock<Monotonic>) -> Self {
         Self {
-            compositor: CompositorState::new::<State>(dh),
+            compositor: CompositorState::new_v6::<State>(dh),
             xdg_shell: XdgShellState::new_with_capabilities::<State>(
                 dh,
                 [
@@ -112,16 +118,20 @@ impl Protocols {
                     WmCapabilities::Minimize,
                 ],
             ),
-            layer_shell: WlrLayerShellState::new::<State>(dh),
+            layer_shell: WlrLayerShellState::new_with_filter::<State, _>(
+                dh,
+                Privilege::Panels.filter(),
+            ),
             shm: ShmState::new::<State>(dh, vec![]),
             seat: SeatState::new(),
-            data_device: DataDeviceState::new::<State>(dh),
-            primary_selection: PrimarySelectionState::new::<State>(dh),
             activation: XdgActivationState::new::<State>(dh),
             dmabuf: DmabufState::new(),
             dmabuf_global: None,
+            decorations: DecorationProtocols::new(dh),
+            selection: SelectionProtocols::new(dh),
+            toplevel_list: ToplevelListProtocol::new(dh),
             _output: OutputManagerState::new_with_xdg_output::<State>(dh),
-            _decoration: XdgDecorationState::new::<State>(dh),
+            _sandbox: SandboxProtocols::new(dh),
             _viewporter: ViewporterState::new::<State>(dh),
             _fractional_scale: FractionalScaleManagerState::new::<State>(dh),
             _cursor_shape: CursorShapeManagerState::new::<State>(dh),
@@ -332,6 +342,14 @@ impl State {
             trusted,
             ..ClientState::default()
         };
+        self.take_in(stream, data)
+    }
+
+    pub(crate) fn take_in(
+        &mut self,
+        stream: UnixStream,
+        data: ClientState,
+    ) -> std::io::Result<Client> {
         self.display.insert_client(stream, Arc::new(data))
     }
 
@@ -345,6 +363,7 @@ impl State {
         self.redraw_queued();
         self.confirm_lock();
         self.tell_bus();
+        self.sync_toplevel_list();
         if let Err(error) = self.display.flush_clients() {
             tracing::warn!("a client could not be written to: {error}");
         }

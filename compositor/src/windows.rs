@@ -79,6 +79,11 @@ impl Windows {
         }
     }
 
+    /// All of them, in the order in which they came.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Managed> {
+        self.list.iter()
+    }
+
     pub(crate) fn get(&self, id: WindowId) -> Option<&Managed> {
         self.list.iter().find(|managed| managed.id == id)
     }

@@ -6,4 +6,5 @@ mod input;
 mod layers;
 mod lock;
 mod outputs;
+mod protocols;
 mod windows;
