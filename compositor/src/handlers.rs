@@ -41,7 +41,6 @@ use smithay::{
             XdgToplevelSurfaceData,
         },
         shm::{ShmHandler, ShmState},
-        tablet_manager::TabletSeatHandler,
         xdg_activation::{
             XdgActivationHandler, XdgActivationState, XdgActivationToken, XdgActivationTokenData,
         },
@@ -236,9 +235,6 @@ impl SeatHandler for State {
         self.backend.set_leds(leds);
     }
 }
-
-// Only so that cursor-shape works; no tablet protocol is offered.
-impl TabletSeatHandler for State {}
 
 impl OutputHandler for State {}
 

@@ -4,10 +4,15 @@
 //! page flips, D-Bus requests (by channel, see [`crate::bus`]). Handlers change the state and say
 //! which outputs have to be drawn again; [`State::settle`] runs once after each turn and carries
 //! the consequences out, in this order: pointer focus, sizes and states to clients,
-//! keyboard focus, frames, whether the lock is complete, what the bus and taskbars are told, and last the flush of all clients. So a burst of requests
+//! keyboard focus, what holds the pointer, frames, whether the lock is complete, what the bus and taskbars are told, and last the flush of all clients. So a burst of requests
 //! costs one frame, and a turn in which nothing changed draws nothing.
 
-use std::{os::unix::net::UnixStream, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    os::unix::net::UnixStream,
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use smithay::{
     desktop::{LayerSurface, PopupManager, layer_map_for_output},
@@ -58,8 +63,11 @@ use crate::{
     outputs::Outputs,
     protocols::{
         decorations::DecorationProtocols,
+        pointer::PointerProtocols,
         sandbox::{Privilege, SandboxProtocols},
         selection::SelectionProtocols,
+        shortcuts::ShortcutProtocol,
+        tablet::TabletProtocol,
         toplevel_list::ToplevelListProtocol,
     },
     windows::{Windows, has_content},
@@ -75,6 +83,8 @@ pub struct ClientState {
     pub trusted: bool,
     /// The sandbox it came out of. Such a client is never trusted.
     pub sandbox: Option<SecurityContext>,
+    /// Whether it asked for a seat's tablets, so that a pen is not a mouse to it.
+    pub uses_tablets: AtomicBool,
 }
 
 impl ClientData for ClientState {
@@ -95,9 +105,12 @@ pub struct Protocols {
     pub(crate) dmabuf_global: Option<DmabufGlobal>,
     pub(crate) decorations: DecorationProtocols,
     pub(crate) selection: SelectionProtocols,
+    pub(crate) shortcuts: ShortcutProtocol,
+    pub(crate) tablet: TabletProtocol,
     pub(crate) toplevel_list: ToplevelListProtocol,
     // These only keep their globals alive.
     _output: OutputManagerState,
+    _pointer: PointerProtocols,
     _sandbox: SandboxProtocols,
     _viewporter: ViewporterState,
     _fractional_scale: FractionalScaleManagerState,
@@ -129,8 +142,11 @@ impl Protocols {
             dmabuf_global: None,
             decorations: DecorationProtocols::new(dh),
             selection: SelectionProtocols::new(dh),
+            shortcuts: ShortcutProtocol::new(dh),
+            tablet: TabletProtocol::new(dh),
             toplevel_list: ToplevelListProtocol::new(dh),
             _output: OutputManagerState::new_with_xdg_output::<State>(dh),
+            _pointer: PointerProtocols::new(dh),
             _sandbox: SandboxProtocols::new(dh),
             _viewporter: ViewporterState::new::<State>(dh),
             _fractional_scale: FractionalScaleManagerState::new::<State>(dh),
@@ -360,6 +376,7 @@ impl State {
         self.update_pointer_focus();
         self.sync_windows();
         self.update_keyboard_focus();
+        self.update_constraint();
         self.redraw_queued();
         self.confirm_lock();
         self.tell_bus();

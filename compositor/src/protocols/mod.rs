@@ -8,13 +8,19 @@
 //! | module | protocols |
 //! |---|---|
 //! | [`sandbox`] | security-context; who sees which protocol |
+//! | [`pointer`] | relative-pointer, pointer-constraints, pointer-gestures |
+//! | [`tablet`] | tablet |
+//! | [`shortcuts`] | keyboard-shortcuts-inhibit |
 //! | [`selection`] | clipboard, primary selection, drag and drop, data-control |
 //! | [`decorations`] | xdg-decoration and its KDE forerunner |
 //! | [`toplevel_list`] | ext-foreign-toplevel-list |
 
 pub(crate) mod decorations;
+pub(crate) mod pointer;
 pub(crate) mod sandbox;
 pub(crate) mod selection;
+pub(crate) mod shortcuts;
+pub(crate) mod tablet;
 pub(crate) mod toplevel_list;
 
 use smithay::{

@@ -119,6 +119,7 @@ impl Fixture {
         let qh = queue.handle();
         let seat: wl_seat::WlSeat = globals.bind(&qh, 5..=9, ()).unwrap();
         let mut client = Client {
+            pointer: seat.get_pointer(&qh, ()),
             seat,
             compositor: globals.bind(&qh, 4..=6, ()).unwrap(),
             shm: globals.bind(&qh, 1..=1, ()).unwrap(),
@@ -132,7 +133,6 @@ impl Fixture {
             qh: qh.clone(),
         };
         client.seat.get_keyboard(&qh, ());
-        client.seat.get_pointer(&qh, ());
         self.roundtrip(&mut client);
         client
     }
@@ -306,6 +306,7 @@ pub(crate) struct Client {
     /// A sandboxed client sees none.
     layer_shell: Option<zwlr_layer_shell_v1::ZwlrLayerShellV1>,
     pub(crate) seat: wl_seat::WlSeat,
+    pub(crate) pointer: wl_pointer::WlPointer,
     decoration: zxdg_decoration_manager_v1::ZxdgDecorationManagerV1,
     globals: GlobalList,
 }

@@ -32,7 +32,12 @@ const FOR_ALL: &[(&str, u32)] = &[
     ("wp_viewporter", 1),
     ("xdg_activation_v1", 1),
     ("xdg_wm_base", 6),
+    ("zwp_keyboard_shortcuts_inhibit_manager_v1", 1),
+    ("zwp_pointer_constraints_v1", 1),
+    ("zwp_pointer_gestures_v1", 3),
     ("zwp_primary_selection_device_manager_v1", 1),
+    ("zwp_relative_pointer_manager_v1", 1),
+    ("zwp_tablet_manager_v2", 1),
     ("zxdg_decoration_manager_v1", 1),
     ("zxdg_output_manager_v1", 3),
 ];

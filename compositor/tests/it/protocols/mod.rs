@@ -1,5 +1,8 @@
 //! The protocols of `src/protocols`, each driven by a client that speaks it.
 
 mod globals;
+mod pointer;
 mod selection;
+mod shortcuts;
+mod tablet;
 mod toplevel_list;
