@@ -159,6 +159,14 @@ impl State {
 
     /// Takes an event of any back end.
     pub fn process_input<B: InputBackend>(&mut self, event: InputEvent<B>) {
+        if !matches!(
+            event,
+            InputEvent::DeviceAdded { .. }
+                | InputEvent::DeviceRemoved { .. }
+                | InputEvent::Special(_)
+        ) {
+            self.person_is_active();
+        }
         match event {
             InputEvent::Keyboard { event } => {
                 self.key(event.key_code(), event.state(), event.time_msec());

@@ -4,7 +4,8 @@
 //! page flips, D-Bus requests (by channel, see [`crate::bus`]). Handlers change the state and say
 //! which outputs have to be drawn again; [`State::settle`] runs once after each turn and carries
 //! the consequences out, in this order: pointer focus, sizes and states to clients,
-//! keyboard focus, what holds the pointer, frames, whether the lock is complete, what the bus and taskbars are told, and last the flush of all clients. So a burst of requests
+//! keyboard focus, what holds the pointer, frames, what keeps the session from being idle, whether
+//! the lock is complete, what the bus and taskbars are told, and last the flush of all clients. So a burst of requests
 //! costs one frame, and a turn in which nothing changed draws nothing.
 
 use std::{
@@ -63,6 +64,7 @@ use crate::{
     outputs::Outputs,
     protocols::{
         decorations::DecorationProtocols,
+        idle::IdleProtocols,
         pointer::PointerProtocols,
         sandbox::{Privilege, SandboxProtocols},
         selection::SelectionProtocols,
@@ -104,6 +106,7 @@ pub struct Protocols {
     pub(crate) dmabuf: DmabufState,
     pub(crate) dmabuf_global: Option<DmabufGlobal>,
     pub(crate) decorations: DecorationProtocols,
+    pub(crate) idle: IdleProtocols,
     pub(crate) selection: SelectionProtocols,
     pub(crate) shortcuts: ShortcutProtocol,
     pub(crate) tablet: TabletProtocol,
@@ -120,7 +123,11 @@ pub struct Protocols {
 }
 
 impl Protocols {
-    fn new(dh: &DisplayHandle, clock: &Clock<Monotonic>) -> Self {
+    fn new(
+        dh: &DisplayHandle,
+        clock: &Clock<Monotonic>,
+        handle: LoopHandle<'static, State>,
+    ) -> Self {
         Self {
             compositor: CompositorState::new_v6::<State>(dh),
             xdg_shell: XdgShellState::new_with_capabilities::<State>(
@@ -141,6 +148,7 @@ impl Protocols {
             dmabuf: DmabufState::new(),
             dmabuf_global: None,
             decorations: DecorationProtocols::new(dh),
+            idle: IdleProtocols::new(dh, handle),
             selection: SelectionProtocols::new(dh),
             shortcuts: ShortcutProtocol::new(dh),
             tablet: TabletProtocol::new(dh),
@@ -214,7 +222,7 @@ impl State {
         let dh = display.handle();
         let handle = event_loop.handle();
         let clock = Clock::new();
-        let mut protocols = Protocols::new(&dh, &clock);
+        let mut protocols = Protocols::new(&dh, &clock, handle.clone());
 
         // The display's own descriptor stays in the closure with it; the source polls a duplicate.
         let poll = display
@@ -378,6 +386,7 @@ impl State {
         self.update_keyboard_focus();
         self.update_constraint();
         self.redraw_queued();
+        self.update_idle_inhibition();
         self.confirm_lock();
         self.tell_bus();
         self.sync_toplevel_list();

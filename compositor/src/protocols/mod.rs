@@ -11,11 +11,13 @@
 //! | [`pointer`] | relative-pointer, pointer-constraints, pointer-gestures |
 //! | [`tablet`] | tablet |
 //! | [`shortcuts`] | keyboard-shortcuts-inhibit |
+//! | [`idle`] | idle-notify, idle-inhibit |
 //! | [`selection`] | clipboard, primary selection, drag and drop, data-control |
 //! | [`decorations`] | xdg-decoration and its KDE forerunner |
 //! | [`toplevel_list`] | ext-foreign-toplevel-list |
 
 pub(crate) mod decorations;
+pub(crate) mod idle;
 pub(crate) mod pointer;
 pub(crate) mod sandbox;
 pub(crate) mod selection;

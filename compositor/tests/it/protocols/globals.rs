@@ -18,6 +18,7 @@ delegate_noop!(Events: ignore WpSecurityContextV1);
 
 /// What every client sees, and the least version.
 const FOR_ALL: &[(&str, u32)] = &[
+    ("ext_idle_notifier_v1", 2),
     ("org_kde_kwin_server_decoration_manager", 1),
     ("wl_compositor", 6),
     ("wl_data_device_manager", 3),
@@ -32,6 +33,7 @@ const FOR_ALL: &[(&str, u32)] = &[
     ("wp_viewporter", 1),
     ("xdg_activation_v1", 1),
     ("xdg_wm_base", 6),
+    ("zwp_idle_inhibit_manager_v1", 1),
     ("zwp_keyboard_shortcuts_inhibit_manager_v1", 1),
     ("zwp_pointer_constraints_v1", 1),
     ("zwp_pointer_gestures_v1", 3),

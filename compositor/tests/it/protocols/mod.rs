@@ -1,6 +1,7 @@
 //! The protocols of `src/protocols`, each driven by a client that speaks it.
 
 mod globals;
+mod idle;
 mod pointer;
 mod selection;
 mod shortcuts;
