@@ -134,11 +134,13 @@ impl CompositorHandler for State {
         }
         self.popups.commit(surface);
         if let Some(popup) = self.popups.find_popup(&root) {
-            if let PopupKind::Xdg(popup) = &popup
-                && !popup.is_initial_configure_sent()
-            {
-                // The first configure of a popup is always allowed.
-                let _ = popup.send_configure();
+            match &popup {
+                PopupKind::Xdg(popup) if !popup.is_initial_configure_sent() => {
+                    // The first configure of a popup is always allowed.
+                    let _ = popup.send_configure();
+                }
+                PopupKind::Xdg(_) => {}
+                PopupKind::InputMethod(popup) => self.place_input_popup(popup),
             }
             if let Ok(owner) = find_popup_root_surface(&popup) {
                 if let Some(managed) = self.windows.by_surface(&owner) {
@@ -343,7 +345,10 @@ impl XdgShellHandler for State {
         };
         let (keyboard, pointer) = (self.keyboard.clone(), self.pointer.clone());
         let previous = grab.previous_serial().unwrap_or(serial);
-        if (keyboard.is_grabbed() && !keyboard.has_grab(serial) && !keyboard.has_grab(previous))
+        if (keyboard.is_grabbed()
+            && !self.is_composing()
+            && !keyboard.has_grab(serial)
+            && !keyboard.has_grab(previous))
             || (pointer.is_grabbed() && !pointer.has_grab(serial) && !pointer.has_grab(previous))
         {
             grab.ungrab(PopupUngrabStrategy::All);
@@ -352,6 +357,7 @@ impl XdgShellHandler for State {
         keyboard.set_focus(self, grab.current_grab(), serial);
         keyboard.set_grab(self, PopupKeyboardGrab::new(&grab), serial);
         pointer.set_grab(self, PopupPointerGrab::new(&grab), serial, Focus::Keep);
+        self.menu = Some(grab);
     }
 
     fn move_request(&mut self, surface: ToplevelSurface, _: WlSeat, serial: Serial) {

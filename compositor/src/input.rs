@@ -261,6 +261,7 @@ impl State {
     pub fn key(&mut self, code: Keycode, state: KeyState, time: u32) {
         let serial = SERIAL_COUNTER.next_serial();
         let keyboard = self.keyboard.clone();
+        self.keep_keys_private();
         let inhibitor = self.focused_inhibitor();
         let action = keyboard.input(
             self,

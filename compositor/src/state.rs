@@ -16,7 +16,10 @@ use std::{
 };
 
 use smithay::{
-    desktop::{LayerSurface, PopupManager, layer_map_for_output},
+    desktop::{
+        LayerSurface, PopupGrab, PopupKeyboardGrab, PopupManager, PopupPointerGrab,
+        layer_map_for_output,
+    },
     input::{
         Seat, SeatState,
         keyboard::{KeyboardHandle, Keycode, Keysym, XkbConfig},
@@ -70,6 +73,7 @@ use crate::{
         selection::SelectionProtocols,
         shortcuts::ShortcutProtocol,
         tablet::TabletProtocol,
+        text::TextProtocols,
         toplevel_list::ToplevelListProtocol,
     },
     windows::{Windows, has_content},
@@ -115,6 +119,7 @@ pub struct Protocols {
     _output: OutputManagerState,
     _pointer: PointerProtocols,
     _sandbox: SandboxProtocols,
+    _text: TextProtocols,
     _viewporter: ViewporterState,
     _fractional_scale: FractionalScaleManagerState,
     _cursor_shape: CursorShapeManagerState,
@@ -156,6 +161,7 @@ impl Protocols {
             _output: OutputManagerState::new_with_xdg_output::<State>(dh),
             _pointer: PointerProtocols::new(dh),
             _sandbox: SandboxProtocols::new(dh),
+            _text: TextProtocols::new(dh),
             _viewporter: ViewporterState::new::<State>(dh),
             _fractional_scale: FractionalScaleManagerState::new::<State>(dh),
             _cursor_shape: CursorShapeManagerState::new::<State>(dh),
@@ -184,6 +190,8 @@ pub struct State {
     /// Where the pointer is, in the global space. The seat knows as well, but may not be asked
     /// while it is calling a handler.
     pub(crate) pointer_at: Point<f64, Logical>,
+    /// The menu that has keyboard and pointer.
+    pub(crate) menu: Option<PopupGrab<State>>,
     /// A layer surface that asked for the keyboard on demand and was clicked.
     pub(crate) focused_layer: Option<LayerSurface>,
     /// A modifier key that was pressed and so far nothing with it: its tap may be bound.
@@ -288,6 +296,7 @@ impl State {
             keyboard,
             pointer,
             pointer_at: Point::default(),
+            menu: None,
             focused_layer: None,
             tap: None,
             taken_keys: Vec::new(),
@@ -461,7 +470,10 @@ impl State {
             self.focused_layer = Some(layer);
         }
         let wanted = self.wanted_focus();
-        if self.keyboard.is_grabbed() && !self.is_locked() {
+        self.keep_keys_private();
+        self.give_menu_the_keys();
+        let by_menu = self.is_menu_open() || !self.is_composing();
+        if self.keyboard.is_grabbed() && by_menu && !self.is_locked() {
             // A menu has it. Only what takes the keyboard exclusively may end that.
             let Some(layer) = self.exclusive_layer() else {
                 return;
@@ -487,6 +499,28 @@ impl State {
         if self.keyboard.current_focus() != wanted {
             let keyboard = self.keyboard.clone();
             keyboard.set_focus(self, wanted, SERIAL_COUNTER.next_serial());
+        }
+    }
+
+    /// Whether a menu has the pointer.
+    fn is_menu_open(&self) -> bool {
+        self.pointer
+            .with_grab(|_, grab| grab.is::<PopupPointerGrab<Self>>())
+            .unwrap_or(false)
+    }
+
+    /// An input method that lets go of the keys takes the menu's hold on them along: the menu gets
+    /// them back.
+    fn give_menu_the_keys(&mut self) {
+        if !self.is_menu_open() {
+            self.menu = None;
+        }
+        if let Some(menu) = self.menu.clone()
+            && !self.keyboard.is_grabbed()
+        {
+            let keyboard = self.keyboard.clone();
+            keyboard.set_focus(self, menu.current_grab(), menu.serial());
+            keyboard.set_grab(self, PopupKeyboardGrab::new(&menu), menu.serial());
         }
     }
 

@@ -12,6 +12,7 @@
 //! | [`tablet`] | tablet |
 //! | [`shortcuts`] | keyboard-shortcuts-inhibit |
 //! | [`idle`] | idle-notify, idle-inhibit |
+//! | [`text`] | text-input, input-method, virtual-keyboard |
 //! | [`selection`] | clipboard, primary selection, drag and drop, data-control |
 //! | [`decorations`] | xdg-decoration and its KDE forerunner |
 //! | [`toplevel_list`] | ext-foreign-toplevel-list |
@@ -23,6 +24,7 @@ pub(crate) mod sandbox;
 pub(crate) mod selection;
 pub(crate) mod shortcuts;
 pub(crate) mod tablet;
+pub(crate) mod text;
 pub(crate) mod toplevel_list;
 
 use smithay::{

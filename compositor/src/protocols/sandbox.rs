@@ -29,6 +29,8 @@ pub(crate) enum Privilege {
     Panels,
     /// Reading and setting the clipboard without being used.
     Clipboard,
+    /// Typing for other programs, and reading what is typed into them.
+    Typing,
     /// Knowing which windows there are.
     WindowList,
     /// Making sockets for sandboxes.
@@ -48,7 +50,7 @@ impl Privilege {
     fn holder(self) -> Holder {
         match self {
             Self::Locking => Holder::Trusted,
-            Self::Panels | Self::Clipboard | Self::WindowList | Self::Sandboxing => {
+            Self::Panels | Self::Clipboard | Self::Typing | Self::WindowList | Self::Sandboxing => {
                 Holder::Unconfined
             }
         }

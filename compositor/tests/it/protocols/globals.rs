@@ -40,6 +40,7 @@ const FOR_ALL: &[(&str, u32)] = &[
     ("zwp_primary_selection_device_manager_v1", 1),
     ("zwp_relative_pointer_manager_v1", 1),
     ("zwp_tablet_manager_v2", 1),
+    ("zwp_text_input_manager_v3", 1),
     ("zxdg_decoration_manager_v1", 1),
     ("zxdg_output_manager_v1", 3),
 ];
@@ -51,6 +52,8 @@ const PRIVILEGED: &[(&str, u32)] = &[
     ("wp_security_context_manager_v1", 1),
     ("zwlr_data_control_manager_v1", 2),
     ("zwlr_layer_shell_v1", 4),
+    ("zwp_input_method_manager_v2", 1),
+    ("zwp_virtual_keyboard_manager_v1", 1),
 ];
 
 /// Only over the private socket.

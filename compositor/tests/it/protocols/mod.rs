@@ -6,4 +6,5 @@ mod pointer;
 mod selection;
 mod shortcuts;
 mod tablet;
+mod text;
 mod toplevel_list;
