@@ -16,7 +16,6 @@ use smithay::{
         pointer::{CursorImageStatus, Focus},
     },
     reexports::{
-        calloop::Interest,
         wayland_protocols::xdg::shell::server::xdg_toplevel,
         wayland_server::{
             Client, Resource,
@@ -29,10 +28,10 @@ use smithay::{
     wayland::{
         buffer::BufferHandler,
         compositor::{
-            BufferAssignment, CompositorClientState, CompositorHandler, CompositorState,
-            SurfaceAttributes, add_blocker, add_pre_commit_hook, is_sync_subsurface, with_states,
+            CompositorClientState, CompositorHandler, CompositorState, SurfaceAttributes,
+            is_sync_subsurface, with_states,
         },
-        dmabuf::{DmabufGlobal, DmabufHandler, DmabufState, ImportNotifier, get_dmabuf},
+        dmabuf::{DmabufGlobal, DmabufHandler, DmabufState, ImportNotifier},
         fractional_scale::FractionalScaleHandler,
         output::OutputHandler,
         selection::{data_device::set_data_device_focus, primary_selection::set_primary_focus},
@@ -50,7 +49,7 @@ use smithay::{
 use crate::{
     layout::{Edges, Rect},
     outputs::geometry,
-    protocols::root_of,
+    protocols::{frames::hold_commits, root_of},
     state::{ClientState, State},
 };
 
@@ -74,41 +73,13 @@ impl CompositorHandler for State {
     }
 
     fn new_surface(&mut self, surface: &WlSurface) {
-        // A buffer on the GPU is shown only once the client's drawing is done.
-        add_pre_commit_hook::<Self, _>(surface, |state, _, surface| {
-            let dmabuf = with_states(surface, |states| {
-                match states
-                    .cached_state
-                    .get::<SurfaceAttributes>()
-                    .pending()
-                    .buffer
-                    .as_ref()
-                {
-                    Some(BufferAssignment::NewBuffer(buffer)) => get_dmabuf(buffer).cloned().ok(),
-                    _ => None,
-                }
-            });
-            let (Some(dmabuf), Some(client)) = (dmabuf, surface.client()) else {
-                return;
-            };
-            if let Ok((blocker, source)) = dmabuf.generate_blocker(Interest::READ) {
-                let cleared = state.handle.insert_source(source, move |(), _, state| {
-                    let dh = state.display.clone();
-                    state
-                        .client_compositor_state(&client)
-                        .blocker_cleared(state, &dh);
-                    Ok(())
-                });
-                if cleared.is_ok() {
-                    add_blocker(surface, blocker);
-                }
-            }
-        });
+        hold_commits(surface);
     }
 
     fn commit(&mut self, surface: &WlSurface) {
         on_commit_buffer_handler::<Self>(surface);
         self.backend.early_import(surface);
+        self.watch_frames(surface);
         if is_sync_subsurface(surface) {
             return;
         }

@@ -67,6 +67,7 @@ use crate::{
     outputs::Outputs,
     protocols::{
         decorations::DecorationProtocols,
+        frames::FrameProtocols,
         idle::IdleProtocols,
         pointer::PointerProtocols,
         sandbox::{Privilege, SandboxProtocols},
@@ -110,6 +111,7 @@ pub struct Protocols {
     pub(crate) dmabuf: DmabufState,
     pub(crate) dmabuf_global: Option<DmabufGlobal>,
     pub(crate) decorations: DecorationProtocols,
+    pub(crate) frames: FrameProtocols,
     pub(crate) idle: IdleProtocols,
     pub(crate) selection: SelectionProtocols,
     pub(crate) shortcuts: ShortcutProtocol,
@@ -153,6 +155,7 @@ impl Protocols {
             dmabuf: DmabufState::new(),
             dmabuf_global: None,
             decorations: DecorationProtocols::new(dh),
+            frames: FrameProtocols::new(dh),
             idle: IdleProtocols::new(dh, handle),
             selection: SelectionProtocols::new(dh),
             shortcuts: ShortcutProtocol::new(dh),

@@ -14,10 +14,12 @@
 //! | [`idle`] | idle-notify, idle-inhibit |
 //! | [`text`] | text-input, input-method, virtual-keyboard |
 //! | [`selection`] | clipboard, primary selection, drag and drop, data-control |
+//! | [`frames`] | frame callbacks of what is hidden, fifo, commit-timing, drm-syncobj, alpha-modifier, content-type |
 //! | [`decorations`] | xdg-decoration and its KDE forerunner |
 //! | [`toplevel_list`] | ext-foreign-toplevel-list |
 
 pub(crate) mod decorations;
+pub(crate) mod frames;
 pub(crate) mod idle;
 pub(crate) mod pointer;
 pub(crate) mod sandbox;

@@ -1,5 +1,6 @@
 //! The protocols of `src/protocols`, each driven by a client that speaks it.
 
+mod frames;
 mod globals;
 mod idle;
 mod pointer;
