@@ -4,7 +4,7 @@
 //! texture like any other. The font is loaded when the first bar is needed, so a desktop of clients
 //! that decorate themselves does not pay for it.
 
-use std::{cell::OnceCell, path::PathBuf};
+use std::{cell::OnceCell, path::PathBuf, rc::Rc};
 
 use ab_glyph::{Font, FontVec, PxScale, ScaleFont, point};
 use smithay::{
@@ -18,6 +18,7 @@ use smithay::{
 use crate::{
     config::{Colour, Look},
     layout::{Edges, Rect},
+    protocols::icons::{self, Icon},
 };
 
 /// Height of a title bar in logical pixels.
@@ -118,6 +119,7 @@ pub(crate) struct Wanted<'a> {
     /// Logical pixels.
     pub(crate) width: i32,
     pub(crate) scale: f64,
+    pub(crate) icon: Option<&'a Rc<Icon>>,
     pub(crate) title: &'a str,
     pub(crate) active: bool,
     pub(crate) maximised: bool,
@@ -130,6 +132,7 @@ pub(crate) struct TitleBar {
     buffer: MemoryRenderBuffer,
     width: i32,
     scale: f64,
+    icon: Option<Rc<Icon>>,
     title: String,
     active: bool,
     maximised: bool,
@@ -148,6 +151,7 @@ impl TitleBar {
     fn fits(&self, wanted: &Wanted<'_>) -> bool {
         self.width == wanted.width
             && self.scale == wanted.scale
+            && self.icon.as_ref() == wanted.icon
             && self.title == wanted.title
             && self.active == wanted.active
             && self.maximised == wanted.maximised
@@ -188,6 +192,7 @@ impl Painter {
             buffer,
             width: wanted.width,
             scale: wanted.scale,
+            icon: wanted.icon.cloned(),
             title: wanted.title.to_owned(),
             active: wanted.active,
             maximised: wanted.maximised,
@@ -310,8 +315,18 @@ impl Painter {
             }
         }
 
+        let mut left = 14.0 * scale;
+        if let Some(icon) = wanted.icon {
+            let side = icons::SIDE as f32 * scale;
+            canvas.image(
+                icon,
+                10.0 * scale,
+                (canvas.height as f32 - side) / 2.0,
+                side,
+            );
+            left += side + 2.0 * scale;
+        }
         if let Some(font) = self.font() {
-            let left = 14.0 * scale;
             let right = (logical.0 - BUTTON as f32 * 3.0 - 8.0) * scale;
             canvas.text(font, wanted.title, TEXT * scale, left, right, ink);
         }
@@ -352,6 +367,38 @@ impl Canvas {
         let [r, g, b] = colour.0.map(|part| f32::from(part) / 255.0);
         for (part, value) in pixel.iter_mut().zip([b, g, r, 1.0]) {
             *part = value * cover + *part * (1.0 - cover);
+        }
+    }
+
+    /// Draws a square picture, each of whose pixels here is the mean of those that fall on it.
+    fn image(&mut self, icon: &Icon, left: f32, top: f32, side: f32) {
+        let (left, top) = (left.round() as i32, top.round() as i32);
+        let side = side.round().max(1.0) as usize;
+        let from = |at: usize| at * icon.side / side;
+        let until = |at: usize| ((at + 1) * icon.side).div_ceil(side).max(from(at) + 1);
+        for y in 0..side {
+            for x in 0..side {
+                let (px, py) = (left + x as i32, top + y as i32);
+                if px < 0 || py < 0 || px >= self.width || py >= self.height {
+                    continue;
+                }
+                let mut sum = [0.0; 4];
+                let mut count = 0.0;
+                for row in from(y)..until(y) {
+                    for source in &icon.pixels[row * icon.side..][from(x)..until(x)] {
+                        for (sum, part) in sum.iter_mut().zip(source) {
+                            *sum += f32::from(*part) / 255.0;
+                        }
+                        count += 1.0;
+                    }
+                }
+                let pixel = &mut self.pixels[(py * self.width + px) as usize];
+                let alpha = (sum[3] / count).min(1.0);
+                for (part, value) in pixel.iter_mut().zip(sum) {
+                    // What a client says is premultiplied may not be.
+                    *part = (value / count).min(alpha) + *part * (1.0 - alpha);
+                }
+            }
         }
     }
 
@@ -499,6 +546,7 @@ mod tests {
         let wanted = Wanted {
             width: 200,
             scale: 1.5,
+            icon: None,
             title: "A title that is far too long for such a narrow window",
             active: true,
             maximised: false,

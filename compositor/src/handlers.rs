@@ -90,6 +90,7 @@ impl CompositorHandler for State {
             let before = self.windows.extent(id);
             window.on_commit();
             if root == *surface {
+                self.icon_committed(surface);
                 self.toplevel_committed(surface);
             }
             if self.windows.layout.is_visible(id) {

@@ -47,6 +47,8 @@ pub(crate) enum Under {
     Surface(WlSurface, Point<f64, Logical>, Owner),
     /// Something that the compositor draws around a window.
     Frame(WindowId, Part),
+    /// A window, or its frame, that takes no input because this modal dialog stands before it.
+    Behind(WindowId),
     /// The bare background.
     Nothing,
 }
@@ -110,17 +112,24 @@ impl State {
     fn window_under(&self, point: Point<f64, Logical>) -> Option<Under> {
         let layout = &self.windows.layout;
         layout.visible().find_map(|id| {
-            if let Some((surface, origin)) = self.windows.surface_under(id, point) {
-                return Some(Under::Surface(surface, origin, Owner::Window(id)));
-            }
-            let bar = layout.title_bar(id);
-            if bar == 0 {
-                return None;
-            }
-            let resizable = layout.mode(id) == Some(Mode::Floating);
-            decoration::part_under(layout.frame(id)?, bar, point, resizable)
-                .map(|part| Under::Frame(id, part))
+            let hit = self.part_of_window_under(id, point)?;
+            let dialog = self.modal_dialog_of(id).map(Under::Behind);
+            Some(dialog.unwrap_or(hit))
         })
+    }
+
+    fn part_of_window_under(&self, id: WindowId, point: Point<f64, Logical>) -> Option<Under> {
+        let layout = &self.windows.layout;
+        if let Some((surface, origin)) = self.windows.surface_under(id, point) {
+            return Some(Under::Surface(surface, origin, Owner::Window(id)));
+        }
+        let bar = layout.title_bar(id);
+        if bar == 0 {
+            return None;
+        }
+        let resizable = layout.mode(id) == Some(Mode::Floating);
+        decoration::part_under(layout.frame(id)?, bar, point, resizable)
+            .map(|part| Under::Frame(id, part))
     }
 
     /// The nearest point that is on an output.
@@ -423,7 +432,7 @@ impl State {
     fn focus_at(&self, point: Point<f64, Logical>) -> Option<(WlSurface, Point<f64, Logical>)> {
         match self.under(point) {
             Under::Surface(surface, origin, _) => Some((surface, origin)),
-            Under::Frame(..) | Under::Nothing => None,
+            Under::Frame(..) | Under::Behind(_) | Under::Nothing => None,
         }
     }
 
@@ -475,7 +484,9 @@ impl State {
                 (Some(CursorIcon::Default), Some((*id, *button)))
             }
             Under::Frame(_, Part::Edge(edges)) => (Some(resize_icon(*edges)), None),
-            Under::Frame(..) | Under::Nothing => (Some(CursorIcon::Default), None),
+            Under::Frame(..) | Under::Behind(_) | Under::Nothing => {
+                (Some(CursorIcon::Default), None)
+            }
         };
         if self.cursor.set_own(own) {
             self.queue_pointer_output();
@@ -574,6 +585,10 @@ impl State {
                 if button == LEFT {
                     self.press_part(id, part, time);
                 }
+                true
+            }
+            Under::Behind(dialog) => {
+                self.focus_window(dialog);
                 true
             }
             Under::Nothing => {
@@ -681,6 +696,9 @@ impl State {
             }
             Under::Frame(id, part @ Part::Button(_)) if !prompting => {
                 self.press_part(*id, *part, time);
+            }
+            Under::Behind(dialog) if !prompting => {
+                self.focus_window(*dialog);
             }
             _ => {}
         }

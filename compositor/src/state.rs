@@ -3,7 +3,7 @@
 //! Everything happens on one thread in a calloop loop: clients' requests, input, the back end's
 //! page flips, D-Bus requests (by channel, see [`crate::bus`]). Handlers change the state and say
 //! which outputs have to be drawn again; [`State::settle`] runs once after each turn and carries
-//! the consequences out, in this order: pointer focus, sizes and states to clients,
+//! the consequences out, in this order: modal dialogs, pointer focus, sizes and states to clients,
 //! keyboard focus, what holds the pointer, frames, what keeps the session from being idle, whether
 //! the lock is complete, what the bus and taskbars are told, and last the flush of all clients. So a burst of requests
 //! costs one frame, and a turn in which nothing changed draws nothing.
@@ -66,8 +66,11 @@ use crate::{
     lock::Lock,
     outputs::Outputs,
     protocols::{
+        bell::BellProtocol,
         decorations::DecorationProtocols,
+        dialogs::DialogProtocols,
         frames::FrameProtocols,
+        icons::IconProtocol,
         idle::IdleProtocols,
         pointer::PointerProtocols,
         sandbox::{Privilege, SandboxProtocols},
@@ -110,8 +113,11 @@ pub struct Protocols {
     pub(crate) activation: XdgActivationState,
     pub(crate) dmabuf: DmabufState,
     pub(crate) dmabuf_global: Option<DmabufGlobal>,
+    pub(crate) bell: BellProtocol,
     pub(crate) decorations: DecorationProtocols,
+    pub(crate) dialogs: DialogProtocols,
     pub(crate) frames: FrameProtocols,
+    pub(crate) icons: IconProtocol,
     pub(crate) idle: IdleProtocols,
     pub(crate) selection: SelectionProtocols,
     pub(crate) shortcuts: ShortcutProtocol,
@@ -154,8 +160,11 @@ impl Protocols {
             activation: XdgActivationState::new::<State>(dh),
             dmabuf: DmabufState::new(),
             dmabuf_global: None,
+            bell: BellProtocol::new(dh),
             decorations: DecorationProtocols::new(dh),
+            dialogs: DialogProtocols::new(dh),
             frames: FrameProtocols::new(dh),
+            icons: IconProtocol::new(dh),
             idle: IdleProtocols::new(dh, handle),
             selection: SelectionProtocols::new(dh),
             shortcuts: ShortcutProtocol::new(dh),
@@ -393,6 +402,7 @@ impl State {
     pub fn settle(&mut self) {
         self.popups.cleanup();
         self.update_areas();
+        self.give_way_to_dialogs();
         self.update_pointer_focus();
         self.sync_windows();
         self.update_keyboard_focus();

@@ -3,6 +3,8 @@
 //! A toplevel is here from its creation to its destruction; it is in the [`Layout`] only while it
 //! has content.
 
+use std::rc::Rc;
+
 use smithay::{
     backend::renderer::{
         ImportAll, ImportMem, Renderer,
@@ -29,6 +31,7 @@ use crate::{
     decoration::{self, Borders, Button, TITLE_BAR, TitleBar},
     layout::{Layout, Limits, Mode, Rect, WindowId},
     outputs::geometry,
+    protocols::{bell::Flash, icons::Icon},
     render::{Element, window_tree},
     state::State,
 };
@@ -48,6 +51,8 @@ pub(crate) struct Managed {
     pub(crate) wants_maximised: bool,
     /// Asked for before it had content.
     pub(crate) wants_fullscreen: bool,
+    /// What the title bar shows before the title.
+    pub(crate) icon: Option<Rc<Icon>>,
     pub(crate) title_bar: Option<TitleBar>,
     pub(crate) borders: Borders,
     /// The button under the pointer.
@@ -68,6 +73,8 @@ pub(crate) struct Windows {
     pub(crate) layout: Layout,
     list: Vec<Managed>,
     next: u64,
+    /// The window that rings.
+    pub(crate) flash: Option<Flash>,
 }
 
 impl Windows {
@@ -76,6 +83,7 @@ impl Windows {
             layout: Layout::new(workspaces),
             list: Vec::new(),
             next: 1,
+            flash: None,
         }
     }
 
@@ -133,6 +141,7 @@ impl Windows {
             decorated: false,
             wants_maximised: false,
             wants_fullscreen: false,
+            icon: None,
             title_bar: None,
             borders: Borders::default(),
             hovered: None,
@@ -246,6 +255,16 @@ impl Windows {
         };
         let (popups, content) = window_tree(renderer, &managed.window, to_output(origin), scale);
         list.extend(popups);
+        if let Some(flash) = self.flash.as_ref().filter(|flash| flash.window == id) {
+            let cover = SolidColorRenderElement::from_buffer(
+                &flash.cover,
+                to_output(frame.loc),
+                scale,
+                1.0,
+                Kind::Unspecified,
+            );
+            list.push(cover.into());
+        }
         if let Some(bar) = &managed.title_bar
             && self.layout.title_bar(id) > 0
         {
@@ -517,6 +536,7 @@ impl State {
                 let wanted = decoration::Wanted {
                     width: frame.size.w.min(decoration::WIDEST),
                     scale,
+                    icon: managed.icon.as_ref(),
                     title: &managed.title,
                     active,
                     maximised: mode == Mode::Maximised,

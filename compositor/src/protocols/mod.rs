@@ -15,11 +15,17 @@
 //! | [`text`] | text-input, input-method, virtual-keyboard |
 //! | [`selection`] | clipboard, primary selection, drag and drop, data-control |
 //! | [`frames`] | frame callbacks of what is hidden, fifo, commit-timing, drm-syncobj, alpha-modifier, content-type |
+//! | [`dialogs`] | xdg-dialog, xdg-foreign |
 //! | [`decorations`] | xdg-decoration and its KDE forerunner |
 //! | [`toplevel_list`] | ext-foreign-toplevel-list |
+//! | [`icons`] | xdg-toplevel-icon |
+//! | [`bell`] | xdg-system-bell |
 
+pub(crate) mod bell;
 pub(crate) mod decorations;
+pub(crate) mod dialogs;
 pub(crate) mod frames;
+pub(crate) mod icons;
 pub(crate) mod idle;
 pub(crate) mod pointer;
 pub(crate) mod sandbox;

@@ -36,7 +36,10 @@ const FOR_ALL: &[(&str, u32)] = &[
     ("wp_single_pixel_buffer_manager_v1", 1),
     ("wp_viewporter", 1),
     ("xdg_activation_v1", 1),
+    ("xdg_system_bell_v1", 1),
+    ("xdg_toplevel_icon_manager_v1", 1),
     ("xdg_wm_base", 6),
+    ("xdg_wm_dialog_v1", 1),
     ("zwp_idle_inhibit_manager_v1", 1),
     ("zwp_keyboard_shortcuts_inhibit_manager_v1", 1),
     ("zwp_pointer_constraints_v1", 1),
@@ -46,6 +49,8 @@ const FOR_ALL: &[(&str, u32)] = &[
     ("zwp_tablet_manager_v2", 1),
     ("zwp_text_input_manager_v3", 1),
     ("zxdg_decoration_manager_v1", 1),
+    ("zxdg_exporter_v2", 1),
+    ("zxdg_importer_v2", 1),
     ("zxdg_output_manager_v1", 3),
 ];
 

@@ -1,7 +1,9 @@
 //! The protocols of `src/protocols`, each driven by a client that speaks it.
 
+mod dialogs;
 mod frames;
 mod globals;
+mod icons;
 mod idle;
 mod pointer;
 mod selection;
