@@ -3,9 +3,16 @@
 use std::{io::Write, os::fd::AsFd};
 
 use wayland_client::{Connection, Dispatch, Proxy, QueueHandle, delegate_noop};
-use wayland_protocols::wp::text_input::zv3::client::{
-    zwp_text_input_manager_v3::ZwpTextInputManagerV3,
-    zwp_text_input_v3::{self, ZwpTextInputV3},
+use wayland_protocols::{
+    wp::text_input::zv3::client::{
+        zwp_text_input_manager_v3::ZwpTextInputManagerV3,
+        zwp_text_input_v3::{self, ZwpTextInputV3},
+    },
+    xdg::shell::client::{
+        xdg_popup::{self, XdgPopup},
+        xdg_positioner::XdgPositioner,
+        xdg_wm_base::XdgWmBase,
+    },
 };
 use wayland_protocols_misc::{
     zwp_input_method_v2::client::{
@@ -21,7 +28,7 @@ use wayland_protocols_misc::{
 };
 use wayland_protocols_wlr::layer_shell::v1::client::zwlr_layer_shell_v1::Layer;
 
-use crate::fixture::{Client, Events, Fixture, on};
+use crate::fixture::{Client, Events, Fixture, Toplevel, on};
 
 const A: u32 = 30;
 const BLUE: u32 = 0x20_20c0;
@@ -31,6 +38,12 @@ delegate_noop!(Events: ignore ZwpInputMethodManagerV2);
 delegate_noop!(Events: ignore ZwpInputPopupSurfaceV2);
 delegate_noop!(Events: ignore ZwpVirtualKeyboardManagerV1);
 delegate_noop!(Events: ignore ZwpVirtualKeyboardV1);
+delegate_noop!(Events: ignore XdgPositioner);
+on!(XdgPopup, |state, _popup, event| {
+    if let xdg_popup::Event::PopupDone = event {
+        state.heard.push("menu closed".into());
+    }
+});
 on!(ZwpTextInputV3, |state, _input, event| {
     use zwp_text_input_v3::Event;
     state.heard.push(match event {
@@ -65,14 +78,22 @@ fn rgb(colour: u32) -> [u8; 3] {
 }
 
 /// An input method, and a program with a text field that has the keyboard.
-fn composing(f: &mut Fixture) -> (Client, ZwpInputMethodV2, Client, ZwpTextInputV3) {
+struct Composing {
+    method: Client,
+    input_method: ZwpInputMethodV2,
+    client: Client,
+    input: ZwpTextInputV3,
+    window: Toplevel,
+}
+
+fn composing(f: &mut Fixture) -> Composing {
     let mut method = f.client();
     let manager: ZwpInputMethodManagerV2 = method.bind();
     let input_method = manager.get_input_method(&method.seat, &method.qh, ());
     f.roundtrip(&mut method);
 
     let mut client = f.client();
-    f.window(&mut client, "text", (400, 300), 0);
+    let window = f.window(&mut client, "text", (400, 300), 0);
     let manager: ZwpTextInputManagerV3 = client.bind();
     let input = manager.get_text_input(&client.seat, &client.qh, ());
     f.hears(&mut client, "enter");
@@ -84,7 +105,13 @@ fn composing(f: &mut Fixture) -> (Client, ZwpInputMethodV2, Client, ZwpTextInput
     f.hears(&mut method, "around abc");
     assert!(method.events.heard.contains(&"activate".into()));
     client.events.heard.clear();
-    (method, input_method, client, input)
+    Composing {
+        method,
+        input_method,
+        client,
+        input,
+        window,
+    }
 }
 
 /// How many rounds of state the input method has heard of.
@@ -107,7 +134,13 @@ fn prompt(f: &mut Fixture) -> (Client, crate::fixture::Layer) {
 #[test]
 fn what_an_input_method_composes_reaches_the_text_field() {
     let mut f = Fixture::new();
-    let (mut method, input_method, mut client, input) = composing(&mut f);
+    let Composing {
+        mut method,
+        input_method,
+        mut client,
+        input,
+        ..
+    } = composing(&mut f);
     input_method.set_preedit_string("ni".into(), 2, 2);
     input_method.commit(serial(&method));
     f.roundtrip(&mut method);
@@ -130,7 +163,12 @@ fn what_an_input_method_composes_reaches_the_text_field() {
 #[test]
 fn the_popup_of_the_input_method_is_at_the_text_cursor() {
     let mut f = Fixture::new();
-    let (mut method, input_method, _client, _input) = composing(&mut f);
+    let Composing {
+        mut method,
+        input_method,
+        client: _client,
+        ..
+    } = composing(&mut f);
     let surface = method.compositor.create_surface(&method.qh, ());
     input_method.get_input_popup_surface(&surface, &method.qh, ());
     method.fill(&surface, (60, 20), BLUE);
@@ -145,7 +183,12 @@ fn the_popup_of_the_input_method_is_at_the_text_cursor() {
 #[test]
 fn an_input_method_that_has_the_keys_gets_them_and_bindings_still_work() {
     let mut f = Fixture::new();
-    let (mut method, input_method, mut client, _input) = composing(&mut f);
+    let Composing {
+        mut method,
+        input_method,
+        mut client,
+        ..
+    } = composing(&mut f);
     input_method.grab_keyboard(&method.qh, ());
     f.roundtrip(&mut method);
     f.chord(&[A]);
@@ -163,9 +206,62 @@ fn an_input_method_that_has_the_keys_gets_them_and_bindings_still_work() {
 }
 
 #[test]
+fn a_menu_gets_the_keys_although_an_input_method_had_them() {
+    let mut f = Fixture::new();
+    let Composing {
+        mut method,
+        input_method,
+        mut client,
+        window,
+        ..
+    } = composing(&mut f);
+    let grab = input_method.grab_keyboard(&method.qh, ());
+    f.roundtrip(&mut method);
+
+    let shell: XdgWmBase = client.bind();
+    let positioner = shell.create_positioner(&client.qh, ());
+    positioner.set_size(100, 50);
+    positioner.set_anchor_rect(0, 0, 10, 10);
+    let surface = client.compositor.create_surface(&client.qh, ());
+    let xdg = shell.get_xdg_surface(&surface, &client.qh, ());
+    let menu = xdg.get_popup(Some(&window.xdg), &positioner, &client.qh, ());
+    menu.grab(&client.seat, 0);
+    surface.commit();
+    f.roundtrip(&mut client);
+    client.fill(&surface, (100, 50), BLUE);
+    f.roundtrip(&mut client);
+    assert_eq!(client.events.keyboard.as_ref(), Some(&surface));
+    f.hears(&mut method, "deactivate");
+    // The text field has lost the keyboard, so the input method lets go of it.
+    grab.release();
+    f.roundtrip(&mut method);
+    method.events.heard.clear();
+    f.chord(&[A]);
+    f.roundtrip(&mut client);
+    f.roundtrip(&mut method);
+    assert_eq!(client.events.keyboard.as_ref(), Some(&surface));
+    assert!(client.events.keys.contains(&(A, true)));
+    assert!(!method.events.heard.contains(&format!("key {A}")));
+
+    f.click(10.0, 10.0);
+    f.hears(&mut client, "menu closed");
+    menu.destroy();
+    xdg.destroy();
+    surface.destroy();
+    f.roundtrip(&mut client);
+    assert_eq!(client.events.keyboard.as_ref(), Some(&window.surface));
+    f.hears(&mut client, "enter");
+}
+
+#[test]
 fn what_is_typed_into_a_prompt_is_nobody_elses() {
     let mut f = Fixture::new();
-    let (mut method, input_method, _client, _input) = composing(&mut f);
+    let Composing {
+        mut method,
+        input_method,
+        client: _client,
+        ..
+    } = composing(&mut f);
     input_method.grab_keyboard(&method.qh, ());
     f.roundtrip(&mut method);
     let (mut shell, _prompt) = prompt(&mut f);
