@@ -31,6 +31,7 @@ use wayland_protocols_wlr::layer_shell::v1::client::zwlr_layer_shell_v1::Layer;
 use crate::fixture::{Client, Events, Fixture, Toplevel, on};
 
 const A: u32 = 30;
+const SPACE: u32 = 57;
 const BLUE: u32 = 0x20_20c0;
 
 delegate_noop!(Events: ignore ZwpTextInputManagerV3);
@@ -319,4 +320,38 @@ fn a_virtual_keyboard_types_where_the_focus_is_but_not_into_prompts() {
     f.roundtrip(&mut trusted);
     f.roundtrip(&mut shell);
     assert_eq!(shell.events.keys, [(A, true)]);
+}
+
+#[test]
+fn what_is_typed_into_the_lock_is_the_lockers_alone() {
+    let mut f = Fixture::new();
+    let Composing {
+        mut method,
+        input_method,
+        client: _client,
+        ..
+    } = composing(&mut f);
+    input_method.grab_keyboard(&method.qh, ());
+    let keys = keyboard(&method);
+    f.roundtrip(&mut method);
+
+    let mut locker = f.trusted_client();
+    let lock = locker.lock();
+    f.roundtrip(&mut locker);
+    let surface = locker.lock_surface(&lock, 0);
+    f.roundtrip(&mut locker);
+    locker.fill(&surface.surface, (1280, 800), BLUE);
+    f.roundtrip(&mut locker);
+    assert_eq!(locker.events.keyboard.as_ref(), Some(&surface.surface));
+
+    input_method.grab_keyboard(&method.qh, ());
+    f.roundtrip(&mut method);
+    method.events.heard.clear();
+    f.chord(&[A]);
+    keys.key(0, SPACE, 1);
+    keys.key(0, SPACE, 0);
+    f.roundtrip(&mut method);
+    f.roundtrip(&mut locker);
+    assert!(!method.events.heard.contains(&format!("key {A}")));
+    assert_eq!(locker.events.keys, [(A, true), (A, false)]);
 }
