@@ -5,7 +5,7 @@ use ab_glyph::{Font, FontVec, PxScale, ScaleFont, point};
 
 use smithay::utils::{Logical, Rectangle};
 
-use crate::config::Colour;
+use crate::{config::Colour, protocols::icons::Icon};
 
 /// Premultiplied pixels.
 pub(crate) struct Canvas {
@@ -43,6 +43,38 @@ impl Canvas {
         let [r, g, b] = colour.0.map(|part| f32::from(part) / 255.0);
         for (part, value) in pixel.iter_mut().zip([b, g, r, 1.0]) {
             *part = value * cover + *part * (1.0 - cover);
+        }
+    }
+
+    /// Draws a square picture, each of whose pixels here is the mean of those that fall on it.
+    pub(crate) fn image(&mut self, icon: &Icon, left: f32, top: f32, side: f32) {
+        let (left, top) = (left.round() as i32, top.round() as i32);
+        let side = side.round().max(1.0) as usize;
+        let from = |at: usize| at * icon.side / side;
+        let until = |at: usize| ((at + 1) * icon.side).div_ceil(side).max(from(at) + 1);
+        for y in 0..side {
+            for x in 0..side {
+                let (px, py) = (left + x as i32, top + y as i32);
+                if px < 0 || py < 0 || px >= self.width || py >= self.height {
+                    continue;
+                }
+                let mut sum = [0.0; 4];
+                let mut count = 0.0;
+                for row in from(y)..until(y) {
+                    for source in &icon.pixels[row * icon.side..][from(x)..until(x)] {
+                        for (sum, part) in sum.iter_mut().zip(source) {
+                            *sum += f32::from(*part) / 255.0;
+                        }
+                        count += 1.0;
+                    }
+                }
+                let pixel = &mut self.pixels[(py * self.width + px) as usize];
+                let alpha = (sum[3] / count).min(1.0);
+                for (part, value) in pixel.iter_mut().zip(sum) {
+                    // What a client says is premultiplied may not be.
+                    *part = (value / count).min(alpha) + *part * (1.0 - alpha);
+                }
+            }
         }
     }
 

@@ -4,7 +4,7 @@
 //! texture like any other. The font is loaded when the first bar is needed, so a desktop of clients
 //! that decorate themselves does not pay for it.
 
-use std::{cell::OnceCell, path::PathBuf};
+use std::{cell::OnceCell, path::PathBuf, rc::Rc};
 
 use ab_glyph::FontVec;
 use smithay::{
@@ -19,6 +19,7 @@ use crate::{
     canvas::Canvas,
     config::{Colour, Look},
     layout::{Edges, Rect},
+    protocols::icons::{self, Icon},
 };
 
 /// Height of a title bar in logical pixels.
@@ -131,6 +132,7 @@ pub(crate) struct Wanted<'a> {
     /// Logical pixels.
     pub(crate) width: i32,
     pub(crate) scale: f64,
+    pub(crate) icon: Option<&'a Rc<Icon>>,
     pub(crate) title: &'a str,
     /// The titles of the windows of its stack, and which of them is shown; empty without a stack.
     pub(crate) tabs: &'a [(String, bool)],
@@ -146,6 +148,7 @@ pub(crate) struct TitleBar {
     pixels: Rectangle<f64, Logical>,
     width: i32,
     scale: f64,
+    icon: Option<Rc<Icon>>,
     title: String,
     tabs: Vec<(String, bool)>,
     active: bool,
@@ -170,6 +173,7 @@ impl TitleBar {
     fn fits(&self, wanted: &Wanted<'_>) -> bool {
         self.width == wanted.width
             && self.scale == wanted.scale
+            && self.icon.as_ref() == wanted.icon
             && self.title == wanted.title
             && self.tabs == wanted.tabs
             && self.active == wanted.active
@@ -212,6 +216,7 @@ impl Painter {
             pixels: canvas.extent(),
             width: wanted.width,
             scale: wanted.scale,
+            icon: wanted.icon.cloned(),
             title: wanted.title.to_owned(),
             tabs: wanted.tabs.to_vec(),
             active: wanted.active,
@@ -362,10 +367,18 @@ impl Painter {
                 canvas.text(font, title, TEXT * scale, columns, rows, ink);
             }
         }
+        let mut text_left = 14.0 * scale;
+        if wanted.tabs.is_empty()
+            && let Some(icon) = wanted.icon
+        {
+            let side = icons::SIDE as f32 * scale;
+            canvas.image(icon, 10.0 * scale, (rows.1 - side) / 2.0, side);
+            text_left += side + 2.0 * scale;
+        }
         if wanted.tabs.is_empty()
             && let Some(font) = self.font()
         {
-            let columns = (14.0 * scale, titles);
+            let columns = (text_left, titles);
             canvas.text(font, wanted.title, TEXT * scale, columns, rows, ink);
         }
         canvas
@@ -445,6 +458,7 @@ mod tests {
         let wanted = Wanted {
             width: 200,
             scale: 1.5,
+            icon: None,
             title: "A title that is far too long for such a narrow window",
             active: true,
             tabs: &[],

@@ -1,15 +1,13 @@
-//! What clients ask for, protocol by protocol. Layer shell is in [`crate::layers`].
-
-use std::os::unix::io::OwnedFd;
+//! What clients ask for by the protocols that make windows: surfaces, buffers, seats, `xdg-shell`
+//! and activation. Layer shell is in [`crate::layers`], all others are in [`crate::protocols`].
 
 use smithay::{
     backend::{allocator::dmabuf::Dmabuf, renderer::utils::on_commit_buffer_handler},
-    delegate_compositor, delegate_cursor_shape, delegate_data_device, delegate_dmabuf,
-    delegate_fractional_scale, delegate_output, delegate_presentation, delegate_primary_selection,
-    delegate_seat, delegate_shm, delegate_single_pixel_buffer, delegate_viewporter,
-    delegate_xdg_activation, delegate_xdg_decoration, delegate_xdg_shell,
+    delegate_compositor, delegate_cursor_shape, delegate_dmabuf, delegate_fractional_scale,
+    delegate_output, delegate_presentation, delegate_seat, delegate_shm,
+    delegate_single_pixel_buffer, delegate_viewporter, delegate_xdg_activation, delegate_xdg_shell,
     desktop::{
-        PopupKeyboardGrab, PopupKind, PopupPointerGrab, PopupUngrabStrategy, WindowSurfaceType,
+        PopupKeyboardGrab, PopupKind, PopupPointerGrab, PopupUngrabStrategy,
         find_popup_root_surface, get_popup_toplevel_coords, layer_map_for_output,
     },
     input::{
@@ -18,16 +16,11 @@ use smithay::{
         pointer::{CursorImageStatus, Focus},
     },
     reexports::{
-        calloop::Interest,
-        wayland_protocols::xdg::{
-            decoration::zv1::server::zxdg_toplevel_decoration_v1::Mode as DecorationMode,
-            shell::server::xdg_toplevel,
-        },
+        wayland_protocols::xdg::shell::server::xdg_toplevel,
         wayland_server::{
             Client, Resource,
             protocol::{
-                wl_buffer::WlBuffer, wl_data_source::WlDataSource, wl_output::WlOutput,
-                wl_seat::WlSeat, wl_surface::WlSurface,
+                wl_buffer::WlBuffer, wl_output::WlOutput, wl_seat::WlSeat, wl_surface::WlSurface,
             },
         },
     },
@@ -35,29 +28,18 @@ use smithay::{
     wayland::{
         buffer::BufferHandler,
         compositor::{
-            BufferAssignment, CompositorClientState, CompositorHandler, CompositorState,
-            SurfaceAttributes, add_blocker, add_pre_commit_hook, get_parent, is_sync_subsurface,
-            with_states,
+            CompositorClientState, CompositorHandler, CompositorState, SurfaceAttributes,
+            is_sync_subsurface, with_states,
         },
-        dmabuf::{DmabufGlobal, DmabufHandler, DmabufState, ImportNotifier, get_dmabuf},
+        dmabuf::{DmabufGlobal, DmabufHandler, DmabufState, ImportNotifier},
         fractional_scale::FractionalScaleHandler,
         output::OutputHandler,
-        selection::{
-            SelectionHandler,
-            data_device::{
-                ClientDndGrabHandler, DataDeviceHandler, DataDeviceState, ServerDndGrabHandler,
-                set_data_device_focus,
-            },
-            primary_selection::{
-                PrimarySelectionHandler, PrimarySelectionState, set_primary_focus,
-            },
-        },
+        selection::{data_device::set_data_device_focus, primary_selection::set_primary_focus},
         shell::xdg::{
             PopupSurface, PositionerState, ToplevelSurface, XdgShellHandler, XdgShellState,
-            XdgToplevelSurfaceData, decoration::XdgDecorationHandler,
+            XdgToplevelSurfaceData,
         },
         shm::{ShmHandler, ShmState},
-        tablet_manager::TabletSeatHandler,
         xdg_activation::{
             XdgActivationHandler, XdgActivationState, XdgActivationToken, XdgActivationTokenData,
         },
@@ -65,9 +47,9 @@ use smithay::{
 };
 
 use crate::{
-    cursor::{Cursor, DragIcon},
-    layout::Edges,
+    layout::{Edges, Rect},
     outputs::geometry,
+    protocols::{frames::hold_commits, root_of},
     state::{ClientState, State},
 };
 
@@ -91,54 +73,24 @@ impl CompositorHandler for State {
     }
 
     fn new_surface(&mut self, surface: &WlSurface) {
-        // A buffer on the GPU is shown only once the client's drawing is done.
-        add_pre_commit_hook::<Self, _>(surface, |state, _, surface| {
-            let dmabuf = with_states(surface, |states| {
-                match states
-                    .cached_state
-                    .get::<SurfaceAttributes>()
-                    .pending()
-                    .buffer
-                    .as_ref()
-                {
-                    Some(BufferAssignment::NewBuffer(buffer)) => get_dmabuf(buffer).cloned().ok(),
-                    _ => None,
-                }
-            });
-            let (Some(dmabuf), Some(client)) = (dmabuf, surface.client()) else {
-                return;
-            };
-            if let Ok((blocker, source)) = dmabuf.generate_blocker(Interest::READ) {
-                let cleared = state.handle.insert_source(source, move |(), _, state| {
-                    let dh = state.display.clone();
-                    state
-                        .client_compositor_state(&client)
-                        .blocker_cleared(state, &dh);
-                    Ok(())
-                });
-                if cleared.is_ok() {
-                    add_blocker(surface, blocker);
-                }
-            }
-        });
+        hold_commits(surface);
     }
 
     fn commit(&mut self, surface: &WlSurface) {
         on_commit_buffer_handler::<Self>(surface);
         self.backend.early_import(surface);
+        self.watch_frames(surface);
         if is_sync_subsurface(surface) {
             return;
         }
-        let mut root = surface.clone();
-        while let Some(parent) = get_parent(&root) {
-            root = parent;
-        }
+        let root = root_of(surface);
 
         if let Some(managed) = self.windows.by_surface(&root) {
             let (id, window) = (managed.id, managed.window.clone());
             let before = self.windows.extent(id);
             window.on_commit();
             if root == *surface {
+                self.icon_committed(surface);
                 self.toplevel_committed(surface);
             }
             if self.windows.layout.is_visible(id) {
@@ -154,11 +106,13 @@ impl CompositorHandler for State {
         }
         self.popups.commit(surface);
         if let Some(popup) = self.popups.find_popup(&root) {
-            if let PopupKind::Xdg(popup) = &popup
-                && !popup.is_initial_configure_sent()
-            {
-                // The first configure of a popup is always allowed.
-                let _ = popup.send_configure();
+            match &popup {
+                PopupKind::Xdg(popup) if !popup.is_initial_configure_sent() => {
+                    // The first configure of a popup is always allowed.
+                    let _ = popup.send_configure();
+                }
+                PopupKind::Xdg(_) => {}
+                PopupKind::InputMethod(popup) => self.place_input_popup(popup),
             }
             if let Ok(owner) = find_popup_root_surface(&popup) {
                 if let Some(managed) = self.windows.by_surface(&owner) {
@@ -256,67 +210,11 @@ impl SeatHandler for State {
     }
 }
 
-// Only so that cursor-shape works; no tablet protocol is offered.
-impl TabletSeatHandler for State {}
-
 impl OutputHandler for State {}
-
-impl SelectionHandler for State {
-    type SelectionUserData = ();
-}
-
-impl DataDeviceHandler for State {
-    fn data_device_state(&self) -> &DataDeviceState {
-        &self.protocols.data_device
-    }
-}
-
-impl ClientDndGrabHandler for State {
-    fn started(&mut self, _: Option<WlDataSource>, icon: Option<WlSurface>, _: Seat<Self>) {
-        let offset = match self.cursor.status() {
-            CursorImageStatus::Surface(surface) => {
-                let hotspot = Cursor::hotspot(&surface);
-                (-hotspot.x, -hotspot.y).into()
-            }
-            _ => (0, 0).into(),
-        };
-        self.cursor.drag_icon = icon.map(|surface| DragIcon { surface, offset });
-        self.outputs.queue_all();
-    }
-
-    fn dropped(&mut self, _: Option<WlSurface>, _: bool, _: Seat<Self>) {
-        self.cursor.drag_icon = None;
-        self.outputs.queue_all();
-    }
-}
-
-impl ServerDndGrabHandler for State {
-    fn send(&mut self, _: String, _: OwnedFd, _: Seat<Self>) {}
-}
-
-impl PrimarySelectionHandler for State {
-    fn primary_selection_state(&self) -> &PrimarySelectionState {
-        &self.protocols.primary_selection
-    }
-}
 
 impl FractionalScaleHandler for State {
     fn new_fractional_scale(&mut self, surface: WlSurface) {
         self.announce_scale(&surface);
-    }
-}
-
-impl XdgDecorationHandler for State {
-    fn new_decoration(&mut self, toplevel: ToplevelSurface) {
-        self.set_decoration(&toplevel, None);
-    }
-
-    fn request_mode(&mut self, toplevel: ToplevelSurface, mode: DecorationMode) {
-        self.set_decoration(&toplevel, Some(mode));
-    }
-
-    fn unset_mode(&mut self, toplevel: ToplevelSurface) {
-        self.set_decoration(&toplevel, None);
     }
 }
 
@@ -358,7 +256,8 @@ impl XdgShellHandler for State {
 
     fn new_toplevel(&mut self, surface: ToplevelSurface) {
         self.announce_scale(surface.wl_surface());
-        self.windows.add(surface);
+        self.windows.add(surface.clone());
+        self.recall_decoration(&surface);
     }
 
     fn toplevel_destroyed(&mut self, surface: ToplevelSurface) {
@@ -418,7 +317,10 @@ impl XdgShellHandler for State {
         };
         let (keyboard, pointer) = (self.keyboard.clone(), self.pointer.clone());
         let previous = grab.previous_serial().unwrap_or(serial);
-        if (keyboard.is_grabbed() && !keyboard.has_grab(serial) && !keyboard.has_grab(previous))
+        if (keyboard.is_grabbed()
+            && !self.is_composing()
+            && !keyboard.has_grab(serial)
+            && !keyboard.has_grab(previous))
             || (pointer.is_grabbed() && !pointer.has_grab(serial) && !pointer.has_grab(previous))
         {
             grab.ungrab(PopupUngrabStrategy::All);
@@ -427,6 +329,7 @@ impl XdgShellHandler for State {
         keyboard.set_focus(self, grab.current_grab(), serial);
         keyboard.set_grab(self, PopupKeyboardGrab::new(&grab), serial);
         pointer.set_grab(self, PopupPointerGrab::new(&grab), serial, Focus::Keep);
+        self.menu = Some(grab);
     }
 
     fn move_request(&mut self, surface: ToplevelSurface, _: WlSeat, serial: Serial) {
@@ -586,46 +489,34 @@ impl State {
         }
     }
 
+    /// The output on which a popup's parent is, relative to the parent's geometry.
+    pub(crate) fn popup_bounds(&self, popup: &PopupKind) -> Option<Rect> {
+        let root = find_popup_root_surface(popup).ok()?;
+        let mut bounds;
+        if let Some(managed) = self.windows.by_surface(&root) {
+            let layout = &self.windows.layout;
+            let output = self.outputs.get(layout.output_of(managed.id)?)?;
+            bounds = geometry(output);
+            bounds.loc -= layout.client(managed.id)?.loc;
+        } else {
+            let (layer, output) = self.layer_of(&root)?;
+            let place = layer_map_for_output(&output)
+                .layer_geometry(&layer)
+                .unwrap_or_default();
+            bounds = geometry(&output);
+            bounds.loc = (-place.loc.x, -place.loc.y).into();
+        }
+        bounds.loc -= get_popup_toplevel_coords(popup);
+        Some(bounds)
+    }
+
     /// Keeps a popup on the output of its parent.
     pub(crate) fn unconstrain_popup(&self, popup: &PopupSurface) {
-        let kind = PopupKind::Xdg(popup.clone());
-        let Ok(root) = find_popup_root_surface(&kind) else {
-            return;
-        };
-        let offset = get_popup_toplevel_coords(&kind);
-        let target = if let Some(managed) = self.windows.by_surface(&root) {
-            let layout = &self.windows.layout;
-            let output = layout
-                .output_of(managed.id)
-                .and_then(|index| self.outputs.get(index));
-            let Some((client, output)) = layout.client(managed.id).zip(output) else {
-                return;
-            };
-            let mut area = geometry(output);
-            area.loc -= client.loc;
-            area
-        } else {
-            let Some(output) = self.outputs.iter().find(|output| {
-                layer_map_for_output(output)
-                    .layer_for_surface(&root, WindowSurfaceType::TOPLEVEL)
-                    .is_some()
-            }) else {
-                return;
-            };
-            let map = layer_map_for_output(output);
-            let place = map
-                .layer_for_surface(&root, WindowSurfaceType::TOPLEVEL)
-                .and_then(|layer| map.layer_geometry(layer))
-                .unwrap_or_default();
-            let mut area = geometry(output);
-            area.loc = (-place.loc.x, -place.loc.y).into();
-            area
-        };
-        let mut target = target;
-        target.loc -= offset;
-        popup.with_pending_state(|pending| {
-            pending.geometry = pending.positioner.get_unconstrained_geometry(target);
-        });
+        if let Some(bounds) = self.popup_bounds(&PopupKind::Xdg(popup.clone())) {
+            popup.with_pending_state(|pending| {
+                pending.geometry = pending.positioner.get_unconstrained_geometry(bounds);
+            });
+        }
     }
 }
 
@@ -634,13 +525,10 @@ delegate_shm!(State);
 delegate_dmabuf!(State);
 delegate_seat!(State);
 delegate_output!(State);
-delegate_data_device!(State);
-delegate_primary_selection!(State);
 delegate_fractional_scale!(State);
 delegate_viewporter!(State);
 delegate_cursor_shape!(State);
 delegate_presentation!(State);
 delegate_single_pixel_buffer!(State);
 delegate_xdg_shell!(State);
-delegate_xdg_decoration!(State);
 delegate_xdg_activation!(State);

@@ -18,7 +18,7 @@ use smithay::{
     },
     reexports::wayland_server::protocol::wl_surface::WlSurface,
     utils::{Logical, Point, SERIAL_COUNTER, Serial},
-    wayland::shell::wlr_layer::Layer,
+    wayland::{keyboard_shortcuts_inhibit::KeyboardShortcutsInhibitor, shell::wlr_layer::Layer},
 };
 
 use crate::{
@@ -27,6 +27,7 @@ use crate::{
     layers,
     layout::{Edges, Layout, Mode, WindowId},
     outputs::geometry,
+    protocols::shortcuts,
     state::State,
 };
 
@@ -34,6 +35,8 @@ use crate::{
 pub const LEFT: u32 = 0x110;
 /// Linux's code of the right mouse button.
 pub const RIGHT: u32 = 0x111;
+/// Linux's code of the middle mouse button.
+pub(crate) const MIDDLE: u32 = 0x112;
 /// Two presses on a title bar within this many milliseconds are a double click.
 const DOUBLE_CLICK: u32 = 400;
 
@@ -46,6 +49,8 @@ pub(crate) enum Under {
     Frame(WindowId, Part),
     /// A message of the compositor's.
     Notice,
+    /// A window, or its frame, that takes no input because this modal dialog stands before it.
+    Behind(WindowId),
     /// The bare background.
     Nothing,
 }
@@ -62,6 +67,8 @@ pub(crate) enum Owner {
 enum KeyAction {
     Bound(Action),
     ChangeVt(i32),
+    /// Takes the shortcuts back from the focused client, or gives them again.
+    ToggleInhibitor(KeyboardShortcutsInhibitor),
     Swallow,
 }
 
@@ -107,24 +114,32 @@ impl State {
 
     fn window_under(&self, point: Point<f64, Logical>) -> Option<Under> {
         let layout = &self.windows.layout;
-        let tile_grip = layout.gaps().between.clamp(0, decoration::GRIP);
         layout.visible().find_map(|id| {
-            if let Some((surface, origin)) = self.windows.surface_under(id, point) {
-                return Some(Under::Surface(surface, origin, Owner::Window(id)));
-            }
-            let bar = layout.title_bar(id);
-            // The gap between tiles resizes them, whoever draws their frames.
-            if bar == 0 && !layout.is_tile(id) {
-                return None;
-            }
-            let grip = match layout.mode(id) {
-                Some(Mode::Normal) if layout.is_tile(id) => tile_grip,
-                Some(Mode::Normal) => decoration::GRIP,
-                _ => 0,
-            };
-            decoration::part_under(layout.frame(id)?, bar, point, grip)
-                .map(|part| Under::Frame(id, part))
+            let hit = self.part_of_window_under(id, point)?;
+            let dialog = self.modal_dialog_of(id).map(Under::Behind);
+            Some(dialog.unwrap_or(hit))
         })
+    }
+
+    fn part_of_window_under(&self, id: WindowId, point: Point<f64, Logical>) -> Option<Under> {
+        let layout = &self.windows.layout;
+        if let Some((surface, origin)) = self.windows.surface_under(id, point) {
+            return Some(Under::Surface(surface, origin, Owner::Window(id)));
+        }
+        let bar = layout.title_bar(id);
+        // The gap between tiles resizes them, whoever draws their frames.
+        if bar == 0 && !layout.is_tile(id) {
+            return None;
+        }
+        let grip = match layout.mode(id) {
+            Some(Mode::Normal) if layout.is_tile(id) => {
+                layout.gaps().between.clamp(0, decoration::GRIP)
+            }
+            Some(Mode::Normal) => decoration::GRIP,
+            _ => 0,
+        };
+        decoration::part_under(layout.frame(id)?, bar, point, grip)
+            .map(|part| Under::Frame(id, part))
     }
 
     /// The nearest point that is on an output.
@@ -163,6 +178,14 @@ impl State {
 
     /// Takes an event of any back end.
     pub fn process_input<B: InputBackend>(&mut self, event: InputEvent<B>) {
+        if !matches!(
+            event,
+            InputEvent::DeviceAdded { .. }
+                | InputEvent::DeviceRemoved { .. }
+                | InputEvent::Special(_)
+        ) {
+            self.person_is_active();
+        }
         match event {
             InputEvent::Keyboard { event } => {
                 self.key(event.key_code(), event.state(), event.time_msec());
@@ -177,26 +200,23 @@ impl State {
                 self.move_pointer(to, Some(relative), event.time_msec());
             }
             InputEvent::PointerMotionAbsolute { event } => {
-                // A tablet of a virtual machine covers the first output.
-                let Some(area) = self.outputs.first().map(geometry) else {
-                    return;
-                };
-                let to = event.position_transformed(area.size) + area.loc.to_f64();
-                self.pointer_to(to, event.time_msec());
+                if let Some(to) = self.on_first_output::<B>(&event) {
+                    self.pointer_to(to, event.time_msec());
+                }
             }
             InputEvent::PointerButton { event } => {
                 self.button(event.button_code(), event.state(), event.time_msec());
             }
             InputEvent::PointerAxis { event } => self.axis::<B>(&event),
             InputEvent::TouchDown { event } => {
-                let Some(at) = self.touch_point::<B>(&event) else {
+                let Some(at) = self.on_first_output::<B>(&event) else {
                     return;
                 };
                 self.touch_down(event.slot(), at, event.time_msec());
             }
             InputEvent::TouchMotion { event } => {
                 let (Some(at), Some(touch)) =
-                    (self.touch_point::<B>(&event), self.seat.get_touch())
+                    (self.on_first_output::<B>(&event), self.seat.get_touch())
                 else {
                     return;
                 };
@@ -231,8 +251,22 @@ impl State {
                     touch.cancel(self);
                 }
             }
+            event @ (InputEvent::GestureSwipeBegin { .. }
+            | InputEvent::GestureSwipeUpdate { .. }
+            | InputEvent::GestureSwipeEnd { .. }
+            | InputEvent::GesturePinchBegin { .. }
+            | InputEvent::GesturePinchUpdate { .. }
+            | InputEvent::GesturePinchEnd { .. }
+            | InputEvent::GestureHoldBegin { .. }
+            | InputEvent::GestureHoldEnd { .. }) => self.gesture(event),
+            event @ (InputEvent::TabletToolProximity { .. }
+            | InputEvent::TabletToolAxis { .. }
+            | InputEvent::TabletToolTip { .. }
+            | InputEvent::TabletToolButton { .. }) => self.tablet(event),
+            InputEvent::DeviceRemoved { device } => self.tablet_went(&device),
             InputEvent::DeviceAdded { device } => {
                 use smithay::backend::input::{Device, DeviceCapability};
+                self.tablet_came(&device);
                 if device.has_capability(DeviceCapability::Touch) && self.seat.get_touch().is_none()
                 {
                     self.seat.add_touch();
@@ -246,6 +280,8 @@ impl State {
     pub fn key(&mut self, code: Keycode, state: KeyState, time: u32) {
         let serial = SERIAL_COUNTER.next_serial();
         let keyboard = self.keyboard.clone();
+        self.keep_keys_private();
+        let inhibitor = self.focused_inhibitor();
         let action = keyboard.input(
             self,
             code,
@@ -255,12 +291,13 @@ impl State {
             |data, modifiers, handle| {
                 let typed = handle.modified_sym();
                 let key = handle.raw_latin_sym_or_raw_current_sym().unwrap_or(typed);
-                data.filter_key(code, state, modifiers, key, typed)
+                data.filter_key(code, state, modifiers, (key, typed), inhibitor)
             },
         );
         match action {
             Some(KeyAction::Bound(action)) => self.act(&action),
             Some(KeyAction::ChangeVt(vt)) => self.backend.change_vt(vt),
+            Some(KeyAction::ToggleInhibitor(inhibitor)) => shortcuts::toggle(&inhibitor),
             Some(KeyAction::Swallow) | None => {}
         }
         let held = self.keyboard.modifier_state();
@@ -274,8 +311,8 @@ impl State {
         code: Keycode,
         state: KeyState,
         modifiers: &ModifiersState,
-        key: Keysym,
-        typed: Keysym,
+        (key, typed): (Keysym, Keysym),
+        inhibitor: Option<KeyboardShortcutsInhibitor>,
     ) -> FilterResult<KeyAction> {
         let tapped = self.tap.take();
         if state == KeyState::Released {
@@ -302,6 +339,16 @@ impl State {
         // can anything behind a lock.
         if self.is_prompting() || self.is_locked() {
             return FilterResult::Forward;
+        }
+        if let Some(inhibitor) = inhibitor {
+            let others = modifiers.ctrl || modifiers.alt || modifiers.shift;
+            if key == Keysym::Escape && modifiers.logo && !others {
+                self.taken_keys.push(code);
+                return FilterResult::Intercept(KeyAction::ToggleInhibitor(inhibitor));
+            }
+            if inhibitor.is_active() {
+                return FilterResult::Forward;
+            }
         }
         if matches!(key, Keysym::Super_L | Keysym::Super_R)
             && !modifiers.ctrl
@@ -455,7 +502,7 @@ impl State {
     fn focus_at(&self, point: Point<f64, Logical>) -> Option<(WlSurface, Point<f64, Logical>)> {
         match self.under(point) {
             Under::Surface(surface, origin, _) => Some((surface, origin)),
-            Under::Frame(..) | Under::Notice | Under::Nothing => None,
+            Under::Frame(..) | Under::Behind(_) | Under::Notice | Under::Nothing => None,
         }
     }
 
@@ -465,6 +512,12 @@ impl State {
         relative: Option<RelativeMotionEvent>,
         time: u32,
     ) {
+        let Some(to) = self.constrained(to) else {
+            if let Some(event) = relative {
+                self.relative_motion_in_place(&event);
+            }
+            return;
+        };
         self.queue_pointer_output();
         let pointer = self.pointer.clone();
         self.pointer_at = to;
@@ -502,7 +555,9 @@ impl State {
             }
             Under::Frame(_, Part::Edge(edges)) => (Some(resize_icon(*edges)), None),
             Under::Notice => (Some(CursorIcon::Pointer), None),
-            Under::Frame(..) | Under::Nothing => (Some(CursorIcon::Default), None),
+            Under::Frame(..) | Under::Behind(_) | Under::Nothing => {
+                (Some(CursorIcon::Default), None)
+            }
         };
         if self.cursor.set_own(own) {
             self.queue_pointer_output();
@@ -564,7 +619,7 @@ impl State {
 
     /// A press while nothing is grabbed: focus, and what the compositor's own parts do. Returns
     /// whether the press was for the compositor.
-    fn pressed(&mut self, button: u32, serial: Serial, time: u32) -> bool {
+    pub(crate) fn pressed(&mut self, button: u32, serial: Serial, time: u32) -> bool {
         let under = self.under(self.pointer_at);
         if self.is_prompting() {
             // Only the prompt may be clicked.
@@ -608,6 +663,10 @@ impl State {
             }
             Under::Notice => {
                 self.show_notice(None);
+                true
+            }
+            Under::Behind(dialog) => {
+                self.focus_window(dialog);
                 true
             }
             Under::Nothing => {
@@ -698,7 +757,8 @@ impl State {
         pointer.frame(self);
     }
 
-    fn touch_point<B: InputBackend>(
+    /// Touch screens, drawing tablets and the tablets of virtual machines cover the first output.
+    pub(crate) fn on_first_output<B: InputBackend>(
         &self,
         event: &impl AbsolutePositionEvent<B>,
     ) -> Option<Point<f64, Logical>> {
@@ -732,6 +792,9 @@ impl State {
                 self.press_part(*id, *part, time);
             }
             Under::Notice if !prompting => self.show_notice(None),
+            Under::Behind(dialog) if !prompting => {
+                self.focus_window(*dialog);
+            }
             _ => {}
         }
         let focus = match under {

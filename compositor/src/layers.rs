@@ -26,9 +26,7 @@ use smithay::{
 };
 
 use crate::{
-    outputs::geometry,
-    state::{ClientState, State},
-    windows::has_content,
+    outputs::geometry, protocols::sandbox::is_trusted, state::State, windows::has_content,
 };
 
 /// The namespace of prompts.
@@ -40,8 +38,7 @@ pub(crate) fn is_prompt(layer: &LayerSurface) -> bool {
         && layer
             .wl_surface()
             .client()
-            .and_then(|client| client.get_data::<ClientState>().map(|data| data.trusted))
-            .unwrap_or(false)
+            .is_some_and(|client| is_trusted(&client))
 }
 
 impl State {

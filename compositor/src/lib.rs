@@ -11,7 +11,8 @@
 //! | `windows` | clients' toplevels and the carrying of the layout's answers to them |
 //! | `layers` | panels, wallpaper, launcher; prompts above everything |
 //! | `lock` | the locked session: who sees and steers what |
-//! | `handlers` | the protocols' requests |
+//! | `handlers` | the requests of the protocols that make windows |
+//! | `protocols` | all other protocols, by theme; who sees which |
 //! | `input`, `grabs` | keyboard, pointer, touch; dragging windows |
 //! | [`bindings`], [`config`] | what keys do; the settings |
 //! | [`rules`] | what the settings say of windows before they open |
@@ -41,6 +42,7 @@ pub mod notify;
 mod outputs;
 mod preview;
 mod private_socket;
+mod protocols;
 pub mod render;
 pub mod rules;
 mod screenshot;

@@ -1,6 +1,6 @@
 //! The locked session: nothing of it is seen or reached until its person has unlocked it.
 //!
-//! The protocol is `ext-session-lock-v1`, which only trusted clients see ([`ClientState::trusted`]);
+//! The protocol is `ext-session-lock-v1`, which only trusted clients see ([`Privilege::Locking`]);
 //! the locker is a process of its own (`argos-shell lock`). Who may unlock is the *owner*: the lock
 //! object that was taken in, once it was told `locked`. Locked is a state of the compositor, not of
 //! the locker:
@@ -47,11 +47,7 @@ use smithay::{
 };
 use tokio::sync::oneshot;
 
-use crate::{
-    outputs::geometry,
-    state::{ClientState, State},
-    windows::has_content,
-};
+use crate::{outputs::geometry, protocols::sandbox::Privilege, state::State, windows::has_content};
 
 /// After this long without a locker another one is asked for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -100,13 +96,8 @@ struct Owner {
 
 impl Lock {
     pub(crate) fn new(dh: &DisplayHandle) -> Self {
-        let trusted = |client: &Client| {
-            client
-                .get_data::<ClientState>()
-                .is_some_and(|data| data.trusted)
-        };
         Self {
-            protocol: SessionLockManagerState::new::<State, _>(dh, trusted),
+            protocol: SessionLockManagerState::new::<State, _>(dh, Privilege::Locking.filter()),
             locked: None,
             support: None,
         }

@@ -13,9 +13,12 @@
 //! frame is what keeps a busy client from being drawn a thousand times a second. In `Idle` no timer
 //! runs: a screen on which nothing changes costs nothing.
 
-use std::time::{Duration, Instant};
+use std::{
+    cell::RefCell,
+    time::{Duration, Instant},
+};
 
-use smithay::reexports::wayland_server::protocol::wl_surface::WlSurface;
+use smithay::reexports::wayland_server::{Resource, protocol::wl_surface::WlSurface};
 use smithay::{
     backend::renderer::element::{RenderElementStates, default_primary_scanout_output_compare},
     desktop::{
@@ -40,6 +43,7 @@ use smithay::{
 use crate::{
     backend::Outcome,
     layout::Rect,
+    protocols::frames::pass_barrier,
     render::{Scene, View},
     state::State,
 };
@@ -385,18 +389,23 @@ impl State {
     }
 
     /// What follows a frame: who is on which output, frame callbacks, presentation feedback.
-    /// Surfaces that were not drawn hear nothing, so hidden windows stop drawing.
+    /// Surfaces that were not drawn hear nothing of it, so hidden windows draw seldom
+    /// ([`crate::protocols::frames`]).
     fn after_frame(&mut self, index: usize, output: &Output, states: &RenderElementStates) {
         let time = self.now();
         let scale = output.current_scale();
+        let shown = RefCell::new(Vec::new());
         let on_screen = |surface: &WlSurface, data: &SurfaceData| {
-            update_surface_primary_scanout_output(
+            let on = update_surface_primary_scanout_output(
                 surface,
                 output,
                 data,
                 states,
                 default_primary_scanout_output_compare,
             );
+            if on.as_ref() == Some(output) && pass_barrier(data) {
+                shown.borrow_mut().extend(surface.client());
+            }
             with_fractional_scale(data, |fractional| {
                 fractional.set_preferred_scale(scale.fractional_scale());
             });
@@ -406,7 +415,7 @@ impl State {
         let flags = |surface: &WlSurface, _: &SurfaceData| {
             surface_presentation_feedback_flags_from_states(surface, states)
         };
-        // What is behind a lock hears nothing, so it stops drawing.
+        // What is behind a lock is not drawn either.
         if let Some(locked) = self.lock.locked() {
             if let Some(surface) = locked.surface_on(output) {
                 with_surfaces_surface_tree(surface, on_screen);
@@ -443,6 +452,7 @@ impl State {
             send_frames_surface_tree(surface, output, time, None, surface_primary_scanout_output);
         }
         self.backend.keep_feedback(output, feedback);
+        self.apply_held_soon(shown.into_inner());
     }
 
     /// Tells clients that asked for it when their content was shown.

@@ -3,14 +3,23 @@
 //! Everything happens on one thread in a calloop loop: clients' requests, input, the back end's
 //! page flips, D-Bus requests (by channel, see [`crate::bus`]). Handlers change the state and say
 //! which outputs have to be drawn again; [`State::settle`] runs once after each turn and carries
-//! the consequences out, in this order: pointer focus, sizes and states to clients, keyboard focus,
-//! frames, whether the lock is complete, what the bus is told, and last the flush of all clients. So a burst of requests
+//! the consequences out, in this order: modal dialogs, pointer focus, sizes and states to clients,
+//! keyboard focus, what holds the pointer, frames, what keeps the session from being idle, whether
+//! the lock is complete, what the bus and taskbars are told, and last the flush of all clients. So a burst of requests
 //! costs one frame, and a turn in which nothing changed draws nothing.
 
-use std::{os::unix::net::UnixStream, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    os::unix::net::UnixStream,
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use smithay::{
-    desktop::{LayerSurface, PopupManager, layer_map_for_output},
+    desktop::{
+        LayerSurface, PopupGrab, PopupKeyboardGrab, PopupManager, PopupPointerGrab,
+        layer_map_for_output,
+    },
     input::{
         Seat, SeatState,
         keyboard::{KeyboardHandle, Keycode, Keysym, XkbConfig},
@@ -36,11 +45,8 @@ use smithay::{
         fractional_scale::FractionalScaleManagerState,
         output::OutputManagerState,
         presentation::PresentationState,
-        selection::{data_device::DataDeviceState, primary_selection::PrimarySelectionState},
-        shell::{
-            wlr_layer::WlrLayerShellState,
-            xdg::{XdgShellState, decoration::XdgDecorationState},
-        },
+        security_context::SecurityContext,
+        shell::{wlr_layer::WlrLayerShellState, xdg::XdgShellState},
         shm::ShmState,
         single_pixel_buffer::SinglePixelBufferState,
         socket::ListeningSocketSource,
@@ -59,6 +65,21 @@ use crate::{
     error::Error,
     lock::Lock,
     outputs::Outputs,
+    protocols::{
+        bell::BellProtocol,
+        decorations::DecorationProtocols,
+        dialogs::DialogProtocols,
+        frames::FrameProtocols,
+        icons::IconProtocol,
+        idle::IdleProtocols,
+        pointer::PointerProtocols,
+        sandbox::{Privilege, SandboxProtocols},
+        selection::SelectionProtocols,
+        shortcuts::ShortcutProtocol,
+        tablet::TabletProtocol,
+        text::TextProtocols,
+        toplevel_list::ToplevelListProtocol,
+    },
     windows::{Windows, has_content},
 };
 
@@ -70,6 +91,10 @@ pub struct ClientState {
     /// Whether it came in over the private socket: only such a client can put a prompt above
     /// everything, or lock the session.
     pub trusted: bool,
+    /// The sandbox it came out of. Such a client is never trusted.
+    pub sandbox: Option<SecurityContext>,
+    /// Whether it asked for a seat's tablets, so that a pen is not a mouse to it.
+    pub uses_tablets: AtomicBool,
 }
 
 impl ClientData for ClientState {
@@ -77,7 +102,7 @@ impl ClientData for ClientState {
     fn disconnected(&self, _: ClientId, _: DisconnectReason) {}
 }
 
-/// Smithay's state of each protocol.
+/// Smithay's state of each protocol; by theme where [`crate::protocols`] has a module for it.
 #[derive(Debug)]
 pub struct Protocols {
     pub(crate) compositor: CompositorState,
@@ -85,14 +110,24 @@ pub struct Protocols {
     pub(crate) layer_shell: WlrLayerShellState,
     pub(crate) shm: ShmState,
     pub(crate) seat: SeatState<State>,
-    pub(crate) data_device: DataDeviceState,
-    pub(crate) primary_selection: PrimarySelectionState,
     pub(crate) activation: XdgActivationState,
     pub(crate) dmabuf: DmabufState,
     pub(crate) dmabuf_global: Option<DmabufGlobal>,
+    pub(crate) bell: BellProtocol,
+    pub(crate) decorations: DecorationProtocols,
+    pub(crate) dialogs: DialogProtocols,
+    pub(crate) frames: FrameProtocols,
+    pub(crate) icons: IconProtocol,
+    pub(crate) idle: IdleProtocols,
+    pub(crate) selection: SelectionProtocols,
+    pub(crate) shortcuts: ShortcutProtocol,
+    pub(crate) tablet: TabletProtocol,
+    pub(crate) toplevel_list: ToplevelListProtocol,
     // These only keep their globals alive.
     _output: OutputManagerState,
-    _decoration: XdgDecorationState,
+    _pointer: PointerProtocols,
+    _sandbox: SandboxProtocols,
+    _text: TextProtocols,
     _viewporter: ViewporterState,
     _fractional_scale: FractionalScaleManagerState,
     _cursor_shape: CursorShapeManagerState,
@@ -101,9 +136,13 @@ pub struct Protocols {
 }
 
 impl Protocols {
-    fn new(dh: &DisplayHandle, clock: &Clock<Monotonic>) -> Self {
+    fn new(
+        dh: &DisplayHandle,
+        clock: &Clock<Monotonic>,
+        handle: LoopHandle<'static, State>,
+    ) -> Self {
         Self {
-            compositor: CompositorState::new::<State>(dh),
+            compositor: CompositorState::new_v6::<State>(dh),
             xdg_shell: XdgShellState::new_with_capabilities::<State>(
                 dh,
                 [
@@ -112,16 +151,29 @@ impl Protocols {
                     WmCapabilities::Minimize,
                 ],
             ),
-            layer_shell: WlrLayerShellState::new::<State>(dh),
+            layer_shell: WlrLayerShellState::new_with_filter::<State, _>(
+                dh,
+                Privilege::Panels.filter(),
+            ),
             shm: ShmState::new::<State>(dh, vec![]),
             seat: SeatState::new(),
-            data_device: DataDeviceState::new::<State>(dh),
-            primary_selection: PrimarySelectionState::new::<State>(dh),
             activation: XdgActivationState::new::<State>(dh),
             dmabuf: DmabufState::new(),
             dmabuf_global: None,
+            bell: BellProtocol::new(dh),
+            decorations: DecorationProtocols::new(dh),
+            dialogs: DialogProtocols::new(dh),
+            frames: FrameProtocols::new(dh),
+            icons: IconProtocol::new(dh),
+            idle: IdleProtocols::new(dh, handle),
+            selection: SelectionProtocols::new(dh),
+            shortcuts: ShortcutProtocol::new(dh),
+            tablet: TabletProtocol::new(dh),
+            toplevel_list: ToplevelListProtocol::new(dh),
             _output: OutputManagerState::new_with_xdg_output::<State>(dh),
-            _decoration: XdgDecorationState::new::<State>(dh),
+            _pointer: PointerProtocols::new(dh),
+            _sandbox: SandboxProtocols::new(dh),
+            _text: TextProtocols::new(dh),
             _viewporter: ViewporterState::new::<State>(dh),
             _fractional_scale: FractionalScaleManagerState::new::<State>(dh),
             _cursor_shape: CursorShapeManagerState::new::<State>(dh),
@@ -150,6 +202,8 @@ pub struct State {
     /// Where the pointer is, in the global space. The seat knows as well, but may not be asked
     /// while it is calling a handler.
     pub(crate) pointer_at: Point<f64, Logical>,
+    /// The menu that has keyboard and pointer.
+    pub(crate) menu: Option<PopupGrab<State>>,
     /// A layer surface that asked for the keyboard on demand and was clicked.
     pub(crate) focused_layer: Option<LayerSurface>,
     /// A modifier key that was pressed and so far nothing with it: its tap may be bound.
@@ -190,7 +244,7 @@ impl State {
         let dh = display.handle();
         let handle = event_loop.handle();
         let clock = Clock::new();
-        let mut protocols = Protocols::new(&dh, &clock);
+        let mut protocols = Protocols::new(&dh, &clock, handle.clone());
 
         // The display's own descriptor stays in the closure with it; the source polls a duplicate.
         let poll = display
@@ -251,6 +305,7 @@ impl State {
             keyboard,
             pointer,
             pointer_at: Point::default(),
+            menu: None,
             focused_layer: None,
             tap: None,
             taken_keys: Vec::new(),
@@ -331,6 +386,14 @@ impl State {
             trusted,
             ..ClientState::default()
         };
+        self.take_in(stream, data)
+    }
+
+    pub(crate) fn take_in(
+        &mut self,
+        stream: UnixStream,
+        data: ClientState,
+    ) -> std::io::Result<Client> {
         self.display.insert_client(stream, Arc::new(data))
     }
 
@@ -338,13 +401,17 @@ impl State {
     pub fn settle(&mut self) {
         self.popups.cleanup();
         self.update_areas();
+        self.give_way_to_dialogs();
         self.update_pointer_focus();
         self.sync_windows();
         self.prepare_notice();
         self.update_keyboard_focus();
+        self.update_constraint();
         self.redraw_queued();
+        self.update_idle_inhibition();
         self.confirm_lock();
         self.tell_bus();
+        self.sync_toplevel_list();
         if let Err(error) = self.display.flush_clients() {
             tracing::warn!("a client could not be written to: {error}");
         }
@@ -420,7 +487,10 @@ impl State {
             self.focused_layer = Some(layer);
         }
         let wanted = self.wanted_focus();
-        if self.keyboard.is_grabbed() && !self.is_locked() {
+        self.keep_keys_private();
+        self.give_menu_the_keys();
+        let by_menu = self.is_menu_open() || !self.is_composing();
+        if self.keyboard.is_grabbed() && by_menu && !self.is_locked() {
             // A menu has it. Only what takes the keyboard exclusively may end that.
             let Some(layer) = self.exclusive_layer() else {
                 return;
@@ -446,6 +516,28 @@ impl State {
         if self.keyboard.current_focus() != wanted {
             let keyboard = self.keyboard.clone();
             keyboard.set_focus(self, wanted, SERIAL_COUNTER.next_serial());
+        }
+    }
+
+    /// Whether a menu has the pointer.
+    fn is_menu_open(&self) -> bool {
+        self.pointer
+            .with_grab(|_, grab| grab.is::<PopupPointerGrab<Self>>())
+            .unwrap_or(false)
+    }
+
+    /// An input method that lets go of the keys takes the menu's hold on them along: the menu gets
+    /// them back.
+    fn give_menu_the_keys(&mut self) {
+        if !self.is_menu_open() {
+            self.menu = None;
+        }
+        if let Some(menu) = self.menu.clone()
+            && !self.keyboard.is_grabbed()
+        {
+            let keyboard = self.keyboard.clone();
+            keyboard.set_focus(self, menu.current_grab(), menu.serial());
+            keyboard.set_grab(self, PopupKeyboardGrab::new(&menu), menu.serial());
         }
     }
 

@@ -3,7 +3,7 @@
 //! A toplevel is here from its creation to its destruction; it is in the [`Layout`] only while it
 //! has content.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, rc::Rc};
 
 use smithay::{
     backend::renderer::{
@@ -33,6 +33,7 @@ use crate::{
     layout::{Layout, Limits, Mode, Opening, Rect, WindowId},
     outputs::geometry,
     preview::Preview,
+    protocols::{bell::Flash, icons::Icon},
     render::{Element, clipped, window_tree},
     rules::Wish,
     state::State,
@@ -53,6 +54,8 @@ pub(crate) struct Managed {
     pub(crate) wants_maximised: bool,
     /// Asked for before it had content.
     pub(crate) wants_fullscreen: bool,
+    /// What the title bar shows before the title.
+    pub(crate) icon: Option<Rc<Icon>>,
     pub(crate) title_bar: Option<TitleBar>,
     pub(crate) borders: Borders,
     /// What the settings say of it.
@@ -91,6 +94,8 @@ pub(crate) struct Windows {
     pub(crate) preview: Preview,
     list: Vec<Managed>,
     next: u64,
+    /// The window that rings.
+    pub(crate) flash: Option<Flash>,
 }
 
 impl Windows {
@@ -103,7 +108,13 @@ impl Windows {
             preview: Preview::default(),
             list: Vec::new(),
             next: 1,
+            flash: None,
         }
+    }
+
+    /// All of them, in the order in which they came.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Managed> {
+        self.list.iter()
     }
 
     pub(crate) fn get(&self, id: WindowId) -> Option<&Managed> {
@@ -155,6 +166,7 @@ impl Windows {
             decorated: false,
             wants_maximised: false,
             wants_fullscreen: false,
+            icon: None,
             title_bar: None,
             borders: Borders::default(),
             wish: Wish::default(),
@@ -276,6 +288,16 @@ impl Windows {
         };
         let (popups, content) = window_tree(renderer, &managed.window, to_output(origin), scale);
         list.extend(popups);
+        if let Some(flash) = self.flash.as_ref().filter(|flash| flash.window == id) {
+            let cover = SolidColorRenderElement::from_buffer(
+                &flash.cover,
+                to_output(frame.loc),
+                scale,
+                1.0,
+                Kind::Unspecified,
+            );
+            list.push(cover.into());
+        }
         if let Some(bar) = &managed.title_bar
             && self.layout.title_bar(id) > 0
         {
@@ -641,6 +663,7 @@ impl State {
                 let wanted = decoration::Wanted {
                     width: frame.size.w.min(decoration::WIDEST),
                     scale,
+                    icon: managed.icon.as_ref(),
                     title: &managed.title,
                     tabs: stacks.get(&id).map_or(&[], Vec::as_slice),
                     active,

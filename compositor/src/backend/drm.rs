@@ -525,6 +525,8 @@ fn offer_formats(state: &mut State, drm: &DrmHandle) {
                 Err(_) => state.protocols.dmabuf.create_global::<State>(&dh, formats),
             };
             state.protocols.dmabuf_global = Some(global);
+            let device = drm.device.device_fd().clone();
+            state.protocols.frames.offer_explicit_sync(&dh, device);
         }
     }
 }

@@ -27,8 +27,8 @@ use wayland_client::{
     Connection, Dispatch, EventQueue, Proxy, QueueHandle, WEnum, delegate_noop,
     globals::{GlobalList, GlobalListContents, registry_queue_init},
     protocol::{
-        wl_buffer, wl_callback, wl_compositor, wl_keyboard, wl_output, wl_pointer, wl_registry,
-        wl_seat, wl_shm, wl_shm_pool, wl_surface,
+        wl_buffer, wl_callback, wl_compositor, wl_data_offer, wl_keyboard, wl_output, wl_pointer,
+        wl_registry, wl_seat, wl_shm, wl_shm_pool, wl_surface,
     },
 };
 use wayland_protocols::ext::session_lock::v1::client::{
@@ -98,6 +98,11 @@ impl Fixture {
     fn connect(&mut self, trusted: bool) -> Client {
         let (ours, theirs) = UnixStream::pair().unwrap();
         self.state.insert_client(ours, trusted).unwrap();
+        self.client_over(theirs)
+    }
+
+    /// A client over a socket that leads to the compositor.
+    pub(crate) fn client_over(&mut self, theirs: UnixStream) -> Client {
         let connection = Connection::from_socket(theirs).unwrap();
         // The registry is read by a blocking roundtrip, so the server needs a thread's help: here
         // the client has it, for a moment.
@@ -112,11 +117,14 @@ impl Fixture {
         }
         let (connection, globals, queue) = handle.join().unwrap();
         let qh = queue.handle();
+        let seat: wl_seat::WlSeat = globals.bind(&qh, 5..=9, ()).unwrap();
         let mut client = Client {
+            pointer: seat.get_pointer(&qh, ()),
+            seat,
             compositor: globals.bind(&qh, 4..=6, ()).unwrap(),
             shm: globals.bind(&qh, 1..=1, ()).unwrap(),
             wm_base: globals.bind(&qh, 5..=6, ()).unwrap(),
-            layer_shell: globals.bind(&qh, 4..=4, ()).unwrap(),
+            layer_shell: globals.bind(&qh, 4..=4, ()).ok(),
             decoration: globals.bind(&qh, 1..=1, ()).unwrap(),
             globals,
             events: Events::default(),
@@ -124,9 +132,7 @@ impl Fixture {
             queue,
             qh: qh.clone(),
         };
-        let seat: wl_seat::WlSeat = client.globals.bind(&qh, 5..=9, ()).unwrap();
-        seat.get_keyboard(&qh, ());
-        seat.get_pointer(&qh, ());
+        client.seat.get_keyboard(&qh, ());
         self.roundtrip(&mut client);
         client
     }
@@ -186,6 +192,30 @@ impl Fixture {
         toplevel
     }
 
+    /// Both sides go on for that long.
+    pub(crate) fn go_on(&mut self, client: &mut Client, time: Duration) {
+        let start = Instant::now();
+        while start.elapsed() < time {
+            client.pump();
+            self.turn();
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        client.pump();
+    }
+
+    /// Both sides go on until the client has heard this, or a test fails.
+    pub(crate) fn hears(&mut self, client: &mut Client, what: &str) {
+        let start = Instant::now();
+        while !client.events.heard.iter().any(|heard| heard == what) {
+            self.go_on(client, Duration::from_millis(1));
+            assert!(
+                start.elapsed() < LIMIT,
+                "`{what}` is not in {:?}",
+                client.events.heard
+            );
+        }
+    }
+
     pub(crate) fn pixel(&mut self, x: u32, y: u32) -> [u8; 3] {
         self.state
             .screenshot(&self.output.clone())
@@ -193,7 +223,7 @@ impl Fixture {
             .pixel(x, y)
     }
 
-    fn tick(&mut self) -> u32 {
+    pub(crate) fn tick(&mut self) -> u32 {
         self.time += 10;
         self.time
     }
@@ -273,7 +303,10 @@ pub(crate) struct Client {
     pub(crate) compositor: wl_compositor::WlCompositor,
     shm: wl_shm::WlShm,
     wm_base: xdg_wm_base::XdgWmBase,
-    layer_shell: zwlr_layer_shell_v1::ZwlrLayerShellV1,
+    /// A sandboxed client sees none.
+    layer_shell: Option<zwlr_layer_shell_v1::ZwlrLayerShellV1>,
+    pub(crate) seat: wl_seat::WlSeat,
+    pub(crate) pointer: wl_pointer::WlPointer,
     decoration: zxdg_decoration_manager_v1::ZxdgDecorationManagerV1,
     globals: GlobalList,
 }
@@ -317,6 +350,10 @@ pub(crate) struct Events {
     pub(crate) keys: Vec<(u32, bool)>,
     pub(crate) frames: u32,
     pub(crate) server_side: Option<bool>,
+    /// What came by other protocols, in the words of the test that listens.
+    pub(crate) heard: Vec<String>,
+    /// What could be pasted.
+    pub(crate) offer: Option<wl_data_offer::WlDataOffer>,
     /// How often a lock of this client's was taken, and sent away.
     pub(crate) locked: u32,
     pub(crate) finished: u32,
@@ -327,7 +364,7 @@ pub(crate) struct Events {
 }
 
 impl Client {
-    fn pump(&mut self) {
+    pub(crate) fn pump(&mut self) {
         self.connection.flush().unwrap();
         if let Some(guard) = self.queue.prepare_read() {
             // Nothing to read is no error here.
@@ -363,12 +400,13 @@ impl Client {
         self.fill(&toplevel.surface, size, colour);
     }
 
-    pub(crate) fn fill(
-        &mut self,
-        surface: &wl_surface::WlSurface,
+    /// Pixels of one colour, 0xRRGGBB, with an alpha channel or without.
+    pub(crate) fn buffer(
+        &self,
         (w, h): (i32, i32),
         colour: u32,
-    ) {
+        format: wl_shm::Format,
+    ) -> wl_buffer::WlBuffer {
         use std::io::Write;
         let mut file = tempfile::tempfile().unwrap();
         let row = (0xff00_0000 | colour).to_le_bytes().repeat(w as usize);
@@ -376,11 +414,21 @@ impl Client {
             file.write_all(&row).unwrap();
         }
         let pool = self.shm.create_pool(file.as_fd(), w * h * 4, &self.qh, ());
-        let buffer = pool.create_buffer(0, w, h, w * 4, wl_shm::Format::Xrgb8888, &self.qh, ());
+        let buffer = pool.create_buffer(0, w, h, w * 4, format, &self.qh, ());
+        pool.destroy();
+        buffer
+    }
+
+    pub(crate) fn fill(
+        &mut self,
+        surface: &wl_surface::WlSurface,
+        (w, h): (i32, i32),
+        colour: u32,
+    ) {
+        let buffer = self.buffer((w, h), colour, wl_shm::Format::Xrgb8888);
         surface.attach(Some(&buffer), 0, 0);
         surface.damage_buffer(0, 0, w, h);
         surface.commit();
-        pool.destroy();
     }
 
     pub(crate) fn frame_callback(&mut self, surface: &wl_surface::WlSurface) {
@@ -395,14 +443,9 @@ impl Client {
         set: impl FnOnce(&zwlr_layer_surface_v1::ZwlrLayerSurfaceV1),
     ) -> Layer {
         let surface = self.compositor.create_surface(&self.qh, ());
-        let layer = self.layer_shell.get_layer_surface(
-            &surface,
-            None,
-            layer,
-            namespace.into(),
-            &self.qh,
-            (),
-        );
+        let layer_shell = self.layer_shell.as_ref().expect("not in a sandbox");
+        let layer =
+            layer_shell.get_layer_surface(&surface, None, layer, namespace.into(), &self.qh, ());
         set(&layer);
         surface.commit();
         Layer { surface, layer }
@@ -410,10 +453,26 @@ impl Client {
 
     /// Whether it sees the global by which the session is locked.
     pub(crate) fn may_lock(&self) -> bool {
+        self.offered("ext_session_lock_manager_v1").is_some()
+    }
+
+    /// The version in which an interface is offered to it.
+    pub(crate) fn offered(&self, interface: &str) -> Option<u32> {
         self.globals.contents().with_list(|list| {
             list.iter()
-                .any(|global| global.interface == "ext_session_lock_manager_v1")
+                .find(|global| global.interface == interface)
+                .map(|global| global.version)
         })
+    }
+
+    /// Binds a global that is offered.
+    pub(crate) fn bind<I>(&self) -> I
+    where
+        I: Proxy + 'static,
+        Events: Dispatch<I, ()>,
+    {
+        let newest = I::interface().version;
+        self.globals.bind(&self.qh, 1..=newest, ()).unwrap()
     }
 
     /// Asks to lock the session.
@@ -517,6 +576,8 @@ macro_rules! on {
         }
     };
 }
+
+pub(crate) use on;
 
 on!(xdg_wm_base::XdgWmBase, |_state, base, event| {
     if let xdg_wm_base::Event::Ping { serial } = event {

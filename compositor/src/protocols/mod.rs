@@ -1,0 +1,49 @@
+//! The protocols beyond windows, layers and the lock, by theme.
+//!
+//! Each module keeps Smithay's state of its protocols in one struct of
+//! [`crate::state::Protocols`], answers their requests, and says what follows from them for the
+//! rest of the compositor. `wl_compositor`, `xdg-shell`, buffers and the seat are in
+//! [`crate::handlers`].
+//!
+//! | module | protocols |
+//! |---|---|
+//! | [`sandbox`] | security-context; who sees which protocol |
+//! | [`pointer`] | relative-pointer, pointer-constraints, pointer-gestures |
+//! | [`tablet`] | tablet |
+//! | [`shortcuts`] | keyboard-shortcuts-inhibit |
+//! | [`idle`] | idle-notify, idle-inhibit |
+//! | [`text`] | text-input, input-method, virtual-keyboard |
+//! | [`selection`] | clipboard, primary selection, drag and drop, data-control |
+//! | [`frames`] | frame callbacks of what is hidden, fifo, commit-timing, drm-syncobj, alpha-modifier, content-type |
+//! | [`dialogs`] | xdg-dialog, xdg-foreign |
+//! | [`decorations`] | xdg-decoration and its KDE forerunner |
+//! | [`toplevel_list`] | ext-foreign-toplevel-list |
+//! | [`icons`] | xdg-toplevel-icon |
+//! | [`bell`] | xdg-system-bell |
+
+pub(crate) mod bell;
+pub(crate) mod decorations;
+pub(crate) mod dialogs;
+pub(crate) mod frames;
+pub(crate) mod icons;
+pub(crate) mod idle;
+pub(crate) mod pointer;
+pub(crate) mod sandbox;
+pub(crate) mod selection;
+pub(crate) mod shortcuts;
+pub(crate) mod tablet;
+pub(crate) mod text;
+pub(crate) mod toplevel_list;
+
+use smithay::{
+    reexports::wayland_server::protocol::wl_surface::WlSurface, wayland::compositor::get_parent,
+};
+
+/// The surface that a subsurface hangs on in the end; itself, if it is none.
+pub(crate) fn root_of(surface: &WlSurface) -> WlSurface {
+    let mut root = surface.clone();
+    while let Some(parent) = get_parent(&root) {
+        root = parent;
+    }
+    root
+}

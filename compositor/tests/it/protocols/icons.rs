@@ -1,0 +1,53 @@
+//! Icons in title bars.
+
+use wayland_client::{
+    Connection, Dispatch, Proxy, QueueHandle, delegate_noop, protocol::wl_shm::Format,
+};
+use wayland_protocols::xdg::toplevel_icon::v1::client::{
+    xdg_toplevel_icon_manager_v1::{self, XdgToplevelIconManagerV1},
+    xdg_toplevel_icon_v1::XdgToplevelIconV1,
+};
+
+use crate::fixture::{Events, Fixture, on};
+
+const GREEN: u32 = 0x20_c020;
+
+delegate_noop!(Events: ignore XdgToplevelIconV1);
+on!(XdgToplevelIconManagerV1, |state, _manager, event| {
+    if let xdg_toplevel_icon_manager_v1::Event::IconSize { size } = event {
+        state.heard.push(format!("size {size}"));
+    }
+});
+
+#[test]
+fn a_title_bar_shows_its_windows_icon_as_it_was_given() {
+    let mut f = Fixture::new();
+    let mut client = f.client();
+    let toplevel = client.toplevel("with icon");
+    client.ask_for_title_bar(&toplevel);
+    f.roundtrip(&mut client);
+    client.draw(&toplevel, (300, 200), 0);
+    f.roundtrip(&mut client);
+    let window = f.state.window_list().remove(0);
+    // The middle of the icon, which is 18 pixels wide after 10 of the bar.
+    let (x, y) = (window.x as u32 + 19, window.y as u32 + 16);
+    let bar = f.pixel(x, y);
+    assert_ne!(bar, [0x20, 0xc0, 0x20]);
+
+    let manager: XdgToplevelIconManagerV1 = client.bind();
+    f.roundtrip(&mut client);
+    assert!(client.events.heard.contains(&"size 18".into()));
+    let icon = manager.create_icon(&client.qh, ());
+    icon.add_buffer(&client.buffer((64, 64), GREEN, Format::Argb8888), 1);
+    manager.set_icon(&toplevel.toplevel, Some(&icon));
+    f.roundtrip(&mut client);
+    assert_eq!(f.pixel(x, y), bar, "it holds from the next commit on");
+    toplevel.surface.commit();
+    f.roundtrip(&mut client);
+    assert_eq!(f.pixel(x, y), [0x20, 0xc0, 0x20]);
+
+    manager.set_icon(&toplevel.toplevel, None);
+    toplevel.surface.commit();
+    f.roundtrip(&mut client);
+    assert_eq!(f.pixel(x, y), bar);
+}

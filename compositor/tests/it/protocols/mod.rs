@@ -1,0 +1,13 @@
+//! The protocols of `src/protocols`, each driven by a client that speaks it.
+
+mod dialogs;
+mod frames;
+mod globals;
+mod icons;
+mod idle;
+mod pointer;
+mod selection;
+mod shortcuts;
+mod tablet;
+mod text;
+mod toplevel_list;
