@@ -16,6 +16,7 @@
 //! | [`bindings`], [`config`] | what keys do; the settings |
 //! | `outputs` | outputs, and when each of them is drawn |
 //! | [`render`], `decoration`, `cursor` | what is drawn |
+//! | `protocols` | protocols that smithay does not carry: capture, taskbars, workspaces, outputs |
 //! | [`backend`] | DRM, nested, headless; the choice of the renderer |
 //! | [`bus`], [`notify`] | D-Bus, readiness |
 
@@ -35,6 +36,7 @@ mod lock;
 pub mod notify;
 mod outputs;
 mod private_socket;
+mod protocols;
 pub mod render;
 mod screenshot;
 mod spawn;

@@ -4,8 +4,8 @@
 //! page flips, D-Bus requests (by channel, see [`crate::bus`]). Handlers change the state and say
 //! which outputs have to be drawn again; [`State::settle`] runs once after each turn and carries
 //! the consequences out, in this order: pointer focus, sizes and states to clients, keyboard focus,
-//! frames, whether the lock is complete, what the bus is told, and last the flush of all clients. So a burst of requests
-//! costs one frame, and a turn in which nothing changed draws nothing.
+//! frames, whether the lock is complete, what the bus and the tools of the desktop are told
+//! ([`crate::protocols`]), and last the flush of all clients. So a burst of requests costs one frame, and a turn in which nothing changed draws nothing.
 
 use std::{os::unix::net::UnixStream, path::PathBuf, sync::Arc, time::Duration};
 
@@ -59,6 +59,7 @@ use crate::{
     error::Error,
     lock::Lock,
     outputs::Outputs,
+    protocols::Extensions,
     windows::{Windows, has_content},
 };
 
@@ -143,6 +144,7 @@ pub struct State {
     pub(crate) look: Look,
     pub(crate) popups: PopupManager,
     pub(crate) protocols: Protocols,
+    pub(crate) extensions: Extensions,
     pub(crate) lock: Lock,
     pub(crate) seat: Seat<State>,
     pub(crate) keyboard: KeyboardHandle<State>,
@@ -249,6 +251,7 @@ impl State {
             look,
             popups: PopupManager::default(),
             lock: Lock::new(&dh),
+            extensions: Extensions::new(&dh),
             protocols,
             seat,
             keyboard,
@@ -345,6 +348,7 @@ impl State {
         self.redraw_queued();
         self.confirm_lock();
         self.tell_bus();
+        self.tell_extensions();
         if let Err(error) = self.display.flush_clients() {
             tracing::warn!("a client could not be written to: {error}");
         }

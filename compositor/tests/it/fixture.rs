@@ -271,7 +271,7 @@ pub(crate) struct Client {
     pub(crate) qh: QueueHandle<Events>,
     pub(crate) events: Events,
     pub(crate) compositor: wl_compositor::WlCompositor,
-    shm: wl_shm::WlShm,
+    pub(crate) shm: wl_shm::WlShm,
     wm_base: xdg_wm_base::XdgWmBase,
     layer_shell: zwlr_layer_shell_v1::ZwlrLayerShellV1,
     decoration: zxdg_decoration_manager_v1::ZxdgDecorationManagerV1,
@@ -416,6 +416,37 @@ impl Client {
         })
     }
 
+    /// The global of that kind, in that version.
+    pub(crate) fn bind<I: Proxy + 'static, U: Send + std::marker::Sync + 'static>(
+        &self,
+        version: u32,
+        data: U,
+    ) -> I
+    where
+        Events: Dispatch<I, U>,
+    {
+        self.globals
+            .bind(&self.qh, version..=version, data)
+            .unwrap()
+    }
+
+    /// The output that came as the `nth` of those there are.
+    pub(crate) fn output(&self, nth: usize) -> wl_output::WlOutput {
+        let outputs = self.globals.contents().with_list(|list| {
+            list.iter()
+                .filter(|global| global.interface == "wl_output")
+                .map(|global| global.name)
+                .collect::<Vec<_>>()
+        });
+        let registry = self.globals.registry();
+        registry.bind(outputs[nth], 2, &self.qh, ())
+    }
+
+    /// The seat.
+    pub(crate) fn seat(&self) -> wl_seat::WlSeat {
+        self.bind(7, ())
+    }
+
     /// Asks to lock the session.
     pub(crate) fn lock(&self) -> ext_session_lock_v1::ExtSessionLockV1 {
         let manager: ext_session_lock_manager_v1::ExtSessionLockManagerV1 =
@@ -429,14 +460,7 @@ impl Client {
         lock: &ext_session_lock_v1::ExtSessionLockV1,
         nth: usize,
     ) -> LockSurface {
-        let outputs = self.globals.contents().with_list(|list| {
-            list.iter()
-                .filter(|global| global.interface == "wl_output")
-                .map(|global| global.name)
-                .collect::<Vec<_>>()
-        });
-        let registry = self.globals.registry();
-        let output: wl_output::WlOutput = registry.bind(outputs[nth], 2, &self.qh, ());
+        let output = self.output(nth);
         let surface = self.compositor.create_surface(&self.qh, ());
         let role = lock.get_lock_surface(&surface, &output, &self.qh, ());
         LockSurface { surface, role }

@@ -6,4 +6,5 @@ mod input;
 mod layers;
 mod lock;
 mod outputs;
+mod taskbar;
 mod windows;

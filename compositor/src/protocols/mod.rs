@@ -1,0 +1,75 @@
+//! Protocols that smithay does not carry, for tools that belong to the desktop rather than to one
+//! window.
+//!
+//! | module | protocol | for |
+//! |---|---|---|
+//! | [`toplevels`] | `wlr-foreign-toplevel-management-unstable-v1` | taskbars |
+//!
+//! Each of them shows or steers what is other clients', so who sees its global is decided in one place,
+//! [`may`]. What clients hear comes from a comparison: once a turn, [`State::tell_extensions`] compares
+//! what each of them was told with what is, so nothing else in the compositor has to think of them.
+
+pub(crate) mod toplevels;
+
+use smithay::reexports::wayland_server::{Client, DisplayHandle, Resource};
+
+use crate::state::{ClientState, State};
+
+/// How many managers of one protocol a client may have at a time. Each is told everything.
+const MOST_MANAGERS: usize = 16;
+/// The code of an error that no protocol has a name for.
+const TOO_MANY: u32 = u32::MAX;
+
+/// What a client may be let do beyond its own windows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Privilege {
+    /// See and steer other clients' windows.
+    Toplevels,
+}
+
+/// Whether a client may have a privilege.
+///
+/// Programs outside of a sandbox are the person's own and trusted with all of them; see
+/// `docs/permissions.md`.
+pub(crate) fn may(client: &Client, privilege: Privilege) -> bool {
+    match privilege {
+        Privilege::Toplevels => client.get_data::<ClientState>().is_some(),
+    }
+}
+
+/// The state of all of them.
+#[derive(Debug)]
+pub(crate) struct Extensions {
+    pub(crate) toplevels: toplevels::Toplevels,
+}
+
+impl Extensions {
+    /// Makes the globals.
+    pub(crate) fn new(dh: &DisplayHandle) -> Self {
+        toplevels::create_global(dh);
+        Self {
+            toplevels: toplevels::Toplevels::default(),
+        }
+    }
+}
+
+impl State {
+    /// Tells clients of these protocols what changed.
+    pub(crate) fn tell_extensions(&mut self) {
+        self.tell_toplevels();
+    }
+}
+
+/// Ends the client of an object that is one more than anybody needs.
+fn send_away(object: &impl Resource, what: &str) {
+    object.post_error(
+        TOO_MANY,
+        format!("more {what} than one client may have; destroy those that are done with"),
+    );
+}
+
+/// Whether a client has as many managers as it may have. `owners` says of each that there is whose it is.
+fn is_full(owners: impl Iterator<Item = Option<Client>>, client: &Client) -> bool {
+    let own = owners.filter(|owner| owner.as_ref() == Some(client));
+    own.count() >= MOST_MANAGERS
+}
