@@ -4,12 +4,14 @@
 //! | module | protocol | for |
 //! |---|---|---|
 //! | [`toplevels`] | `wlr-foreign-toplevel-management-unstable-v1` | taskbars |
+//! | [`workspaces`] | `ext-workspace-v1` | pagers |
 //!
 //! Each of them shows or steers what is other clients', so who sees its global is decided in one place,
 //! [`may`]. What clients hear comes from a comparison: once a turn, [`State::tell_extensions`] compares
 //! what each of them was told with what is, so nothing else in the compositor has to think of them.
 
 pub(crate) mod toplevels;
+pub(crate) mod workspaces;
 
 use smithay::reexports::wayland_server::{Client, DisplayHandle, Resource};
 
@@ -25,6 +27,8 @@ const TOO_MANY: u32 = u32::MAX;
 pub(crate) enum Privilege {
     /// See and steer other clients' windows.
     Toplevels,
+    /// See and switch workspaces.
+    Workspaces,
 }
 
 /// Whether a client may have a privilege.
@@ -33,7 +37,7 @@ pub(crate) enum Privilege {
 /// `docs/permissions.md`.
 pub(crate) fn may(client: &Client, privilege: Privilege) -> bool {
     match privilege {
-        Privilege::Toplevels => client.get_data::<ClientState>().is_some(),
+        Privilege::Toplevels | Privilege::Workspaces => client.get_data::<ClientState>().is_some(),
     }
 }
 
@@ -41,14 +45,17 @@ pub(crate) fn may(client: &Client, privilege: Privilege) -> bool {
 #[derive(Debug)]
 pub(crate) struct Extensions {
     pub(crate) toplevels: toplevels::Toplevels,
+    pub(crate) workspaces: workspaces::Workspaces,
 }
 
 impl Extensions {
     /// Makes the globals.
     pub(crate) fn new(dh: &DisplayHandle) -> Self {
         toplevels::create_global(dh);
+        workspaces::create_global(dh);
         Self {
             toplevels: toplevels::Toplevels::default(),
+            workspaces: workspaces::Workspaces::default(),
         }
     }
 }
@@ -57,6 +64,7 @@ impl State {
     /// Tells clients of these protocols what changed.
     pub(crate) fn tell_extensions(&mut self) {
         self.tell_toplevels();
+        self.tell_workspaces();
     }
 }
 

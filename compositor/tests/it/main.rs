@@ -6,5 +6,6 @@ mod input;
 mod layers;
 mod lock;
 mod outputs;
+mod pager;
 mod taskbar;
 mod windows;
