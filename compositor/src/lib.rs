@@ -16,6 +16,7 @@
 //! | [`bindings`], [`config`] | what keys do; the settings |
 //! | `outputs` | outputs, and when each of them is drawn |
 //! | [`render`], `decoration`, `cursor` | what is drawn |
+//! | `canvas` | pictures that are kept for those who copy the screen |
 //! | `protocols` | protocols that smithay does not carry: capture, taskbars, workspaces, outputs |
 //! | [`backend`] | DRM, nested, headless; the choice of the renderer |
 //! | [`bus`], [`notify`] | D-Bus, readiness |
@@ -23,6 +24,7 @@
 pub mod backend;
 pub mod bindings;
 pub mod bus;
+mod canvas;
 pub mod config;
 mod cursor;
 mod decoration;

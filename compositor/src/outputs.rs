@@ -37,12 +37,7 @@ use smithay::{
     wayland::fractional_scale::with_fractional_scale,
 };
 
-use crate::{
-    backend::Outcome,
-    layout::Rect,
-    render::{Scene, View},
-    state::State,
-};
+use crate::{backend::Outcome, layout::Rect, render::View, state::State};
 
 /// Frames may come this much early: timers and flips are not exact.
 const SLACK: Duration = Duration::from_millis(3);
@@ -136,6 +131,14 @@ impl Outputs {
 
     pub(crate) fn frames(&self) -> u64 {
         self.screens.iter().map(|screen| screen.frames).sum()
+    }
+
+    /// How many frames have been drawn on an output.
+    pub(crate) fn drawn(&self, output: &Output) -> u64 {
+        self.screens
+            .iter()
+            .find(|screen| screen.output == *output)
+            .map_or(0, |screen| screen.frames)
     }
 
     /// Something on this output changed.
@@ -338,18 +341,9 @@ impl State {
 
     fn draw(&mut self, index: usize, output: &Output) {
         let started = Instant::now();
-        self.cursor
-            .prepare(output.current_scale().fractional_scale());
-        let scene = Scene {
-            view: View::Screen,
-            windows: &self.windows,
-            cursor: &self.cursor,
-            pointer: self.pointer_at,
-            background: self.look.background.linear().into(),
-            output_index: index,
-            locked: self.lock.locked(),
-        };
-        let outcome = self.backend.render(&scene, output);
+        let outcome = self.with_scene(View::Screen, output, |backend, scene| {
+            backend.render(scene, output)
+        });
         let locked = self.is_locked();
         let screen = &mut self.outputs.screens[index];
         screen.sight = match &outcome {

@@ -47,7 +47,7 @@ use smithay::{
         rustix::fs::OFlags,
         wayland_server::protocol::wl_surface::WlSurface,
     },
-    utils::DeviceFd,
+    utils::{Buffer, DeviceFd, Rectangle},
     wayland::dmabuf::DmabufFeedbackBuilder,
 };
 
@@ -56,6 +56,7 @@ use super::{
     single::{self, Single},
 };
 use crate::{
+    canvas::Canvases,
     error::Error,
     render::{self, Picture, Scene},
     state::State,
@@ -71,10 +72,12 @@ enum Graphics {
     /// `single`: the device shows a copy, so one buffer is enough.
     Pixman {
         renderer: PixmanRenderer,
+        canvases: Canvases<Image<'static, 'static>>,
         single: bool,
     },
     Gles {
         renderer: Box<GlesRenderer>,
+        canvases: Canvases<GlesRenderbuffer>,
         gbm: GbmDevice<DrmDeviceFd>,
     },
 }
@@ -224,7 +227,11 @@ impl Drm {
             let driver = smithay::reexports::drm::Device::get_driver(&fd);
             let single = driver.is_ok_and(|driver| single::suits(&driver.name().to_string_lossy()));
             PixmanRenderer::new()
-                .map(|renderer| Graphics::Pixman { renderer, single })
+                .map(|renderer| Graphics::Pixman {
+                    renderer,
+                    canvases: Canvases::new("pixman", Fourcc::Xrgb8888),
+                    single,
+                })
                 .map_err(|error| failed(RendererKind::Pixman, error))
         };
         let graphics = match kind {
@@ -289,7 +296,7 @@ impl Drm {
                 .map(|compositor| Swapchain::Pixman(Box::new(compositor)))
                 .map_err(|error| failed(RendererKind::Pixman, error))
             }
-            Graphics::Gles { renderer, gbm } => {
+            Graphics::Gles { renderer, gbm, .. } => {
                 let flags = GbmBufferFlags::RENDERING | GbmBufferFlags::SCANOUT;
                 DrmCompositor::new(
                     output,
@@ -339,6 +346,7 @@ fn gles(fd: &DrmDeviceFd) -> Result<Graphics, Error> {
     let renderer = new_gles(&gbm).map_err(|error| wrong(&error))?;
     Ok(Graphics::Gles {
         renderer: Box::new(renderer),
+        canvases: Canvases::new("gles", Fourcc::Abgr8888),
         gbm,
     })
 }
@@ -769,6 +777,44 @@ impl Backend for DrmHandle {
             Graphics::Gles { renderer, .. } => {
                 render::capture::<_, GlesRenderbuffer>(renderer.as_mut(), scene, output, "gles")
             }
+        }
+    }
+
+    fn refresh(
+        &mut self,
+        scene: &Scene<'_>,
+        output: &Output,
+    ) -> Result<Vec<Rectangle<i32, Buffer>>, Error> {
+        match &mut self.borrow_mut().graphics {
+            Graphics::Pixman {
+                renderer, canvases, ..
+            } => canvases.refresh(renderer, scene, output),
+            Graphics::Gles {
+                renderer, canvases, ..
+            } => canvases.refresh(renderer.as_mut(), scene, output),
+        }
+    }
+
+    fn read(
+        &mut self,
+        scene: &Scene<'_>,
+        output: &Output,
+        region: Rectangle<i32, Buffer>,
+    ) -> Result<Vec<u8>, Error> {
+        match &mut self.borrow_mut().graphics {
+            Graphics::Pixman {
+                renderer, canvases, ..
+            } => canvases.read(renderer, scene, output, region),
+            Graphics::Gles {
+                renderer, canvases, ..
+            } => canvases.read(renderer.as_mut(), scene, output, region),
+        }
+    }
+
+    fn forget_canvases(&mut self) {
+        match &mut self.borrow_mut().graphics {
+            Graphics::Pixman { canvases, .. } => canvases.clear(),
+            Graphics::Gles { canvases, .. } => canvases.clear(),
         }
     }
 

@@ -12,10 +12,12 @@ use smithay::{
     desktop::utils::OutputPresentationFeedback,
     output::{Mode, Output, PhysicalProperties, Subpixel},
     reexports::pixman::Image,
+    utils::{Buffer, Rectangle},
 };
 
 use super::{Backend, Outcome, RendererKind};
 use crate::{
+    canvas::Canvases,
     error::Error,
     render::{self, Picture, Scene},
     state::State,
@@ -36,6 +38,7 @@ struct Target {
 pub struct Headless {
     renderer: PixmanRenderer,
     targets: HashMap<String, Target>,
+    canvases: Canvases<Image<'static, 'static>>,
 }
 
 fn failed(error: impl std::fmt::Display) -> Error {
@@ -54,6 +57,7 @@ impl Headless {
         Ok(Self {
             renderer: PixmanRenderer::new().map_err(failed)?,
             targets: HashMap::new(),
+            canvases: Canvases::new("pixman", Fourcc::Xrgb8888),
         })
     }
 }
@@ -154,6 +158,28 @@ impl Backend for Headless {
 
     fn capture(&mut self, scene: &Scene<'_>, output: &Output) -> Result<Picture, Error> {
         render::capture::<_, Image<'static, 'static>>(&mut self.renderer, scene, output, "pixman")
+    }
+
+    fn refresh(
+        &mut self,
+        scene: &Scene<'_>,
+        output: &Output,
+    ) -> Result<Vec<Rectangle<i32, Buffer>>, Error> {
+        self.canvases.refresh(&mut self.renderer, scene, output)
+    }
+
+    fn read(
+        &mut self,
+        scene: &Scene<'_>,
+        output: &Output,
+        region: Rectangle<i32, Buffer>,
+    ) -> Result<Vec<u8>, Error> {
+        self.canvases
+            .read(&mut self.renderer, scene, output, region)
+    }
+
+    fn forget_canvases(&mut self) {
+        self.canvases.clear();
     }
 
     fn keep_feedback(&mut self, output: &Output, feedback: OutputPresentationFeedback) {

@@ -19,6 +19,7 @@ use smithay::{
     input::keyboard::LedState,
     output::Output,
     reexports::wayland_server::protocol::wl_surface::WlSurface,
+    utils::{Buffer, Rectangle},
 };
 
 use crate::{
@@ -67,6 +68,33 @@ pub trait Backend: Debug {
     /// # Errors
     /// When drawing fails.
     fn capture(&mut self, scene: &Scene<'_>, output: &Output) -> Result<Picture, Error>;
+
+    /// Brings the canvas of the scene's view of an output up to date, and says what of it changed since
+    /// the last time; of one that is new, all. The rows of a canvas are those of the output's mode: an
+    /// output that is turned has a canvas that is turned.
+    ///
+    /// # Errors
+    /// When drawing fails; the next call begins with a new canvas.
+    fn refresh(
+        &mut self,
+        scene: &Scene<'_>,
+        output: &Output,
+    ) -> Result<Vec<Rectangle<i32, Buffer>>, Error>;
+
+    /// Reads a part of the canvas of the scene's view: for each pixel blue, green, red and a byte
+    /// without meaning, rows from the top without gaps. The part must be inside of the canvas.
+    ///
+    /// # Errors
+    /// When there is no canvas yet, or it cannot be read.
+    fn read(
+        &mut self,
+        scene: &Scene<'_>,
+        output: &Output,
+        region: Rectangle<i32, Buffer>,
+    ) -> Result<Vec<u8>, Error>;
+
+    /// Nobody needs the canvases any more.
+    fn forget_canvases(&mut self);
 
     /// Uploads a new buffer as soon as it comes, where that saves time later.
     fn early_import(&mut self, _surface: &WlSurface) {}

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use smithay::{
     backend::{
+        allocator::Fourcc,
         renderer::{
             ImportDma, ImportMemWl,
             damage::OutputDamageTracker,
@@ -22,11 +23,12 @@ use smithay::{
         wayland_server::protocol::wl_surface::WlSurface,
         winit::{dpi::LogicalSize, platform::pump_events::PumpStatus, window::Window},
     },
-    utils::{Physical, Size, Transform},
+    utils::{Buffer, Physical, Rectangle, Size, Transform},
 };
 
 use super::{Backend, Outcome, RendererKind};
 use crate::{
+    canvas::Canvases,
     error::Error,
     render::{self, Element, Picture, Scene},
     state::State,
@@ -39,6 +41,7 @@ pub struct Nested {
     /// For frames of this size and scale.
     tracker: Option<(Size<i32, Physical>, f64, OutputDamageTracker)>,
     feedback: Option<OutputPresentationFeedback>,
+    canvases: Canvases<GlesRenderbuffer>,
 }
 
 fn failed(error: impl std::fmt::Display) -> Error {
@@ -64,6 +67,7 @@ impl Nested {
                 window,
                 tracker: None,
                 feedback: None,
+                canvases: Canvases::new("gles", Fourcc::Abgr8888),
             },
             events,
         ))
@@ -185,6 +189,28 @@ impl Backend for Nested {
 
     fn capture(&mut self, scene: &Scene<'_>, output: &Output) -> Result<Picture, Error> {
         render::capture::<_, GlesRenderbuffer>(self.window.renderer(), scene, output, "gles")
+    }
+
+    fn refresh(
+        &mut self,
+        scene: &Scene<'_>,
+        output: &Output,
+    ) -> Result<Vec<Rectangle<i32, Buffer>>, Error> {
+        self.canvases.refresh(self.window.renderer(), scene, output)
+    }
+
+    fn read(
+        &mut self,
+        scene: &Scene<'_>,
+        output: &Output,
+        region: Rectangle<i32, Buffer>,
+    ) -> Result<Vec<u8>, Error> {
+        self.canvases
+            .read(self.window.renderer(), scene, output, region)
+    }
+
+    fn forget_canvases(&mut self) {
+        self.canvases.clear();
     }
 
     fn early_import(&mut self, surface: &WlSurface) {

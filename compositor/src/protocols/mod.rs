@@ -3,6 +3,9 @@
 //!
 //! | module | protocol | for |
 //! |---|---|---|
+//! | [`screencopy`] | `wlr-screencopy-unstable-v1` | pictures of the screen |
+//! | [`image_copy`] | `ext-image-copy-capture-v1`, `ext-image-capture-source-v1` | recording the screen |
+//! | [`capture`] | what both have in common | |
 //! | [`toplevels`] | `wlr-foreign-toplevel-management-unstable-v1` | taskbars |
 //! | [`workspaces`] | `ext-workspace-v1` | pagers |
 //!
@@ -10,6 +13,9 @@
 //! [`may`]. What clients hear comes from a comparison: once a turn, [`State::tell_extensions`] compares
 //! what each of them was told with what is, so nothing else in the compositor has to think of them.
 
+pub(crate) mod capture;
+pub(crate) mod image_copy;
+pub(crate) mod screencopy;
 pub(crate) mod toplevels;
 pub(crate) mod workspaces;
 
@@ -25,6 +31,8 @@ const TOO_MANY: u32 = u32::MAX;
 /// What a client may be let do beyond its own windows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Privilege {
+    /// See what is on the screen.
+    Capture,
     /// See and steer other clients' windows.
     Toplevels,
     /// See and switch workspaces.
@@ -37,13 +45,17 @@ pub(crate) enum Privilege {
 /// `docs/permissions.md`.
 pub(crate) fn may(client: &Client, privilege: Privilege) -> bool {
     match privilege {
-        Privilege::Toplevels | Privilege::Workspaces => client.get_data::<ClientState>().is_some(),
+        Privilege::Capture | Privilege::Toplevels | Privilege::Workspaces => {
+            client.get_data::<ClientState>().is_some()
+        }
     }
 }
 
 /// The state of all of them.
 #[derive(Debug)]
 pub(crate) struct Extensions {
+    pub(crate) captures: capture::Captures,
+    pub(crate) sessions: image_copy::Sessions,
     pub(crate) toplevels: toplevels::Toplevels,
     pub(crate) workspaces: workspaces::Workspaces,
 }
@@ -51,9 +63,13 @@ pub(crate) struct Extensions {
 impl Extensions {
     /// Makes the globals.
     pub(crate) fn new(dh: &DisplayHandle) -> Self {
+        screencopy::create_global(dh);
+        image_copy::create_globals(dh);
         toplevels::create_global(dh);
         workspaces::create_global(dh);
         Self {
+            captures: capture::Captures::default(),
+            sessions: image_copy::Sessions::default(),
             toplevels: toplevels::Toplevels::default(),
             workspaces: workspaces::Workspaces::default(),
         }
@@ -61,10 +77,13 @@ impl Extensions {
 }
 
 impl State {
-    /// Tells clients of these protocols what changed.
+    /// Tells clients of these protocols what changed, and gives out the pictures that are due.
     pub(crate) fn tell_extensions(&mut self) {
         self.tell_toplevels();
         self.tell_workspaces();
+        self.tell_sessions();
+        self.drop_stale_canvases();
+        self.serve_captures();
     }
 }
 

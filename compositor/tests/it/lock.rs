@@ -13,7 +13,11 @@ use argos_compositor::{
     bus::Request,
     config::Config,
     render::{Picture, Scene},
-    smithay::{desktop::utils::OutputPresentationFeedback, output::Output},
+    smithay::{
+        desktop::utils::OutputPresentationFeedback,
+        output::Output,
+        utils::{Buffer, Rectangle},
+    },
 };
 use tokio::sync::oneshot;
 use wayland_protocols_wlr::layer_shell::v1::client::zwlr_layer_shell_v1::Layer;
@@ -391,6 +395,27 @@ impl Backend for Stuck {
         output: &Output,
     ) -> Result<Picture, argos_compositor::Error> {
         self.0.capture(scene, output)
+    }
+
+    fn refresh(
+        &mut self,
+        scene: &Scene<'_>,
+        output: &Output,
+    ) -> Result<Vec<Rectangle<i32, Buffer>>, argos_compositor::Error> {
+        self.0.refresh(scene, output)
+    }
+
+    fn read(
+        &mut self,
+        scene: &Scene<'_>,
+        output: &Output,
+        region: Rectangle<i32, Buffer>,
+    ) -> Result<Vec<u8>, argos_compositor::Error> {
+        self.0.read(scene, output, region)
+    }
+
+    fn forget_canvases(&mut self) {
+        self.0.forget_canvases();
     }
 
     fn keep_feedback(&mut self, output: &Output, feedback: OutputPresentationFeedback) {

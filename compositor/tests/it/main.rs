@@ -1,6 +1,7 @@
 //! The compositor on its headless back end, with real clients, all in one thread and without a
 //! screen: [`fixture`] turns the crank of both sides.
 
+mod capture;
 mod fixture;
 mod input;
 mod layers;
