@@ -169,11 +169,9 @@ impl State {
             }
             InputEvent::PointerMotionAbsolute { event } => {
                 // A tablet of a virtual machine covers the first output.
-                let Some(area) = self.outputs.first().map(geometry) else {
-                    return;
-                };
-                let to = event.position_transformed(area.size) + area.loc.to_f64();
-                self.pointer_to(to, event.time_msec());
+                if let Some(to) = self.touch_point::<B>(&event) {
+                    self.pointer_to(to, event.time_msec());
+                }
             }
             InputEvent::PointerButton { event } => {
                 self.button(event.button_code(), event.state(), event.time_msec());
@@ -609,8 +607,12 @@ impl State {
         &self,
         event: &impl AbsolutePositionEvent<B>,
     ) -> Option<Point<f64, Logical>> {
-        let area = geometry(self.outputs.first()?);
-        Some(event.position_transformed(area.size) + area.loc.to_f64())
+        let output = self.outputs.first()?;
+        let (area, transform) = (geometry(output), output.current_transform());
+        // The device lies on the display, so it turns with it.
+        let size = transform.invert().transform_size(area.size);
+        let at = transform.transform_point_in(event.position_transformed(size), &size.to_f64());
+        Some(at + area.loc.to_f64())
     }
 
     fn touch_down(

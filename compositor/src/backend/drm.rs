@@ -52,7 +52,7 @@ use smithay::{
 };
 
 use super::{
-    Backend, Outcome, RendererKind,
+    Backend, Outcome, RendererKind, Setup,
     single::{self, Single},
 };
 use crate::{
@@ -109,6 +109,10 @@ struct Head {
     crtc: crtc::Handle,
     swapchain: Swapchain,
     feedback: Option<OutputPresentationFeedback>,
+    /// The mode that somebody chose since the start.
+    chosen: Option<Mode>,
+    /// It is switched off, and kept to be switched on again.
+    off: bool,
 }
 
 /// See the module's page.
@@ -315,9 +319,20 @@ impl Drm {
         }
     }
 
-    /// The mode that the settings name, else the one that the display prefers.
+    /// The mode that somebody chose since the start, else the one that the settings name, else the one
+    /// that the display prefers.
     fn pick_mode(&self, name: &str, connector: &connector::Info) -> Option<Mode> {
         let modes = connector.modes();
+        let head = self
+            .heads
+            .iter()
+            .find(|head| head.connector == connector.handle());
+        if let Some(chosen) = head
+            .and_then(|head| head.chosen)
+            .filter(|it| modes.contains(it))
+        {
+            return Some(chosen);
+        }
         let wanted = self.modes.get(name).and_then(|text| {
             let (w, h) = text.split_once('x')?;
             let size = (w.trim().parse().ok()?, h.trim().parse().ok()?);
@@ -337,6 +352,62 @@ impl Drm {
             })
             .or_else(|| modes.first())
             .copied()
+    }
+}
+
+impl Drm {
+    /// The display's mode for what an output is to be; none for one that is to be off.
+    fn mode_for(&self, output: &Output, setup: Option<Setup>) -> Result<Option<Mode>, Error> {
+        let wrong = |reason: String| Error::Output {
+            output: output.name(),
+            reason,
+        };
+        let head = self.heads.iter().find(|head| head.output == *output);
+        let head = head.ok_or_else(|| wrong("it is not connected any more".to_owned()))?;
+        let Some(Setup { mode, .. }) = setup else {
+            return Ok(None);
+        };
+        let info = self
+            .device
+            .get_connector(head.connector, false)
+            .map_err(|error| wrong(format!("its modes cannot be read: {error}")))?;
+        let mut modes = info.modes().iter().copied();
+        let found = modes.find(|other| OutputMode::from(*other) == mode);
+        found.map(Some).ok_or_else(|| {
+            wrong(format!(
+                "the display has no mode {}x{} at {:.3} Hz",
+                mode.size.w,
+                mode.size.h,
+                f64::from(mode.refresh) / 1000.0
+            ))
+        })
+    }
+
+    fn set_up(&mut self, output: &Output, setup: Option<Setup>) -> Result<(), Error> {
+        let mode = self.mode_for(output, setup)?;
+        let wrong = |error: &dyn std::fmt::Display| Error::Output {
+            output: output.name(),
+            reason: error.to_string(),
+        };
+        let Some(head) = self.head(output) else {
+            return Ok(());
+        };
+        let Some(mode) = mode else {
+            each!(&mut head.swapchain, chain => chain.clear()).map_err(|error| wrong(&error))?;
+            head.off = true;
+            return Ok(());
+        };
+        if std::mem::take(&mut head.off) {
+            each!(&mut head.swapchain, chain => chain.reset_state())
+                .map_err(|error| wrong(&error))?;
+        }
+        if each!(&head.swapchain, chain => chain.pending_mode()) != mode {
+            each!(&mut head.swapchain, chain => {
+                chain.use_mode(mode).map_err(|error| wrong(&error))
+            })?;
+            head.chosen = Some(mode);
+        }
+        Ok(())
     }
 }
 
@@ -440,7 +511,10 @@ pub fn start(
                         tracing::error!("the graphics device could not be taken back: {error}");
                     }
                     for head in &mut drm.heads {
-                        let reset = each!(&mut head.swapchain, chain => chain.reset_state());
+                        let reset = each!(&mut head.swapchain, chain => {
+                            let reset = chain.reset_state();
+                            if head.off { reset.and_then(|()| chain.clear()) } else { reset }
+                        });
                         if let Err(error) = reset {
                             tracing::warn!("output {}: {error}", head.output.name());
                         }
@@ -614,6 +688,7 @@ fn connect(
         },
     );
     let output_mode = OutputMode::from(mode);
+    advertise_modes(&output, info);
     // The swapchain follows the output's mode, so the output has one first.
     output.change_current_state(Some(output_mode), None, None, None);
     let swapchain = drm.swapchain(&output, surface)?;
@@ -623,10 +698,41 @@ fn connect(
         crtc,
         swapchain,
         feedback: None,
+        chosen: None,
+        off: false,
     });
     drop(drm);
     state.add_output(output, output_mode);
     Ok(())
+}
+
+/// Has the output say which modes its display has.
+fn advertise_modes(output: &Output, info: &connector::Info) {
+    let modes: Vec<_> = info
+        .modes()
+        .iter()
+        .map(|mode| OutputMode::from(*mode))
+        .collect();
+    for gone in output.modes() {
+        if !modes.contains(&gone) && output.current_mode() != Some(gone) {
+            output.delete_mode(gone);
+        }
+    }
+    for mode in &modes {
+        output.add_mode(*mode);
+    }
+    let mut prefers = info
+        .modes()
+        .iter()
+        .filter(|mode| mode.mode_type().contains(ModeTypeFlags::PREFERRED));
+    if let Some(preferred) = prefers
+        .next()
+        .copied()
+        .map(OutputMode::from)
+        .or(modes.first().copied())
+    {
+        output.set_preferred(preferred);
+    }
 }
 
 /// A virtual display prefers another mode once its window is resized.
@@ -655,6 +761,7 @@ fn change_mode(
     let output = head.output.clone();
     drop(drm);
     state.output_resized(&output, OutputMode::from(mode));
+    advertise_modes(&output, info);
     Ok(())
 }
 
@@ -767,6 +874,15 @@ impl Backend for DrmHandle {
             }
             _ => Err(failed(kind, "the output was set up for another renderer")),
         }
+    }
+
+    fn test_setup(&self, output: &Output, setup: Option<Setup>) -> Result<(), Error> {
+        let drm = self.borrow();
+        drm.mode_for(output, setup).map(drop)
+    }
+
+    fn set_up(&mut self, output: &Output, setup: Option<Setup>) -> Result<(), Error> {
+        self.borrow_mut().set_up(output, setup)
     }
 
     fn capture(&mut self, scene: &Scene<'_>, output: &Output) -> Result<Picture, Error> {

@@ -15,13 +15,16 @@ use smithay::{
     utils::{Buffer, Rectangle},
 };
 
-use super::{Backend, Outcome, RendererKind};
+use super::{Backend, Outcome, RendererKind, Setup};
 use crate::{
     canvas::Canvases,
     error::Error,
     render::{self, Picture, Scene},
     state::State,
 };
+
+/// The longest side of an output, in pixels.
+const LARGEST: i32 = 16384;
 
 /// The memory of one output.
 #[derive(Debug)]
@@ -154,6 +157,20 @@ impl Backend for Headless {
         } else {
             Outcome::Unchanged(result.states)
         })
+    }
+
+    fn test_setup(&self, output: &Output, setup: Option<Setup>) -> Result<(), Error> {
+        let size = setup.map(|setup| setup.mode.size);
+        match size.filter(|size| size.w.max(size.h) > LARGEST) {
+            Some(size) => Err(Error::Output {
+                output: output.name(),
+                reason: format!(
+                    "{}x{} is too large; a side has {LARGEST} pixels at most",
+                    size.w, size.h
+                ),
+            }),
+            None => Ok(()),
+        }
     }
 
     fn capture(&mut self, scene: &Scene<'_>, output: &Output) -> Result<Picture, Error> {

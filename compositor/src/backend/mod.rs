@@ -17,9 +17,9 @@ use smithay::{
     backend::{allocator::dmabuf::Dmabuf, renderer::element::RenderElementStates},
     desktop::utils::OutputPresentationFeedback,
     input::keyboard::LedState,
-    output::Output,
+    output::{Mode, Output},
     reexports::wayland_server::protocol::wl_surface::WlSurface,
-    utils::{Buffer, Rectangle},
+    utils::{Buffer, Rectangle, Transform},
 };
 
 use crate::{
@@ -39,6 +39,15 @@ pub enum Outcome {
     Unchanged(RenderElementStates),
     /// The screen is somebody else's now (another virtual terminal).
     Away,
+}
+
+/// How an output that is on is driven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setup {
+    /// Size and refresh rate.
+    pub mode: Mode,
+    /// How the display hangs.
+    pub transform: Transform,
 }
 
 /// See the module's page.
@@ -68,6 +77,26 @@ pub trait Backend: Debug {
     /// # Errors
     /// When drawing fails.
     fn capture(&mut self, scene: &Scene<'_>, output: &Output) -> Result<Picture, Error>;
+
+    /// Looks whether [`Self::set_up`] could be done.
+    ///
+    /// # Errors
+    /// What cannot be done, and why.
+    fn test_setup(&self, output: &Output, _setup: Option<Setup>) -> Result<(), Error> {
+        Err(Error::Output {
+            output: output.name(),
+            reason: "this back end's outputs are as they are".to_owned(),
+        })
+    }
+
+    /// Drives an output so from its next frame on, or switches it off. What the output itself says of
+    /// its mode is changed afterwards, by the caller.
+    ///
+    /// # Errors
+    /// What cannot be done, and why; the output is as it was.
+    fn set_up(&mut self, output: &Output, setup: Option<Setup>) -> Result<(), Error> {
+        self.test_setup(output, setup)
+    }
 
     /// Brings the canvas of the scene's view of an output up to date, and says what of it changed since
     /// the last time; of one that is new, all. The rows of a canvas are those of the output's mode: an

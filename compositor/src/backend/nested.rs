@@ -26,7 +26,7 @@ use smithay::{
     utils::{Buffer, Physical, Rectangle, Size, Transform},
 };
 
-use super::{Backend, Outcome, RendererKind};
+use super::{Backend, Outcome, RendererKind, Setup};
 use crate::{
     canvas::Canvases,
     error::Error,
@@ -185,6 +185,20 @@ impl Backend for Nested {
             }
             None => Ok(Outcome::Unchanged(states)),
         }
+    }
+
+    fn test_setup(&self, output: &Output, setup: Option<Setup>) -> Result<(), Error> {
+        let as_it_is = setup.is_some_and(|setup| {
+            Some(setup.mode) == output.current_mode() && setup.transform == Transform::Normal
+        });
+        if as_it_is {
+            return Ok(());
+        }
+        Err(Error::Output {
+            output: output.name(),
+            reason: "it is a window: the desktop around it gives it its size and keeps it upright"
+                .to_owned(),
+        })
     }
 
     fn capture(&mut self, scene: &Scene<'_>, output: &Output) -> Result<Picture, Error> {

@@ -8,12 +8,14 @@
 //! | [`capture`] | what both have in common | |
 //! | [`toplevels`] | `wlr-foreign-toplevel-management-unstable-v1` | taskbars |
 //! | [`workspaces`] | `ext-workspace-v1` | pagers |
+//! | [`heads`] | `wlr-output-management-unstable-v1` | modes, scale and place of outputs |
 //!
 //! Each of them shows or steers what is other clients', so who sees its global is decided in one place,
 //! [`may`]. What clients hear comes from a comparison: once a turn, [`State::tell_extensions`] compares
 //! what each of them was told with what is, so nothing else in the compositor has to think of them.
 
 pub(crate) mod capture;
+pub(crate) mod heads;
 pub(crate) mod image_copy;
 pub(crate) mod screencopy;
 pub(crate) mod toplevels;
@@ -37,6 +39,8 @@ pub(crate) enum Privilege {
     Toplevels,
     /// See and switch workspaces.
     Workspaces,
+    /// See and change outputs.
+    Outputs,
 }
 
 /// Whether a client may have a privilege.
@@ -45,7 +49,7 @@ pub(crate) enum Privilege {
 /// `docs/permissions.md`.
 pub(crate) fn may(client: &Client, privilege: Privilege) -> bool {
     match privilege {
-        Privilege::Capture | Privilege::Toplevels | Privilege::Workspaces => {
+        Privilege::Capture | Privilege::Toplevels | Privilege::Workspaces | Privilege::Outputs => {
             client.get_data::<ClientState>().is_some()
         }
     }
@@ -58,6 +62,7 @@ pub(crate) struct Extensions {
     pub(crate) sessions: image_copy::Sessions,
     pub(crate) toplevels: toplevels::Toplevels,
     pub(crate) workspaces: workspaces::Workspaces,
+    pub(crate) heads: heads::Heads,
 }
 
 impl Extensions {
@@ -67,11 +72,13 @@ impl Extensions {
         image_copy::create_globals(dh);
         toplevels::create_global(dh);
         workspaces::create_global(dh);
+        heads::create_global(dh);
         Self {
             captures: capture::Captures::default(),
             sessions: image_copy::Sessions::default(),
             toplevels: toplevels::Toplevels::default(),
             workspaces: workspaces::Workspaces::default(),
+            heads: heads::Heads::default(),
         }
     }
 }
@@ -81,6 +88,7 @@ impl State {
     pub(crate) fn tell_extensions(&mut self) {
         self.tell_toplevels();
         self.tell_workspaces();
+        self.tell_heads();
         self.tell_sessions();
         self.drop_stale_canvases();
         self.serve_captures();

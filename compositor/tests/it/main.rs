@@ -3,6 +3,7 @@
 
 mod capture;
 mod fixture;
+mod heads;
 mod input;
 mod layers;
 mod lock;
