@@ -233,6 +233,7 @@ impl State {
 
     /// A key went down or up. `code` is xkb's: Linux's plus 8.
     pub fn key(&mut self, code: Keycode, state: KeyState, time: u32) {
+        self.light_outputs();
         let serial = SERIAL_COUNTER.next_serial();
         let keyboard = self.keyboard.clone();
         let action = keyboard.input(
@@ -468,6 +469,7 @@ impl State {
 
     /// A button went down or up; codes are Linux's, as [`LEFT`].
     pub fn button(&mut self, button: u32, state: ButtonState, time: u32) {
+        self.light_outputs();
         self.tap = None;
         let serial = SERIAL_COUNTER.next_serial();
         let pointer = self.pointer.clone();
@@ -621,6 +623,7 @@ impl State {
         at: Point<f64, Logical>,
         time: u32,
     ) {
+        self.light_outputs();
         let Some(touch) = self.seat.get_touch() else {
             return;
         };

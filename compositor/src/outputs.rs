@@ -15,7 +15,8 @@
 //!
 //! # Where an output is
 //!
-//! Outputs stand side by side in the order in which they came, but for those that somebody placed. One that is
+//! Outputs stand side by side in the order in which they came, but for those that somebody placed. A dark one
+//! is like the others and only not drawn; when all are, a key or a click lights them. One that is
 //! switched off is none: it has no place, no windows and no global; only the back end and
 //! [`crate::protocols::heads`] still know it.
 
@@ -86,6 +87,8 @@ struct Screen {
     frames: u64,
     /// Where somebody put it.
     placed: Option<Point<i32, Logical>>,
+    /// It is not driven for the time being, and so not drawn.
+    dark: bool,
 }
 
 /// All outputs, in the order in which they came.
@@ -161,6 +164,14 @@ impl Outputs {
     pub(crate) fn at(&self, point: Point<f64, Logical>) -> Option<&Output> {
         self.iter()
             .find(|output| geometry(output).to_f64().contains(point))
+    }
+
+    /// Whether an output is dark. Of one that is gone that cannot be said.
+    pub(crate) fn is_dark(&self, output: &Output) -> Option<bool> {
+        let mut screens = self.screens.iter();
+        screens
+            .find(|screen| screen.output == *output)
+            .map(|screen| screen.dark)
     }
 
     /// The outputs that are switched off.
@@ -297,6 +308,7 @@ impl State {
             last: None,
             frames: 0,
             placed: None,
+            dark: false,
         });
         if first {
             let middle = geometry(&output);
@@ -405,8 +417,44 @@ impl State {
         let mut screens = self.outputs.screens.iter_mut();
         if let Some(screen) = screens.find(|screen| screen.output == *output) {
             screen.placed = settings.position;
+            screen.dark = false;
         }
         Ok(())
+    }
+
+    /// Has an output driven no more, or again.
+    ///
+    /// # Errors
+    /// When the back end cannot do that.
+    pub(crate) fn set_dark(&mut self, output: &Output, dark: bool) -> Result<(), Error> {
+        if self.outputs.is_dark(output) != Some(!dark) {
+            return Ok(());
+        }
+        let settings = self.outputs.settings(output).filter(|_| !dark);
+        self.backend.set_up(output, settings.map(Settings::setup))?;
+        let mut screens = self.outputs.screens.iter_mut();
+        if let Some(screen) = screens.find(|screen| screen.output == *output) {
+            screen.dark = dark;
+            // Whatever was on its way to the screen does not come there any more.
+            screen.redraw = Redraw::Queued;
+            if dark {
+                screen.sight = Sight::Closed;
+            }
+        }
+        Ok(())
+    }
+
+    /// Somebody is there: if all outputs are dark, they are lit, since nothing can be seen that would.
+    pub(crate) fn light_outputs(&mut self) {
+        if self.outputs.screens.iter().any(|screen| !screen.dark) {
+            return;
+        }
+        let dark: Vec<_> = self.outputs.iter().cloned().collect();
+        for output in dark {
+            if let Err(error) = self.set_dark(&output, false) {
+                tracing::error!("{error}");
+            }
+        }
     }
 
     /// Puts the outputs where they are to be and tells everybody.
@@ -431,7 +479,7 @@ impl State {
     pub(crate) fn redraw_queued(&mut self) {
         for index in 0..self.outputs.screens.len() {
             let screen = &mut self.outputs.screens[index];
-            if screen.redraw != Redraw::Queued {
+            if screen.dark || screen.redraw != Redraw::Queued {
                 continue;
             }
             let output = screen.output.clone();

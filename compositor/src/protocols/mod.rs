@@ -9,6 +9,7 @@
 //! | [`toplevels`] | `wlr-foreign-toplevel-management-unstable-v1` | taskbars |
 //! | [`workspaces`] | `ext-workspace-v1` | pagers |
 //! | [`heads`] | `wlr-output-management-unstable-v1` | modes, scale and place of outputs |
+//! | [`power`] | `wlr-output-power-management-unstable-v1` | dark screens |
 //!
 //! Each of them shows or steers what is other clients', so who sees its global is decided in one place,
 //! [`may`]. What clients hear comes from a comparison: once a turn, [`State::tell_extensions`] compares
@@ -17,6 +18,7 @@
 pub(crate) mod capture;
 pub(crate) mod heads;
 pub(crate) mod image_copy;
+pub(crate) mod power;
 pub(crate) mod screencopy;
 pub(crate) mod toplevels;
 pub(crate) mod workspaces;
@@ -63,6 +65,7 @@ pub(crate) struct Extensions {
     pub(crate) toplevels: toplevels::Toplevels,
     pub(crate) workspaces: workspaces::Workspaces,
     pub(crate) heads: heads::Heads,
+    pub(crate) powers: power::Powers,
 }
 
 impl Extensions {
@@ -73,12 +76,14 @@ impl Extensions {
         toplevels::create_global(dh);
         workspaces::create_global(dh);
         heads::create_global(dh);
+        power::create_global(dh);
         Self {
             captures: capture::Captures::default(),
             sessions: image_copy::Sessions::default(),
             toplevels: toplevels::Toplevels::default(),
             workspaces: workspaces::Workspaces::default(),
             heads: heads::Heads::default(),
+            powers: power::Powers::default(),
         }
     }
 }
@@ -89,6 +94,7 @@ impl State {
         self.tell_toplevels();
         self.tell_workspaces();
         self.tell_heads();
+        self.tell_powers();
         self.tell_sessions();
         self.drop_stale_canvases();
         self.serve_captures();

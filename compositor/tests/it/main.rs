@@ -9,5 +9,6 @@ mod layers;
 mod lock;
 mod outputs;
 mod pager;
+mod power;
 mod taskbar;
 mod windows;
