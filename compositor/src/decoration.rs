@@ -12,7 +12,7 @@ use smithay::{
         allocator::Fourcc,
         renderer::element::{memory::MemoryRenderBuffer, solid::SolidColorBuffer},
     },
-    utils::{Logical, Point, Size, Transform},
+    utils::{Buffer, Logical, Point, Rectangle, Size, Transform},
 };
 
 use crate::{
@@ -128,6 +128,8 @@ pub(crate) struct Wanted<'a> {
 #[derive(Debug)]
 pub(crate) struct TitleBar {
     buffer: MemoryRenderBuffer,
+    /// Of the buffer.
+    pixels: Size<i32, Buffer>,
     width: i32,
     scale: f64,
     title: String,
@@ -139,6 +141,11 @@ pub(crate) struct TitleBar {
 impl TitleBar {
     pub(crate) fn buffer(&self) -> &MemoryRenderBuffer {
         &self.buffer
+    }
+
+    /// All of the buffer; smithay's own guess is as much of it as the bar has logical pixels.
+    pub(crate) fn source(&self) -> Rectangle<f64, Logical> {
+        Rectangle::from_size((f64::from(self.pixels.w), f64::from(self.pixels.h)).into())
     }
 
     pub(crate) fn size(&self) -> Size<i32, Logical> {
@@ -186,6 +193,7 @@ impl Painter {
         );
         *bar = Some(TitleBar {
             buffer,
+            pixels: (canvas.width, canvas.height).into(),
             width: wanted.width,
             scale: wanted.scale,
             title: wanted.title.to_owned(),

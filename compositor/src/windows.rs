@@ -250,7 +250,7 @@ impl Windows {
                 to_output(frame.loc).to_f64(),
                 bar.buffer(),
                 None,
-                None,
+                Some(bar.source()),
                 Some(size),
                 Kind::Unspecified,
             ) {

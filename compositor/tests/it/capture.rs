@@ -18,7 +18,7 @@ use argos_compositor::{
     smithay::{
         desktop::utils::OutputPresentationFeedback,
         output::Output,
-        utils::{Buffer, Rectangle},
+        utils::{Buffer, Rectangle, Transform},
     },
 };
 use wayland_client::{
@@ -38,7 +38,7 @@ use wayland_protocols::ext::{
     },
 };
 use wayland_protocols_wlr::{
-    layer_shell::v1::client::zwlr_layer_shell_v1::Layer,
+    layer_shell::v1::client::{zwlr_layer_shell_v1::Layer, zwlr_layer_surface_v1::Anchor},
     screencopy::v1::client::{
         zwlr_screencopy_frame_v1::{self, ZwlrScreencopyFrameV1},
         zwlr_screencopy_manager_v1::ZwlrScreencopyManagerV1,
@@ -421,6 +421,45 @@ fn a_part_is_cut_to_the_output_and_rows_may_be_longer_than_needed() {
         none.frame.copy(&memory.buffer);
     }
     f.roundtrip(&mut shooter.client);
+}
+
+#[test]
+fn a_turned_output_is_copied_as_its_rows_lie() {
+    let mut f = Fixture::new();
+    f.output
+        .change_current_state(None, Some(Transform::_90), None, None);
+    f.turn();
+    let mut client = f.client();
+    let panel = client.layer("panel", Layer::Top, |layer| {
+        layer.set_anchor(Anchor::Top | Anchor::Left);
+        layer.set_size(100, 50);
+    });
+    f.roundtrip(&mut client);
+    client.fill(&panel.surface, (100, 50), BLUE);
+    f.roundtrip(&mut client);
+    assert_eq!(
+        f.pixel(99, 49),
+        rgb(BLUE),
+        "a picture for people is upright"
+    );
+    assert_ne!(f.pixel(100, 50), rgb(BLUE));
+
+    // A display that is turned by a quarter has its upper left corner at the lower left of its rows.
+    let mut shooter = Shooter::new(&mut f);
+    let memory = shooter.shoot(&mut f, false);
+    for (x, y) in [(0, 700), (49, 700), (0, 799), (49, 799)] {
+        assert_eq!(memory.pixel(x, y), rgb(BLUE), "{x}, {y}");
+    }
+    for (x, y) in [(50, 750), (25, 699), (0, 0), (1279, 799)] {
+        assert_ne!(memory.pixel(x, y), rgb(BLUE), "{x}, {y}");
+    }
+    let part = shooter.region((90, 0, 20, 10));
+    let memory = Memory::new(&shooter.client, (10, 20));
+    part.frame.copy(&memory.buffer);
+    f.roundtrip(&mut shooter.client);
+    assert_eq!(part.heard().buffer, Some((10, 20, 40)));
+    assert_eq!(memory.pixel(5, 19), rgb(BLUE));
+    assert_ne!(memory.pixel(5, 9), rgb(BLUE));
 }
 
 #[test]
