@@ -113,6 +113,8 @@ struct Head {
     chosen: Option<Mode>,
     /// It is switched off, and kept to be switched on again.
     off: bool,
+    /// The gamma table that somebody set.
+    gamma: Option<Vec<u16>>,
 }
 
 /// See the module's page.
@@ -411,6 +413,57 @@ impl Drm {
     }
 }
 
+impl Drm {
+    fn gamma_size(&self, output: &Output) -> usize {
+        let head = self.heads.iter().find(|head| head.output == *output);
+        head.and_then(|head| self.device.get_crtc(head.crtc).ok())
+            .map_or(0, |info| info.gamma_length() as usize)
+    }
+
+    fn set_gamma(&mut self, output: &Output, table: Option<&[u16]>) -> Result<(), Error> {
+        let size = self.gamma_size(output);
+        let active = self.active;
+        let wrong = |reason: String| Error::Output {
+            output: output.name(),
+            reason,
+        };
+        if size == 0 || table.is_some_and(|table| table.len() != 3 * size) {
+            return Err(wrong(format!(
+                "its gamma table has three ramps of {size} steps"
+            )));
+        }
+        let Some(head) = self.heads.iter_mut().find(|head| head.output == *output) else {
+            return Ok(());
+        };
+        head.gamma = table.map(<[u16]>::to_vec);
+        // While the screen is somebody else's, the table waits until it is ours again.
+        if active {
+            let set = load_gamma(&self.device, head.crtc, size, table);
+            set.map_err(|error| wrong(format!("its gamma table cannot be set: {error}")))?;
+        }
+        Ok(())
+    }
+}
+
+/// Loads a gamma table of three ramps of `size` steps, or a straight line.
+fn load_gamma(
+    device: &DrmDevice,
+    crtc: crtc::Handle,
+    size: usize,
+    table: Option<&[u16]>,
+) -> std::io::Result<()> {
+    if let Some(table) = table {
+        let (red, rest) = table.split_at(size);
+        let (green, blue) = rest.split_at(size);
+        return device.set_gamma(crtc, red, green, blue);
+    }
+    let last = size.saturating_sub(1).max(1);
+    let straight: Vec<_> = (0..size)
+        .map(|step| (step * usize::from(u16::MAX) / last) as u16)
+        .collect();
+    device.set_gamma(crtc, &straight, &straight, &straight)
+}
+
 fn gles(fd: &DrmDeviceFd) -> Result<Graphics, Error> {
     let wrong = |error: &dyn std::fmt::Display| failed(RendererKind::Gles, error);
     let gbm = GbmDevice::new(fd.clone()).map_err(|error| wrong(&error))?;
@@ -516,6 +569,15 @@ pub fn start(
                             if head.off { reset.and_then(|()| chain.clear()) } else { reset }
                         });
                         if let Err(error) = reset {
+                            tracing::warn!("output {}: {error}", head.output.name());
+                        }
+                    }
+                    let Drm { device, heads, .. } = &mut *drm;
+                    for head in heads {
+                        if let Some(table) = &head.gamma
+                            && let Err(error) =
+                                load_gamma(device, head.crtc, table.len() / 3, Some(table))
+                        {
                             tracing::warn!("output {}: {error}", head.output.name());
                         }
                     }
@@ -700,6 +762,7 @@ fn connect(
         feedback: None,
         chosen: None,
         off: false,
+        gamma: None,
     });
     drop(drm);
     state.add_output(output, output_mode);
@@ -883,6 +946,14 @@ impl Backend for DrmHandle {
 
     fn set_up(&mut self, output: &Output, setup: Option<Setup>) -> Result<(), Error> {
         self.borrow_mut().set_up(output, setup)
+    }
+
+    fn gamma_size(&self, output: &Output) -> u32 {
+        self.borrow().gamma_size(output) as u32
+    }
+
+    fn set_gamma(&mut self, output: &Output, table: Option<&[u16]>) -> Result<(), Error> {
+        self.borrow_mut().set_gamma(output, table)
     }
 
     fn capture(&mut self, scene: &Scene<'_>, output: &Output) -> Result<Picture, Error> {

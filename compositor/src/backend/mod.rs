@@ -98,6 +98,23 @@ pub trait Backend: Debug {
         self.test_setup(output, setup)
     }
 
+    /// How many steps each of the three ramps of an output's gamma table has; 0 if it has no table.
+    fn gamma_size(&self, _output: &Output) -> u32 {
+        0
+    }
+
+    /// Sets an output's gamma table: the ramps for red, green and blue, one after the other, each of
+    /// [`Self::gamma_size`] steps. Without a table it is a straight line.
+    ///
+    /// # Errors
+    /// When the output has no table, or one of another size.
+    fn set_gamma(&mut self, output: &Output, _table: Option<&[u16]>) -> Result<(), Error> {
+        Err(Error::Output {
+            output: output.name(),
+            reason: "it has no gamma table".to_owned(),
+        })
+    }
+
     /// Brings the canvas of the scene's view of an output up to date, and says what of it changed since
     /// the last time; of one that is new, all. The rows of a canvas are those of the output's mode: an
     /// output that is turned has a canvas that is turned.

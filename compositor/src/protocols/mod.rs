@@ -10,12 +10,14 @@
 //! | [`workspaces`] | `ext-workspace-v1` | pagers |
 //! | [`heads`] | `wlr-output-management-unstable-v1` | modes, scale and place of outputs |
 //! | [`power`] | `wlr-output-power-management-unstable-v1` | dark screens |
+//! | [`gamma`] | `wlr-gamma-control-unstable-v1` | warmer colours at night |
 //!
 //! Each of them shows or steers what is other clients', so who sees its global is decided in one place,
 //! [`may`]. What clients hear comes from a comparison: once a turn, [`State::tell_extensions`] compares
 //! what each of them was told with what is, so nothing else in the compositor has to think of them.
 
 pub(crate) mod capture;
+pub(crate) mod gamma;
 pub(crate) mod heads;
 pub(crate) mod image_copy;
 pub(crate) mod power;
@@ -66,6 +68,7 @@ pub(crate) struct Extensions {
     pub(crate) workspaces: workspaces::Workspaces,
     pub(crate) heads: heads::Heads,
     pub(crate) powers: power::Powers,
+    pub(crate) gammas: gamma::Gammas,
 }
 
 impl Extensions {
@@ -77,6 +80,7 @@ impl Extensions {
         workspaces::create_global(dh);
         heads::create_global(dh);
         power::create_global(dh);
+        gamma::create_global(dh);
         Self {
             captures: capture::Captures::default(),
             sessions: image_copy::Sessions::default(),
@@ -84,6 +88,7 @@ impl Extensions {
             workspaces: workspaces::Workspaces::default(),
             heads: heads::Heads::default(),
             powers: power::Powers::default(),
+            gammas: gamma::Gammas::default(),
         }
     }
 }
@@ -95,6 +100,7 @@ impl State {
         self.tell_workspaces();
         self.tell_heads();
         self.tell_powers();
+        self.tell_gammas();
         self.tell_sessions();
         self.drop_stale_canvases();
         self.serve_captures();

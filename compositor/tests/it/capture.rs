@@ -1,26 +1,12 @@
 //! Copies of the screen: what is in them, when they come, who gets none.
 
 use std::{
-    cell::Cell,
     fs::File,
     os::{fd::AsFd, unix::fs::FileExt},
-    rc::Rc,
     sync::{Arc, Mutex},
 };
 
-use argos_compositor::{
-    backend::{
-        Backend, Outcome, RendererKind,
-        headless::{self, Headless},
-    },
-    config::Config,
-    render::{Picture, Scene},
-    smithay::{
-        desktop::utils::OutputPresentationFeedback,
-        output::Output,
-        utils::{Buffer, Rectangle, Transform},
-    },
-};
+use argos_compositor::{backend::headless, render::Picture, smithay::utils::Transform};
 use wayland_client::{
     Connection, Dispatch, QueueHandle, WEnum, delegate_noop,
     protocol::{wl_buffer::WlBuffer, wl_shm::Format},
@@ -293,73 +279,6 @@ impl Shooter {
     }
 }
 
-/// A back end that counts how often a canvas is drawn.
-#[derive(Debug)]
-struct Counting(Headless, Rc<Cell<u32>>);
-
-impl Backend for Counting {
-    fn renderer(&self) -> RendererKind {
-        self.0.renderer()
-    }
-
-    fn needs_pacing(&self) -> bool {
-        self.0.needs_pacing()
-    }
-
-    fn render(
-        &mut self,
-        scene: &Scene<'_>,
-        output: &Output,
-    ) -> Result<Outcome, argos_compositor::Error> {
-        self.0.render(scene, output)
-    }
-
-    fn capture(
-        &mut self,
-        scene: &Scene<'_>,
-        output: &Output,
-    ) -> Result<Picture, argos_compositor::Error> {
-        self.0.capture(scene, output)
-    }
-
-    fn refresh(
-        &mut self,
-        scene: &Scene<'_>,
-        output: &Output,
-    ) -> Result<Vec<Rectangle<i32, Buffer>>, argos_compositor::Error> {
-        self.1.set(self.1.get() + 1);
-        self.0.refresh(scene, output)
-    }
-
-    fn read(
-        &mut self,
-        scene: &Scene<'_>,
-        output: &Output,
-        region: Rectangle<i32, Buffer>,
-    ) -> Result<Vec<u8>, argos_compositor::Error> {
-        self.0.read(scene, output, region)
-    }
-
-    fn forget_canvases(&mut self) {
-        self.0.forget_canvases();
-    }
-
-    fn keep_feedback(&mut self, output: &Output, feedback: OutputPresentationFeedback) {
-        self.0.keep_feedback(output, feedback);
-    }
-
-    fn take_feedback(&mut self, output: &Output) -> Option<OutputPresentationFeedback> {
-        self.0.take_feedback(output)
-    }
-}
-
-/// A compositor that counts how often canvases are drawn.
-fn counted() -> (Fixture, Rc<Cell<u32>>) {
-    let count = Rc::new(Cell::new(0));
-    let backend = Counting(Headless::new().unwrap(), Rc::clone(&count));
-    (Fixture::on(Config::default(), Box::new(backend)), count)
-}
-
 /// Locks the session as its person does.
 fn lock(f: &mut Fixture) {
     let folder = tempfile::tempdir().unwrap();
@@ -464,7 +383,8 @@ fn a_turned_output_is_copied_as_its_rows_lie() {
 
 #[test]
 fn a_copy_with_damage_waits_and_says_what_changed() {
-    let (mut f, drawn) = counted();
+    let (mut f, notes) = Fixture::watched();
+    let drawn = &notes.refreshed;
     let mut client = f.client();
     let toplevel = f.window(&mut client, "below", (400, 300), RED);
     let mut shooter = Shooter::new(&mut f);
@@ -510,7 +430,8 @@ fn a_copy_with_damage_waits_and_says_what_changed() {
 
 #[test]
 fn who_asks_in_one_turn_shares_one_drawing_and_nothing_is_kept_for_nobody() {
-    let (mut f, drawn) = counted();
+    let (mut f, notes) = Fixture::watched();
+    let drawn = &notes.refreshed;
     let mut shooter = Shooter::new(&mut f);
     let memory = Memory::new(&shooter.client, WHOLE);
     let shots: Vec<_> = (0..10).map(|_| shooter.frame(false)).collect();

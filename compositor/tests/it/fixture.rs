@@ -5,6 +5,7 @@
 
 use std::{
     os::{fd::AsFd, unix::net::UnixStream},
+    rc::Rc,
     time::{Duration, Instant},
 };
 
@@ -39,6 +40,8 @@ use wayland_protocols::xdg::{
     shell::client::{xdg_surface, xdg_toplevel, xdg_wm_base},
 };
 use wayland_protocols_wlr::layer_shell::v1::client::{zwlr_layer_shell_v1, zwlr_layer_surface_v1};
+
+use crate::watched::{Notes, Watched};
 
 /// How long a test waits for the other side.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -76,6 +79,13 @@ impl Fixture {
         };
         fixture.turn();
         fixture
+    }
+
+    /// A compositor whose back end is looked into.
+    pub(crate) fn watched() -> (Self, Rc<Notes>) {
+        let backend = Watched::default();
+        let notes = Rc::clone(&backend.notes);
+        (Self::on(Config::default(), Box::new(backend)), notes)
     }
 
     /// One turn of the compositor's loop.

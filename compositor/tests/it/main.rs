@@ -3,6 +3,7 @@
 
 mod capture;
 mod fixture;
+mod gamma;
 mod heads;
 mod input;
 mod layers;
@@ -11,4 +12,5 @@ mod outputs;
 mod pager;
 mod power;
 mod taskbar;
+mod watched;
 mod windows;
