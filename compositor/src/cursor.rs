@@ -19,7 +19,7 @@ use smithay::{
     },
     input::pointer::{CursorIcon, CursorImageStatus, CursorImageSurfaceData},
     reexports::wayland_server::protocol::wl_surface::WlSurface,
-    utils::{IsAlive, Logical, Physical, Point, Rectangle, Scale, Size, Transform},
+    utils::{IsAlive, Logical, Physical, Point, Scale, Size, Transform},
     wayland::compositor::with_states,
 };
 use xcursor::CursorTheme;
@@ -206,17 +206,14 @@ impl Cursor {
             }
             CursorImageStatus::Named(icon) => {
                 if let Some(sprite) = self.sprites.get(&(icon, pixels(self.size, scale.x))) {
-                    // The picture has the pixels it should have on the screen, so it is not scaled. All of
-                    // it is shown; smithay's own guess is as much of it as it has logical pixels.
-                    let (w, h) = (f64::from(sprite.size.w), f64::from(sprite.size.h));
-                    let source = Rectangle::from_size((w, h).into());
+                    // The picture has the pixels it should have on the screen, so it is not scaled.
                     let size = sprite.size.to_f64().to_logical(scale).to_i32_round();
                     match MemoryRenderBufferRenderElement::from_buffer(
                         renderer,
                         (tip - sprite.hotspot).to_f64(),
                         &sprite.buffer,
                         None,
-                        Some(source),
+                        None,
                         Some(size),
                         Kind::Cursor,
                     ) {

@@ -12,7 +12,7 @@ use smithay::{
         allocator::Fourcc,
         renderer::element::{memory::MemoryRenderBuffer, solid::SolidColorBuffer},
     },
-    utils::{Buffer, Logical, Point, Rectangle, Size, Transform},
+    utils::{Logical, Point, Size, Transform},
 };
 
 use crate::{
@@ -128,8 +128,6 @@ pub(crate) struct Wanted<'a> {
 #[derive(Debug)]
 pub(crate) struct TitleBar {
     buffer: MemoryRenderBuffer,
-    /// Of the buffer.
-    pixels: Size<i32, Buffer>,
     width: i32,
     scale: f64,
     title: String,
@@ -141,11 +139,6 @@ pub(crate) struct TitleBar {
 impl TitleBar {
     pub(crate) fn buffer(&self) -> &MemoryRenderBuffer {
         &self.buffer
-    }
-
-    /// All of the buffer; smithay's own guess is as much of it as the bar has logical pixels.
-    pub(crate) fn source(&self) -> Rectangle<f64, Logical> {
-        Rectangle::from_size((f64::from(self.pixels.w), f64::from(self.pixels.h)).into())
     }
 
     pub(crate) fn size(&self) -> Size<i32, Logical> {
@@ -193,7 +186,6 @@ impl Painter {
         );
         *bar = Some(TitleBar {
             buffer,
-            pixels: (canvas.width, canvas.height).into(),
             width: wanted.width,
             scale: wanted.scale,
             title: wanted.title.to_owned(),

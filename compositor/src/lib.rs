@@ -16,7 +16,7 @@
 //! | [`bindings`], [`config`] | what keys do; the settings |
 //! | `outputs` | outputs, and when each of them is drawn |
 //! | [`render`], `decoration`, `cursor` | what is drawn |
-//! | `canvas` | pictures that are kept for those who copy the screen |
+//! | `mirror` | pictures that are kept for those who copy the screen |
 //! | `protocols` | protocols that smithay does not carry: capture, taskbars, workspaces, outputs |
 //! | [`backend`] | DRM, nested, headless; the choice of the renderer |
 //! | [`bus`], [`notify`] | D-Bus, readiness |
@@ -24,7 +24,6 @@
 pub mod backend;
 pub mod bindings;
 pub mod bus;
-mod canvas;
 pub mod config;
 mod cursor;
 mod decoration;
@@ -35,6 +34,7 @@ mod input;
 mod layers;
 pub mod layout;
 mod lock;
+mod mirror;
 pub mod notify;
 mod outputs;
 mod private_socket;

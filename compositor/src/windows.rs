@@ -250,7 +250,7 @@ impl Windows {
                 to_output(frame.loc).to_f64(),
                 bar.buffer(),
                 None,
-                Some(bar.source()),
+                None,
                 Some(size),
                 Kind::Unspecified,
             ) {

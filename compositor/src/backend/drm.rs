@@ -56,8 +56,8 @@ use super::{
     single::{self, Single},
 };
 use crate::{
-    canvas::Canvases,
     error::Error,
+    mirror::Mirrors,
     render::{self, Picture, Scene},
     state::State,
 };
@@ -72,12 +72,12 @@ enum Graphics {
     /// `single`: the device shows a copy, so one buffer is enough.
     Pixman {
         renderer: PixmanRenderer,
-        canvases: Canvases<Image<'static, 'static>>,
+        mirrors: Mirrors<Image<'static, 'static>>,
         single: bool,
     },
     Gles {
         renderer: Box<GlesRenderer>,
-        canvases: Canvases<GlesRenderbuffer>,
+        mirrors: Mirrors<GlesRenderbuffer>,
         gbm: GbmDevice<DrmDeviceFd>,
     },
 }
@@ -235,7 +235,7 @@ impl Drm {
             PixmanRenderer::new()
                 .map(|renderer| Graphics::Pixman {
                     renderer,
-                    canvases: Canvases::new("pixman", Fourcc::Xrgb8888),
+                    mirrors: Mirrors::new("pixman", Fourcc::Xrgb8888),
                     single,
                 })
                 .map_err(|error| failed(RendererKind::Pixman, error))
@@ -470,7 +470,7 @@ fn gles(fd: &DrmDeviceFd) -> Result<Graphics, Error> {
     let renderer = new_gles(&gbm).map_err(|error| wrong(&error))?;
     Ok(Graphics::Gles {
         renderer: Box::new(renderer),
-        canvases: Canvases::new("gles", Fourcc::Abgr8888),
+        mirrors: Mirrors::new("gles", Fourcc::Abgr8888),
         gbm,
     })
 }
@@ -974,11 +974,11 @@ impl Backend for DrmHandle {
     ) -> Result<Vec<Rectangle<i32, Buffer>>, Error> {
         match &mut self.borrow_mut().graphics {
             Graphics::Pixman {
-                renderer, canvases, ..
-            } => canvases.refresh(renderer, scene, output),
+                renderer, mirrors, ..
+            } => mirrors.refresh(renderer, scene, output),
             Graphics::Gles {
-                renderer, canvases, ..
-            } => canvases.refresh(renderer.as_mut(), scene, output),
+                renderer, mirrors, ..
+            } => mirrors.refresh(renderer.as_mut(), scene, output),
         }
     }
 
@@ -990,18 +990,18 @@ impl Backend for DrmHandle {
     ) -> Result<Vec<u8>, Error> {
         match &mut self.borrow_mut().graphics {
             Graphics::Pixman {
-                renderer, canvases, ..
-            } => canvases.read(renderer, scene, output, region),
+                renderer, mirrors, ..
+            } => mirrors.read(renderer, scene, output, region),
             Graphics::Gles {
-                renderer, canvases, ..
-            } => canvases.read(renderer.as_mut(), scene, output, region),
+                renderer, mirrors, ..
+            } => mirrors.read(renderer.as_mut(), scene, output, region),
         }
     }
 
-    fn forget_canvases(&mut self) {
+    fn forget_mirrors(&mut self) {
         match &mut self.borrow_mut().graphics {
-            Graphics::Pixman { canvases, .. } => canvases.clear(),
-            Graphics::Gles { canvases, .. } => canvases.clear(),
+            Graphics::Pixman { mirrors, .. } => mirrors.clear(),
+            Graphics::Gles { mirrors, .. } => mirrors.clear(),
         }
     }
 

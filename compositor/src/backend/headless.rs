@@ -17,8 +17,8 @@ use smithay::{
 
 use super::{Backend, Outcome, RendererKind, Setup};
 use crate::{
-    canvas::Canvases,
     error::Error,
+    mirror::Mirrors,
     render::{self, Picture, Scene},
     state::State,
 };
@@ -41,7 +41,7 @@ struct Target {
 pub struct Headless {
     renderer: PixmanRenderer,
     targets: HashMap<String, Target>,
-    canvases: Canvases<Image<'static, 'static>>,
+    mirrors: Mirrors<Image<'static, 'static>>,
 }
 
 fn failed(error: impl std::fmt::Display) -> Error {
@@ -60,7 +60,7 @@ impl Headless {
         Ok(Self {
             renderer: PixmanRenderer::new().map_err(failed)?,
             targets: HashMap::new(),
-            canvases: Canvases::new("pixman", Fourcc::Xrgb8888),
+            mirrors: Mirrors::new("pixman", Fourcc::Xrgb8888),
         })
     }
 }
@@ -182,7 +182,7 @@ impl Backend for Headless {
         scene: &Scene<'_>,
         output: &Output,
     ) -> Result<Vec<Rectangle<i32, Buffer>>, Error> {
-        self.canvases.refresh(&mut self.renderer, scene, output)
+        self.mirrors.refresh(&mut self.renderer, scene, output)
     }
 
     fn read(
@@ -191,12 +191,11 @@ impl Backend for Headless {
         output: &Output,
         region: Rectangle<i32, Buffer>,
     ) -> Result<Vec<u8>, Error> {
-        self.canvases
-            .read(&mut self.renderer, scene, output, region)
+        self.mirrors.read(&mut self.renderer, scene, output, region)
     }
 
-    fn forget_canvases(&mut self) {
-        self.canvases.clear();
+    fn forget_mirrors(&mut self) {
+        self.mirrors.clear();
     }
 
     fn keep_feedback(&mut self, output: &Output, feedback: OutputPresentationFeedback) {

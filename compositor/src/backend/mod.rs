@@ -115,23 +115,23 @@ pub trait Backend: Debug {
         })
     }
 
-    /// Brings the canvas of the scene's view of an output up to date, and says what of it changed since
-    /// the last time; of one that is new, all. The rows of a canvas are those of the output's mode: an
-    /// output that is turned has a canvas that is turned.
+    /// Brings the mirror of the scene's view of an output up to date, and says what of it changed since
+    /// the last time; of one that is new, all. The rows of a mirror are those of the output's mode: an
+    /// output that is turned has a mirror that is turned.
     ///
     /// # Errors
-    /// When drawing fails; the next call begins with a new canvas.
+    /// When drawing fails; the next call begins with a new mirror.
     fn refresh(
         &mut self,
         scene: &Scene<'_>,
         output: &Output,
     ) -> Result<Vec<Rectangle<i32, Buffer>>, Error>;
 
-    /// Reads a part of the canvas of the scene's view: for each pixel blue, green, red and a byte
-    /// without meaning, rows from the top without gaps. The part must be inside of the canvas.
+    /// Reads a part of the mirror of the scene's view: for each pixel blue, green, red and a byte
+    /// without meaning, rows from the top without gaps. The part must be inside of the mirror.
     ///
     /// # Errors
-    /// When there is no canvas yet, or it cannot be read.
+    /// When there is no mirror yet, or it cannot be read.
     fn read(
         &mut self,
         scene: &Scene<'_>,
@@ -139,8 +139,8 @@ pub trait Backend: Debug {
         region: Rectangle<i32, Buffer>,
     ) -> Result<Vec<u8>, Error>;
 
-    /// Nobody needs the canvases any more.
-    fn forget_canvases(&mut self);
+    /// Nobody needs the mirrors any more.
+    fn forget_mirrors(&mut self);
 
     /// Uploads a new buffer as soon as it comes, where that saves time later.
     fn early_import(&mut self, _surface: &WlSurface) {}

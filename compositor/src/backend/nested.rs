@@ -28,8 +28,8 @@ use smithay::{
 
 use super::{Backend, Outcome, RendererKind, Setup};
 use crate::{
-    canvas::Canvases,
     error::Error,
+    mirror::Mirrors,
     render::{self, Element, Picture, Scene},
     state::State,
 };
@@ -41,7 +41,7 @@ pub struct Nested {
     /// For frames of this size and scale.
     tracker: Option<(Size<i32, Physical>, f64, OutputDamageTracker)>,
     feedback: Option<OutputPresentationFeedback>,
-    canvases: Canvases<GlesRenderbuffer>,
+    mirrors: Mirrors<GlesRenderbuffer>,
 }
 
 fn failed(error: impl std::fmt::Display) -> Error {
@@ -67,7 +67,7 @@ impl Nested {
                 window,
                 tracker: None,
                 feedback: None,
-                canvases: Canvases::new("gles", Fourcc::Abgr8888),
+                mirrors: Mirrors::new("gles", Fourcc::Abgr8888),
             },
             events,
         ))
@@ -210,7 +210,7 @@ impl Backend for Nested {
         scene: &Scene<'_>,
         output: &Output,
     ) -> Result<Vec<Rectangle<i32, Buffer>>, Error> {
-        self.canvases.refresh(self.window.renderer(), scene, output)
+        self.mirrors.refresh(self.window.renderer(), scene, output)
     }
 
     fn read(
@@ -219,12 +219,12 @@ impl Backend for Nested {
         output: &Output,
         region: Rectangle<i32, Buffer>,
     ) -> Result<Vec<u8>, Error> {
-        self.canvases
+        self.mirrors
             .read(self.window.renderer(), scene, output, region)
     }
 
-    fn forget_canvases(&mut self) {
-        self.canvases.clear();
+    fn forget_mirrors(&mut self) {
+        self.mirrors.clear();
     }
 
     fn early_import(&mut self, surface: &WlSurface) {

@@ -26,7 +26,7 @@ use smithay::{
 };
 
 use super::Outcome;
-use crate::{canvas::in_buffer, render::Scene};
+use crate::{mirror::in_buffer, render::Scene};
 
 /// Drivers that send what is drawn somewhere instead of scanning it out.
 const COPYING: &[&str] = &[

@@ -7,9 +7,9 @@
 //! nothing yet, and one that waits when the picture is another than the one its client saw last. While
 //! none is pending, nothing is drawn.
 //!
-//! The pictures are the back end's canvases ([`crate::canvas`]), one for each [`Target`] that is asked for.
-//! A canvas is brought up to date at most once a turn however many clients want it, and for copies that
-//! wait only if a frame was drawn on the output since. Each change of a canvas has a [version](Stream); a
+//! The pictures are the back end's mirrors ([`crate::mirror`]), one for each [`Target`] that is asked for.
+//! A mirror is brought up to date at most once a turn however many clients want it, and for copies that
+//! wait only if a frame was drawn on the output since. Each change of a mirror has a [version](Stream); a
 //! client's part in it is the version that it saw last.
 //!
 //! # What is never in a picture
@@ -40,7 +40,7 @@ const MOST_OBJECTS: usize = 256;
 /// How many copies of a client may be under way at a time; of more than that each fails. A turn of the loop
 /// makes them all, and has others to think of.
 const MOST_PENDING: usize = 16;
-/// How many changes of a canvas are remembered. Who saw an older one gets it as changed throughout.
+/// How many changes of a mirror are remembered. Who saw an older one gets it as changed throughout.
 const MOST_CHANGES: usize = 32;
 /// The one format of copies. Every `wl_shm` has it and everybody reads it.
 pub(super) const FORMAT: wl_shm::Format = wl_shm::Format::Xrgb8888;
@@ -130,11 +130,11 @@ pub(super) struct Pending {
     pub(super) frame: Box<dyn Frame>,
 }
 
-/// How a canvas came to be what it is.
+/// How a mirror came to be what it is.
 #[derive(Debug)]
 struct Stream {
     target: Target,
-    /// The output's frames when the canvas was last brought up to date.
+    /// The output's frames when the mirror was last brought up to date.
     drawn: u64,
     /// It was brought up to date in this turn.
     fresh: bool,
@@ -207,7 +207,7 @@ impl Captures {
         self.streams.iter().find(|stream| stream.target == *target)
     }
 
-    /// The canvas of a target was brought up to date.
+    /// The mirror of a target was brought up to date.
     fn refreshed(&mut self, target: &Target, drawn: u64, changed: Vec<Rectangle<i32, Buffer>>) {
         let index = self
             .streams
@@ -219,7 +219,7 @@ impl Captures {
                     drawn,
                     fresh: true,
                     changes: VecDeque::new(),
-                    // Whatever a client saw of a canvas before, it did not see this one.
+                    // Whatever a client saw of a mirror before, it did not see this one.
                     since: self.version + 1,
                 });
                 self.version += 1;
@@ -242,7 +242,7 @@ impl Captures {
 }
 
 impl State {
-    /// One object less. Without any the canvases are let go.
+    /// One object less. Without any the mirrors are let go.
     pub(super) fn capture_object_gone(&mut self, client: &ClientId) {
         let captures = &mut self.extensions.captures;
         if let Some(objects) = captures.objects.get_mut(client) {
@@ -254,16 +254,16 @@ impl State {
         if captures.objects.is_empty() {
             captures.pending.clear();
             captures.streams.clear();
-            self.backend.forget_canvases();
+            self.backend.forget_mirrors();
         }
     }
 
-    /// Lets go of canvases of outputs that are gone.
-    pub(super) fn drop_stale_canvases(&mut self) {
+    /// Lets go of mirrors of outputs that are gone.
+    pub(super) fn drop_stale_mirrors(&mut self) {
         let gone = |stream: &Stream| self.outputs.index_of(&stream.target.output).is_none();
         if self.extensions.captures.streams.iter().any(gone) {
             self.extensions.captures.streams.clear();
-            self.backend.forget_canvases();
+            self.backend.forget_mirrors();
         }
     }
 
@@ -304,7 +304,7 @@ impl State {
         }
         let seen = pending.frame.seen();
         let waits = pending.waits && seen.is_some();
-        self.refresh_canvas(target, waits)?;
+        self.refresh_mirror(target, waits)?;
         let Some(stream) = self.extensions.captures.stream(target) else {
             return Err(Failure::Unknown);
         };
@@ -331,9 +331,9 @@ impl State {
         }))
     }
 
-    /// Brings the canvas of a target up to date, unless it is. For a copy that waits it is as long as no
+    /// Brings the mirror of a target up to date, unless it is. For a copy that waits it is as long as no
     /// frame was drawn.
-    fn refresh_canvas(&mut self, target: &Target, waits: bool) -> Result<(), Failure> {
+    fn refresh_mirror(&mut self, target: &Target, waits: bool) -> Result<(), Failure> {
         let drawn = self.outputs.drawn(&target.output);
         if let Some(stream) = self.extensions.captures.stream(target)
             && (stream.fresh || (waits && stream.drawn == drawn))
@@ -475,7 +475,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_version_and_one_of_a_canvas_that_is_gone_are_as_none() {
+    fn an_old_version_and_one_of_a_mirror_that_is_gone_are_as_none() {
         let mut captures = Captures::default();
         let target = target();
         let whole = rect(0, 0, 100, 100);

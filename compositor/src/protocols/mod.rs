@@ -102,7 +102,7 @@ impl State {
         self.tell_powers();
         self.tell_gammas();
         self.tell_sessions();
-        self.drop_stale_canvases();
+        self.drop_stale_mirrors();
         self.serve_captures();
     }
 }

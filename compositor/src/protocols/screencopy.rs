@@ -27,7 +27,7 @@ use super::{
     capture::{self, Copied, FORMAT, Failure, Frame, PIXEL, Pending, Target},
     may,
 };
-use crate::{canvas::in_buffer, outputs::geometry, state::State};
+use crate::{mirror::in_buffer, outputs::geometry, state::State};
 
 const VERSION: u32 = 3;
 

@@ -1,9 +1,6 @@
 //! Outputs that come, go and change.
 
-use argos_compositor::{
-    backend::headless,
-    config::{Config, Output},
-};
+use argos_compositor::backend::headless;
 
 use crate::fixture::Fixture;
 
@@ -60,43 +57,4 @@ fn a_resized_output_resizes_what_fills_it() {
     f.roundtrip(&mut client);
     assert_eq!(client.configured(&toplevel).0, (1920, 1080));
     assert_eq!(f.state.screenshot(&output).unwrap().width, 1920);
-}
-
-#[test]
-fn a_title_bar_is_whole_at_every_scale() {
-    for scale in [1.0, 1.5, 2.0] {
-        let mut config = Config::default();
-        let settings = Output {
-            scale,
-            ..Output::default()
-        };
-        config.outputs.insert("one".into(), settings);
-        let mut f = Fixture::with(config);
-        let mut client = f.client();
-        let toplevel = client.toplevel("plain");
-        client.ask_for_title_bar(&toplevel);
-        f.roundtrip(&mut client);
-        client.draw(&toplevel, (400, 300), 0xff_ffff);
-        f.roundtrip(&mut client);
-        f.pointer(5.0, 5.0);
-        let frame = f.state.window_list()[0].clone();
-        let physical = |logical: i32| (f64::from(logical) * scale).round() as u32;
-        let (left, right) = (physical(frame.x), physical(frame.x + frame.width) - 1);
-        let (top, ground) = (physical(frame.y), f.pixel(3, 300));
-        assert_eq!(
-            f.pixel(left, top),
-            ground,
-            "scale {scale}: its left corner is round"
-        );
-        assert_eq!(
-            f.pixel(right, top),
-            ground,
-            "scale {scale}: its right corner is round"
-        );
-        assert_ne!(
-            f.pixel((left + right) / 2, top + 3),
-            ground,
-            "scale {scale}"
-        );
-    }
 }

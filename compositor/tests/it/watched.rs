@@ -21,7 +21,7 @@ use argos_compositor::{
 pub(crate) struct Notes {
     /// The screen keeps what it shows: every frame fails.
     pub(crate) stuck: Cell<bool>,
-    /// How often a canvas was brought up to date.
+    /// How often a mirror was brought up to date.
     pub(crate) refreshed: Cell<u32>,
     /// Steps of a ramp of the gamma table.
     pub(crate) gamma_size: Cell<u32>,
@@ -99,8 +99,8 @@ impl Backend for Watched {
         self.inner.read(scene, output, region)
     }
 
-    fn forget_canvases(&mut self) {
-        self.inner.forget_canvases();
+    fn forget_mirrors(&mut self) {
+        self.inner.forget_mirrors();
     }
 
     fn keep_feedback(&mut self, output: &Output, feedback: OutputPresentationFeedback) {

@@ -1,9 +1,9 @@
 //! Pictures of outputs in memory that are kept and brought up to date, for clients that copy what is
 //! on the screen.
 //!
-//! A canvas is drawn only when it is asked for, and then only where something changed since the last
+//! A mirror is drawn only when it is asked for, and then only where something changed since the last
 //! time: who records the screen pays for what moves, not for the whole of it. What changed is found by a
-//! damage tracker of the canvas's own, so the screen's frames are not touched.
+//! damage tracker of the mirror's own, so the screen's frames are not touched.
 
 use smithay::{
     backend::{
@@ -24,7 +24,7 @@ use crate::{
 /// More rectangles than this are told as the one around them.
 const MOST_RECTANGLES: usize = 32;
 
-/// What a canvas was made for.
+/// What a mirror was made for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Shape {
     size: Size<i32, Physical>,
@@ -43,7 +43,7 @@ impl Shape {
 }
 
 #[derive(Debug)]
-struct Canvas<T> {
+struct Mirror<T> {
     output: Output,
     view: View,
     shape: Shape,
@@ -53,17 +53,17 @@ struct Canvas<T> {
     blank: bool,
 }
 
-/// The canvases of a back end. `T` is what its renderer draws into.
+/// The mirrors of a back end. `T` is what its renderer draws into.
 #[derive(Debug)]
-pub(crate) struct Canvases<T> {
+pub(crate) struct Mirrors<T> {
     /// The renderer's name.
     renderer: &'static str,
     /// `Xrgb8888`, or `Abgr8888` where the renderer reads nothing else back.
     format: Fourcc,
-    list: Vec<Canvas<T>>,
+    list: Vec<Mirror<T>>,
 }
 
-impl<T> Canvases<T> {
+impl<T> Mirrors<T> {
     pub(crate) fn new(renderer: &'static str, format: Fourcc) -> Self {
         Self {
             renderer,
@@ -72,7 +72,7 @@ impl<T> Canvases<T> {
         }
     }
 
-    /// Lets all canvases go.
+    /// Lets all mirrors go.
     pub(crate) fn clear(&mut self) {
         self.list.clear();
     }
@@ -87,7 +87,7 @@ impl<T> Canvases<T> {
     fn position(&self, view: View, output: &Output) -> Option<usize> {
         self.list
             .iter()
-            .position(|canvas| canvas.view == view && canvas.output == *output)
+            .position(|mirror| mirror.view == view && mirror.output == *output)
     }
 
     /// Draws what changed; see [`crate::backend::Backend::refresh`].
@@ -111,7 +111,7 @@ impl<T> Canvases<T> {
                 let target = renderer
                     .create_buffer(self.format, (shape.size.w, shape.size.h).into())
                     .map_err(|error| self.failed(error))?;
-                self.list.push(Canvas {
+                self.list.push(Mirror {
                     output: output.clone(),
                     view: scene.view,
                     shape,
@@ -144,8 +144,8 @@ impl<T> Canvases<T> {
         let index = self
             .position(scene.view, output)
             .ok_or_else(|| self.failed("nothing was drawn of this output yet"))?;
-        let canvas = &mut self.list[index];
-        let pixels = copy(renderer, &mut canvas.target, region, self.format);
+        let mirror = &mut self.list[index];
+        let pixels = copy(renderer, &mut mirror.target, region, self.format);
         let mut pixels = pixels.map_err(|error| self.failed(error))?;
         if self.format != Fourcc::Xrgb8888 {
             for pixel in pixels.chunks_exact_mut(4) {
@@ -158,7 +158,7 @@ impl<T> Canvases<T> {
 
 fn draw<R, T>(
     renderer: &mut R,
-    canvas: &mut Canvas<T>,
+    mirror: &mut Mirror<T>,
     scene: &Scene<'_>,
     output: &Output,
 ) -> Result<Vec<Rectangle<i32, Buffer>>, String>
@@ -168,17 +168,17 @@ where
 {
     let elements = scene.elements(renderer, output);
     let mut frame = renderer
-        .bind(&mut canvas.target)
+        .bind(&mut mirror.target)
         .map_err(|error| error.to_string())?;
-    let age = usize::from(!canvas.blank);
-    let result = canvas
+    let age = usize::from(!mirror.blank);
+    let result = mirror
         .tracker
         .render_output(renderer, &mut frame, age, &elements, scene.ground())
         .map_err(|error| error.to_string())?;
-    canvas.blank = false;
+    mirror.blank = false;
     let Shape {
         size, transform, ..
-    } = canvas.shape;
+    } = mirror.shape;
     let upright = transform.transform_size(size);
     let mut changed: Vec<_> = result
         .damage
