@@ -1,22 +1,28 @@
 //! `ext-workspace-v1`: the workspaces, for pagers and bars.
 //!
-//! A workspace spans all outputs, so there is one group, which has all of them. Workspaces are named by
-//! their numbers, from 1; a client can switch between them, and neither make nor remove any.
+//! A workspace spans all outputs, so there is one group, which has all of them; what groups there are is said in
+//! one place ([`State::seen_workspaces`]). Workspaces are named by their numbers, from 1; a client can switch
+//! between them, and neither make nor remove any.
 
-use smithay::reexports::{
-    wayland_protocols::ext::workspace::v1::server::{
-        ext_workspace_group_handle_v1::{self, ExtWorkspaceGroupHandleV1, GroupCapabilities},
-        ext_workspace_handle_v1::{self, ExtWorkspaceHandleV1, State as Is, WorkspaceCapabilities},
-        ext_workspace_manager_v1::{self, ExtWorkspaceManagerV1},
-    },
-    wayland_server::{
-        Client, DataInit, Dispatch, DisplayHandle, GlobalDispatch, New, Resource,
-        backend::ClientId, protocol::wl_output::WlOutput,
+use smithay::{
+    output::Output,
+    reexports::{
+        wayland_protocols::ext::workspace::v1::server::{
+            ext_workspace_group_handle_v1::{self, ExtWorkspaceGroupHandleV1, GroupCapabilities},
+            ext_workspace_handle_v1::{
+                self, ExtWorkspaceHandleV1, State as Is, WorkspaceCapabilities,
+            },
+            ext_workspace_manager_v1::{self, ExtWorkspaceManagerV1},
+        },
+        wayland_server::{
+            Client, DataInit, Dispatch, DisplayHandle, GlobalDispatch, New, Resource,
+            backend::ClientId, protocol::wl_output::WlOutput,
+        },
     },
 };
 
 use super::{Privilege, is_full, may, send_away};
-use crate::{outputs::Outputs, state::State};
+use crate::state::State;
 
 const VERSION: u32 = 1;
 
@@ -31,19 +37,45 @@ pub(crate) struct Workspaces(Vec<Manager>);
 #[derive(Debug)]
 struct Manager {
     object: ExtWorkspaceManagerV1,
-    group: ExtWorkspaceGroupHandleV1,
+    groups: Vec<Group>,
     /// In the order of their numbers.
     workspaces: Vec<Workspace>,
+    /// The workspaces that the client wants to see, from 0, once it commits; the last one last.
+    wanted: Vec<usize>,
+}
+
+#[derive(Debug)]
+struct Group {
+    name: String,
+    object: ExtWorkspaceGroupHandleV1,
     outputs: Vec<WlOutput>,
-    /// The client was told of the group.
-    greeted: bool,
-    /// The workspace that the client wants to see, from 0, once it commits.
-    wanted: Option<usize>,
 }
 
 #[derive(Debug)]
 struct Workspace {
     object: ExtWorkspaceHandleV1,
+    told: SeenWorkspace,
+}
+
+/// The workspaces as they are.
+#[derive(Debug)]
+struct Seen {
+    groups: Vec<SeenGroup>,
+    /// In the order of their numbers.
+    workspaces: Vec<SeenWorkspace>,
+}
+
+#[derive(Debug)]
+struct SeenGroup {
+    /// Tells groups apart; no client hears of it.
+    name: String,
+    outputs: Vec<Output>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct SeenWorkspace {
+    /// The name of its group.
+    group: String,
     active: bool,
 }
 
@@ -57,12 +89,28 @@ pub(crate) struct Place {
 impl State {
     /// Tells pagers what is new with the workspaces.
     pub(super) fn tell_workspaces(&mut self) {
-        let (count, active) = (
-            self.windows.layout.workspaces(),
-            self.windows.layout.active_workspace(),
-        );
+        if self.extensions.workspaces.0.is_empty() {
+            return;
+        }
+        let seen = self.seen_workspaces();
         for manager in &mut self.extensions.workspaces.0 {
-            manager.tell(count, active, &self.outputs, &self.display);
+            manager.tell(&seen, &self.display);
+        }
+    }
+
+    fn seen_workspaces(&self) -> Seen {
+        let layout = &self.windows.layout;
+        let name = String::from("all");
+        let workspaces = (0..layout.workspaces()).map(|index| SeenWorkspace {
+            group: name.clone(),
+            active: index == layout.active_workspace(),
+        });
+        Seen {
+            workspaces: workspaces.collect(),
+            groups: vec![SeenGroup {
+                name,
+                outputs: self.outputs.iter().cloned().collect(),
+            }],
         }
     }
 }
@@ -72,70 +120,100 @@ fn states(active: bool) -> Is {
 }
 
 impl Manager {
-    fn tell(&mut self, count: usize, active: usize, outputs: &Outputs, dh: &DisplayHandle) {
+    fn tell(&mut self, seen: &Seen, dh: &DisplayHandle) {
         let Some(client) = self.object.client() else {
             return;
         };
-        let mut changed = !std::mem::replace(&mut self.greeted, true);
-        changed |= self.tell_outputs(outputs, &client);
-        while self.workspaces.len() > count
-            && let Some(Workspace { object, .. }) = self.workspaces.pop()
-        {
-            if object.is_alive() {
-                if self.group.is_alive() {
-                    self.group.workspace_leave(&object);
-                }
-                object.removed();
-            }
-            changed = true;
-        }
-        for (index, workspace) in self.workspaces.iter_mut().enumerate() {
-            let is = index == active;
-            if std::mem::replace(&mut workspace.active, is) != is && workspace.object.is_alive() {
-                workspace.object.state(states(is));
+        // Groups come before what is in them, and go after it.
+        let mut changed = self.tell_groups(&seen.groups, &client, dh);
+        changed |= self.tell_workspaces(&seen.workspaces, &client, dh);
+        self.groups.retain(|group| {
+            let there = seen.groups.iter().any(|seen| seen.name == group.name);
+            if !there {
+                group.object.removed();
                 changed = true;
             }
-        }
-        for index in self.workspaces.len()..count {
-            let Some(object) = self.add(index, index == active, &client, dh) else {
-                return;
-            };
-            self.workspaces.push(Workspace {
-                object,
-                active: index == active,
-            });
-            changed = true;
-        }
+            there
+        });
         if changed {
             self.object.done();
         }
     }
 
-    fn tell_outputs(&mut self, outputs: &Outputs, client: &Client) -> bool {
-        if !self.group.is_alive() {
-            return false;
-        }
-        let now: Vec<_> = outputs
-            .iter()
-            .flat_map(|output| output.client_outputs(client).collect::<Vec<_>>())
-            .collect();
-        let changed = now != self.outputs;
-        for output in self.outputs.iter().filter(|output| !now.contains(output)) {
-            if output.is_alive() {
-                self.group.output_leave(output);
+    fn tell_groups(&mut self, seen: &[SeenGroup], client: &Client, dh: &DisplayHandle) -> bool {
+        let mut changed = false;
+        for seen in seen {
+            let known = self.groups.iter().position(|group| group.name == seen.name);
+            let index = known.or_else(|| {
+                let object = client
+                    .create_resource::<ExtWorkspaceGroupHandleV1, (), State>(dh, VERSION, ())
+                    .ok()?;
+                self.object.workspace_group(&object);
+                object.capabilities(GroupCapabilities::empty());
+                self.groups.push(Group {
+                    name: seen.name.clone(),
+                    object,
+                    outputs: Vec::new(),
+                });
+                changed = true;
+                Some(self.groups.len() - 1)
+            });
+            if let Some(index) = index {
+                changed |= self.groups[index].tell_outputs(&seen.outputs, client);
             }
         }
-        for output in now.iter().filter(|output| !self.outputs.contains(output)) {
-            self.group.output_enter(output);
-        }
-        self.outputs = now;
         changed
     }
 
-    fn add(
+    fn tell_workspaces(
+        &mut self,
+        seen: &[SeenWorkspace],
+        client: &Client,
+        dh: &DisplayHandle,
+    ) -> bool {
+        let mut changed = false;
+        while self.workspaces.len() > seen.len()
+            && let Some(Workspace { object, told }) = self.workspaces.pop()
+        {
+            self.leave(&told.group, &object);
+            object.removed();
+            changed = true;
+        }
+        for (index, seen) in seen.iter().enumerate() {
+            if index == self.workspaces.len() {
+                let Some(object) = self.introduce(index, seen, client, dh) else {
+                    return changed;
+                };
+                self.workspaces.push(Workspace {
+                    object,
+                    told: seen.clone(),
+                });
+                changed = true;
+                continue;
+            }
+            let Workspace { object, told } = &self.workspaces[index];
+            if told == seen {
+                continue;
+            }
+            if object.is_alive() {
+                if told.group != seen.group {
+                    self.leave(&told.group, object);
+                    self.enter(&seen.group, object);
+                }
+                if told.active != seen.active {
+                    object.state(states(seen.active));
+                }
+                changed = true;
+            }
+            self.workspaces[index].told = seen.clone();
+        }
+        changed
+    }
+
+    fn introduce(
         &self,
         index: usize,
-        active: bool,
+        seen: &SeenWorkspace,
         client: &Client,
         dh: &DisplayHandle,
     ) -> Option<ExtWorkspaceHandleV1> {
@@ -152,18 +230,61 @@ impl Manager {
         object.name(name);
         object.coordinates((index as u32).to_ne_bytes().to_vec());
         object.capabilities(WorkspaceCapabilities::Activate);
-        object.state(states(active));
-        if self.group.is_alive() {
-            self.group.workspace_enter(&object);
-        }
+        object.state(states(seen.active));
+        self.enter(&seen.group, &object);
         Some(object)
+    }
+
+    /// The object of a group, unless its client let go of it.
+    fn group(&self, name: &str) -> Option<&ExtWorkspaceGroupHandleV1> {
+        let mut groups = self.groups.iter();
+        let group = groups.find(|group| group.name == name)?;
+        group.object.is_alive().then_some(&group.object)
+    }
+
+    fn enter(&self, group: &str, workspace: &ExtWorkspaceHandleV1) {
+        if let Some(group) = self.group(group) {
+            group.workspace_enter(workspace);
+        }
+    }
+
+    fn leave(&self, group: &str, workspace: &ExtWorkspaceHandleV1) {
+        if let Some(group) = self.group(group)
+            && workspace.is_alive()
+        {
+            group.workspace_leave(workspace);
+        }
+    }
+}
+
+impl Group {
+    fn tell_outputs(&mut self, outputs: &[Output], client: &Client) -> bool {
+        if !self.object.is_alive() {
+            return false;
+        }
+        // A client may bind an output at any time, and several times.
+        let now: Vec<_> = outputs
+            .iter()
+            .flat_map(|output| output.client_outputs(client).collect::<Vec<_>>())
+            .collect();
+        let changed = now != self.outputs;
+        for output in self.outputs.iter().filter(|output| !now.contains(output)) {
+            if output.is_alive() {
+                self.object.output_leave(output);
+            }
+        }
+        for output in now.iter().filter(|output| !self.outputs.contains(output)) {
+            self.object.output_enter(output);
+        }
+        self.outputs = now;
+        changed
     }
 }
 
 impl GlobalDispatch<ExtWorkspaceManagerV1, ()> for State {
     fn bind(
         state: &mut Self,
-        dh: &DisplayHandle,
+        _: &DisplayHandle,
         client: &Client,
         manager: New<ExtWorkspaceManagerV1>,
         (): &(),
@@ -178,20 +299,11 @@ impl GlobalDispatch<ExtWorkspaceManagerV1, ()> for State {
             send_away(&object, "managers of workspaces");
             return;
         }
-        let Ok(group) =
-            client.create_resource::<ExtWorkspaceGroupHandleV1, (), State>(dh, VERSION, ())
-        else {
-            return;
-        };
-        object.workspace_group(&group);
-        group.capabilities(GroupCapabilities::empty());
         managers.push(Manager {
             object,
-            group,
+            groups: Vec::new(),
             workspaces: Vec::new(),
-            outputs: Vec::new(),
-            greeted: false,
-            wanted: None,
+            wanted: Vec::new(),
         });
     }
 
@@ -216,7 +328,8 @@ impl Dispatch<ExtWorkspaceManagerV1, ()> for State {
                 let manager = managers
                     .iter_mut()
                     .find(|manager| manager.object == *object);
-                if let Some(index) = manager.and_then(|manager| manager.wanted.take()) {
+                let wanted = manager.map(|manager| std::mem::take(&mut manager.wanted));
+                for index in wanted.into_iter().flatten() {
                     state.focused_layer = None;
                     state.change_layout(|layout| {
                         layout.activate_workspace(index);
@@ -267,7 +380,8 @@ impl Dispatch<ExtWorkspaceHandleV1, Place> for State {
                 .iter_mut()
                 .find(|manager| manager.object == place.manager);
             if let Some(manager) = manager {
-                manager.wanted = Some(place.index);
+                manager.wanted.retain(|index| *index != place.index);
+                manager.wanted.push(place.index);
             }
         }
     }
