@@ -5,7 +5,8 @@
 //! which outputs have to be drawn again; [`State::settle`] runs once after each turn and carries
 //! the consequences out, in this order: pointer focus, sizes and states to clients, keyboard focus,
 //! frames, whether the lock is complete, what the bus and the tools of the desktop are told
-//! ([`crate::protocols`]), and last the flush of all clients. So a burst of requests costs one frame, and a turn in which nothing changed draws nothing.
+//! ([`crate::protocols`]), and last the flush of all clients. So a burst of requests costs one
+//! frame, and a turn in which nothing changed draws nothing.
 
 use std::{os::unix::net::UnixStream, path::PathBuf, sync::Arc, time::Duration};
 
@@ -59,7 +60,7 @@ use crate::{
     error::Error,
     lock::Lock,
     outputs::Outputs,
-    protocols::Extensions,
+    protocols::extensions::Extensions,
     windows::{Windows, has_content},
 };
 

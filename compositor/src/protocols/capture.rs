@@ -199,7 +199,7 @@ impl Captures {
         let objects = self.objects.entry(client.id()).or_default();
         *objects += 1;
         if *objects > MOST_OBJECTS {
-            super::send_away(object, "objects for capturing the screen");
+            super::extensions::send_away(object, "objects for capturing the screen");
         }
     }
 

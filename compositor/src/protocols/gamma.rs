@@ -23,7 +23,7 @@ use smithay::{
     },
 };
 
-use super::{Privilege, may};
+use super::extensions::{Privilege, may};
 use crate::state::State;
 
 const VERSION: u32 = 1;

@@ -26,7 +26,7 @@ use smithay::{
     utils::{Logical, Point, Transform},
 };
 
-use super::{Privilege, is_full, may, send_away};
+use super::extensions::{Privilege, is_full, may, send_away};
 use crate::{
     outputs::{Outputs, Settings},
     state::State,

@@ -40,9 +40,8 @@ use smithay::{
 };
 
 use super::{
-    Privilege,
     capture::{self, Copied, FORMAT, Failure, Frame, Pending, Target},
-    may,
+    extensions::{Privilege, may},
 };
 use crate::state::State;
 

@@ -23,9 +23,8 @@ use smithay::{
 };
 
 use super::{
-    Privilege,
     capture::{self, Copied, FORMAT, Failure, Frame, PIXEL, Pending, Target},
-    may,
+    extensions::{Privilege, may},
 };
 use crate::{mirror::in_buffer, outputs::geometry, state::State};
 

@@ -19,7 +19,7 @@ use smithay::{
     wayland::shell::xdg::ToplevelSurface,
 };
 
-use super::{Privilege, is_full, may, send_away};
+use super::extensions::{Privilege, is_full, may, send_away};
 use crate::{
     layout::{Mode, WindowId},
     outputs::geometry,

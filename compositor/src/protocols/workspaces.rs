@@ -21,7 +21,7 @@ use smithay::{
     },
 };
 
-use super::{Privilege, is_full, may, send_away};
+use super::extensions::{Privilege, is_full, may, send_away};
 use crate::state::State;
 
 const VERSION: u32 = 1;
