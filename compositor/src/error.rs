@@ -61,6 +61,14 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// An output that cannot be what is asked of it.
+    #[error("output {output}: {reason}")]
+    Output {
+        /// Its name.
+        output: String,
+        /// Why not.
+        reason: String,
+    },
     /// The nested window.
     #[error("no nested window: {0}; is WAYLAND_DISPLAY or DISPLAY set to a running desktop?")]
     Nested(String),

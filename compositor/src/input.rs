@@ -278,6 +278,7 @@ impl State {
 
     /// A key went down or up. `code` is xkb's: Linux's plus 8.
     pub fn key(&mut self, code: Keycode, state: KeyState, time: u32) {
+        self.light_outputs();
         let serial = SERIAL_COUNTER.next_serial();
         let keyboard = self.keyboard.clone();
         self.keep_keys_private();
@@ -595,6 +596,7 @@ impl State {
 
     /// A button went down or up; codes are Linux's, as [`LEFT`].
     pub fn button(&mut self, button: u32, state: ButtonState, time: u32) {
+        self.light_outputs();
         self.tap = None;
         let serial = SERIAL_COUNTER.next_serial();
         let pointer = self.pointer.clone();
@@ -762,8 +764,12 @@ impl State {
         &self,
         event: &impl AbsolutePositionEvent<B>,
     ) -> Option<Point<f64, Logical>> {
-        let area = geometry(self.outputs.first()?);
-        Some(event.position_transformed(area.size) + area.loc.to_f64())
+        let output = self.outputs.first()?;
+        let (area, transform) = (geometry(output), output.current_transform());
+        // The device lies on the display, so it turns with it.
+        let size = transform.invert().transform_size(area.size);
+        let at = transform.transform_point_in(event.position_transformed(size), &size.to_f64());
+        Some(at + area.loc.to_f64())
     }
 
     fn touch_down(
@@ -772,6 +778,7 @@ impl State {
         at: Point<f64, Logical>,
         time: u32,
     ) {
+        self.light_outputs();
         let Some(touch) = self.seat.get_touch() else {
             return;
         };

@@ -20,6 +20,7 @@
 //! | `preview` | where a dragged window would go |
 //! | `outputs` | outputs, and when each of them is drawn |
 //! | [`render`], `decoration`, `cursor`, `canvas` | what is drawn |
+//! | `mirror` | pictures that are kept for those who copy the screen |
 //! | [`backend`] | DRM, nested, headless; the choice of the renderer |
 //! | [`bus`], [`notify`] | D-Bus, readiness |
 
@@ -37,6 +38,7 @@ mod input;
 mod layers;
 pub mod layout;
 mod lock;
+mod mirror;
 mod notice;
 pub mod notify;
 mod outputs;

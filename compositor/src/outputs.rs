@@ -12,6 +12,13 @@
 //! Virtual displays finish a flip at once and have no refresh of their own, so the age of the last
 //! frame is what keeps a busy client from being drawn a thousand times a second. In `Idle` no timer
 //! runs: a screen on which nothing changes costs nothing.
+//!
+//! # Where an output is
+//!
+//! Outputs stand side by side in the order in which they came, but for those that somebody placed. A dark one
+//! is like the others and only not drawn; when all are, a key or a click lights them. One that is
+//! switched off is none: it has no place, no windows and no global; only the back end and
+//! [`crate::protocols::heads`] still know it.
 
 use std::{
     cell::RefCell,
@@ -35,16 +42,17 @@ use smithay::{
         calloop::timer::{TimeoutAction, Timer},
         wayland_server::backend::GlobalId,
     },
-    utils::Transform,
+    utils::{Logical, Point, Transform},
     wayland::compositor::{SurfaceData, send_surface_state, with_states},
     wayland::fractional_scale::with_fractional_scale,
 };
 
 use crate::{
-    backend::Outcome,
+    backend::{Outcome, Setup},
+    error::Error,
     layout::Rect,
     protocols::frames::pass_barrier,
-    render::{Scene, View},
+    render::View,
     state::State,
 };
 
@@ -81,12 +89,39 @@ struct Screen {
     /// When the last frame was begun.
     last: Option<Instant>,
     frames: u64,
+    /// Where somebody put it.
+    placed: Option<Point<i32, Logical>>,
+    /// It is not driven for the time being, and so not drawn.
+    dark: bool,
 }
 
 /// All outputs, in the order in which they came.
 #[derive(Debug, Default)]
 pub(crate) struct Outputs {
     screens: Vec<Screen>,
+    /// Those that are switched off.
+    off: Vec<Output>,
+}
+
+/// What can be set of an output that is on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Settings {
+    pub(crate) mode: Mode,
+    pub(crate) transform: Transform,
+    /// Physical pixels to a logical one.
+    pub(crate) scale: f64,
+    /// Where somebody put it; beside the others, where nobody did.
+    pub(crate) position: Option<Point<i32, Logical>>,
+}
+
+impl Settings {
+    /// What of this is the back end's.
+    pub(crate) fn setup(self) -> Setup {
+        Setup {
+            mode: self.mode,
+            transform: self.transform,
+        }
+    }
 }
 
 /// Where an output is in the global space, in logical pixels.
@@ -130,16 +165,45 @@ impl Outputs {
     }
 
     /// The output that holds a point of the global space.
-    pub(crate) fn at(
-        &self,
-        point: smithay::utils::Point<f64, smithay::utils::Logical>,
-    ) -> Option<&Output> {
+    pub(crate) fn at(&self, point: Point<f64, Logical>) -> Option<&Output> {
         self.iter()
             .find(|output| geometry(output).to_f64().contains(point))
     }
 
+    /// Whether an output is dark. Of one that is gone that cannot be said.
+    pub(crate) fn is_dark(&self, output: &Output) -> Option<bool> {
+        let mut screens = self.screens.iter();
+        screens
+            .find(|screen| screen.output == *output)
+            .map(|screen| screen.dark)
+    }
+
+    /// The outputs that are switched off.
+    pub(crate) fn off(&self) -> &[Output] {
+        &self.off
+    }
+
+    /// What an output is set to, or was before it was switched off.
+    pub(crate) fn settings(&self, output: &Output) -> Option<Settings> {
+        let screen = self.screens.iter().find(|screen| screen.output == *output);
+        Some(Settings {
+            mode: output.current_mode()?,
+            transform: output.current_transform(),
+            scale: output.current_scale().fractional_scale(),
+            position: screen.and_then(|screen| screen.placed),
+        })
+    }
+
     pub(crate) fn frames(&self) -> u64 {
         self.screens.iter().map(|screen| screen.frames).sum()
+    }
+
+    /// How many frames have been drawn on an output.
+    pub(crate) fn drawn(&self, output: &Output) -> u64 {
+        self.screens
+            .iter()
+            .find(|screen| screen.output == *output)
+            .map_or(0, |screen| screen.frames)
     }
 
     /// Something on this output changed.
@@ -218,7 +282,9 @@ impl State {
             .map(|g| g.loc.x + g.size.w)
             .max()
             .unwrap_or(0);
-        output.set_preferred(mode);
+        if output.preferred_mode().is_none() {
+            output.set_preferred(mode);
+        }
         output.change_current_state(
             Some(mode),
             Some(Transform::Normal),
@@ -241,6 +307,8 @@ impl State {
             sight: Sight::Closed,
             last: None,
             frames: 0,
+            placed: None,
+            dark: false,
         });
         if first {
             let middle = geometry(&output);
@@ -269,29 +337,135 @@ impl State {
         self.arrange_outputs();
     }
 
-    /// An output is gone. Its layer surfaces are closed, its windows come within reach elsewhere.
+    /// An output is gone.
     pub(crate) fn remove_output(&mut self, output: &Output) {
+        self.outputs.off.retain(|other| other != output);
+        if self.take_screen(output) {
+            tracing::info!("output {} is gone", output.name());
+            self.arrange_outputs();
+        }
+    }
+
+    /// Takes an output out of what there is to see. Its layer surfaces are closed, its windows come within
+    /// reach elsewhere once the others are arranged. Returns whether it was there.
+    fn take_screen(&mut self, output: &Output) -> bool {
         let Some(index) = self.outputs.index_of(output) else {
-            return;
+            return false;
         };
-        tracing::info!("output {} is gone", output.name());
         let screen = self.outputs.screens.remove(index);
         for layer in layer_map_for_output(output).layers() {
             layer.layer_surface().send_close();
         }
         self.windows.output_gone(output);
         self.display.remove_global::<Self>(screen.global);
-        self.arrange_outputs();
+        true
     }
 
-    /// Puts the outputs side by side and tells everybody.
+    /// Sets outputs up; nothing for those that are to be off. If one of them cannot be, all are as they were.
+    ///
+    /// # Errors
+    /// What the back end cannot do.
+    pub(crate) fn set_up_outputs(
+        &mut self,
+        wanted: &[(Output, Option<Settings>)],
+    ) -> Result<(), Error> {
+        let before: Vec<_> = wanted
+            .iter()
+            .map(|(output, _)| {
+                let on = self.outputs.index_of(output).is_some();
+                let settings = self.outputs.settings(output).filter(|_| on);
+                (output.clone(), settings)
+            })
+            .collect();
+        // Those that are on come first, so that windows go from one output to another.
+        let (on, off): (Vec<_>, Vec<_>) =
+            wanted.iter().partition(|(_, settings)| settings.is_some());
+        let done = on
+            .into_iter()
+            .chain(off)
+            .try_for_each(|(output, settings)| self.set_up_output(output, *settings));
+        if done.is_err() {
+            for (output, settings) in &before {
+                if let Err(error) = self.set_up_output(output, *settings) {
+                    tracing::error!("not as it was before: {error}");
+                }
+            }
+        }
+        self.arrange_outputs();
+        done
+    }
+
+    fn set_up_output(&mut self, output: &Output, wanted: Option<Settings>) -> Result<(), Error> {
+        self.backend.set_up(output, wanted.map(Settings::setup))?;
+        let Some(settings) = wanted else {
+            if self.take_screen(output) {
+                tracing::info!("output {} is switched off", output.name());
+                self.outputs.off.push(output.clone());
+            }
+            return Ok(());
+        };
+        if self.outputs.off.contains(output) {
+            self.outputs.off.retain(|other| other != output);
+            self.add_output(output.clone(), settings.mode);
+        }
+        output.change_current_state(
+            Some(settings.mode),
+            Some(settings.transform),
+            Some(Scale::Fractional(settings.scale)),
+            None,
+        );
+        let mut screens = self.outputs.screens.iter_mut();
+        if let Some(screen) = screens.find(|screen| screen.output == *output) {
+            screen.placed = settings.position;
+            screen.dark = false;
+        }
+        Ok(())
+    }
+
+    /// Has an output driven no more, or again.
+    ///
+    /// # Errors
+    /// When the back end cannot do that.
+    pub(crate) fn set_dark(&mut self, output: &Output, dark: bool) -> Result<(), Error> {
+        if self.outputs.is_dark(output) != Some(!dark) {
+            return Ok(());
+        }
+        let settings = self.outputs.settings(output).filter(|_| !dark);
+        self.backend.set_up(output, settings.map(Settings::setup))?;
+        let mut screens = self.outputs.screens.iter_mut();
+        if let Some(screen) = screens.find(|screen| screen.output == *output) {
+            screen.dark = dark;
+            // Whatever was on its way to the screen does not come there any more.
+            screen.redraw = Redraw::Queued;
+            if dark {
+                screen.sight = Sight::Closed;
+            }
+        }
+        Ok(())
+    }
+
+    /// Somebody is there: if all outputs are dark, they are lit, since nothing can be seen that would.
+    pub(crate) fn light_outputs(&mut self) {
+        if self.outputs.screens.iter().any(|screen| !screen.dark) {
+            return;
+        }
+        let dark: Vec<_> = self.outputs.iter().cloned().collect();
+        for output in dark {
+            if let Err(error) = self.set_dark(&output, false) {
+                tracing::error!("{error}");
+            }
+        }
+    }
+
+    /// Puts the outputs where they are to be and tells everybody.
     pub(crate) fn arrange_outputs(&mut self) {
         let mut x = 0;
-        for output in self.outputs.iter() {
-            if output.current_location() != (x, 0).into() {
-                output.change_current_state(None, None, None, Some((x, 0).into()));
+        for Screen { output, placed, .. } in &self.outputs.screens {
+            let location = placed.unwrap_or((x, 0).into());
+            if output.current_location() != location {
+                output.change_current_state(None, None, None, Some(location));
             }
-            x += geometry(output).size.w;
+            x = x.max(location.x + geometry(output).size.w);
             layer_map_for_output(output).arrange();
         }
         self.pointer_at = self.clamp_to_outputs(self.pointer_at);
@@ -305,7 +479,7 @@ impl State {
     pub(crate) fn redraw_queued(&mut self) {
         for index in 0..self.outputs.screens.len() {
             let screen = &mut self.outputs.screens[index];
-            if screen.redraw != Redraw::Queued {
+            if screen.dark || screen.redraw != Redraw::Queued {
                 continue;
             }
             let output = screen.output.clone();
@@ -338,19 +512,9 @@ impl State {
 
     fn draw(&mut self, index: usize, output: &Output) {
         let started = Instant::now();
-        self.cursor
-            .prepare(output.current_scale().fractional_scale());
-        let scene = Scene {
-            view: View::Screen,
-            windows: &self.windows,
-            cursor: &self.cursor,
-            pointer: self.pointer_at,
-            background: self.look.background.linear().into(),
-            output_index: index,
-            notice: &self.notice,
-            locked: self.lock.locked(),
-        };
-        let outcome = self.backend.render(&scene, output);
+        let outcome = self.with_scene(View::Screen, output, |backend, scene| {
+            backend.render(scene, output)
+        });
         let locked = self.is_locked();
         let screen = &mut self.outputs.screens[index];
         screen.sight = match &outcome {
@@ -393,7 +557,7 @@ impl State {
     /// ([`crate::protocols::frames`]).
     fn after_frame(&mut self, index: usize, output: &Output, states: &RenderElementStates) {
         let time = self.now();
-        let scale = output.current_scale();
+        let (scale, transform) = (output.current_scale(), output.current_transform());
         let shown = RefCell::new(Vec::new());
         let on_screen = |surface: &WlSurface, data: &SurfaceData| {
             let on = update_surface_primary_scanout_output(
@@ -409,7 +573,7 @@ impl State {
             with_fractional_scale(data, |fractional| {
                 fractional.set_preferred_scale(scale.fractional_scale());
             });
-            send_surface_state(surface, data, scale.integer_scale(), Transform::Normal);
+            send_surface_state(surface, data, scale.integer_scale(), transform);
         };
         let mut feedback = OutputPresentationFeedback::new(output);
         let flags = |surface: &WlSurface, _: &SurfaceData| {
@@ -481,7 +645,12 @@ impl State {
             with_fractional_scale(data, |fractional| {
                 fractional.set_preferred_scale(scale.fractional_scale());
             });
-            send_surface_state(surface, data, scale.integer_scale(), Transform::Normal);
+            send_surface_state(
+                surface,
+                data,
+                scale.integer_scale(),
+                output.current_transform(),
+            );
         });
     }
 }

@@ -66,8 +66,11 @@ impl<R: Renderer + ImportAll + ImportMem> std::fmt::Debug for Element<R> {
 pub(crate) enum View {
     /// The screen, as the person sees it.
     Screen,
-    /// What is behind the pointer and the prompts: what others may be given a picture of.
-    Behind,
+    /// What is behind the prompts, with the pointer or without: what others may be given a picture of.
+    Behind {
+        /// Whether the pointer is in it.
+        pointer: bool,
+    },
     /// One window's content, wherever it is and whatever is in front of it.
     Window(WindowId),
 }
@@ -121,7 +124,7 @@ impl Scene<'_> {
     /// The part of the global space that is drawn.
     fn area(&self, output: &Output) -> Rect {
         match self.view {
-            View::Screen | View::Behind => geometry(output),
+            View::Screen | View::Behind { .. } => geometry(output),
             View::Window(id) => self.windows.layout.client(id).unwrap_or_default(),
         }
     }
@@ -159,7 +162,7 @@ impl Scene<'_> {
         }
         let on_screen = self.view == View::Screen;
 
-        if on_screen {
+        if on_screen || self.view == (View::Behind { pointer: true }) {
             self.pointer_elements(renderer, area, scale, &mut list);
         }
 
@@ -317,10 +320,11 @@ where
     };
     let scale = output.current_scale().fractional_scale();
     let physical: Size<i32, Physical> = match scene.view {
-        View::Screen | View::Behind => {
+        View::Screen | View::Behind { .. } => {
             let mode = output.current_mode();
-            mode.ok_or_else(|| failed("the output has no mode".into()))?
-                .size
+            let mode = mode.ok_or_else(|| failed("the output has no mode".into()))?;
+            // A picture for people is upright, however the display hangs.
+            output.current_transform().transform_size(mode.size)
         }
         View::Window(_) => scene.area(output).size.to_physical_precise_round(scale),
     };

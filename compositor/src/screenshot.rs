@@ -12,6 +12,7 @@ use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use smithay::output::Output;
 
 use crate::{
+    backend::Backend,
     error::Error,
     layout::WindowId,
     render::{Picture, Scene, View},
@@ -49,7 +50,7 @@ impl State {
         let at = self.pointer_at;
         let (view, output) = if window == 0 {
             (
-                View::Behind,
+                View::Behind { pointer: false },
                 self.outputs.at(at).or_else(|| self.outputs.first()),
             )
         } else {
@@ -81,6 +82,18 @@ impl State {
     }
 
     fn draw_view(&mut self, view: View, output: &Output) -> Result<Picture, Error> {
+        self.with_scene(view, output, |backend, scene| {
+            backend.capture(scene, output)
+        })
+    }
+
+    /// Has something done with the back end and with what is to be drawn of an output.
+    pub(crate) fn with_scene<T>(
+        &mut self,
+        view: View,
+        output: &Output,
+        draw: impl FnOnce(&mut dyn Backend, &Scene<'_>) -> T,
+    ) -> T {
         self.cursor
             .prepare(output.current_scale().fractional_scale());
         let scene = Scene {
@@ -93,7 +106,7 @@ impl State {
             notice: &self.notice,
             locked: self.lock.locked(),
         };
-        self.backend.capture(&scene, output)
+        draw(self.backend.as_mut(), &scene)
     }
 
     /// Saves a picture of the output under the pointer in the person's pictures folder.

@@ -5,8 +5,9 @@
 //! which outputs have to be drawn again; [`State::settle`] runs once after each turn and carries
 //! the consequences out, in this order: modal dialogs, pointer focus, sizes and states to clients,
 //! keyboard focus, what holds the pointer, frames, what keeps the session from being idle, whether
-//! the lock is complete, what the bus and taskbars are told, and last the flush of all clients. So a burst of requests
-//! costs one frame, and a turn in which nothing changed draws nothing.
+//! the lock is complete, what the bus and the tools of the desktop are told ([`crate::protocols`]),
+//! and last the flush of all clients. So a burst of requests costs one frame, and a turn in which
+//! nothing changed draws nothing.
 
 use std::{
     os::unix::net::UnixStream,
@@ -69,6 +70,7 @@ use crate::{
         bell::BellProtocol,
         decorations::DecorationProtocols,
         dialogs::DialogProtocols,
+        extensions::Extensions,
         frames::FrameProtocols,
         icons::IconProtocol,
         idle::IdleProtocols,
@@ -195,6 +197,7 @@ pub struct State {
     pub(crate) look: Look,
     pub(crate) popups: PopupManager,
     pub(crate) protocols: Protocols,
+    pub(crate) extensions: Extensions,
     pub(crate) lock: Lock,
     pub(crate) seat: Seat<State>,
     pub(crate) keyboard: KeyboardHandle<State>,
@@ -300,6 +303,7 @@ impl State {
             look,
             popups: PopupManager::default(),
             lock: Lock::new(&dh),
+            extensions: Extensions::new(&dh),
             protocols,
             seat,
             keyboard,
@@ -412,6 +416,7 @@ impl State {
         self.confirm_lock();
         self.tell_bus();
         self.sync_toplevel_list();
+        self.tell_extensions();
         if let Err(error) = self.display.flush_clients() {
             tracing::warn!("a client could not be written to: {error}");
         }

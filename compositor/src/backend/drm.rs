@@ -47,16 +47,17 @@ use smithay::{
         rustix::fs::OFlags,
         wayland_server::protocol::wl_surface::WlSurface,
     },
-    utils::DeviceFd,
+    utils::{Buffer, DeviceFd, Rectangle},
     wayland::dmabuf::DmabufFeedbackBuilder,
 };
 
 use super::{
-    Backend, Outcome, RendererKind,
+    Backend, Outcome, RendererKind, Setup,
     single::{self, Single},
 };
 use crate::{
     error::Error,
+    mirror::Mirrors,
     render::{self, Picture, Scene},
     state::State,
 };
@@ -71,10 +72,12 @@ enum Graphics {
     /// `single`: the device shows a copy, so one buffer is enough.
     Pixman {
         renderer: PixmanRenderer,
+        mirrors: Mirrors<Image<'static, 'static>>,
         single: bool,
     },
     Gles {
         renderer: Box<GlesRenderer>,
+        mirrors: Mirrors<GlesRenderbuffer>,
         gbm: GbmDevice<DrmDeviceFd>,
     },
 }
@@ -106,6 +109,12 @@ struct Head {
     crtc: crtc::Handle,
     swapchain: Swapchain,
     feedback: Option<OutputPresentationFeedback>,
+    /// The mode that somebody chose since the start.
+    chosen: Option<Mode>,
+    /// It is switched off, and kept to be switched on again.
+    off: bool,
+    /// The gamma table that somebody set.
+    gamma: Option<Vec<u16>>,
 }
 
 /// See the module's page.
@@ -227,7 +236,11 @@ impl Drm {
             let driver = smithay::reexports::drm::Device::get_driver(&fd);
             let single = driver.is_ok_and(|driver| single::suits(&driver.name().to_string_lossy()));
             PixmanRenderer::new()
-                .map(|renderer| Graphics::Pixman { renderer, single })
+                .map(|renderer| Graphics::Pixman {
+                    renderer,
+                    mirrors: Mirrors::new("pixman", Fourcc::Xrgb8888),
+                    single,
+                })
                 .map_err(|error| failed(RendererKind::Pixman, error))
         };
         let graphics = match kind {
@@ -292,7 +305,7 @@ impl Drm {
                 .map(|compositor| Swapchain::Pixman(Box::new(compositor)))
                 .map_err(|error| failed(RendererKind::Pixman, error))
             }
-            Graphics::Gles { renderer, gbm } => {
+            Graphics::Gles { renderer, gbm, .. } => {
                 let flags = GbmBufferFlags::RENDERING | GbmBufferFlags::SCANOUT;
                 DrmCompositor::new(
                     output,
@@ -311,9 +324,20 @@ impl Drm {
         }
     }
 
-    /// The mode that the settings name, else the one that the display prefers.
+    /// The mode that somebody chose since the start, else the one that the settings name, else the one
+    /// that the display prefers.
     fn pick_mode(&self, name: &str, connector: &connector::Info) -> Option<Mode> {
         let modes = connector.modes();
+        let head = self
+            .heads
+            .iter()
+            .find(|head| head.connector == connector.handle());
+        if let Some(chosen) = head
+            .and_then(|head| head.chosen)
+            .filter(|it| modes.contains(it))
+        {
+            return Some(chosen);
+        }
         let wanted = self.modes.get(name).and_then(|text| {
             let (w, h) = text.split_once('x')?;
             let size = (w.trim().parse().ok()?, h.trim().parse().ok()?);
@@ -336,12 +360,120 @@ impl Drm {
     }
 }
 
+impl Drm {
+    /// The display's mode for what an output is to be; none for one that is to be off.
+    fn mode_for(&self, output: &Output, setup: Option<Setup>) -> Result<Option<Mode>, Error> {
+        let wrong = |reason: String| Error::Output {
+            output: output.name(),
+            reason,
+        };
+        let head = self.heads.iter().find(|head| head.output == *output);
+        let head = head.ok_or_else(|| wrong("it is not connected any more".to_owned()))?;
+        let Some(Setup { mode, .. }) = setup else {
+            return Ok(None);
+        };
+        let info = self
+            .device
+            .get_connector(head.connector, false)
+            .map_err(|error| wrong(format!("its modes cannot be read: {error}")))?;
+        let mut modes = info.modes().iter().copied();
+        let found = modes.find(|other| OutputMode::from(*other) == mode);
+        found.map(Some).ok_or_else(|| {
+            wrong(format!(
+                "the display has no mode {}x{} at {:.3} Hz",
+                mode.size.w,
+                mode.size.h,
+                f64::from(mode.refresh) / 1000.0
+            ))
+        })
+    }
+
+    fn set_up(&mut self, output: &Output, setup: Option<Setup>) -> Result<(), Error> {
+        let mode = self.mode_for(output, setup)?;
+        let wrong = |error: &dyn std::fmt::Display| Error::Output {
+            output: output.name(),
+            reason: error.to_string(),
+        };
+        let Some(head) = self.head(output) else {
+            return Ok(());
+        };
+        let Some(mode) = mode else {
+            each!(&mut head.swapchain, chain => chain.clear()).map_err(|error| wrong(&error))?;
+            head.off = true;
+            return Ok(());
+        };
+        if std::mem::take(&mut head.off) {
+            each!(&mut head.swapchain, chain => chain.reset_state())
+                .map_err(|error| wrong(&error))?;
+        }
+        if each!(&head.swapchain, chain => chain.pending_mode()) != mode {
+            each!(&mut head.swapchain, chain => {
+                chain.use_mode(mode).map_err(|error| wrong(&error))
+            })?;
+            head.chosen = Some(mode);
+        }
+        Ok(())
+    }
+}
+
+impl Drm {
+    fn gamma_size(&self, output: &Output) -> usize {
+        let head = self.heads.iter().find(|head| head.output == *output);
+        head.and_then(|head| self.device.get_crtc(head.crtc).ok())
+            .map_or(0, |info| info.gamma_length() as usize)
+    }
+
+    fn set_gamma(&mut self, output: &Output, table: Option<&[u16]>) -> Result<(), Error> {
+        let size = self.gamma_size(output);
+        let active = self.active;
+        let wrong = |reason: String| Error::Output {
+            output: output.name(),
+            reason,
+        };
+        if size == 0 || table.is_some_and(|table| table.len() != 3 * size) {
+            return Err(wrong(format!(
+                "its gamma table has three ramps of {size} steps"
+            )));
+        }
+        let Some(head) = self.heads.iter_mut().find(|head| head.output == *output) else {
+            return Ok(());
+        };
+        head.gamma = table.map(<[u16]>::to_vec);
+        // While the screen is somebody else's, the table waits until it is ours again.
+        if active {
+            let set = load_gamma(&self.device, head.crtc, size, table);
+            set.map_err(|error| wrong(format!("its gamma table cannot be set: {error}")))?;
+        }
+        Ok(())
+    }
+}
+
+/// Loads a gamma table of three ramps of `size` steps, or a straight line.
+fn load_gamma(
+    device: &DrmDevice,
+    crtc: crtc::Handle,
+    size: usize,
+    table: Option<&[u16]>,
+) -> std::io::Result<()> {
+    if let Some(table) = table {
+        let (red, rest) = table.split_at(size);
+        let (green, blue) = rest.split_at(size);
+        return device.set_gamma(crtc, red, green, blue);
+    }
+    let last = size.saturating_sub(1).max(1);
+    let straight: Vec<_> = (0..size)
+        .map(|step| (step * usize::from(u16::MAX) / last) as u16)
+        .collect();
+    device.set_gamma(crtc, &straight, &straight, &straight)
+}
+
 fn gles(fd: &DrmDeviceFd) -> Result<Graphics, Error> {
     let wrong = |error: &dyn std::fmt::Display| failed(RendererKind::Gles, error);
     let gbm = GbmDevice::new(fd.clone()).map_err(|error| wrong(&error))?;
     let renderer = new_gles(&gbm).map_err(|error| wrong(&error))?;
     Ok(Graphics::Gles {
         renderer: Box::new(renderer),
+        mirrors: Mirrors::new("gles", Fourcc::Abgr8888),
         gbm,
     })
 }
@@ -435,8 +567,20 @@ pub fn start(
                         tracing::error!("the graphics device could not be taken back: {error}");
                     }
                     for head in &mut drm.heads {
-                        let reset = each!(&mut head.swapchain, chain => chain.reset_state());
+                        let reset = each!(&mut head.swapchain, chain => {
+                            let reset = chain.reset_state();
+                            if head.off { reset.and_then(|()| chain.clear()) } else { reset }
+                        });
                         if let Err(error) = reset {
+                            tracing::warn!("output {}: {error}", head.output.name());
+                        }
+                    }
+                    let Drm { device, heads, .. } = &mut *drm;
+                    for head in heads {
+                        if let Some(table) = &head.gamma
+                            && let Err(error) =
+                                load_gamma(device, head.crtc, table.len() / 3, Some(table))
+                        {
                             tracing::warn!("output {}: {error}", head.output.name());
                         }
                     }
@@ -611,6 +755,7 @@ fn connect(
         },
     );
     let output_mode = OutputMode::from(mode);
+    advertise_modes(&output, info);
     // The swapchain follows the output's mode, so the output has one first.
     output.change_current_state(Some(output_mode), None, None, None);
     let swapchain = drm.swapchain(&output, surface)?;
@@ -620,10 +765,42 @@ fn connect(
         crtc,
         swapchain,
         feedback: None,
+        chosen: None,
+        off: false,
+        gamma: None,
     });
     drop(drm);
     state.add_output(output, output_mode);
     Ok(())
+}
+
+/// Has the output say which modes its display has.
+fn advertise_modes(output: &Output, info: &connector::Info) {
+    let modes: Vec<_> = info
+        .modes()
+        .iter()
+        .map(|mode| OutputMode::from(*mode))
+        .collect();
+    for gone in output.modes() {
+        if !modes.contains(&gone) && output.current_mode() != Some(gone) {
+            output.delete_mode(gone);
+        }
+    }
+    for mode in &modes {
+        output.add_mode(*mode);
+    }
+    let mut prefers = info
+        .modes()
+        .iter()
+        .filter(|mode| mode.mode_type().contains(ModeTypeFlags::PREFERRED));
+    if let Some(preferred) = prefers
+        .next()
+        .copied()
+        .map(OutputMode::from)
+        .or(modes.first().copied())
+    {
+        output.set_preferred(preferred);
+    }
 }
 
 /// A virtual display prefers another mode once its window is resized.
@@ -652,6 +829,7 @@ fn change_mode(
     let output = head.output.clone();
     drop(drm);
     state.output_resized(&output, OutputMode::from(mode));
+    advertise_modes(&output, info);
     Ok(())
 }
 
@@ -766,6 +944,23 @@ impl Backend for DrmHandle {
         }
     }
 
+    fn test_setup(&self, output: &Output, setup: Option<Setup>) -> Result<(), Error> {
+        let drm = self.borrow();
+        drm.mode_for(output, setup).map(drop)
+    }
+
+    fn set_up(&mut self, output: &Output, setup: Option<Setup>) -> Result<(), Error> {
+        self.borrow_mut().set_up(output, setup)
+    }
+
+    fn gamma_size(&self, output: &Output) -> u32 {
+        self.borrow().gamma_size(output) as u32
+    }
+
+    fn set_gamma(&mut self, output: &Output, table: Option<&[u16]>) -> Result<(), Error> {
+        self.borrow_mut().set_gamma(output, table)
+    }
+
     fn capture(&mut self, scene: &Scene<'_>, output: &Output) -> Result<Picture, Error> {
         match &mut self.borrow_mut().graphics {
             Graphics::Pixman { renderer, .. } => {
@@ -774,6 +969,44 @@ impl Backend for DrmHandle {
             Graphics::Gles { renderer, .. } => {
                 render::capture::<_, GlesRenderbuffer>(renderer.as_mut(), scene, output, "gles")
             }
+        }
+    }
+
+    fn refresh(
+        &mut self,
+        scene: &Scene<'_>,
+        output: &Output,
+    ) -> Result<Vec<Rectangle<i32, Buffer>>, Error> {
+        match &mut self.borrow_mut().graphics {
+            Graphics::Pixman {
+                renderer, mirrors, ..
+            } => mirrors.refresh(renderer, scene, output),
+            Graphics::Gles {
+                renderer, mirrors, ..
+            } => mirrors.refresh(renderer.as_mut(), scene, output),
+        }
+    }
+
+    fn read(
+        &mut self,
+        scene: &Scene<'_>,
+        output: &Output,
+        region: Rectangle<i32, Buffer>,
+    ) -> Result<Vec<u8>, Error> {
+        match &mut self.borrow_mut().graphics {
+            Graphics::Pixman {
+                renderer, mirrors, ..
+            } => mirrors.read(renderer, scene, output, region),
+            Graphics::Gles {
+                renderer, mirrors, ..
+            } => mirrors.read(renderer.as_mut(), scene, output, region),
+        }
+    }
+
+    fn forget_mirrors(&mut self) {
+        match &mut self.borrow_mut().graphics {
+            Graphics::Pixman { mirrors, .. } => mirrors.clear(),
+            Graphics::Gles { mirrors, .. } => mirrors.clear(),
         }
     }
 

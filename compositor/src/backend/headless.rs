@@ -12,14 +12,19 @@ use smithay::{
     desktop::utils::OutputPresentationFeedback,
     output::{Mode, Output, PhysicalProperties, Subpixel},
     reexports::pixman::Image,
+    utils::{Buffer, Rectangle},
 };
 
-use super::{Backend, Outcome, RendererKind};
+use super::{Backend, Outcome, RendererKind, Setup};
 use crate::{
     error::Error,
+    mirror::Mirrors,
     render::{self, Picture, Scene},
     state::State,
 };
+
+/// The longest side of an output, in pixels.
+const LARGEST: i32 = 16384;
 
 /// The memory of one output.
 #[derive(Debug)]
@@ -36,6 +41,7 @@ struct Target {
 pub struct Headless {
     renderer: PixmanRenderer,
     targets: HashMap<String, Target>,
+    mirrors: Mirrors<Image<'static, 'static>>,
 }
 
 fn failed(error: impl std::fmt::Display) -> Error {
@@ -54,6 +60,7 @@ impl Headless {
         Ok(Self {
             renderer: PixmanRenderer::new().map_err(failed)?,
             targets: HashMap::new(),
+            mirrors: Mirrors::new("pixman", Fourcc::Xrgb8888),
         })
     }
 }
@@ -152,8 +159,43 @@ impl Backend for Headless {
         })
     }
 
+    fn test_setup(&self, output: &Output, setup: Option<Setup>) -> Result<(), Error> {
+        let size = setup.map(|setup| setup.mode.size);
+        match size.filter(|size| size.w.max(size.h) > LARGEST) {
+            Some(size) => Err(Error::Output {
+                output: output.name(),
+                reason: format!(
+                    "{}x{} is too large; a side has {LARGEST} pixels at most",
+                    size.w, size.h
+                ),
+            }),
+            None => Ok(()),
+        }
+    }
+
     fn capture(&mut self, scene: &Scene<'_>, output: &Output) -> Result<Picture, Error> {
         render::capture::<_, Image<'static, 'static>>(&mut self.renderer, scene, output, "pixman")
+    }
+
+    fn refresh(
+        &mut self,
+        scene: &Scene<'_>,
+        output: &Output,
+    ) -> Result<Vec<Rectangle<i32, Buffer>>, Error> {
+        self.mirrors.refresh(&mut self.renderer, scene, output)
+    }
+
+    fn read(
+        &mut self,
+        scene: &Scene<'_>,
+        output: &Output,
+        region: Rectangle<i32, Buffer>,
+    ) -> Result<Vec<u8>, Error> {
+        self.mirrors.read(&mut self.renderer, scene, output, region)
+    }
+
+    fn forget_mirrors(&mut self) {
+        self.mirrors.clear();
     }
 
     fn keep_feedback(&mut self, output: &Output, feedback: OutputPresentationFeedback) {

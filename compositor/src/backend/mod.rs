@@ -17,8 +17,9 @@ use smithay::{
     backend::{allocator::dmabuf::Dmabuf, renderer::element::RenderElementStates},
     desktop::utils::OutputPresentationFeedback,
     input::keyboard::LedState,
-    output::Output,
+    output::{Mode, Output},
     reexports::wayland_server::protocol::wl_surface::WlSurface,
+    utils::{Buffer, Rectangle, Transform},
 };
 
 use crate::{
@@ -38,6 +39,15 @@ pub enum Outcome {
     Unchanged(RenderElementStates),
     /// The screen is somebody else's now (another virtual terminal).
     Away,
+}
+
+/// How an output that is on is driven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setup {
+    /// Size and refresh rate.
+    pub mode: Mode,
+    /// How the display hangs.
+    pub transform: Transform,
 }
 
 /// See the module's page.
@@ -67,6 +77,70 @@ pub trait Backend: Debug {
     /// # Errors
     /// When drawing fails.
     fn capture(&mut self, scene: &Scene<'_>, output: &Output) -> Result<Picture, Error>;
+
+    /// Looks whether [`Self::set_up`] could be done.
+    ///
+    /// # Errors
+    /// What cannot be done, and why.
+    fn test_setup(&self, output: &Output, _setup: Option<Setup>) -> Result<(), Error> {
+        Err(Error::Output {
+            output: output.name(),
+            reason: "this back end's outputs are as they are".to_owned(),
+        })
+    }
+
+    /// Drives an output so from its next frame on, or switches it off. What the output itself says of
+    /// its mode is changed afterwards, by the caller.
+    ///
+    /// # Errors
+    /// What cannot be done, and why; the output is as it was.
+    fn set_up(&mut self, output: &Output, setup: Option<Setup>) -> Result<(), Error> {
+        self.test_setup(output, setup)
+    }
+
+    /// How many steps each of the three ramps of an output's gamma table has; 0 if it has no table.
+    fn gamma_size(&self, _output: &Output) -> u32 {
+        0
+    }
+
+    /// Sets an output's gamma table: the ramps for red, green and blue, one after the other, each of
+    /// [`Self::gamma_size`] steps. Without a table it is a straight line.
+    ///
+    /// # Errors
+    /// When the output has no table, or one of another size.
+    fn set_gamma(&mut self, output: &Output, _table: Option<&[u16]>) -> Result<(), Error> {
+        Err(Error::Output {
+            output: output.name(),
+            reason: "it has no gamma table".to_owned(),
+        })
+    }
+
+    /// Brings the mirror of the scene's view of an output up to date, and says what of it changed since
+    /// the last time; of one that is new, all. The rows of a mirror are those of the output's mode: an
+    /// output that is turned has a mirror that is turned.
+    ///
+    /// # Errors
+    /// When drawing fails; the next call begins with a new mirror.
+    fn refresh(
+        &mut self,
+        scene: &Scene<'_>,
+        output: &Output,
+    ) -> Result<Vec<Rectangle<i32, Buffer>>, Error>;
+
+    /// Reads a part of the mirror of the scene's view: for each pixel blue, green, red and a byte
+    /// without meaning, rows from the top without gaps. The part must be inside of the mirror.
+    ///
+    /// # Errors
+    /// When there is no mirror yet, or it cannot be read.
+    fn read(
+        &mut self,
+        scene: &Scene<'_>,
+        output: &Output,
+        region: Rectangle<i32, Buffer>,
+    ) -> Result<Vec<u8>, Error>;
+
+    /// Nobody needs the mirrors any more.
+    fn forget_mirrors(&mut self);
 
     /// Uploads a new buffer as soon as it comes, where that saves time later.
     fn early_import(&mut self, _surface: &WlSurface) {}

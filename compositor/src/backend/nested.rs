@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use smithay::{
     backend::{
+        allocator::Fourcc,
         renderer::{
             ImportDma, ImportMemWl,
             damage::OutputDamageTracker,
@@ -22,12 +23,13 @@ use smithay::{
         wayland_server::protocol::wl_surface::WlSurface,
         winit::{dpi::LogicalSize, platform::pump_events::PumpStatus, window::Window},
     },
-    utils::{Physical, Size, Transform},
+    utils::{Buffer, Physical, Rectangle, Size, Transform},
 };
 
-use super::{Backend, Outcome, RendererKind};
+use super::{Backend, Outcome, RendererKind, Setup};
 use crate::{
     error::Error,
+    mirror::Mirrors,
     render::{self, Element, Picture, Scene},
     state::State,
 };
@@ -39,6 +41,7 @@ pub struct Nested {
     /// For frames of this size and scale.
     tracker: Option<(Size<i32, Physical>, f64, OutputDamageTracker)>,
     feedback: Option<OutputPresentationFeedback>,
+    mirrors: Mirrors<GlesRenderbuffer>,
 }
 
 fn failed(error: impl std::fmt::Display) -> Error {
@@ -64,6 +67,7 @@ impl Nested {
                 window,
                 tracker: None,
                 feedback: None,
+                mirrors: Mirrors::new("gles", Fourcc::Abgr8888),
             },
             events,
         ))
@@ -183,8 +187,44 @@ impl Backend for Nested {
         }
     }
 
+    fn test_setup(&self, output: &Output, setup: Option<Setup>) -> Result<(), Error> {
+        let as_it_is = setup.is_some_and(|setup| {
+            Some(setup.mode) == output.current_mode() && setup.transform == Transform::Normal
+        });
+        if as_it_is {
+            return Ok(());
+        }
+        Err(Error::Output {
+            output: output.name(),
+            reason: "it is a window: the desktop around it gives it its size and keeps it upright"
+                .to_owned(),
+        })
+    }
+
     fn capture(&mut self, scene: &Scene<'_>, output: &Output) -> Result<Picture, Error> {
         render::capture::<_, GlesRenderbuffer>(self.window.renderer(), scene, output, "gles")
+    }
+
+    fn refresh(
+        &mut self,
+        scene: &Scene<'_>,
+        output: &Output,
+    ) -> Result<Vec<Rectangle<i32, Buffer>>, Error> {
+        self.mirrors.refresh(self.window.renderer(), scene, output)
+    }
+
+    fn read(
+        &mut self,
+        scene: &Scene<'_>,
+        output: &Output,
+        region: Rectangle<i32, Buffer>,
+    ) -> Result<Vec<u8>, Error> {
+        self.mirrors
+            .read(self.window.renderer(), scene, output, region)
+    }
+
+    fn forget_mirrors(&mut self) {
+        self.mirrors.clear();
     }
 
     fn early_import(&mut self, surface: &WlSurface) {

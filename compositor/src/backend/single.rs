@@ -22,11 +22,11 @@ use smithay::{
     },
     output::Output,
     reexports::drm::control::{ClipRect, Device, Mode},
-    utils::{Physical, Rectangle, Size, Transform},
+    utils::{Buffer, Physical, Rectangle, Size, Transform},
 };
 
 use super::Outcome;
-use crate::render::Scene;
+use crate::{mirror::in_buffer, render::Scene};
 
 /// Drivers that send what is drawn somewhere instead of scanning it out.
 const COPYING: &[&str] = &[
@@ -69,10 +69,16 @@ struct Picture {
     _buffer: DumbBuffer,
     size: Size<i32, Physical>,
     scale: f64,
+    transform: Transform,
 }
 
 impl Picture {
-    fn new(fd: &DrmDeviceFd, size: Size<i32, Physical>, scale: f64) -> Result<Self, Cause> {
+    /// For frames of that size, as the output is set.
+    fn new(fd: &DrmDeviceFd, size: Size<i32, Physical>, output: &Output) -> Result<Self, Cause> {
+        let (scale, transform) = (
+            output.current_scale().fractional_scale(),
+            output.current_transform(),
+        );
         let (width, height) = (size.w as u32, size.h as u32);
         let buffer = DumbAllocator::new(fd.clone()).create_buffer(
             width,
@@ -82,7 +88,7 @@ impl Picture {
         )?;
         let pixels = buffer.export()?;
         let framebuffer = framebuffer_from_dumb_buffer(fd, &buffer, true)?;
-        let tracker = OutputDamageTracker::new(size, scale, Transform::Normal);
+        let tracker = OutputDamageTracker::new(size, scale, transform);
         Ok(Self {
             tracker,
             framebuffer,
@@ -90,6 +96,7 @@ impl Picture {
             _buffer: buffer,
             size,
             scale,
+            transform,
         })
     }
 }
@@ -97,12 +104,8 @@ impl Picture {
 impl Single {
     pub(super) fn new(surface: DrmSurface, output: &Output) -> Result<Self, Cause> {
         let (w, h) = surface.pending_mode().size();
-        let scale = output.current_scale().fractional_scale();
-        let picture = Picture::new(
-            surface.device_fd(),
-            (i32::from(w), i32::from(h)).into(),
-            scale,
-        )?;
+        let size = (i32::from(w), i32::from(h)).into();
+        let picture = Picture::new(surface.device_fd(), size, output)?;
         Ok(Self {
             surface,
             picture,
@@ -118,6 +121,12 @@ impl Single {
     pub(super) fn use_mode(&mut self, mode: Mode) -> Result<(), DrmError> {
         self.shown = false;
         self.surface.use_mode(mode)
+    }
+
+    /// Switches the output off; the next frame switches it on again.
+    pub(super) fn clear(&mut self) -> Result<(), DrmError> {
+        self.shown = false;
+        self.surface.clear()
     }
 
     /// The screen was somebody else's: nothing of what was shown is there any more.
@@ -137,12 +146,12 @@ impl Single {
             return Ok(Outcome::Away);
         }
         let (w, h) = self.surface.pending_mode().size();
-        let (size, scale) = (
-            (i32::from(w), i32::from(h)).into(),
-            output.current_scale().fractional_scale(),
-        );
-        if self.picture.size != size || self.picture.scale != scale {
-            self.picture = Picture::new(self.surface.device_fd(), size, scale)?;
+        let size = (i32::from(w), i32::from(h)).into();
+        if self.picture.size != size
+            || self.picture.scale != output.current_scale().fractional_scale()
+            || self.picture.transform != output.current_transform()
+        {
+            self.picture = Picture::new(self.surface.device_fd(), size, output)?;
             self.shown = false;
         }
         let elements = scene.elements(renderer, output);
@@ -163,7 +172,12 @@ impl Single {
             return Ok(Outcome::Unchanged(states));
         };
         let sent = if shown && !self.surface.commit_pending() {
-            let clips: Vec<_> = damage.iter().map(clip).collect();
+            let (size, transform) = (self.picture.size, self.picture.transform);
+            let upright = transform.transform_size(size);
+            let clips: Vec<_> = damage
+                .iter()
+                .map(|rect| clip(in_buffer(*rect, transform, upright)))
+                .collect();
             match self
                 .surface
                 .device_fd()
@@ -229,7 +243,7 @@ impl Away {
     }
 }
 
-fn clip(rect: &Rectangle<i32, Physical>) -> ClipRect {
+fn clip(rect: Rectangle<i32, Buffer>) -> ClipRect {
     let part = |value: i32| value.clamp(0, i32::from(u16::MAX)) as u16;
     let end = rect.loc + rect.size.to_point();
     ClipRect::new(part(rect.loc.x), part(rect.loc.y), part(end.x), part(end.y))

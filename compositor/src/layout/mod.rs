@@ -651,6 +651,11 @@ impl Layout {
         })
     }
 
+    /// Whether a window is hidden until it is focused again.
+    pub fn is_minimised(&self, id: WindowId) -> bool {
+        self.windows.get(&id).is_some_and(|entry| entry.minimised)
+    }
+
     /// The visible windows, topmost first.
     pub fn visible(&self) -> impl Iterator<Item = WindowId> {
         let candidate = self.cycle.as_ref().map(|cycle| cycle.order[cycle.at]);

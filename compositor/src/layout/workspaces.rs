@@ -359,6 +359,12 @@ impl Layout {
         self.workspace_on(output)
     }
 
+    /// Index of the output that a workspace, from 0, belongs to.
+    pub fn output_of_workspace(&self, number: usize) -> Option<usize> {
+        let space = self.spaces.get(number)?;
+        Some(space.output).filter(|output| *output < self.areas.len())
+    }
+
     /// What an output shows, from 0.
     pub fn workspace_on(&self, output: usize) -> Option<usize> {
         self.shown.get(output).copied()

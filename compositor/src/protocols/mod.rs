@@ -20,20 +20,34 @@
 //! | [`toplevel_list`] | ext-foreign-toplevel-list |
 //! | [`icons`] | xdg-toplevel-icon |
 //! | [`bell`] | xdg-system-bell |
+//! | [`screencopy`], [`image_copy`] | wlr-screencopy, ext-image-copy-capture; [`capture`] is what both have in common |
+//! | [`toplevels`] | wlr-foreign-toplevel-management |
+//! | [`workspaces`] | ext-workspace |
+//! | [`heads`], [`power`], [`gamma`] | wlr-output-management, -output-power-management, gamma-control |
+//! | [`extensions`] | what those that smithay does not carry have in common, and when they tell of changes |
 
 pub(crate) mod bell;
+pub(crate) mod capture;
 pub(crate) mod decorations;
 pub(crate) mod dialogs;
+pub(crate) mod extensions;
 pub(crate) mod frames;
+pub(crate) mod gamma;
+pub(crate) mod heads;
 pub(crate) mod icons;
 pub(crate) mod idle;
+pub(crate) mod image_copy;
 pub(crate) mod pointer;
+pub(crate) mod power;
 pub(crate) mod sandbox;
+pub(crate) mod screencopy;
 pub(crate) mod selection;
 pub(crate) mod shortcuts;
 pub(crate) mod tablet;
 pub(crate) mod text;
 pub(crate) mod toplevel_list;
+pub(crate) mod toplevels;
+pub(crate) mod workspaces;
 
 use smithay::{
     reexports::wayland_server::protocol::wl_surface::WlSurface, wayland::compositor::get_parent,

@@ -35,6 +35,14 @@ pub(crate) enum Privilege {
     WindowList,
     /// Making sockets for sandboxes.
     Sandboxing,
+    /// Seeing what is on the screen.
+    Capture,
+    /// Seeing and steering other clients' windows.
+    Toplevels,
+    /// Seeing and switching workspaces.
+    Workspaces,
+    /// Seeing and changing outputs.
+    Outputs,
 }
 
 /// Who has a [`Privilege`].
@@ -50,9 +58,15 @@ impl Privilege {
     fn holder(self) -> Holder {
         match self {
             Self::Locking => Holder::Trusted,
-            Self::Panels | Self::Clipboard | Self::Typing | Self::WindowList | Self::Sandboxing => {
-                Holder::Unconfined
-            }
+            Self::Panels
+            | Self::Clipboard
+            | Self::Typing
+            | Self::WindowList
+            | Self::Sandboxing
+            | Self::Capture
+            | Self::Toplevels
+            | Self::Workspaces
+            | Self::Outputs => Holder::Unconfined,
         }
     }
 

@@ -5,6 +5,7 @@
 
 use std::{
     os::{fd::AsFd, unix::net::UnixStream},
+    rc::Rc,
     time::{Duration, Instant},
 };
 
@@ -39,6 +40,8 @@ use wayland_protocols::xdg::{
     shell::client::{xdg_surface, xdg_toplevel, xdg_wm_base},
 };
 use wayland_protocols_wlr::layer_shell::v1::client::{zwlr_layer_shell_v1, zwlr_layer_surface_v1};
+
+use crate::watched::{Notes, Watched};
 
 /// How long a test waits for the other side.
 pub(crate) const LIMIT: Duration = Duration::from_secs(10);
@@ -76,6 +79,13 @@ impl Fixture {
         };
         fixture.turn();
         fixture
+    }
+
+    /// A compositor whose back end is looked into.
+    pub(crate) fn watched() -> (Self, Rc<Notes>) {
+        let backend = Watched::default();
+        let notes = Rc::clone(&backend.notes);
+        (Self::on(Config::default(), Box::new(backend)), notes)
     }
 
     /// One turn of the compositor's loop.
@@ -301,7 +311,7 @@ pub(crate) struct Client {
     pub(crate) qh: QueueHandle<Events>,
     pub(crate) events: Events,
     pub(crate) compositor: wl_compositor::WlCompositor,
-    shm: wl_shm::WlShm,
+    pub(crate) shm: wl_shm::WlShm,
     wm_base: xdg_wm_base::XdgWmBase,
     /// A sandboxed client sees none.
     layer_shell: Option<zwlr_layer_shell_v1::ZwlrLayerShellV1>,
@@ -475,6 +485,37 @@ impl Client {
         self.globals.bind(&self.qh, 1..=newest, ()).unwrap()
     }
 
+    /// The global of that kind, in that version.
+    pub(crate) fn bind_version<I: Proxy + 'static, U: Send + std::marker::Sync + 'static>(
+        &self,
+        version: u32,
+        data: U,
+    ) -> I
+    where
+        Events: Dispatch<I, U>,
+    {
+        self.globals
+            .bind(&self.qh, version..=version, data)
+            .unwrap()
+    }
+
+    /// The output that came as the `nth` of those there are.
+    pub(crate) fn output(&self, nth: usize) -> wl_output::WlOutput {
+        let outputs = self.globals.contents().with_list(|list| {
+            list.iter()
+                .filter(|global| global.interface == "wl_output")
+                .map(|global| global.name)
+                .collect::<Vec<_>>()
+        });
+        let registry = self.globals.registry();
+        registry.bind(outputs[nth], 2, &self.qh, ())
+    }
+
+    /// The seat.
+    pub(crate) fn seat(&self) -> wl_seat::WlSeat {
+        self.bind_version(7, ())
+    }
+
     /// Asks to lock the session.
     pub(crate) fn lock(&self) -> ext_session_lock_v1::ExtSessionLockV1 {
         let manager: ext_session_lock_manager_v1::ExtSessionLockManagerV1 =
@@ -488,14 +529,7 @@ impl Client {
         lock: &ext_session_lock_v1::ExtSessionLockV1,
         nth: usize,
     ) -> LockSurface {
-        let outputs = self.globals.contents().with_list(|list| {
-            list.iter()
-                .filter(|global| global.interface == "wl_output")
-                .map(|global| global.name)
-                .collect::<Vec<_>>()
-        });
-        let registry = self.globals.registry();
-        let output: wl_output::WlOutput = registry.bind(outputs[nth], 2, &self.qh, ());
+        let output = self.output(nth);
         let surface = self.compositor.create_surface(&self.qh, ());
         let role = lock.get_lock_surface(&surface, &output, &self.qh, ());
         LockSurface { surface, role }

@@ -7,14 +7,7 @@ use std::{
 };
 
 use argos_bus::Error;
-use argos_compositor::{
-    State,
-    backend::{Backend, Outcome, RendererKind, headless},
-    bus::Request,
-    config::Config,
-    render::{Picture, Scene},
-    smithay::{desktop::utils::OutputPresentationFeedback, output::Output},
-};
+use argos_compositor::{State, backend::headless, bus::Request, smithay::output::Output};
 use tokio::sync::oneshot;
 use wayland_protocols_wlr::layer_shell::v1::client::zwlr_layer_shell_v1::Layer;
 
@@ -358,55 +351,11 @@ fn a_compositor_that_comes_back_is_as_locked_as_it_was() {
     assert!(!next.state.is_locked());
 }
 
-/// A back end whose screen keeps what it shows as long as that is wanted.
-#[derive(Debug)]
-struct Stuck(headless::Headless, Rc<Cell<bool>>);
-
-impl Backend for Stuck {
-    fn renderer(&self) -> RendererKind {
-        self.0.renderer()
-    }
-
-    fn needs_pacing(&self) -> bool {
-        self.0.needs_pacing()
-    }
-
-    fn render(
-        &mut self,
-        scene: &Scene<'_>,
-        output: &Output,
-    ) -> Result<Outcome, argos_compositor::Error> {
-        if self.1.get() {
-            return Err(argos_compositor::Error::Render {
-                renderer: "stuck",
-                reason: "the test wants it so".into(),
-            });
-        }
-        self.0.render(scene, output)
-    }
-
-    fn capture(
-        &mut self,
-        scene: &Scene<'_>,
-        output: &Output,
-    ) -> Result<Picture, argos_compositor::Error> {
-        self.0.capture(scene, output)
-    }
-
-    fn keep_feedback(&mut self, output: &Output, feedback: OutputPresentationFeedback) {
-        self.0.keep_feedback(output, feedback);
-    }
-
-    fn take_feedback(&mut self, output: &Output) -> Option<OutputPresentationFeedback> {
-        self.0.take_feedback(output)
-    }
-}
-
 #[test]
 fn locked_is_said_only_once_no_screen_shows_the_session() {
-    let stuck = Rc::new(Cell::new(false));
-    let backend = Stuck(headless::Headless::new().unwrap(), Rc::clone(&stuck));
-    let mut rig = Rig::of(Fixture::on(Config::default(), Box::new(backend)));
+    let (f, notes) = Fixture::watched();
+    let stuck = &notes.stuck;
+    let mut rig = Rig::of(f);
     let mut client = rig.f.client();
     rig.f.window(&mut client, "text", WHOLE, RED);
     stuck.set(true);

@@ -1,14 +1,21 @@
 //! The compositor on its headless back end, with real clients, all in one thread and without a
 //! screen: [`fixture`] turns the crank of both sides, [`devices`] makes input.
 
+mod capture;
 mod devices;
 mod fixture;
+mod gamma;
+mod heads;
 mod input;
 mod layers;
 mod lock;
 mod outputs;
+mod pager;
+mod power;
 mod protocols;
 mod rules;
 mod settings;
+mod taskbar;
 mod tiling;
+mod watched;
 mod windows;

@@ -1,0 +1,113 @@
+//! A headless back end that tests look into, and that does badly when they want it to.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
+
+use argos_compositor::{
+    Error,
+    backend::{Backend, Outcome, RendererKind, Setup, headless::Headless},
+    render::{Picture, Scene},
+    smithay::{
+        desktop::utils::OutputPresentationFeedback,
+        output::Output,
+        utils::{Buffer, Rectangle},
+    },
+};
+
+/// What is noted, and what is wanted.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    /// The screen keeps what it shows: every frame fails.
+    pub(crate) stuck: Cell<bool>,
+    /// How often a mirror was brought up to date.
+    pub(crate) refreshed: Cell<u32>,
+    /// Steps of a ramp of the gamma table.
+    pub(crate) gamma_size: Cell<u32>,
+    /// The gamma table.
+    pub(crate) gamma: RefCell<Option<Vec<u16>>>,
+}
+
+/// See the module's page.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    inner: Headless,
+    pub(crate) notes: Rc<Notes>,
+}
+
+impl Default for Watched {
+    fn default() -> Self {
+        Self {
+            inner: Headless::new().unwrap(),
+            notes: Rc::default(),
+        }
+    }
+}
+
+impl Backend for Watched {
+    fn renderer(&self) -> RendererKind {
+        self.inner.renderer()
+    }
+
+    fn needs_pacing(&self) -> bool {
+        self.inner.needs_pacing()
+    }
+
+    fn render(&mut self, scene: &Scene<'_>, output: &Output) -> Result<Outcome, Error> {
+        if self.notes.stuck.get() {
+            return Err(Error::Render {
+                renderer: "stuck",
+                reason: "the test wants it so".into(),
+            });
+        }
+        self.inner.render(scene, output)
+    }
+
+    fn test_setup(&self, output: &Output, setup: Option<Setup>) -> Result<(), Error> {
+        self.inner.test_setup(output, setup)
+    }
+
+    fn gamma_size(&self, _: &Output) -> u32 {
+        self.notes.gamma_size.get()
+    }
+
+    fn set_gamma(&mut self, _: &Output, table: Option<&[u16]>) -> Result<(), Error> {
+        *self.notes.gamma.borrow_mut() = table.map(<[u16]>::to_vec);
+        Ok(())
+    }
+
+    fn capture(&mut self, scene: &Scene<'_>, output: &Output) -> Result<Picture, Error> {
+        self.inner.capture(scene, output)
+    }
+
+    fn refresh(
+        &mut self,
+        scene: &Scene<'_>,
+        output: &Output,
+    ) -> Result<Vec<Rectangle<i32, Buffer>>, Error> {
+        self.notes.refreshed.set(self.notes.refreshed.get() + 1);
+        self.inner.refresh(scene, output)
+    }
+
+    fn read(
+        &mut self,
+        scene: &Scene<'_>,
+        output: &Output,
+        region: Rectangle<i32, Buffer>,
+    ) -> Result<Vec<u8>, Error> {
+        self.inner.read(scene, output, region)
+    }
+
+    fn forget_mirrors(&mut self) {
+        self.inner.forget_mirrors();
+    }
+
+    fn keep_feedback(&mut self, output: &Output, feedback: OutputPresentationFeedback) {
+        self.inner.keep_feedback(output, feedback);
+    }
+
+    fn take_feedback(&mut self, output: &Output) -> Option<OutputPresentationFeedback> {
+        self.inner.take_feedback(output)
+    }
+}
