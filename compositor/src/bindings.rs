@@ -331,7 +331,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("Super+Escape", "dismiss"),
     ("Super+l", "lock"),
     ("Print", "screenshot"),
-    ("Super+s", "shell controls"),
+    ("Super+i", "shell controls"),
     ("XF86AudioRaiseVolume", "shell volume-up"),
     ("XF86AudioLowerVolume", "shell volume-down"),
     ("XF86AudioMute", "shell volume-mute"),
@@ -415,6 +415,10 @@ mod tests {
     fn built_in_bindings_parse_and_can_be_replaced() {
         let (bindings, errors) = Bindings::new([]);
         assert_eq!(errors, []);
+        for (keys, _) in BUILT_IN {
+            let count = BUILT_IN.iter().filter(|(other, _)| other == keys).count();
+            assert_eq!(count, 1, "{keys} is bound twice");
+        }
         assert_eq!(bindings.press(&logo(), Keysym::q), Some(&Action::Close));
         assert_eq!(
             bindings.press(&logo(), Keysym::_3),

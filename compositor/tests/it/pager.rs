@@ -151,13 +151,15 @@ impl Pager {
         self.pages.lock().unwrap().workspaces[index].clone()
     }
 
-    /// How many outputs and workspaces the group has.
-    fn group(&self) -> (usize, usize) {
+    /// How many outputs and workspaces each group has that has any.
+    fn groups(&self) -> Vec<(usize, usize)> {
         let pages = self.pages.lock().unwrap();
-        assert_eq!(pages.groups.len(), 1, "a workspace spans all outputs");
-        let group = pages.groups[0].data::<Shared<Group>>().unwrap();
-        let group = group.lock().unwrap();
-        (group.outputs.len(), group.workspaces.len())
+        let groups = pages.groups.iter().filter(|group| group.is_alive());
+        let counts = groups.map(|group| {
+            let group = group.data::<Shared<Group>>().unwrap().lock().unwrap();
+            (group.outputs.len(), group.workspaces.len())
+        });
+        counts.filter(|(_, workspaces)| *workspaces > 0).collect()
     }
 
     fn done(&self) -> u32 {
@@ -173,7 +175,7 @@ fn a_pager_sees_workspaces_and_switches_them_once_it_commits() {
     });
     let mut pager = Pager::new(&mut f);
     assert_eq!(pager.names(), "1* 2 3");
-    assert_eq!((pager.group(), pager.done()), ((0, 3), 1));
+    assert_eq!(pager.done(), 1);
     f.pointer(30.0, 30.0);
     f.roundtrip(&mut pager.client);
     assert_eq!(pager.done(), 1, "nothing is new");
@@ -206,18 +208,21 @@ fn a_pager_sees_workspaces_and_switches_them_once_it_commits() {
 }
 
 #[test]
-fn the_group_has_the_outputs_there_are() {
+fn each_output_is_a_group_of_workspaces() {
     let mut f = Fixture::new();
     let mut pager = Pager::new(&mut f);
     pager.client.output(0);
     f.roundtrip(&mut pager.client);
-    assert_eq!(pager.group(), (1, 4));
+    assert_eq!(pager.groups(), [(1, 4)]);
     let second = headless::add_output(&mut f.state, "two", 640, 480);
     f.roundtrip(&mut pager.client);
     pager.client.output(1);
     f.roundtrip(&mut pager.client);
-    assert_eq!(pager.group(), (2, 4));
+    assert_eq!(pager.groups(), [(1, 3), (1, 1)]);
+    // One of them shows the first, the other the second.
+    assert_eq!(pager.names(), "1* 2* 3 4");
     headless::remove_output(&mut f.state, &second);
     f.roundtrip(&mut pager.client);
-    assert_eq!(pager.group(), (1, 4));
+    assert_eq!(pager.groups(), [(1, 4)]);
+    assert_eq!(pager.names(), "1* 2 3 4");
 }

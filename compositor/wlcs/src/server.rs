@@ -7,7 +7,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use argos_compositor::State;
 use argos_compositor::backend::headless::{self, Headless};
 use argos_compositor::bus::Link;
-use argos_compositor::config::Config;
+use argos_compositor::config::{Config, Snapping};
 use argos_compositor::smithay::reexports::calloop::EventLoop;
 use argos_compositor::smithay::reexports::calloop::channel::{Channel, Event, Sender};
 use argos_compositor::smithay::reexports::wayland_server::Client;
@@ -56,8 +56,15 @@ pub(crate) fn run(inbox: Channel<Asked>) {
     let mut event_loop = EventLoop::try_new().expect("an event loop");
     let backend = Box::new(Headless::new().expect("pixman"));
     let (link, _requests) = Link::detached();
-    let mut state =
-        State::new(&event_loop, Config::default(), backend, link).expect("a compositor");
+    let config = Config {
+        // The suite puts windows where it wants them by dragging, too.
+        snapping: Snapping {
+            edges: false,
+            attraction: 0,
+        },
+        ..Config::default()
+    };
+    let mut state = State::new(&event_loop, config, backend, link).expect("a compositor");
     headless::add_output(&mut state, "wlcs", SIZE.0, SIZE.1);
     state.process_input::<input::Backend>(input::touch_screen());
 
