@@ -75,6 +75,10 @@ const SCENARIOS: &[Scenario<Stage>] = &[
         run: tools::steer,
     },
     Scenario {
+        name: "quick-settings-set-the-volume",
+        run: tools::quick_settings,
+    },
+    Scenario {
         name: "tools-take-a-picture-when-allowed",
         run: tools::capture,
     },

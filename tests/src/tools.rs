@@ -6,7 +6,7 @@ use argos_e2e::machine::Machine;
 use argos_e2e::screen::Screen;
 use serde_json::Value;
 
-use crate::stage::{SOON, Stage, answer_after, question, say, terminal_is_ready};
+use crate::stage::{SOON, Stage, answer_after, question, say, show, terminal_is_ready};
 
 /// Calls a tool as the person.
 pub(crate) fn call(machine: &mut Machine, words: &str) -> Result<Value> {
@@ -55,13 +55,7 @@ pub(crate) fn steer(stage: &mut Stage) -> Result<()> {
             .then_some(()))
     })?;
 
-    // Sound comes with the rest of the devices, after the desktop.
-    machine.until("the sound card", SOON * 2, |m| {
-        let found = m.root("ls /proc/asound/card0/codec#* 2>/dev/null || true")?;
-        Ok((!found.trim().is_empty()).then_some(()))
-    })?;
-    // The codec's own registers, and not what the service says of itself.
-    let amplifiers = "grep -h 'Amp-Out vals' /proc/asound/card0/codec#*";
+    sound_card(machine)?;
     let mut seen = Vec::new();
     for percent in [100u64, 30, 0] {
         let set = call(machine, &format!("volume.set percent={percent}"))?;
@@ -70,7 +64,7 @@ pub(crate) fn steer(stage: &mut Stage) -> Result<()> {
             is.abs_diff(percent) <= 3 && (percent == 0 || set["muted"] == false),
             "{percent} % asked for, {set}"
         );
-        seen.push(machine.root(amplifiers)?);
+        seen.push(machine.root(AMPLIFIERS)?);
     }
     ensure!(
         seen[0] != seen[1] && seen[1] != seen[2],
@@ -87,6 +81,48 @@ pub(crate) fn steer(stage: &mut Stage) -> Result<()> {
         "argos-devices has kept privileges:\n{status}"
     );
     Ok(())
+}
+
+/// The panel's quick settings and the keyboard's keys for sound.
+pub(crate) fn quick_settings(stage: &mut Stage) -> Result<()> {
+    let machine = stage.desktop()?;
+    sound_card(machine)?;
+    show(machine, &["meta_l", "i"], "the quick settings", 0.02)?;
+    machine.until("the volume in the quick settings", SOON, |m| {
+        let text = m.read_screen()?;
+        Ok((text.contains("Network") && text.contains('%')).then_some(()))
+    })?;
+    machine.keep_screen("quick-settings")?;
+    let before = machine.root(AMPLIFIERS)?;
+    // To the first row, and twice louder: a card is silent until somebody asks for sound.
+    for key in ["down", "right", "right"] {
+        machine.press(&[key])?;
+    }
+    let louder = machine.until("a louder sound card", SOON, |m| {
+        Ok(Some(m.root(AMPLIFIERS)?).filter(|now| *now != before))
+    })?;
+    machine.press(&["esc"])?;
+    machine.until("the quick settings' end", SOON, |m| {
+        Ok((!m.read_screen()?.contains("Network")).then_some(()))
+    })?;
+    machine.press(&["volumeup"])?;
+    machine.until("a louder sound card by its key", SOON, |m| {
+        Ok((m.root(AMPLIFIERS)? != louder).then_some(()))
+    })?;
+    // A moment later it is gone again, so this may miss it; the picture is for people.
+    machine.keep_screen("volume-key")?;
+    Ok(())
+}
+
+/// The codec's own registers, and not what the service says of itself.
+const AMPLIFIERS: &str = "grep -h 'Amp-Out vals' /proc/asound/card0/codec#*";
+
+/// Waits for the sound card: it comes with the rest of the devices, after the desktop.
+fn sound_card(machine: &mut Machine) -> Result<()> {
+    machine.until("the sound card", SOON * 2, |m| {
+        let found = m.root("ls /proc/asound/card0/codec#* 2>/dev/null || true")?;
+        Ok((!found.trim().is_empty()).then_some(()))
+    })
 }
 
 /// Only with permission, and without the question itself.

@@ -3,14 +3,21 @@
 //! Commands are done one after the other, so that steps add up; of several that set the same value only the last
 //! one is, so that dragging a slider does not queue.
 
-use argos_bus::devices::Devices1Proxy;
-use argos_bus::network::Network1Proxy;
+use std::time::Duration;
+
+use argos_bus::devices::{Brightness, Devices1Proxy, Volume};
+use argos_bus::network::{Network1Proxy, Status};
 use futures_util::StreamExt;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::MissedTickBehavior;
 use zbus::Connection;
 
 use super::names::Presence;
 use super::{Notice, Notices, Pauses};
+
+/// How often it is looked at what nobody tells of: sound cards and cables that come and go, and what other programs
+/// set.
+const LOOK_AGAIN: Duration = Duration::from_secs(20);
 
 /// Something the machine is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,32 +74,32 @@ async fn serve(
     let mut devices_presence = Presence::of(devices.inner()).await?;
     let mut network_presence = Presence::of(network.inner()).await?;
     let mut switched = network.receive_enabled_changed().await?;
-    // Who is not there yet is not started for this: it would come between the person and the desktop.
     let names = zbus::fdo::DBusProxy::new(bus).await?;
-    if names
-        .name_has_owner(devices.inner().destination().clone())
-        .await?
-    {
-        tell_devices(&devices, notices).await;
-    }
-    if names
-        .name_has_owner(network.inner().destination().clone())
-        .await?
-    {
-        tell_network(&network, notices).await;
-    }
+    let mut told = Told::new(notices);
+    let mut look = tokio::time::interval(LOOK_AGAIN);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
+            // The first tick is at once. Who is not there is not started for this: at the start it would come
+            // between the person and the desktop.
+            _ = look.tick() => {
+                if names.name_has_owner(devices.inner().destination().clone()).await? {
+                    told.devices(&devices).await;
+                }
+                if names.name_has_owner(network.inner().destination().clone()).await? {
+                    told.network(&network).await;
+                }
+            }
             present = devices_presence.changed() => match present {
-                Some(_) => tell_devices(&devices, notices).await,
+                Some(_) => told.devices(&devices).await,
                 None => return Ok(()),
             },
             present = network_presence.changed() => match present {
-                Some(_) => tell_network(&network, notices).await,
+                Some(_) => told.network(&network).await,
                 None => return Ok(()),
             },
             signal = switched.next() => match signal {
-                Some(_) => tell_network(&network, notices).await,
+                Some(_) => told.network(&network).await,
                 None => return Ok(()),
             },
             command = commands.recv() => {
@@ -102,10 +109,72 @@ async fn serve(
                     queue(&mut wanted, next);
                 }
                 for command in wanted {
-                    obey(command, &devices, &network, notices).await;
+                    // What a person did is shown before it is done, so the answer is told in any case.
+                    told.forget();
+                    obey(command, &devices, &network, &mut told).await;
                 }
             }
         }
+    }
+}
+
+/// What the shell was told last: it hears only what is new.
+struct Told<'a> {
+    notices: &'a Notices,
+    sound: Option<Result<Volume, String>>,
+    light: Option<Result<Brightness, String>>,
+    network: Option<Result<Status, String>>,
+}
+
+impl<'a> Told<'a> {
+    fn new(notices: &'a Notices) -> Self {
+        Self {
+            notices,
+            sound: None,
+            light: None,
+            network: None,
+        }
+    }
+
+    fn forget(&mut self) {
+        *self = Self::new(self.notices);
+    }
+
+    fn set_sound(&mut self, sound: Result<Volume, String>) {
+        if self.sound.as_ref() != Some(&sound) {
+            self.notices.send(Notice::Sound(sound.clone()));
+            self.sound = Some(sound);
+        }
+    }
+
+    fn set_light(&mut self, light: Result<Brightness, String>) {
+        if self.light.as_ref() != Some(&light) {
+            self.notices.send(Notice::Light(light.clone()));
+            self.light = Some(light);
+        }
+    }
+
+    fn set_network(&mut self, network: Result<Status, String>) {
+        if self.network.as_ref() != Some(&network) {
+            self.notices.send(Notice::Network(network.clone()));
+            self.network = Some(network);
+        }
+    }
+
+    async fn devices(&mut self, devices: &Devices1Proxy<'_>) {
+        self.set_sound(said(devices.volume().await));
+        self.set_light(said(devices.brightness().await));
+    }
+
+    async fn network(&mut self, network: &Network1Proxy<'_>) {
+        self.set_network(said(network.status().await));
+    }
+
+    fn refused(&self, what: &str, error: &argos_bus::Error) {
+        self.notices.send(Notice::Problem(format!(
+            "The {what} stays as it is: {}",
+            error.text()
+        )));
     }
 }
 
@@ -128,24 +197,24 @@ async fn obey(
     command: Command,
     devices: &Devices1Proxy<'_>,
     network: &Network1Proxy<'_>,
-    notices: &Notices,
+    told: &mut Told<'_>,
 ) {
     match command {
         Command::Tell => {
-            tell_devices(devices, notices).await;
-            tell_network(network, notices).await;
+            told.devices(devices).await;
+            told.network(network).await;
         }
         Command::Network(enabled) => match network.set_enabled(enabled).await {
-            Ok(status) => notices.send(Notice::Network(Ok(status))),
+            Ok(status) => told.set_network(Ok(status)),
             Err(error) => {
-                refused(notices, "network", &error);
-                tell_network(network, notices).await;
+                told.refused("network", &error);
+                told.network(network).await;
             }
         },
         Command::Brightness(_) | Command::BrightnessBy(_) => {
             let now = match devices.brightness().await {
                 Ok(now) => now,
-                Err(error) => return notices.send(Notice::Light(Err(error.text()))),
+                Err(error) => return told.set_light(Err(error.text())),
             };
             let percent = match command {
                 Command::Brightness(percent) => percent,
@@ -154,15 +223,15 @@ async fn obey(
             };
             let set = devices.set_brightness(percent).await;
             let is = set.unwrap_or_else(|error| {
-                refused(notices, "light", &error);
+                told.refused("light", &error);
                 now
             });
-            notices.send(Notice::Light(Ok(is)));
+            told.set_light(Ok(is));
         }
         Command::Volume(_) | Command::VolumeBy(_) | Command::Mute => {
             let now = match devices.volume().await {
                 Ok(now) => now,
-                Err(error) => return notices.send(Notice::Sound(Err(error.text()))),
+                Err(error) => return told.set_sound(Err(error.text())),
             };
             let set = match command {
                 Command::Volume(percent) => devices.set_volume(percent).await,
@@ -170,10 +239,10 @@ async fn obey(
                 _ => devices.set_muted(!now.muted).await,
             };
             let is = set.unwrap_or_else(|error| {
-                refused(notices, "volume", &error);
+                told.refused("volume", &error);
                 now
             });
-            notices.send(Notice::Sound(Ok(is)));
+            told.set_sound(Ok(is));
         }
     }
 }
@@ -183,24 +252,8 @@ fn stepped(percent: u32, by: i32) -> u32 {
     percent.saturating_add_signed(by).min(100)
 }
 
-async fn tell_devices(devices: &Devices1Proxy<'_>, notices: &Notices) {
-    notices.send(Notice::Sound(said(devices.volume().await)));
-    notices.send(Notice::Light(said(devices.brightness().await)));
-}
-
-async fn tell_network(network: &Network1Proxy<'_>, notices: &Notices) {
-    notices.send(Notice::Network(said(network.status().await)));
-}
-
 fn said<T>(answer: argos_bus::Result<T>) -> Result<T, String> {
     answer.map_err(|error| error.text())
-}
-
-fn refused(notices: &Notices, what: &str, error: &argos_bus::Error) {
-    notices.send(Notice::Problem(format!(
-        "The {what} stays as it is: {}",
-        error.text()
-    )));
 }
 
 #[cfg(test)]
