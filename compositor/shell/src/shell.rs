@@ -480,6 +480,14 @@ impl Program for Shell {
                 ..overlay.clone()
             });
         }
+        // Below the panel's right end.
+        let menu = Spec {
+            anchor: Anchor::TOP | Anchor::RIGHT,
+            margin: [6 - shadow, 8 - shadow, 0, 0],
+            shadow: SHADOW as u32,
+            keyboard: KeyboardInteractivity::Exclusive,
+            ..overlay.clone()
+        };
         match self.open {
             Open::Nothing => {}
             Open::Launcher => surfaces.push(Spec {
@@ -494,36 +502,24 @@ impl Program for Shell {
             }),
             Open::Controls => surfaces.push(Spec {
                 part: Part::Controls,
-                anchor: Anchor::TOP | Anchor::RIGHT,
                 width: controls::WIDTH,
                 height: Height::Fit(controls::HIGHEST),
-                margin: [6 - shadow, 8 - shadow, 0, 0],
-                shadow: SHADOW as u32,
-                keyboard: KeyboardInteractivity::Exclusive,
                 namespace: "argos-controls",
-                ..overlay.clone()
+                ..menu.clone()
             }),
             Open::Tray => surfaces.push(Spec {
                 part: Part::Tray,
-                anchor: Anchor::TOP | Anchor::RIGHT,
                 width: tray::WIDTH,
                 height: Height::Fit(tray::HIGHEST),
-                margin: [6 - shadow, 8 - shadow, 0, 0],
-                shadow: SHADOW as u32,
-                keyboard: KeyboardInteractivity::Exclusive,
                 namespace: "argos-tray",
-                ..overlay.clone()
+                ..menu.clone()
             }),
             Open::Power => surfaces.push(Spec {
                 part: Part::Power,
-                anchor: Anchor::TOP | Anchor::RIGHT,
                 width: power::WIDTH,
                 height: Height::Fit(400),
-                margin: [6 - shadow, 8 - shadow, 0, 0],
-                shadow: SHADOW as u32,
-                keyboard: KeyboardInteractivity::Exclusive,
                 namespace: "argos-power",
-                ..overlay.clone()
+                ..menu.clone()
             }),
             Open::Permissions => surfaces.push(Spec {
                 part: Part::Permissions,

@@ -364,6 +364,17 @@ pub fn list<'a, M: 'a>(
         .into()
 }
 
+/// The row that comes `by` rows after the chosen one, around the ends; of none, the first or the last one.
+pub fn next_row(chosen: Option<usize>, by: isize, count: usize) -> usize {
+    let count = count as isize;
+    let next = match chosen {
+        Some(at) => (at as isize + by).rem_euclid(count),
+        None if by > 0 => 0,
+        None => count - 1,
+    };
+    next as usize
+}
+
 /// Where a list of rows of one height is to stand so that a row is in its middle.
 pub fn centred(row: usize, row_height: f32, height: f32) -> f32 {
     (row as f32 * row_height - (height - row_height) / 2.0).max(0.0)

@@ -168,13 +168,7 @@ impl Controls {
     pub fn update(&mut self, message: Message) -> Outcome {
         match message {
             Message::Move(by) => {
-                let count = CONTROLS.len() as isize;
-                let next = match self.selected {
-                    Some(at) => (at as isize + by).rem_euclid(count),
-                    None if by > 0 => 0,
-                    None => count - 1,
-                };
-                self.selected = Some(next as usize);
+                self.selected = Some(widgets::next_row(self.selected, by, CONTROLS.len()));
                 Outcome::None
             }
             Message::Adjust(steps) => match self.chosen() {

@@ -73,13 +73,7 @@ impl Power {
     pub fn update(&mut self, message: Message) -> Outcome {
         match message {
             Message::Move(by) => {
-                let count = ITEMS.len() as isize;
-                let next = match self.selected {
-                    Some(at) => (at as isize + by).rem_euclid(count),
-                    None if by > 0 => 0,
-                    None => count - 1,
-                };
-                self.selected = Some(next as usize);
+                self.selected = Some(widgets::next_row(self.selected, by, ITEMS.len()));
                 Outcome::None
             }
             Message::Activate => self
