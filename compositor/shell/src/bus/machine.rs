@@ -180,13 +180,17 @@ impl<'a> Told<'a> {
 
 /// Adds a command; it takes the place of one before it that it makes void.
 fn queue(wanted: &mut Vec<Command>, next: Command) {
-    let void = match (wanted.last(), next) {
-        (Some(Command::Volume(_) | Command::VolumeBy(_)), Command::Volume(_))
-        | (Some(Command::Brightness(_) | Command::BrightnessBy(_)), Command::Brightness(_))
-        | (Some(Command::Network(_)), Command::Network(_))
-        | (Some(Command::Tell), Command::Tell) => true,
-        _ => false,
-    };
+    let void = matches!(
+        (wanted.last(), next),
+        (
+            Some(Command::Volume(_) | Command::VolumeBy(_)),
+            Command::Volume(_)
+        ) | (
+            Some(Command::Brightness(_) | Command::BrightnessBy(_)),
+            Command::Brightness(_)
+        ) | (Some(Command::Network(_)), Command::Network(_))
+            | (Some(Command::Tell), Command::Tell)
+    );
     if void {
         wanted.pop();
     }
