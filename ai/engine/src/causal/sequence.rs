@@ -111,7 +111,7 @@ pub(super) struct Sequence {
     sink: Sink,
     arrived: Instant,
     first: Option<Instant>,
-    _place: Place,
+    place: Place,
 }
 
 impl std::fmt::Debug for Sequence {
@@ -148,7 +148,7 @@ impl Sequence {
             sink: setup.sink,
             arrived: now,
             first: None,
-            _place: setup.place,
+            place: setup.place,
         }
     }
 
@@ -227,11 +227,20 @@ impl Sequence {
             prefill_ms: milliseconds(first.saturating_duration_since(self.arrived)),
             decode_ms: milliseconds(now.saturating_duration_since(first)),
         };
-        (self.sink)(Event::Finished(finished));
+        self.end(Event::Finished(finished));
     }
 
-    pub(super) fn fail(mut self, error: Error) {
-        (self.sink)(Event::Failed(error));
+    pub(super) fn fail(self, error: Error) {
+        self.end(Event::Failed(error));
+    }
+
+    /// Its place is free before anybody hears of the end: who sends the next request then is not refused.
+    fn end(self, last: Event) {
+        let Self {
+            place, mut sink, ..
+        } = self;
+        drop(place);
+        sink(last);
     }
 
     fn completion_tokens(&self) -> usize {
