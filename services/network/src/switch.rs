@@ -208,7 +208,7 @@ mod tests {
 
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_secs(10);
+    const PATIENCE: Duration = Duration::from_secs(60);
 
     struct World {
         _folder: tempfile::TempDir,
@@ -253,6 +253,16 @@ mod tests {
                 };
                 links.restore(link.index, &taken).await.unwrap();
             }
+        }
+        // The kernel tells a little later that both ends are up.
+        let end = Instant::now() + PATIENCE;
+        let connected = async || {
+            let all = links.all().await.unwrap();
+            all.iter().any(|link| link.name == "a0" && link.running)
+        };
+        while !connected().await {
+            assert!(Instant::now() < end, "a0 is not connected");
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
         Some(world)
     }
