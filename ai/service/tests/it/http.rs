@@ -940,10 +940,12 @@ async fn tcp_needs_the_token() {
     let token = empty.path().join("token");
     std::fs::write(&token, "0123456789abcdef0123\n").unwrap();
     let token = token.display().to_string();
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    // Not one of those that the kernel gives out: it is free until the service takes it.
+    let first = 20_000 + std::process::id() % 8_000;
+    let port = (first..first + 4_000)
+        .map(|port| std::net::SocketAddr::from(([127, 0, 0, 1], port as u16)))
+        .find(|port| std::net::TcpListener::bind(port).is_ok())
+        .expect("a free port");
     let address = port.to_string();
     let arguments = ["--http-tcp", &address, "--http-token-file", &token];
     let server = Server::start(empty.path(), Path::new("/nonexistent"), &arguments).await;
