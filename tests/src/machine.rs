@@ -20,11 +20,15 @@ const POINTER_PAUSE: Duration = Duration::from_millis(150);
 /// Between two typed keys.
 const KEY_PAUSE: Duration = Duration::from_millis(40);
 /// How long QEMU may take to open its sockets.
-const SOCKETS: Duration = Duration::from_secs(60);
+const SOCKETS: Duration = Duration::from_secs(180);
 /// How long a machine may take from its last word to its end.
-const LAST_BREATH: Duration = Duration::from_secs(5);
-/// How long a command in the guest may take unless a scenario says otherwise.
-const COMMAND: Duration = Duration::from_secs(60);
+const LAST_BREATH: Duration = Duration::from_secs(30);
+/// How long a command in the guest may take unless a scenario says otherwise; the slowest wait for an answer
+/// of their own for three minutes.
+const COMMAND: Duration = Duration::from_secs(240);
+/// Characters that are typed before the guest is waited for: QEMU drops what the keyboard's queue of 64 events
+/// does not hold, of which a character with Shift takes up to eight.
+const AT_ONCE: usize = 6;
 
 /// How a machine is started.
 #[derive(Debug, Clone, Default)]
@@ -190,30 +194,25 @@ impl Machine {
 
     /// Presses keys together, by QEMU's names: `["meta_l", "c"]`.
     pub fn press(&mut self, keys: &[&str]) -> Result<()> {
-        self.keys(true, keys)?;
-        self.keys(false, keys)
-    }
-
-    fn keys(&mut self, down: bool, keys: &[&str]) -> Result<()> {
-        let event = |key: &&str| json!({"type": "key", "data": {"down": down, "key": {"type": "qcode", "data": key}}});
-        let events: Value = if down {
-            keys.iter().map(event).collect()
-        } else {
-            keys.iter().rev().map(event).collect()
-        };
-        self.qmp
-            .run("input-send-event", json!({ "events": events }))?;
-        Ok(())
+        let event = |down: bool| move |key: &&str| json!({"type": "key", "data": {"down": down, "key": {"type": "qcode", "data": key}}});
+        let down: Value = keys.iter().map(event(true)).collect();
+        let up: Value = keys.iter().rev().map(event(false)).collect();
+        // In one go: were this process not scheduled in between, the guest would take the keys for held ones
+        // and repeat them.
+        let presses = [down, up].map(|events| json!({ "events": events }));
+        self.qmp.run_in_a_row("input-send-event", presses)
     }
 
     /// Types text on a US keyboard.
     pub fn type_text(&mut self, text: &str) -> Result<()> {
-        for c in text.chars() {
+        for (number, c) in text.chars().enumerate() {
+            if number > 0 && number % AT_ONCE == 0 {
+                self.root("true")?;
+            }
             let keys = keys::for_char(c).with_context(|| format!("no key makes {c:?}"))?;
             let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
             self.press(&keys)?;
-            // Faster than people type, and slow enough for a busy guest: QEMU drops what its
-            // keyboard's short queue does not hold.
+            // Faster than people type.
             std::thread::sleep(KEY_PAUSE);
         }
         Ok(())

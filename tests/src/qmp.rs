@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
 /// How long a command may take; saving a machine's whole state is the longest.
-const COMMAND_LIMIT: Duration = Duration::from_secs(120);
+const COMMAND_LIMIT: Duration = Duration::from_secs(300);
 
 /// A connection to a machine's monitor.
 #[derive(Debug)]
@@ -36,7 +36,29 @@ impl Qmp {
     /// Runs one command and returns what it returned. Events in between are dropped.
     pub fn run(&mut self, command: &str, arguments: Value) -> Result<Value> {
         let line = json!({ "execute": command, "arguments": arguments });
-        writeln!(self.writer, "{line}")?;
+        self.writer.write_all(format!("{line}\n").as_bytes())?;
+        self.answer(command)
+    }
+
+    /// Runs a command several times, without a pause in between that this process could be the cause of.
+    pub fn run_in_a_row<const N: usize>(
+        &mut self,
+        command: &str,
+        arguments: [Value; N],
+    ) -> Result<()> {
+        let lines: String = arguments
+            .iter()
+            .map(|arguments| json!({ "execute": command, "arguments": arguments }))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        self.writer.write_all(lines.as_bytes())?;
+        for _ in 0..N {
+            self.answer(command)?;
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, command: &str) -> Result<Value> {
         loop {
             let mut answer = self
                 .read()

@@ -37,11 +37,14 @@ impl Shell {
     /// Waits until the guest's shell answers.
     pub fn wait(&mut self, limit: Duration) -> Result<()> {
         let end = Instant::now() + limit;
+        let mut patience = Duration::from_secs(2);
         while Instant::now() < end {
-            // An early line may be lost while the port is not open in the guest: ask again.
-            if self.run("true", Duration::from_secs(2)).is_ok() {
+            // An early line may be lost while the port is not open in the guest: ask again, and give a slow
+            // guest longer.
+            if self.run("true", patience).is_ok() {
                 return Ok(());
             }
+            patience *= 2;
         }
         bail!("the test shell did not answer within {} s", limit.as_secs())
     }

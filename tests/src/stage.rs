@@ -9,8 +9,8 @@ use argos_e2e::scenario::EmulatorCrash;
 use serde_json::Value;
 
 /// An emulated machine on two busy cores is slow; a stuck one is stuck for good.
-pub(crate) const BOOT: Duration = Duration::from_secs(180);
-pub(crate) const SOON: Duration = Duration::from_secs(45);
+pub(crate) const BOOT: Duration = Duration::from_secs(480);
+pub(crate) const SOON: Duration = Duration::from_secs(150);
 
 /// The name of the saved state.
 const AT_DESKTOP: &str = "desktop";
@@ -346,7 +346,25 @@ pub(crate) fn question(machine: &mut Machine) -> Result<Value> {
             .contains("asks for permission")
             .then_some(()))
     })?;
-    // It takes no answer in its first moments, so that nobody gives one by accident.
-    std::thread::sleep(Duration::from_secs(1));
     Ok(request)
+}
+
+/// Presses keys until they have answered the question: it takes no answer in its first moments, so that
+/// nobody gives one by accident.
+pub(crate) fn decide(machine: &mut Machine, request: &Value, keys: &[&str]) -> Result<()> {
+    let open = |m: &mut Machine| -> Result<bool> {
+        let pending = m.person_json("argos permissions pending --json")?;
+        let mut all = pending.as_array().into_iter().flatten();
+        Ok(all.any(|other| other["id"] == request["id"]))
+    };
+    machine.until("the question's end", SOON, |m| {
+        std::thread::sleep(Duration::from_secs(1));
+        if !open(m)? {
+            return Ok(Some(()));
+        }
+        m.press(keys)?;
+        // It goes to the broker and comes back.
+        std::thread::sleep(Duration::from_secs(2));
+        Ok((!open(m)?).then_some(()))
+    })
 }

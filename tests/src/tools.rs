@@ -6,7 +6,7 @@ use argos_e2e::machine::Machine;
 use argos_e2e::screen::Screen;
 use serde_json::Value;
 
-use crate::stage::{SOON, Stage, answer_after, question, say, show, terminal_is_ready};
+use crate::stage::{SOON, Stage, answer_after, decide, question, say, show, terminal_is_ready};
 
 /// Calls a tool as the person.
 pub(crate) fn call(machine: &mut Machine, words: &str) -> Result<Value> {
@@ -156,7 +156,7 @@ pub(crate) fn capture(stage: &mut Stage) -> Result<()> {
         "the picture reads:\n{text}"
     );
 
-    machine.press(&["alt", "o"])?;
+    decide(machine, &request, &["alt", "o"])?;
     let answer = machine.until("the steward's answer", SOON, |m| answer_after(m, count))?;
     ensure!(answer.contains("I took a picture"), "{answer}");
     machine.keep_screen("capture-answer")?;

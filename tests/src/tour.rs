@@ -6,8 +6,8 @@ use anyhow::{Result, ensure};
 use argos_e2e::machine::Machine;
 
 use crate::stage::{
-    SOON, Stage, answer_after, has_panel, open_launcher, or_evidence, question, ready_for_chat,
-    say, terminal_is_ready,
+    SOON, Stage, answer_after, decide, has_panel, open_launcher, or_evidence, question,
+    ready_for_chat, say, terminal_is_ready,
 };
 
 /// Animations and late drawing are over by then.
@@ -55,9 +55,9 @@ fn launcher(machine: &mut Machine, theme: &str) -> Result<()> {
 
 fn permission(machine: &mut Machine, theme: &str) -> Result<()> {
     let count = say(machine, "list my documents")?;
-    question(machine)?;
+    let request = question(machine)?;
     machine.keep_screen(&format!("permission-{theme}"))?;
-    machine.press(&["alt", "o"])?;
+    decide(machine, &request, &["alt", "o"])?;
     machine.until("the steward's answer", SOON, |m| answer_after(m, count))?;
     std::thread::sleep(SETTLED);
     machine.keep_screen(&format!("chat-{theme}"))?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::log::MAX_LOG;
+use crate::log::{GROUP, MAX_LOG};
 use crate::{Audit, Commit, KEPT, Pin, Report, Row, verify};
 
 const NOW: &str = "2026-11-23T10:00:00.000Z";
@@ -578,16 +578,18 @@ fn a_fall_while_another_log_is_begun_loses_nothing() {
 fn rows_are_committed_within_a_second_and_the_anchor_follows() {
     let bed = Bed::new();
     let audit = bed.open();
+    let since = std::time::Instant::now();
     audit.append(&row("one"), None, Commit::Grouped).unwrap();
     let anchored = || {
         let text = std::fs::read_to_string(bed.path().with_extension("anchor")).unwrap();
         serde_json::from_str::<Value>(&text).unwrap()["last"].as_u64()
     };
-    assert_eq!(anchored(), Some(1));
-    let since = std::time::Instant::now();
+    // Not at once, unless this machine took its time.
+    let first = anchored();
+    assert!(first == Some(1) || since.elapsed() >= GROUP, "{first:?}");
     while anchored() != Some(2) {
         // A second, and what a busy machine takes.
-        assert!(since.elapsed().as_secs() < 10);
+        assert!(since.elapsed().as_secs() < 60);
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     audit.append(&row("now"), None, Commit::Now).unwrap();

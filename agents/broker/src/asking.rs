@@ -103,13 +103,15 @@ pub(crate) async fn settle<S>(
         broker.requested(request);
     }
     let _shown = shown(id);
-    let answer = match tokio::time::timeout(limit, asked.answer).await {
+    let mut answered = asked.answer;
+    let answer = match tokio::time::timeout(limit, &mut answered).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(_)) => Answer::Cancelled,
         Err(_) => {
             let closed = lock(&broker.permissions).prompts.close(id, Answer::Expired);
             broker.resolved(&closed);
-            Answer::Expired
+            // An answer that was taken at the last moment is one.
+            answered.try_recv().unwrap_or(Answer::Expired)
         }
     };
     if answer.allows() {

@@ -142,11 +142,13 @@ impl Drop for CallBack {
         tokio::spawn(async move {
             // The broker may not have got to the call yet; one that ended meanwhile needs no calling
             // back.
-            for _ in 0..5 {
+            let mut again = AGAIN;
+            for _ in 0..6 {
                 match broker.cancel(call).await {
-                    Err(Error::NotFound(_)) => tokio::time::sleep(AGAIN).await,
+                    Err(Error::NotFound(_)) => tokio::time::sleep(again).await,
                     _ => return,
                 }
+                again *= 2;
             }
         });
     }

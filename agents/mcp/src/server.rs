@@ -181,7 +181,7 @@ impl Words {
     /// The error, with the server's last words.
     async fn explain(self, error: anyhow::Error) -> anyhow::Error {
         // What it wrote before it ended may still be on its way.
-        let patience = std::time::Duration::from_millis(300);
+        let patience = std::time::Duration::from_secs(2);
         let _ = tokio::time::timeout(patience, self.reading).await;
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.is_empty() {

@@ -644,20 +644,9 @@ async fn listen(connection: Connection, commands: mpsc::Sender<Command>) -> anyh
         commands.send(Command::Happened(Event::BrokerCame)).await?;
     }
     loop {
+        // What a broker said comes before that it went: said of one that is gone, it would stand.
         let events = tokio::select! {
-            Some(signal) = owners.next() => {
-                let args = signal.args()?;
-                let (old, new) = (args.old_owner().is_some(), args.new_owner().is_some());
-                let mut events = Vec::new();
-                if old && present {
-                    events.push(Event::BrokerWent);
-                }
-                if new {
-                    events.push(Event::BrokerCame);
-                }
-                present = new;
-                events
-            }
+            biased;
             Some(signal) = replies.next() => {
                 let args = signal.args()?;
                 vec![Event::Replied {
@@ -673,6 +662,19 @@ async fn listen(connection: Connection, commands: mpsc::Sender<Command>) -> anyh
                     state: args.state().to_string(),
                     detail: args.detail().to_string(),
                 }]
+            }
+            Some(signal) = owners.next() => {
+                let args = signal.args()?;
+                let (old, new) = (args.old_owner().is_some(), args.new_owner().is_some());
+                let mut events = Vec::new();
+                if old && present {
+                    events.push(Event::BrokerWent);
+                }
+                if new {
+                    events.push(Event::BrokerCame);
+                }
+                present = new;
+                events
             }
             else => bail!("the session bus is gone"),
         };

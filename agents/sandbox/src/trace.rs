@@ -373,7 +373,8 @@ impl Watch {
             request(libc::PTRACE_DETACH, pid, 0, 0);
         }
         let mut gone = HashSet::new();
-        let end = Instant::now() + Duration::from_secs(1);
+        // On a busy machine a task that was interrupted may take its time to stop.
+        let end = Instant::now() + Duration::from_secs(5);
         while !self.tasks.is_empty() && Instant::now() < end {
             let mut status = 0;
             // SAFETY: `status` is valid for the call.

@@ -138,12 +138,12 @@ mod tests {
         drop(reader);
         let start = std::time::Instant::now();
         while !events.gone().is_cancelled() {
-            assert!(start.elapsed() < Duration::from_secs(10));
+            assert!(start.elapsed() < Duration::from_secs(60));
             std::thread::sleep(Duration::from_millis(20));
         }
         // The place is free again with the thread.
         while places.taken() > 0 {
-            assert!(start.elapsed() < Duration::from_secs(10));
+            assert!(start.elapsed() < Duration::from_secs(60));
             std::thread::sleep(Duration::from_millis(20));
         }
     }

@@ -89,7 +89,7 @@ impl Lane {
 mod tests {
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(10);
+    const LONG: Duration = Duration::from_secs(60);
 
     #[tokio::test]
     async fn full_queue_is_told_at_once_and_panics_are_survived() {

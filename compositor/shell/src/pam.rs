@@ -184,7 +184,7 @@ mod tests {
         checker.check(Password::new("secret".into())).unwrap();
         for _ in 0..2 {
             let answer = told
-                .recv_timeout(std::time::Duration::from_secs(10))
+                .recv_timeout(std::time::Duration::from_secs(60))
                 .unwrap();
             assert!(
                 matches!(&answer, Answer::Verdict(Verdict::Broken(why)) if why.contains("argos-lock")),

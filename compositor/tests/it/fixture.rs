@@ -43,8 +43,10 @@ use wayland_protocols_wlr::layer_shell::v1::client::{zwlr_layer_shell_v1, zwlr_l
 
 use crate::watched::{Notes, Watched};
 
-/// How long a test waits for the other side.
-pub(crate) const LIMIT: Duration = Duration::from_secs(10);
+/// How long a test waits for the other side, on a busy machine.
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+/// After so long a surface that nobody sees is asked for a frame all the same.
+pub(crate) const HIDDEN: Duration = Duration::from_secs(1);
 
 pub(crate) struct Fixture {
     event_loop: EventLoop<'static, State>,
@@ -202,15 +204,21 @@ impl Fixture {
         toplevel
     }
 
-    /// Both sides go on for that long.
+    /// Both sides go on for that long, and see what was due by then.
     pub(crate) fn go_on(&mut self, client: &mut Client, time: Duration) {
         let start = Instant::now();
         while start.elapsed() < time {
-            client.pump();
-            self.turn();
-            std::thread::sleep(Duration::from_millis(1));
+            self.step(client);
         }
+        self.turn();
         client.pump();
+    }
+
+    /// Both sides go on a little: no less than a millisecond.
+    pub(crate) fn step(&mut self, client: &mut Client) {
+        client.pump();
+        self.turn();
+        std::thread::sleep(Duration::from_millis(1));
     }
 
     /// Both sides go on until the client has heard this, or a test fails.
@@ -540,6 +548,16 @@ impl Client {
         all.find(|(role, _)| *role == surface.role)
             .expect("configured")
             .1
+    }
+
+    /// Has heard of no more than so many frames, unless it asked for one so long ago that it is not held
+    /// back any more. `asked` is before that.
+    pub(crate) fn is_held_back(&self, frames: u32, asked: Instant) {
+        let due = asked.elapsed() >= HIDDEN;
+        assert!(
+            due || self.events.frames == frames,
+            "what nobody sees is not drawn"
+        );
     }
 
     /// Size and states of the last configure.

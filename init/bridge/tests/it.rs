@@ -13,7 +13,7 @@ use argos_control::{ErrorCode, Event, Reply, Request, UnitState, UnitStatus};
 use futures_util::StreamExt;
 use zbus::fdo::DBusProxy;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A bus, a supervisor and the bridge between them; all end with it.
 struct World {

@@ -42,7 +42,7 @@ fn pair(serve: impl FnOnce(Connection) + Send + 'static) -> (Client, thread::Joi
         thread::spawn(move || serve(Connection::new(listener.accept().unwrap().0).unwrap()));
     let client = Client::connect(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
-    client.set_timeout(Some(Duration::from_secs(20))).unwrap();
+    client.set_timeout(Some(Duration::from_secs(60))).unwrap();
     (client, server)
 }
 

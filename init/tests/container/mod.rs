@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use argos_control::{Client, UnitState};
 
 /// How long anything may take on a busy machine.
-const LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const LIMIT: Duration = Duration::from_secs(120);
 
 /// A running `argos-init --container` and the folder that its units see as `$T`.
 pub(crate) struct Container {

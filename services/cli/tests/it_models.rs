@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+/// How long anything may take on a busy machine; only what hangs takes as long.
+const LONG: Duration = Duration::from_secs(120);
+
 /// The engine's tiny language models.
 fn tiny(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -271,7 +274,7 @@ fn an_import_that_is_killed_leaves_what_was_there() {
         "--force",
     ];
     let begin = || {
-        let child = command(&large).spawn().unwrap();
+        let mut child = command(&large).spawn().unwrap();
         let start = Instant::now();
         // Not what one that was killed has left.
         let own = format!("-{}", child.id());
@@ -284,26 +287,33 @@ fn an_import_that_is_killed_leaves_what_was_there() {
                         .is_ok_and(|m| m.len() > 0)
             })
         };
-        while !copied() {
-            assert!(
-                start.elapsed() < Duration::from_secs(30),
-                "nothing is copied"
-            );
+        while !copied() && child.try_wait().unwrap().is_none() {
+            assert!(start.elapsed() < LONG, "nothing is copied");
             std::thread::sleep(Duration::from_millis(2));
         }
         child
     };
-    let mut child = begin();
-    child.kill().unwrap();
-    assert_eq!(child.wait().unwrap().signal(), Some(9));
+    // On a busy machine it may be through before the signal reaches it.
+    let reached = |signal: rustix::process::Signal| {
+        let ended = (0..20).map(|_| {
+            let mut child = begin();
+            if child.try_wait().unwrap().is_none() {
+                let pid = rustix::process::Pid::from_child(&child);
+                rustix::process::kill_process(pid, signal).unwrap();
+            }
+            child.wait().unwrap()
+        });
+        let mut ended = ended.skip_while(std::process::ExitStatus::success);
+        ended.next().expect("one that is reached")
+    };
+    let killed = reached(rustix::process::Signal::KILL);
+    assert_eq!(killed.signal(), Some(9));
     good(&["check", "a", "--directory", models.to_str().unwrap()]);
     assert_eq!(names(&models).len(), 2);
 
     // Ctrl-C takes back what was made, and what the killed one left goes as well.
-    let mut child = begin();
-    let pid = rustix::process::Pid::from_child(&child);
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let interrupted = reached(rustix::process::Signal::INT);
+    assert_eq!(interrupted.code(), Some(130));
     assert_eq!(names(&models), ["a"]);
     good(&["check", "a", "--directory", models.to_str().unwrap()]);
 }
@@ -629,7 +639,7 @@ fn a_server_that_is_slow_busy_or_wrong() {
     server.change("/config.json", |page| page.pause = Duration::from_secs(4));
     let start = Instant::now();
     good(&pull(&server, &dir, &["--timeout", "1", "--name", "slow"]));
-    assert!(server.asked("/config.json").len() > 1 && start.elapsed() < Duration::from_secs(30));
+    assert!(server.asked("/config.json").len() > 1 && start.elapsed() < LONG);
 
     let path = |name: &str| format!("/acme/lm/resolve/{COMMIT}/{name}");
     server.put(&path("config.json"), Page::to(&path("config.json")));
@@ -755,22 +765,19 @@ fn a_token_goes_to_its_server_alone() {
 fn ctrl_c_keeps_what_came() {
     let (server, dir) = hub();
     server.change("/tokenizer_config.json", |page| {
-        page.pause = Duration::from_secs(60);
+        page.pause = 2 * LONG;
     });
     let child = command(&pull(&server, &dir, &[])).spawn().unwrap();
     let start = Instant::now();
     while server.asked("/tokenizer_config.json").is_empty() {
-        assert!(start.elapsed() < Duration::from_secs(20));
+        assert!(start.elapsed() < LONG);
         std::thread::sleep(Duration::from_millis(10));
     }
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130));
-    assert!(
-        start.elapsed() < Duration::from_secs(20),
-        "it waited for the server"
-    );
+    assert!(start.elapsed() < 2 * LONG, "it waited for the server");
     assert!(
         text(&output.stderr).contains("is kept"),
         "{}",
@@ -894,8 +901,8 @@ fn service(folder: &Path) -> Option<(Process, Process, String)> {
             .expect("dbus-daemon (package dbus) is needed for this test"),
     );
     let start = Instant::now();
-    while !socket.exists() {
-        assert!(start.elapsed() < Duration::from_secs(20));
+    while std::os::unix::net::UnixStream::connect(&socket).is_err() {
+        assert!(start.elapsed() < LONG);
         std::thread::sleep(Duration::from_millis(10));
     }
     let address = format!("unix:path={}", socket.display());
@@ -929,10 +936,7 @@ fn conversations_with_the_service() {
     };
     let start = Instant::now();
     while !on_bus(&["list"], "").status.success() {
-        assert!(
-            start.elapsed() < Duration::from_secs(20),
-            "the service does not come up"
-        );
+        assert!(start.elapsed() < LONG, "the service does not come up");
         std::thread::sleep(Duration::from_millis(50));
     }
     let once = on_bus(
@@ -982,7 +986,7 @@ fn conversations_with_the_service() {
     let signal = |child: &Child, signal| {
         rustix::process::kill_process(rustix::process::Pid::from_child(child), signal).unwrap();
     };
-    let ended = (0..20).find_map(|_| {
+    let ended = (0..100).find_map(|_| {
         let mut child = Process(
             Command::new(env!("CARGO_BIN_EXE_argos"))
                 .args([
@@ -1006,7 +1010,7 @@ fn conversations_with_the_service() {
         let status = loop {
             match child.0.try_wait().unwrap() {
                 Some(status) => break Some(status),
-                None if start.elapsed() > Duration::from_secs(10) => break None,
+                None if start.elapsed() > LONG => break None,
                 None => std::thread::sleep(Duration::from_millis(10)),
             }
         };

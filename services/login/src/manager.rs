@@ -302,7 +302,7 @@ impl Manager {
             return Err(Error::SleepVerbNotSupported(text));
         }
         self.inhibitors.check("sleep")?;
-        let _underway = Underway::begin(&self.sleeping, "going to sleep")?;
+        let underway = Underway::begin(&self.sleeping, "going to sleep")?;
         info!("sleep asked for by uid {} (pid {})", caller.uid, caller.pid);
         let emitter = objects::manager_emitter(connection)?;
         Self::prepare_for_sleep(&emitter, true).await?;
@@ -310,6 +310,8 @@ impl Manager {
         let state = self.power_state.clone();
         // Returns after the machine woke up.
         let slept = tokio::task::spawn_blocking(move || std::fs::write(state, "mem")).await;
+        // Over before anybody hears that it is.
+        drop(underway);
         Self::prepare_for_sleep(&emitter, false).await?;
         match slept {
             Ok(Ok(())) => Ok(()),

@@ -431,7 +431,7 @@ fn disk() -> Value {
         .take_while(|n| std::fs::write(format!("/workspace/bomb/{n}"), &some).is_ok())
         .count();
     // Whoever is to notice that has the time for it.
-    std::thread::sleep(std::time::Duration::from_secs(20));
+    std::thread::sleep(std::time::Duration::from_secs(120));
     json!([{
         "case": "a bomb of many files", "good": false,
         "expected": "the end of the agent", "seen": format!("{written} MiB were written"),

@@ -44,7 +44,7 @@ const MAX_RESULT: usize = 256 << 10;
 /// Confirmations that one call may ask for.
 const MAX_CONFIRMATIONS: u32 = 3;
 /// How long one that may be ending is waited for, to hear why.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+const LAST_WORDS: Duration = Duration::from_secs(3);
 /// How often the time of a call that waits for the person is looked at.
 const TICK: Duration = Duration::from_millis(100);
 

@@ -72,10 +72,17 @@ async fn with_weather() -> Alone {
 async fn a_call_reads_the_files_once() {
     let alone = with_weather().await;
     let broker = &alone.broker;
-    for calls in 1..=2 {
+    let reads = || broker.providers.reads.load(Ordering::Relaxed);
+    let mut calls = 0;
+    while calls < 2 {
+        let (before, begun) = (reads(), Instant::now());
         let result = call::call(broker, &Caller::Person, "dbus.weather.look", "{}").await;
         assert_eq!(result.unwrap(), r#"{"tool": "look"}"#);
-        assert_eq!(broker.providers.reads.load(Ordering::Relaxed), calls);
+        // One that took its time looks again; this machine may have.
+        if begun.elapsed() < FRESH {
+            assert_eq!(reads() - before, 1);
+            calls += 1;
+        }
     }
 }
 

@@ -122,14 +122,14 @@ async fn more_bytes_than_are_allowed_end_both_sides() {
 
 #[tokio::test]
 async fn a_connection_ends_at_the_end_of_its_life_however_busy() {
+    let life = Duration::from_millis(600);
     let world = World::new(Limits {
-        life: Duration::from_millis(600),
-        silence: Duration::from_millis(400),
+        life,
         ..Limits::default()
     })
     .await;
-    let (mut inside, mut outside) = world.connection().await;
     let began = Instant::now();
+    let (mut inside, mut outside) = world.connection().await;
     let busy = tokio::spawn(async move {
         while outside.write_all(b"x").await.is_ok() {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -137,13 +137,14 @@ async fn a_connection_ends_at_the_end_of_its_life_however_busy() {
     });
     to_the_end(&mut inside).await;
     let took = began.elapsed();
-    assert!(took >= Duration::from_millis(500), "{took:?}");
+    assert!(took >= life, "{took:?}");
     tokio::time::timeout(PATIENCE, busy).await.unwrap().unwrap();
 }
 
 #[tokio::test]
 async fn silence_of_both_ends_it_and_silence_of_one_does_not() {
-    let silence = Duration::from_millis(500);
+    // Long beside what a busy machine may make of the pauses below.
+    let silence = Duration::from_secs(4);
     let world = World::new(Limits {
         silence,
         ..Limits::default()
@@ -151,10 +152,10 @@ async fn silence_of_both_ends_it_and_silence_of_one_does_not() {
     .await;
     let (mut inside, mut outside) = world.connection().await;
     // A download: one side has nothing to say for longer than that, and is not taken to have ended.
-    for _ in 0..10 {
+    for _ in 0..7 {
         outside.write_all(b"x").await.unwrap();
         inside.read_u8().await.unwrap();
-        tokio::time::sleep(silence / 4).await;
+        tokio::time::sleep(silence / 6).await;
     }
     let mut part = [0; 16];
     assert!(
@@ -162,12 +163,12 @@ async fn silence_of_both_ends_it_and_silence_of_one_does_not() {
             .try_read(&mut part)
             .is_err_and(|e| e.kind() == io::ErrorKind::WouldBlock)
     );
+    let began = Instant::now();
     inside.write_all(b"y").await.unwrap();
     assert_eq!(outside.read_u8().await.unwrap(), b'y');
-    let began = Instant::now();
     to_the_end(&mut inside).await;
     to_the_end(&mut outside).await;
-    assert!(began.elapsed() >= silence / 2, "{:?}", began.elapsed());
+    assert!(began.elapsed() >= silence, "{:?}", began.elapsed());
     // One that takes nothing is silent too.
     let (_inside, mut outside) = world.connection().await;
     let sending = async { while outside.write_all(&[7; 64 << 10]).await.is_ok() {} };

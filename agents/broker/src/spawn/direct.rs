@@ -10,6 +10,8 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, mpsc};
 
 use argos_units::exec::ExecSpec;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::{Launch, SpawnError, Spawner};
@@ -19,6 +21,12 @@ use crate::session::lock;
 const SPEC_FD: i32 = 4;
 /// Above every number that is given to the child on purpose.
 const OUT_OF_THE_WAY: i32 = 10;
+
+/// How long one that was killed may take to be gone: a busy machine, or a disk that it waits for.
+const END_TIME: Timespec = Timespec {
+    tv_sec: 10,
+    tv_nsec: 0,
+};
 
 /// Starts processes through `argos-exec` as children.
 #[derive(Debug)]
@@ -128,12 +136,21 @@ impl Spawner for Direct {
         let Some(pidfd) = lock(&self.running).remove(name) else {
             return Ok(());
         };
+        let failed = |what: String| SpawnError {
+            name: name.to_owned(),
+            what,
+        };
         match pidfd_send_signal(&pidfd, Signal::KILL) {
-            Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
-            Err(e) => Err(SpawnError {
-                name: name.to_owned(),
-                what: format!("cannot be ended: {e}"),
-            }),
+            Ok(()) => {}
+            Err(Errno::SRCH) => return Ok(()),
+            Err(e) => return Err(failed(format!("cannot be ended: {e}"))),
+        }
+        // It has ended when the kernel says so, not when it was told to.
+        let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
+        match retry_on_intr(|| poll(&mut fds, Some(&END_TIME))) {
+            Ok(0) => Err(failed("was killed and does not end".to_owned())),
+            Ok(_) => Ok(()),
+            Err(e) => Err(failed(format!("cannot be waited for: {e}"))),
         }
     }
 }

@@ -165,7 +165,7 @@ impl LastWords {
     /// The last line that was written, or `otherwise`. Waits a moment for the process to be gone.
     pub async fn last(&self, otherwise: &str) -> String {
         let mut closed = self.closed.clone();
-        let patience = std::time::Duration::from_millis(300);
+        let patience = std::time::Duration::from_secs(2);
         // Whether it closed or not, what was said so far is all there is to say.
         let _ = tokio::time::timeout(patience, closed.wait_for(|c| *c)).await;
         lock(&self.lines)

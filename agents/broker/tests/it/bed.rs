@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use argos_bus::agent::AgentLinkProxy;
 use argos_bus::ai::{Plan, ProposedCall};
@@ -31,11 +31,17 @@ fn program(name: &str) -> PathBuf {
 /// calls); `? TEXT` asks back; `wait` takes 3 s; anything else is answered with `echo: TEXT`.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FakeModel {
+    waited: Arc<AtomicUsize>,
     open: Arc<AtomicUsize>,
     most: Arc<AtomicUsize>,
 }
 
 impl FakeModel {
+    /// Plans for `wait` that were made.
+    pub(crate) fn waited(&self) -> usize {
+        self.waited.load(Ordering::SeqCst)
+    }
+
     /// Most plans that were in the making at once.
     pub(crate) fn most_at_once(&self) -> usize {
         self.most.load(Ordering::SeqCst)
@@ -55,6 +61,7 @@ impl FakeModel {
         self.most.fetch_max(open, Ordering::SeqCst);
         if request == "wait" {
             tokio::time::sleep(Duration::from_secs(3)).await;
+            self.waited.fetch_add(1, Ordering::SeqCst);
         }
         self.open.fetch_sub(1, Ordering::SeqCst);
         let mut plan = Plan {
@@ -397,8 +404,11 @@ impl Bed {
 
     /// Every audit row, the log's own included.
     pub(crate) fn audit_log(&self) -> Vec<Value> {
-        std::fs::read_to_string(self.state().join("audit.jsonl"))
-            .expect("an audit log")
+        let text = std::fs::read_to_string(self.state().join("audit.jsonl"));
+        let text = text.expect("an audit log");
+        // What stands behind the last end of a line is a row that is being written.
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        whole
             .lines()
             .map(|l| serde_json::from_str(l).expect("an audit row is JSON"))
             .collect()
@@ -436,13 +446,17 @@ pub(crate) fn kill(pid: i32) {
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it can be killed");
 }
 
-/// Polls until there is something, for at most 20 s.
+/// How long anything may take on a machine that does much else; only what hangs takes as long.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Polls until there is something.
 pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    for _ in 0..400 {
+    let begun = Instant::now();
+    loop {
         if let Some(found) = look().await {
             return found;
         }
+        assert!(begun.elapsed() < PATIENCE, "this never came: {what}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    panic!("this never came: {what}");
 }

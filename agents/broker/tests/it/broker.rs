@@ -199,17 +199,23 @@ pub(crate) async fn a_folder_grant_does_not_follow_links_out() {
 
 pub(crate) async fn a_crashed_agent_comes_back() {
     let bed = Bed::new(20.0).await;
-    bed.start_steward().await;
     let broker = bed.broker1().await;
     let mut states = broker.receive_state_changed().await.unwrap();
+    let mut until_idle = async || {
+        let mut seen = Vec::new();
+        while seen.last().map(String::as_str) != Some("idle") {
+            let signal = states.next().await.unwrap();
+            seen.push(signal.args().unwrap().state().to_string());
+        }
+        seen
+    };
+    bed.start_steward().await;
+    // That it is up may be heard after the answer that it is: it is not to be taken for the next time.
+    until_idle().await;
     for pid in bed.processes("argos-agent") {
         kill(pid);
     }
-    let mut seen = Vec::new();
-    while seen.last().map(String::as_str) != Some("idle") {
-        let signal = states.next().await.unwrap();
-        seen.push(signal.args().unwrap().state().to_string());
-    }
+    let seen = until_idle().await;
     assert!(seen.contains(&"starting".to_owned()), "{seen:?}");
     assert_eq!(bed.ask(1, "hello").await, "echo: hello");
 }
@@ -303,7 +309,8 @@ pub(crate) async fn an_agent_that_goes_while_the_person_is_asked_has_done_nothin
 }
 
 pub(crate) async fn a_call_that_is_given_up_is_not_said_to_be_undone() {
-    let bed = Bed::with_tool_time(20.0, 1.0).await;
+    // The broker reaches its buses within that time too.
+    let bed = Bed::with_tool_time(20.0, 6.0).await;
     let mut asked = bed.serve_memory().await;
     bed.start_steward().await;
     let reply = bed.ask(1, r#"memory.remember {"text": "never"}"#).await;

@@ -178,7 +178,7 @@ pub(crate) async fn nobody_speaks_as_an_agent_but_the_broker() {
 pub(crate) async fn each_has_a_worker_of_its_own_and_idle_ones_end() {
     let mut bed = Bed::new(20.0).await;
     bed.kill_broker().await;
-    bed.worker_idle = 4.0;
+    bed.worker_idle = 20.0;
     bed.start_broker().await;
     bed.start_steward().await;
     let documents = bed.home().join("Documents");
@@ -186,11 +186,11 @@ pub(crate) async fn each_has_a_worker_of_its_own_and_idle_ones_end() {
     let tools = bed.tools1().await;
     bed.ask_and_answer(1, &list(&documents), "session").await;
     tools.call("files.list", &arguments).await.unwrap();
-    assert_eq!(
-        bed.processes("argos-tools").len(),
-        2,
-        "the person's and steward's"
-    );
+    // The killed broker's may be about to go.
+    eventually("there are the person's and steward's", async || {
+        (bed.processes("argos-tools").len() == 2).then_some(())
+    })
+    .await;
     // Tools that need none start none, and do not keep one alive.
     let ended = eventually("idle workers end", async || {
         tools.call("apps.list", "{}").await.ok()?;
@@ -203,7 +203,7 @@ pub(crate) async fn each_has_a_worker_of_its_own_and_idle_ones_end() {
     // Long before it would count as idle.
     let ended = async || bed.processes("argos-tools").is_empty().then_some(());
     let gone = eventually("it goes with its agent", ended);
-    tokio::time::timeout(Duration::from_secs(2), gone)
+    tokio::time::timeout(Duration::from_secs(10), gone)
         .await
         .expect("it goes with its agent");
 }

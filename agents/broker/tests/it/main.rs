@@ -41,7 +41,7 @@ const SUITE: Suite = Suite {
     ],
     build: "-p argos-agent-runtime -p argos-exec -p argos-tools -p argos-orchestrator \
             -p argos-escape",
-    limit: |_| Duration::from_secs(120),
+    limit: |_| Duration::from_secs(300),
     tests: TESTS,
 };
 

@@ -70,7 +70,8 @@ impl Weather {
 }
 
 pub(crate) async fn a_provider_on_the_bus_is_asked_for_and_kept_in_its_place() {
-    let bed = Bed::with_tool_time(20.0, 2.0).await;
+    // A worker is started within that time too.
+    let bed = Bed::with_tool_time(20.0, 8.0).await;
     std::fs::create_dir_all(bed.providers()).unwrap();
     std::fs::write(
         bed.providers().join("weather.yaml"),
@@ -184,9 +185,14 @@ async fn web() -> u16 {
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             tokio::spawn(async move {
-                let mut request = vec![0; 4096];
-                let read = stream.read(&mut request).await.unwrap_or(0);
-                let request = String::from_utf8_lossy(&request[..read]).into_owned();
+                let mut request = Vec::new();
+                // To its end: closing over what was not read would take the answer away.
+                while !request.ends_with(b"\r\n\r\n") {
+                    if stream.read_buf(&mut request).await.unwrap_or(0) == 0 {
+                        return;
+                    }
+                }
+                let request = String::from_utf8_lossy(&request).into_owned();
                 let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
                 let html = |text: &str| {
                     format!(

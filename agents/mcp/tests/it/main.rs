@@ -31,7 +31,7 @@ const SUITE: Suite = Suite {
     programs: &["argos-mcp", "argos-broker", "argos-exec", "argos-tools"],
     build: "-p argos-broker -p argos-exec -p argos-tools",
     // The peers are installed first.
-    limit: |name| Duration::from_secs(if name.contains("project") { 900 } else { 120 }),
+    limit: |name| Duration::from_secs(if name.contains("project") { 900 } else { 300 }),
     tests: TESTS,
 };
 

@@ -300,7 +300,7 @@ fn connect(target: &str) -> String {
     };
     let talk = || -> std::io::Result<String> {
         let mut proxy = UnixStream::connect(path)?;
-        proxy.set_read_timeout(Some(Duration::from_secs(20)))?;
+        proxy.set_read_timeout(Some(Duration::from_secs(60)))?;
         // `\n` in the target is a line's end in the request.
         write!(
             proxy,

@@ -286,7 +286,7 @@ pub(crate) async fn a_server_that_does_not_come_up_says_why() {
     let started = Instant::now();
     let tools = bed.tools1().await.list().await.unwrap();
     assert!(tools.iter().any(|tool| tool.name == "files.list"));
-    assert!(started.elapsed() < Duration::from_secs(60));
+    assert!(started.elapsed() < Duration::from_secs(200));
     let providers = Providers1Proxy::new(&bed.bus).await.unwrap();
     let small = providers.list().await.unwrap();
     let small = small.iter().find(|p| p.name == "mcp.small").unwrap();
@@ -353,7 +353,7 @@ pub(crate) async fn results_are_bounded_and_failures_told() {
 }
 
 pub(crate) async fn a_call_that_takes_too_long_is_cancelled() {
-    let bed = Bed::with_tool_time(20.0, 2.0).await;
+    let bed = Bed::with_tool_time(20.0, 8.0).await;
     declare(&bed, "small", "plain", "");
     // The start is not the call's time.
     assert_eq!(
@@ -374,7 +374,7 @@ pub(crate) async fn a_call_that_takes_too_long_is_cancelled() {
 
 pub(crate) async fn a_confirmation_is_asked_of_the_person() {
     // The person takes longer than a tool may: that time is not the tool's.
-    let bed = Bed::with_tool_time(20.0, 1.0).await;
+    let bed = Bed::with_tool_time(30.0, 5.0).await;
     declare(&bed, "small", "plain", "");
     let (_connection, link) = bed.client().await;
     let ask = r#"{"text": "Delete everything?\n\u202eYes"}"#;
@@ -391,7 +391,7 @@ pub(crate) async fn a_confirmation_is_asked_of_the_person() {
             permissions.answer(first.id, "once").await.unwrap();
             let second = requests.next().await.unwrap();
             let second = second.args().unwrap().request().clone();
-            tokio::time::sleep(Duration::from_millis(1500)).await;
+            tokio::time::sleep(Duration::from_secs(6)).await;
             let kept = permissions.answer(second.id, "always").await;
             assert!(matches!(kept, Err(Error::InvalidArguments(_))), "{kept:?}");
             permissions.answer(second.id, decision).await.unwrap();

@@ -37,8 +37,8 @@ impl StopFilter {
     }
 
     /// What was held back when the stream ends.
-    pub(super) fn finish(self) -> String {
-        self.held
+    pub(super) fn finish(&mut self) -> String {
+        std::mem::take(&mut self.held)
     }
 }
 

@@ -73,8 +73,7 @@ impl Worker {
                     // A bug of ours or of the runtime. What was under way is lost, and said to be.
                     tracing::error!("the engine of model `{}` panicked", self.name);
                     for slot in 0..self.running.len() {
-                        if let Some(sequence) = self.running[slot].take() {
-                            self.runner.clear(slot);
+                        if let Some(sequence) = self.leave(slot) {
                             sequence.fail(self.failed("running", "it panicked; see the log"));
                         }
                     }
@@ -132,6 +131,7 @@ impl Worker {
             .into_iter()
             .partition::<Vec<_>, _>(Sequence::is_cancelled);
         self.waiting = kept;
+        self.count();
         for sequence in gone {
             sequence.finish(Reason::Cancelled, now);
         }
@@ -325,20 +325,27 @@ impl Worker {
     fn end(&mut self, slot: usize, reason: Reason) {
         // The answer as well: the next message of a conversation begins with it.
         self.keep(slot);
-        self.runner.clear(slot);
-        if let Some(sequence) = self.running[slot].take() {
+        if let Some(sequence) = self.leave(slot) {
             sequence.finish(reason, Instant::now());
         }
     }
 
     /// Ends a sequence whose cache cannot be trusted.
     fn fail(&mut self, slot: usize, error: Error) {
-        self.runner.clear(slot);
-        if let Some(sequence) = self.running[slot].take() {
+        if let Some(sequence) = self.leave(slot) {
             // Blocks of a damaged pass must not be found by the next request.
             self.prefix.forget(sequence.owner);
             sequence.fail(error);
         }
+    }
+
+    /// Takes a sequence that is over out of its slot. Nobody has heard of the end yet, and who hears of it
+    /// finds it counted.
+    fn leave(&mut self, slot: usize) -> Option<Sequence> {
+        self.runner.clear(slot);
+        let sequence = self.running[slot].take();
+        self.count();
+        sequence
     }
 
     fn count(&self) {

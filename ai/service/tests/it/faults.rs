@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::http::{CHAT, Server, hello, with};
-use super::{Process, World, bus, copy, from_environment, generate, library, service, tiny};
+use super::{LONG, Process, World, bus, copy, from_environment, generate, library, service, tiny};
 
 const GOOD: &str = "good";
 
@@ -448,7 +448,7 @@ async fn files_beside_the_graph() {
             text.contains("chat template refuses") || text.contains("prompt"),
             "{template}: {text}"
         );
-        assert!(begun.elapsed() < Duration::from_secs(20), "{template}");
+        assert!(begun.elapsed() < LONG, "{template}");
         bench.lives(template);
     }
     let peak = memory(&bench.server.world, "VmHWM");
@@ -584,7 +584,12 @@ async fn killed_while_loading() {
     }
     assert_eq!(contents(models.path()), before);
     assert_eq!(contents(&cache), [] as [PathBuf; 0]);
-    assert!(shared("/dev/shm") <= shared_before + 2);
+    // Others come and go there as well.
+    let end = Instant::now() + LONG;
+    while shared("/dev/shm") > shared_before + 2 {
+        assert!(Instant::now() < end, "shared memory is left");
+        std::thread::sleep(Duration::from_millis(100));
+    }
 
     let begun = Instant::now();
     let mut last = Process(
@@ -600,7 +605,7 @@ async fn killed_while_loading() {
     let plan = loop {
         match proxy.plan("list /etc", r#"["files.list"]"#, "{}").await {
             Ok(plan) => break plan,
-            Err(e) => assert!(begun.elapsed() < Duration::from_secs(30), "{e}"),
+            Err(e) => assert!(begun.elapsed() < LONG, "{e}"),
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     };

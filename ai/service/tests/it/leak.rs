@@ -5,12 +5,12 @@
 
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::http::{CHAT, JSON, Server, hello, models_with_tools, request, with};
-use super::{copy, library, tiny};
+use super::{LONG, copy, library, tiny};
 
 /// Requests at a time.
 const CLIENTS: usize = 4;
@@ -195,6 +195,11 @@ async fn nothing_is_left_of_what_was_answered() {
         });
         Held::by(pid)
     };
+    let within = |held: &Held, warm: &Held| {
+        held.private <= warm.private + GROWTH
+            && held.files <= warm.files + MORE_FILES
+            && held.threads <= warm.threads + MORE_THREADS
+    };
     let begun = Instant::now();
     let warm = until((count / 10).max(KINDS * VARIANTS));
     let mut last = warm;
@@ -206,10 +211,12 @@ async fn nothing_is_left_of_what_was_answered() {
         "{count} requests in {:?}: {warm:?}, then {last:?}",
         begun.elapsed()
     );
-    assert!(last.private <= warm.private + GROWTH, "{warm:?} {last:?}");
-    assert!(last.files <= warm.files + MORE_FILES, "{warm:?} {last:?}");
-    assert!(
-        last.threads <= warm.threads + MORE_THREADS,
-        "{warm:?} {last:?}"
-    );
+    // Connections that their clients left, and threads that have nothing to do, go a little later; what is
+    // lost stays.
+    let end = Instant::now() + LONG;
+    while !within(&last, &warm) {
+        assert!(Instant::now() < end, "{warm:?} {last:?}");
+        std::thread::sleep(Duration::from_millis(100));
+        last = Held::by(pid);
+    }
 }

@@ -18,6 +18,9 @@ use argos_bus::ai::{Ai1Proxy, Plan};
 use futures_util::StreamExt;
 use serde_json::Value;
 
+/// How long anything may take on a busy machine; only what hangs takes as long.
+const LONG: Duration = Duration::from_secs(180);
+
 /// A child process that ends with its owner.
 struct Process(Child);
 
@@ -101,10 +104,7 @@ async fn world_with(
         .await
         .unwrap()
     {
-        assert!(
-            start.elapsed() < Duration::from_secs(20),
-            "the service does not come up"
-        );
+        assert!(start.elapsed() < LONG, "the service does not come up");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let proxy = Ai1Proxy::new(&connection).await.unwrap();
@@ -364,7 +364,7 @@ async fn default_model_plans_and_embeds_and_may_come_late() {
             .await
         {
             Ok(plan) => break plan,
-            Err(Error::Unavailable(_)) if start.elapsed() < Duration::from_secs(30) => {
+            Err(Error::Unavailable(_)) if start.elapsed() < LONG => {
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
             Err(e) => panic!("{e}"),

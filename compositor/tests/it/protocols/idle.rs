@@ -43,7 +43,8 @@ fn idleness_is_told_and_ends_with_the_next_movement() {
     f.hears(&mut client, "idle");
     f.mouse(1.0, 0.0);
     f.hears(&mut client, "resumed");
-    assert_eq!(client.events.heard, ["idle", "resumed"]);
+    // On a busy machine it may be idle again by now.
+    assert_eq!(client.events.heard[..2], ["idle", "resumed"]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use argos_bus::Error;
 use argos_bus::devices::Devices1Proxy;
 use zbus::{Connection, OwnedObjectPath};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// An ordinary user whom every system knows (`nobody`).
 const NOBODY: u32 = 65534;
 

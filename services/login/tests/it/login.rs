@@ -9,6 +9,9 @@ use zbus::{Connection, OwnedFd, OwnedObjectPath, Proxy};
 
 use crate::supervisor::{PATIENCE, Supervisor, unit};
 
+/// As long as the service lets a program delay what is about to happen.
+const DELAY_LIMIT: std::time::Duration = std::time::Duration::from_secs(5);
+
 struct World {
     folder: tempfile::TempDir,
     bus: Child,
@@ -213,6 +216,7 @@ async fn sleep_waits_for_who_delays_it() {
     );
 
     let lock = inhibit(&manager, "sleep", "delay").await.unwrap();
+    let begun = std::time::Instant::now();
     let sleeper = manager.clone();
     let sleeping = tokio::spawn(async move { sleeper.call::<_, _, ()>("Suspend", &false).await });
     let signal = tokio::time::timeout(PATIENCE, prepare.next())
@@ -221,17 +225,15 @@ async fn sleep_waits_for_who_delays_it() {
         .unwrap();
     assert!(signal.body().deserialize::<bool>().unwrap());
     let state = world.folder.path().join("power");
-    assert_ne!(
-        std::fs::read_to_string(&state).unwrap(),
-        "mem",
-        "it did not wait"
-    );
+    let power = std::fs::read_to_string(&state).unwrap();
     // Once sleep is under way, nobody can join those who delay it.
-    let late = inhibit(&manager, "sleep", "delay")
-        .await
-        .unwrap_err()
-        .to_string();
-    assert!(late.contains("OperationInProgress"), "{late}");
+    let late = inhibit(&manager, "sleep", "delay").await;
+    // Unless this machine took longer than anybody may delay it.
+    if begun.elapsed() < DELAY_LIMIT {
+        assert_ne!(power, "mem", "it did not wait");
+        let late = late.unwrap_err().to_string();
+        assert!(late.contains("OperationInProgress"), "{late}");
+    }
 
     drop(lock);
     tokio::time::timeout(PATIENCE, sleeping)

@@ -201,12 +201,16 @@ fn a_dead_login_daemon_leaves_the_desktop_running() {
         .spawn()
         .unwrap();
     world.expect_start();
-    let pid = std::fs::read_to_string(&pid_file)
-        .unwrap()
-        .trim()
-        .parse()
-        .unwrap();
-    let pid = Pid::from_raw(pid).unwrap();
+    // The shell may write it later than the session is up.
+    let end = std::time::Instant::now() + PATIENCE;
+    let pid = loop {
+        let text = std::fs::read_to_string(&pid_file).unwrap_or_default();
+        if let Some(line) = text.strip_suffix('\n') {
+            break Pid::from_raw(line.parse().unwrap()).unwrap();
+        }
+        assert!(std::time::Instant::now() < end, "there is no process");
+        std::thread::sleep(Duration::from_millis(10));
+    };
     login.kill().unwrap();
     login.wait().unwrap();
     // What greetd makes the kernel send on its death.

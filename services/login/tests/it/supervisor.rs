@@ -9,7 +9,7 @@ use std::time::Duration;
 use argos_control::server::Connection;
 use argos_control::{Reply, Request, UnitState, UnitStatus};
 
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a test answers, one reply after the other; none leaves the request open.
 pub(crate) type Answer = dyn Fn(&Request) -> Vec<Reply> + Send + Sync;
@@ -93,9 +93,12 @@ fn serve(stream: UnixStream, report: &mpsc::Sender<Request>, answer: &Answer) {
             return;
         }
         while let Ok(Some((request, _))) = peer.next() {
-            // Reported first: an answer may wait for something that the test does then.
+            // What is answered is settled before the test hears of the request, and so before what it does
+            // then; but a subscription's answer may wait for that.
+            let waits = matches!(request, Request::Subscribe);
+            let settled = (!waits).then(|| answer(&request));
             let _ = report.send(request.clone());
-            for reply in answer(&request) {
+            for reply in settled.unwrap_or_else(|| answer(&request)) {
                 if peer.send(&reply).is_err() {
                     return;
                 }

@@ -63,7 +63,7 @@ async fn start(address: &str, state: &Path) -> (Process, Memory1Proxy<'static>) 
         .unwrap()
     {
         assert!(
-            start.elapsed() < Duration::from_secs(20),
+            start.elapsed() < Duration::from_secs(90),
             "the service does not come up"
         );
         tokio::time::sleep(Duration::from_millis(20)).await;

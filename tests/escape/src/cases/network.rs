@@ -73,7 +73,7 @@ fn connect() -> io::Result<()> {
 /// Sends to the fixture's server and waits for its answer.
 fn ask(what: &[u8]) -> io::Result<()> {
     let socket = UdpSocket::bind("127.0.0.1:0")?;
-    socket.set_read_timeout(Some(Duration::from_secs(5)))?;
+    socket.set_read_timeout(Some(Duration::from_secs(30)))?;
     let port = u16::try_from(number("UDP_PORT")).unwrap_or(1);
     socket.send_to(what, ("127.0.0.1", port))?;
     let mut answer = [0; 512];
