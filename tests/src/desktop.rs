@@ -42,7 +42,7 @@ const INIT_BAR: f64 = 6.0;
 const PANEL_BAR: f64 = 15.0;
 const ROOT_BAR: u64 = 600_000_000;
 /// How much more a busy build host may take before a slow boot counts as broken.
-const BUSY: f64 = 6.0;
+const BUSY: f64 = 2.5;
 /// Memory in use at the idle desktop, in MiB: MemTotal - MemAvailable.
 const MEMORY_LIMIT: u64 = 450;
 /// Share of one processor that a process of ours may use while nothing happens.
