@@ -203,6 +203,10 @@ impl BrokerServer {
         lifecycle::stop(&self.0, &agent).await
     }
 
+    async fn running(&self) -> Result<Vec<(String, String, String)>> {
+        Ok(lifecycle::running(&self.0).await)
+    }
+
     async fn deliver(
         &self,
         agent: String,
@@ -243,6 +247,13 @@ impl BrokerServer {
         agent: &str,
         state: &str,
         detail: &str,
+    ) -> zbus::Result<()>;
+
+    #[zbus(signal)]
+    async fn planned(
+        emitter: &SignalEmitter<'_>,
+        agent: &str,
+        calls: Vec<(String, String)>,
     ) -> zbus::Result<()>;
 }
 
@@ -316,5 +327,6 @@ async fn send(connection: &Connection, event: Event) -> zbus::Result<()> {
             state,
             detail,
         } => BrokerServer::state_changed(&at(BROKER)?, &agent, &state, &detail).await,
+        Event::Planned { agent, calls } => BrokerServer::planned(&at(BROKER)?, &agent, calls).await,
     }
 }
