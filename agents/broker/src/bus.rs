@@ -19,7 +19,7 @@ use crate::core::{Broker, Event};
 use crate::permission::Subject;
 use crate::prompts::Answer;
 use crate::session::{Inbound, lock};
-use crate::{lifecycle, trust};
+use crate::{lifecycle, sandbox, spawn, trust};
 
 const PERMISSIONS: &str = "/org/argos/Permissions1";
 const TOOLS: &str = "/org/argos/Tools1";
@@ -205,6 +205,16 @@ impl BrokerServer {
 
     async fn running(&self) -> Result<Vec<(String, String, String)>> {
         Ok(lifecycle::running(&self.0).await)
+    }
+
+    async fn usage(&self, agent: String) -> Result<(u64, u64, u32)> {
+        let unit = sandbox::unit(&agent);
+        let usage = spawn::usage(&self.0.spawner, unit).await.ok_or_else(|| {
+            Error::NotFound(format!(
+                "nothing is counted of an agent `{agent}`: it does not run, or has no control group"
+            ))
+        })?;
+        Ok((usage.memory, usage.cpu_us, usage.tasks))
     }
 
     async fn deliver(

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use argos_bus::agents::{self, Agent, ChatMessage, FASTEST, Mind, Pace, SLOWEST};
+use argos_bus::agents::{self, Agent, ChatMessage, FASTEST, Mind, Pace, SLOWEST, Usage};
 use argos_bus::broker::Broker1Proxy;
 use argos_bus::memory::Memory1Proxy;
 use argos_bus::{Error, Result};
@@ -274,8 +274,28 @@ impl Server {
         self.ask(|reply| Command::Events { since, reply }).await
     }
 
-    async fn inspect(&self, agent: String) -> Result<Mind> {
-        self.ask(|reply| Command::Inspect { agent, reply }).await?
+    async fn inspect(
+        &self,
+        agent: String,
+        #[zbus(connection)] connection: &Connection,
+    ) -> Result<Mind> {
+        let mut mind = self
+            .ask(|reply| Command::Inspect { agent, reply })
+            .await??;
+        let usage = match broker(connection).await {
+            Ok(broker) => broker.usage(&mind.agent).await,
+            Err(e) => Err(e),
+        };
+        // One that does not run uses nothing.
+        mind.usage = usage
+            .map(|(memory, cpu_us, tasks)| Usage {
+                memory,
+                cpu_us,
+                tasks,
+            })
+            .into_iter()
+            .collect();
+        Ok(mind)
     }
 
     async fn set_paused(&self, paused: bool) -> Result<()> {

@@ -154,6 +154,17 @@ pub struct Intention {
     pub arguments: String,
 }
 
+/// What an agent's processes use of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct Usage {
+    /// Memory in bytes.
+    pub memory: u64,
+    /// Processor time since it was started, in microseconds.
+    pub cpu_us: u64,
+    /// Processes and threads.
+    pub tasks: u32,
+}
+
 /// What the world holds of one agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Type)]
 pub struct Mind {
@@ -177,6 +188,8 @@ pub struct Mind {
     pub awaited: Vec<(u64, u64)>,
     /// How familiar the person is to it, 0 to 1.
     pub familiarity: f64,
+    /// What it uses, where it runs and that is counted; else nothing.
+    pub usage: Vec<Usage>,
 }
 
 /// Agents, conversations with them, and their world.

@@ -17,6 +17,9 @@ pub trait Broker1 {
     fn stop_agent(&self, agent: &str) -> Result<()>;
     /// The agents that run or are being started: name, state and detail, as in `state_changed`.
     fn running(&self) -> Result<Vec<(String, String, String)>>;
+    /// What an agent's processes use: memory in bytes, processor time so far in microseconds, processes
+    /// and threads. Errors: `NotFound` (it does not run, or is not counted on this machine).
+    fn usage(&self, agent: &str) -> Result<(u64, u64, u32)>;
     /// Hands a message to an agent. Errors: `NotFound`, `Unavailable`.
     fn deliver(&self, agent: &str, message_id: u64, from: &str, text: &str) -> Result<()>;
 

@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::args::{AgentsCommand, AskArgs, ChatArgs};
 use crate::bus;
 use crate::failure::{Failure, Result, Status};
-use crate::output::{Cell, Output, Tone, clock, lines, one_line};
+use crate::output::{Cell, Output, Tone, bytes, clock, lines, one_line};
 
 /// Who is talked to where nobody is named.
 const DEFAULT_AGENT: &str = "steward";
@@ -133,6 +133,15 @@ fn mind(out: Output, mind: &Mind) -> Result {
         for row in rows {
             out.line(format!("  {row}"))?;
         }
+    }
+    for usage in &mind.usage {
+        out.line(format!(
+            "{}  {} of memory, {} ms of processor time, {} tasks",
+            out.paint("uses", Tone::Faint),
+            bytes(usage.memory),
+            usage.cpu_us / 1000,
+            usage.tasks
+        ))?;
     }
     out.line(format!(
         "{}  {:.0} %",

@@ -55,7 +55,7 @@ impl World {
         }
     }
 
-    /// What there is of one agent.
+    /// What there is of one agent. What it uses is not known in here.
     pub fn mind(&self, name: &str) -> Option<Mind> {
         let entity = self.entity(name)?;
         macro_rules! of {
@@ -98,6 +98,7 @@ impl World {
                 .map(|e| (e.id, e.deadline_ms))
                 .collect(),
             familiarity: f64::from(of!(Relationships).person),
+            usage: Vec::new(),
         })
     }
 }

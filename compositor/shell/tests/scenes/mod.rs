@@ -612,6 +612,11 @@ fn chosen_agent(now: Instant) -> agents::Agents {
         ],
         awaited: vec![(1, 1_795_607_600_000)],
         familiarity: 0.34,
+        usage: vec![bus_agents::Usage {
+            memory: 4_300_000,
+            cpu_us: 120_000,
+            tasks: 2,
+        }],
     });
     let grants = [
         ("read", "/home/argos/Documents", "allow"),

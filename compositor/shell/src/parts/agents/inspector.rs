@@ -216,7 +216,19 @@ impl Agents {
         });
         let rows = group(rows, "Owes an answer to", awaited.collect());
         let familiar = bar(mind.familiarity, palette);
-        group(rows, "Familiar with you", vec![familiar])
+        let rows = group(rows, "Familiar with you", vec![familiar]);
+        let uses = mind.usage.iter().map(|usage| {
+            let memory = usage.memory as f64 / f64::from(1 << 20);
+            let seconds = usage.cpu_us as f64 / 1e6;
+            let tasks = usage.tasks;
+            words(
+                format!(
+                    "{memory:.1} MiB of memory, {seconds:.2} s of processor time, {tasks} tasks"
+                ),
+                palette,
+            )
+        });
+        group(rows, "Uses", uses.collect())
     }
 
     fn thought<'a>(&self, thought: &'a Thought, palette: &Palette) -> Element<'a, Message> {
