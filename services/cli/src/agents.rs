@@ -3,7 +3,9 @@
 use std::io::{IsTerminal, Read};
 use std::time::Duration;
 
-use argos_bus::agents::{Agent, Agents1Proxy, ChatMessage, Event, Mind, Percept};
+use argos_bus::agents::{
+    Agent, Agents1Proxy, ChatMessage, Event, Intention, Mind, Percept, Thought,
+};
 use argos_bus::permissions::Permissions1Proxy;
 use futures_util::StreamExt;
 use serde_json::json;
@@ -105,28 +107,15 @@ fn mind(out: Output, mind: &Mind) -> Result {
         return out.value(&json!(mind));
     }
     let percept = |p: &Percept| format!("{}: {}", one_line(&p.from), one_line(&p.text));
-    let mut groups: Vec<(&str, Vec<String>)> = Vec::new();
-    groups.push((
-        "goals",
-        mind.goals.iter().map(|goal| one_line(goal)).collect(),
-    ));
-    groups.push(("attends to", mind.focus.iter().map(percept).collect()));
-    groups.push(("waiting", mind.waiting.iter().map(percept).collect()));
-    groups.push((
-        "plan",
-        mind.plan
-            .iter()
-            .map(|call| format!("{} {}", one_line(&call.tool), one_line(&call.arguments)))
-            .collect(),
-    ));
-    groups.push((
-        "in mind",
-        mind.thoughts
-            .iter()
-            .rev()
-            .map(|t| format!("{:3.0} %  {}", t.activation * 100.0, one_line(&t.text)))
-            .collect(),
-    ));
+    let call = |c: &Intention| format!("{} {}", one_line(&c.tool), one_line(&c.arguments));
+    let thought = |t: &Thought| format!("{:3.0} %  {}", t.activation * 100.0, one_line(&t.text));
+    let groups: [(&str, Vec<String>); 5] = [
+        ("goals", mind.goals.iter().map(|g| one_line(g)).collect()),
+        ("attends to", mind.focus.iter().map(percept).collect()),
+        ("waiting", mind.waiting.iter().map(percept).collect()),
+        ("plan", mind.plan.iter().map(call).collect()),
+        ("in mind", mind.thoughts.iter().rev().map(thought).collect()),
+    ];
     out.line(format!("{} in room {}", one_line(&mind.agent), mind.room))?;
     for (title, rows) in groups.iter().filter(|(_, rows)| !rows.is_empty()) {
         out.line(out.paint(title, Tone::Faint))?;

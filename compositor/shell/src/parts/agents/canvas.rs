@@ -372,7 +372,7 @@ impl Canvas<'_> {
             (key, _) if self.selected == Some(key) => 0,
             (key, _) if self.hovered == Some(key) => 1,
             (Key::Person, _) => 2,
-            (Key::Agent(name), _) if now == Some(name) => 3,
+            (Key::Agent(name), _) if now == Some(name.as_str()) => 3,
             (_, "waiting" | "failed") => 4,
             (_, "thinking" | "acting" | "starting") => 5,
             (_, "idle") => 6,

@@ -54,7 +54,8 @@ impl Agents {
             bottom: WIDE,
             left: SMALL,
         });
-        let upper = container(widgets::list(about, LIST, palette)).height(Length::FillPortion(3));
+        let upper =
+            container(widgets::list(column![about], LIST, palette)).height(Length::FillPortion(3));
         column![upper, widgets::divider(palette), self.feed(palette)]
             .width(WIDTH)
             .height(Length::Fill)

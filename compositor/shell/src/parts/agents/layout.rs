@@ -65,10 +65,12 @@ const COLD: f32 = 0.001;
 const WARM: f32 = 0.4;
 /// Distance that a spring wants between the edges of its bodies.
 const REST: f32 = 26.0;
+/// How much farther that is for each body at the same one, by the square root of their number.
+const CROWD: f32 = 12.0;
 /// How strongly bodies repel.
 const REPULSION: f32 = 90.0;
 /// The pull to the middle; stronger downwards than sideways, as screens are wide.
-const PULL: Place = Place::new(0.045, 0.075);
+const PULL: Place = Place::new(0.05, 0.08);
 /// What is left of a velocity after a step.
 const DRAG: f32 = 0.6;
 /// Space kept between the edges of bodies.
@@ -189,8 +191,9 @@ impl Layout {
             let (from, to) = (self.bodies[*a], self.bodies[*b]);
             let way = from.at.to(to.at);
             let long = way.squared().sqrt().max(0.01);
-            let rest = REST + from.radius + to.radius;
             let (da, db) = (self.degrees[*a], self.degrees[*b]);
+            // Around a body with many springs there has to be room for all.
+            let rest = REST + from.radius + to.radius + CROWD * (da.max(db) - 1.0).sqrt();
             let pull = (long - rest) / long * self.heat / da.min(db).max(1.0);
             // What many springs hold moves less.
             let share = db / (da + db);
