@@ -10,7 +10,7 @@ use argos_bus::agents::Event;
 use super::components::Source;
 
 /// So many events are known.
-pub const KEPT: usize = 1000;
+const KEPT: usize = 1000;
 /// Longest text in it, in characters.
 const MAX_TEXT: usize = 280;
 

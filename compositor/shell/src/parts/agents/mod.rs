@@ -749,7 +749,7 @@ mod tests {
         let slower = agents.update(Message::Faster(-1), now);
         assert_eq!(slower, Outcome::Order(Order::Speed(0.1)));
 
-        let mut say = |agents: &mut Agents, words: &str| {
+        let say = |agents: &mut Agents, words: &str| {
             agents.update(Message::OpenBar, now);
             agents.update(Message::Typed(words.into()), now);
             named(agents, Named::Enter, now)
