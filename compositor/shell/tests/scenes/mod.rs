@@ -479,7 +479,11 @@ fn events(of: &[(&str, &str, &str, &str, &str)]) -> Vec<bus_agents::Event> {
             kind: (*kind).into(),
             agent: (*agent).into(),
             from: (*from).into(),
-            message: u64::from(*kind != "state"),
+            // What an agent turns to or answers is the last that was said to it.
+            message: of[..=at]
+                .iter()
+                .rposition(|(other, whom, ..)| *other == "said" && whom == agent)
+                .map_or(0, |said| said as u64 + 1),
             text: (*text).into(),
             was: (*was).into(),
         }

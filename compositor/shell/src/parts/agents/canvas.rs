@@ -364,7 +364,18 @@ impl Canvas<'_> {
         }
     }
 
-    /// Labels below the nodes, the more important ones first, as far as they do not lie on each other.
+    /// How far a node reaches with the rings around it.
+    fn reach(&self, dot: &Dot<'_>) -> f32 {
+        let ringed = self.selected == Some(dot.key) || self.hovered == Some(dot.key);
+        match dot.state {
+            _ if ringed => dot.radius + 7.0,
+            "thinking" | "acting" | "starting" => dot.radius * 1.25 + 3.0,
+            _ => dot.radius,
+        }
+    }
+
+    /// Labels beside the nodes, the more important ones first, as far as they lie neither on each other nor
+    /// on a node.
     fn labels(&self, frame: &mut Frame, dots: &[Option<Dot<'_>>], size: Size) {
         let palette = &self.palette;
         let now = self.timeline.at().map(|event| event.agent.as_str());
@@ -386,6 +397,12 @@ impl Canvas<'_> {
             Point::new(2.0, 2.0),
             Size::new(size.width - 4.0, size.height - LEGEND - 2.0),
         );
+        let around = |dot: &Dot<'_>| {
+            let reach = self.reach(dot);
+            let corner = Point::new(dot.at.x - reach, dot.at.y - reach);
+            Rectangle::new(corner, Size::new(2.0 * reach, 2.0 * reach))
+        };
+        let discs: Vec<Rectangle> = order.iter().map(|dot| around(dot)).collect();
         let mut taken: Vec<Rectangle> = Vec::new();
         for dot in order {
             let asked = weight(dot) < 2;
@@ -397,22 +414,31 @@ impl Canvas<'_> {
                 }
                 Key::Room(name) => format!("#{}", shortened(name, LONGEST)),
             };
-            let below = Point::new(dot.at.x, dot.at.y + dot.radius + 11.0);
-            let width = self.drawn.width(&label);
-            let mut bounds = Rectangle::new(
-                Point::new(below.x - width / 2.0, below.y - 8.0),
-                Size::new(width, 16.0),
-            );
-            // One that is asked for is moved into sight.
-            if asked && area.contains(dot.at) {
-                bounds.x = bounds
-                    .x
-                    .clamp(area.x, (area.x + area.width - width).max(area.x));
-            }
-            let free = |other: &Rectangle| bounds.expand(2.0).intersection(other).is_none();
-            if !bounds.is_within(&area) || !taken.iter().all(free) {
+            let own = around(dot);
+            let (width, reach) = (self.drawn.width(&label), self.reach(dot));
+            let (aside, over) = (reach + 5.0 + width / 2.0, reach + 10.0);
+            // Below, above, at the right, at the left.
+            let places = [(0.0, over), (0.0, -over), (aside, 0.0), (-aside, 0.0)];
+            let mut places = places.into_iter().map(|(right, down)| {
+                let corner = Point::new(dot.at.x + right - width / 2.0, dot.at.y + down - 8.0);
+                let mut bounds = Rectangle::new(corner, Size::new(width, 16.0));
+                // One that is asked for is moved into sight.
+                if asked && area.contains(dot.at) {
+                    let last = (area.x + area.width - width).max(area.x);
+                    bounds.x = bounds.x.clamp(area.x, last);
+                }
+                bounds
+            });
+            let free = |bounds: &Rectangle| {
+                let apart = |other: &Rectangle| bounds.expand(2.0).intersection(other).is_none();
+                let discs = discs.iter().filter(|disc| **disc != own);
+                bounds.is_within(&area)
+                    && taken.iter().all(apart)
+                    && (asked || discs.into_iter().all(apart))
+            };
+            let Some(bounds) = places.find(free) else {
                 continue;
-            }
+            };
             let color = match dot.key {
                 Key::Room(_) if !asked => palette.text_dim,
                 Key::Agent(_) if dot.state == "stopped" && !asked => palette.text_dim,
@@ -428,8 +454,8 @@ impl Canvas<'_> {
         let palette = &self.palette;
         let y = size.height - LEGEND / 2.0;
         // Nodes that lie there are under it.
-        let top = Point::new(0.0, size.height - LEGEND);
-        let ground = Size::new(size.width, LEGEND);
+        let top = Point::new(1.0, size.height - LEGEND);
+        let ground = Size::new(size.width - 1.0, LEGEND);
         frame.fill_rectangle(top, ground, palette.card);
         let mut x = 18.0;
         for (state, word) in [

@@ -68,7 +68,8 @@ impl Agents {
         for state in [
             "waiting", "failed", "acting", "thinking", "starting", "idle", "stopped",
         ] {
-            let count = self.agents().filter(|agent| agent.state == state).count();
+            let then = |agent: &&Agent| self.timeline.state(&agent.name, &agent.state);
+            let count = self.agents().filter(|a| then(a) == Some(state)).count();
             if count > 0 {
                 counts = counts.push(
                     row![
