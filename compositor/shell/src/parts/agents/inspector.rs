@@ -68,8 +68,10 @@ impl Agents {
         for state in [
             "waiting", "failed", "acting", "thinking", "starting", "idle", "stopped",
         ] {
-            let then = |agent: &&Agent| self.timeline.state(&agent.name, &agent.state);
-            let count = self.agents().filter(|a| then(a) == Some(state)).count();
+            let count = self
+                .agents()
+                .filter(|a| self.timeline.state(&a.name, &a.state) == Some(state))
+                .count();
             if count > 0 {
                 counts = counts.push(
                     row![
