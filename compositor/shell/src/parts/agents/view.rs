@@ -226,6 +226,8 @@ impl Agents {
             .spacing(SMALL)
             .align_y(Alignment::Center)
             .into()
+        } else if self.agents().next().is_none() {
+            widgets::hint("Esc", "close", palette).into()
         } else {
             let command = row![
                 widgets::key_cap("/", palette),
