@@ -17,7 +17,7 @@ use crate::layout::{Direction, Growth, Zone};
 pub enum Action {
     /// `none`: nothing; takes a built-in binding away.
     None,
-    /// `shell PART`: asks the shell to show a part: `launcher`, `chat`, `controls`, `power`;
+    /// `shell PART`: asks the shell to show a part: `launcher`, `chat`, `agents`, `controls`, `power`;
     /// or has it do what a key of the keyboard stands for: `volume-up`, `brightness-down`.
     Shell(String),
     /// `terminal`: starts the configured terminal.
@@ -286,6 +286,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("Super", "shell launcher"),
     ("Super+space", "shell launcher"),
     ("Super+c", "shell chat"),
+    ("Super+a", "shell agents"),
     ("Super+Return", "terminal"),
     ("Super+q", "close"),
     ("Alt+F4", "close"),

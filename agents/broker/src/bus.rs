@@ -19,7 +19,7 @@ use crate::core::{Broker, Event};
 use crate::permission::Subject;
 use crate::prompts::Answer;
 use crate::session::{Inbound, lock};
-use crate::{lifecycle, trust};
+use crate::{lifecycle, sandbox, spawn, trust};
 
 const PERMISSIONS: &str = "/org/argos/Permissions1";
 const TOOLS: &str = "/org/argos/Tools1";
@@ -203,6 +203,20 @@ impl BrokerServer {
         lifecycle::stop(&self.0, &agent).await
     }
 
+    async fn running(&self) -> Result<Vec<(String, String, String)>> {
+        Ok(lifecycle::running(&self.0).await)
+    }
+
+    async fn usage(&self, agent: String) -> Result<(u64, u64, u32)> {
+        let unit = sandbox::unit(&agent);
+        let usage = spawn::usage(&self.0.spawner, unit).await.ok_or_else(|| {
+            Error::NotFound(format!(
+                "nothing is counted of an agent `{agent}`: it does not run, or has no control group"
+            ))
+        })?;
+        Ok((usage.memory, usage.cpu_us, usage.tasks))
+    }
+
     async fn deliver(
         &self,
         agent: String,
@@ -243,6 +257,13 @@ impl BrokerServer {
         agent: &str,
         state: &str,
         detail: &str,
+    ) -> zbus::Result<()>;
+
+    #[zbus(signal)]
+    async fn planned(
+        emitter: &SignalEmitter<'_>,
+        agent: &str,
+        calls: Vec<(String, String)>,
     ) -> zbus::Result<()>;
 }
 
@@ -316,5 +337,6 @@ async fn send(connection: &Connection, event: Event) -> zbus::Result<()> {
             state,
             detail,
         } => BrokerServer::state_changed(&at(BROKER)?, &agent, &state, &detail).await,
+        Event::Planned { agent, calls } => BrokerServer::planned(&at(BROKER)?, &agent, calls).await,
     }
 }

@@ -102,6 +102,11 @@ pub(crate) enum Event {
         state: String,
         detail: String,
     },
+    Planned {
+        agent: String,
+        /// Tools and their arguments.
+        calls: Vec<(String, String)>,
+    },
 }
 
 /// Grants and open questions: they change together.
@@ -239,6 +244,14 @@ impl Broker {
             .map_err(|e| Error::Failed(format!("the model's plan cannot be read: {e}")))?;
         // What a model says is not trusted, nor is that it kept to the list.
         plan.calls.retain(|c| tools.contains(&c.tool.as_str()));
+        self.emit(Event::Planned {
+            agent: manifest.name.clone(),
+            calls: plan
+                .calls
+                .iter()
+                .map(|c| (c.tool.clone(), c.arguments.to_string()))
+                .collect(),
+        });
         serde_json::to_string(&plan)
             .map_err(|e| Error::Failed(format!("the plan cannot be passed on: {e}")))
     }

@@ -126,6 +126,21 @@ pub(crate) async fn stop(broker: &Broker, name: &str) -> Result<()> {
     }
 }
 
+/// The agents that run or are being started, with state and detail.
+pub(crate) async fn running(broker: &Broker) -> Vec<(String, String, String)> {
+    let agents = broker.agents.lock().await;
+    let alive = agents.iter().filter(|(_, slot)| !slot.task.is_finished());
+    alive
+        .map(|(name, slot)| match lock(&slot.current).as_ref() {
+            Some(session) => {
+                let status = session.status();
+                (name.clone(), status.state, status.detail)
+            }
+            None => (name.clone(), "starting".to_owned(), String::new()),
+        })
+        .collect()
+}
+
 /// Hands a message to a connected agent.
 ///
 /// # Errors

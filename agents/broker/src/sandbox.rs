@@ -89,12 +89,17 @@ pub fn agent(
     spec.limits.file_size_bytes = Some(file_size);
     let prefix = if probe { "probe-" } else { "" };
     Ok(Launch {
-        name: format!("{prefix}agent-{}", manifest.name),
+        name: format!("{prefix}{}", unit(&manifest.name)),
         description: format!("Agent {}", manifest.title),
         argv,
         spec,
         limits: limits(agent)?,
     })
+}
+
+/// The unit that an agent runs as.
+pub(crate) fn unit(agent: &str) -> String {
+    format!("agent-{agent}")
 }
 
 /// What an agent may keep in `workspace`.

@@ -222,6 +222,12 @@ impl Session {
         said.change()
     }
 
+    /// What it is at, as others were told.
+    pub fn status(&self) -> Status {
+        let said = lock(&self.said);
+        said.shown.clone().unwrap_or_else(|| said.own.clone())
+    }
+
     /// A question to the person was opened for it.
     pub fn asks(&self, question: u64, summary: &str) -> Option<Status> {
         let mut said = lock(&self.said);

@@ -5,12 +5,12 @@
 //! (deliveries, starts) runs beside it and reports back through the same channel.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use argos_bus::agents::{Agent, ChatMessage};
+use argos_bus::agents::{self, Agent, ChatMessage, FASTEST, Mind, Pace, SLOWEST, Usage};
 use argos_bus::broker::Broker1Proxy;
 use argos_bus::memory::Memory1Proxy;
 use argos_bus::{Error, Result};
@@ -40,7 +40,7 @@ const MAX_TO_REMEMBER: usize = 256;
 pub struct Options {
     /// Folders of agents, the system's first.
     pub agents: Vec<PathBuf>,
-    /// Folder of `chat.jsonl` and `timers.json`.
+    /// Folder of `chat.jsonl`, `timers.json` and `world.json`.
     pub state: PathBuf,
 }
 
@@ -76,6 +76,31 @@ enum Command {
         start: bool,
         reply: oneshot::Sender<Result<()>>,
     },
+    World {
+        reply: oneshot::Sender<agents::World>,
+    },
+    Events {
+        since: u64,
+        reply: oneshot::Sender<Vec<agents::Event>>,
+    },
+    Inspect {
+        agent: String,
+        reply: oneshot::Sender<Result<Mind>>,
+    },
+    Pause {
+        paused: bool,
+        reply: oneshot::Sender<()>,
+    },
+    Step {
+        reply: oneshot::Sender<Result<()>>,
+    },
+    Speed {
+        speed: f64,
+        reply: oneshot::Sender<()>,
+    },
+    StopAll {
+        reply: oneshot::Sender<u32>,
+    },
 }
 
 /// Serves until `end` is ready or the session bus goes away.
@@ -99,6 +124,7 @@ pub async fn serve(options: Options, end: impl Future<Output = ()>) -> anyhow::R
     if let Some(warning) = warning {
         warn!("{warning}");
     }
+    let pace_file = options.state.join("world.json");
     let timers = timers::service::Service::new(timers, Arc::new(jiff::Zoned::now));
     let connection = Connection::session()
         .await
@@ -106,7 +132,9 @@ pub async fn serve(options: Options, end: impl Future<Output = ()>) -> anyhow::R
     let (commands, inbox) = mpsc::channel(256);
     let (memories, to_remember) = mpsc::channel(MAX_TO_REMEMBER);
     let owner = Owner {
-        world: World::new(),
+        world: World::at_pace(kept_pace(&pace_file)),
+        announced: 0,
+        pace_file,
         chat,
         options,
         connection: connection.clone(),
@@ -238,11 +266,70 @@ impl Server {
         .await?
     }
 
+    async fn world(&self) -> Result<agents::World> {
+        self.ask(|reply| Command::World { reply }).await
+    }
+
+    async fn events(&self, since: u64) -> Result<Vec<agents::Event>> {
+        self.ask(|reply| Command::Events { since, reply }).await
+    }
+
+    async fn inspect(
+        &self,
+        agent: String,
+        #[zbus(connection)] connection: &Connection,
+    ) -> Result<Mind> {
+        let mut mind = self
+            .ask(|reply| Command::Inspect { agent, reply })
+            .await??;
+        let usage = match broker(connection).await {
+            Ok(broker) => broker.usage(&mind.agent).await,
+            Err(e) => Err(e),
+        };
+        // One that does not run uses nothing.
+        mind.usage = usage
+            .map(|(memory, cpu_us, tasks)| Usage {
+                memory,
+                cpu_us,
+                tasks,
+            })
+            .into_iter()
+            .collect();
+        Ok(mind)
+    }
+
+    async fn set_paused(&self, paused: bool) -> Result<()> {
+        self.ask(|reply| Command::Pause { paused, reply }).await
+    }
+
+    async fn step(&self) -> Result<()> {
+        self.ask(|reply| Command::Step { reply }).await?
+    }
+
+    async fn set_speed(&self, speed: f64) -> Result<()> {
+        if !(SLOWEST..=FASTEST).contains(&speed) {
+            return Err(Error::InvalidArguments(format!(
+                "a speed is a number from {SLOWEST} to {FASTEST}; 1 is as usual"
+            )));
+        }
+        self.ask(|reply| Command::Speed { speed, reply }).await
+    }
+
+    async fn stop_all(&self) -> Result<u32> {
+        self.ask(|reply| Command::StopAll { reply }).await
+    }
+
     #[zbus(signal)]
     async fn message(emitter: &SignalEmitter<'_>, message: ChatMessage) -> zbus::Result<()>;
 
     #[zbus(signal)]
     async fn state_changed(emitter: &SignalEmitter<'_>, agent: Agent) -> zbus::Result<()>;
+
+    #[zbus(signal)]
+    async fn happened(emitter: &SignalEmitter<'_>, event: agents::Event) -> zbus::Result<()>;
+
+    #[zbus(signal)]
+    async fn pace_changed(emitter: &SignalEmitter<'_>, pace: Pace) -> zbus::Result<()>;
 }
 
 /// Something to be remembered.
@@ -255,6 +342,10 @@ struct Remembered {
 /// The one task that owns world and chat.
 struct Owner {
     world: World,
+    /// The last event that everybody was told of.
+    announced: u64,
+    /// Where the world's pace is kept.
+    pace_file: PathBuf,
     chat: Chat,
     options: Options,
     connection: Connection,
@@ -357,6 +448,44 @@ impl Owner {
                     self.happened(Event::Stop(agent)).await;
                     let _ = reply.send(Ok(()));
                 }
+            }
+            Command::World { reply } => {
+                self.look_around().await;
+                let _ = reply.send(self.world.seen());
+            }
+            Command::Events { since, reply } => {
+                let _ = reply.send(self.world.events(since));
+            }
+            Command::Inspect { agent, reply } => {
+                let known = self.known(&agent).await;
+                let gone = || Error::NotFound(format!("there is no agent `{agent}`"));
+                let mind = known.and_then(|()| self.world.mind(&agent).ok_or_else(gone));
+                let _ = reply.send(mind);
+            }
+            Command::Pause { paused, reply } => {
+                let event = if paused { Event::Pause } else { Event::Resume };
+                self.happened(event).await;
+                let _ = reply.send(());
+            }
+            Command::Step { reply } => {
+                let _ = reply.send(if self.world.pace().paused {
+                    self.happened(Event::Step).await;
+                    Ok(())
+                } else {
+                    Err(Error::Failed(
+                        "the agents' world is running; pause it to go step by step".to_owned(),
+                    ))
+                });
+            }
+            Command::Speed { speed, reply } => {
+                self.happened(Event::Speed(speed)).await;
+                let _ = reply.send(());
+            }
+            Command::StopAll { reply } => {
+                let runs = |agent: &Agent| !matches!(agent.state.as_str(), "stopped" | "failed");
+                let running = self.world.agents().into_iter().filter(runs).count();
+                self.happened(Event::StopAll).await;
+                let _ = reply.send(u32::try_from(running).unwrap_or(u32::MAX));
             }
         }
     }
@@ -503,12 +632,18 @@ impl Owner {
                 warn!("the memory service is too slow; something said is not remembered");
             }
         }
-        let sent = match SignalEmitter::new(&self.connection, PATH) {
-            Ok(emitter) => Server::message(&emitter, message).await,
+        self.signal(async |to| Server::message(to, message).await)
+            .await;
+    }
+
+    /// Tells everybody something.
+    async fn signal(&self, tell: impl AsyncFnOnce(&SignalEmitter<'_>) -> zbus::Result<()>) {
+        let told = match SignalEmitter::new(&self.connection, PATH) {
+            Ok(emitter) => tell(&emitter).await,
             Err(e) => Err(e),
         };
-        if let Err(e) = sent {
-            warn!("a message was not announced: {e}");
+        if let Err(e) = told {
+            warn!("something that happened was not announced: {e}");
         }
     }
 
@@ -536,17 +671,24 @@ impl Owner {
     }
 
     async fn happened(&mut self, event: Event) {
+        let pace = self.world.pace();
         let actions = self.world.handle(event, now_ms());
+        for event in self.world.events(self.announced) {
+            self.announced = event.number;
+            self.signal(async |to| Server::happened(to, event).await)
+                .await;
+        }
+        if self.world.pace() != pace {
+            let pace = self.world.pace();
+            keep_pace(&self.pace_file, pace);
+            self.signal(async |to| Server::pace_changed(to, pace).await)
+                .await;
+        }
         for action in actions {
             match action {
                 Action::Show(agent) => {
-                    let sent = match SignalEmitter::new(&self.connection, PATH) {
-                        Ok(emitter) => Server::state_changed(&emitter, agent).await,
-                        Err(e) => Err(e),
-                    };
-                    if let Err(e) = sent {
-                        warn!("a state was not announced: {e}");
-                    }
+                    self.signal(async |to| Server::state_changed(to, agent).await)
+                        .await;
                 }
                 Action::Tell {
                     agent,
@@ -639,8 +781,18 @@ async fn listen(connection: Connection, commands: mpsc::Sender<Command>) -> anyh
         .await?;
     let mut replies = broker.receive_replied().await?;
     let mut states = broker.receive_state_changed().await?;
+    let mut plans = broker.receive_planned().await?;
     let mut present = bus.name_has_owner(BROKER.try_into()?).await?;
     if present {
+        // Agents outlive this program: those that run are not started again.
+        for (agent, state, detail) in broker.running().await.unwrap_or_default() {
+            let running = Event::State {
+                agent,
+                state,
+                detail,
+            };
+            commands.send(Command::Happened(running)).await?;
+        }
         commands.send(Command::Happened(Event::BrokerCame)).await?;
     }
     loop {
@@ -661,6 +813,13 @@ async fn listen(connection: Connection, commands: mpsc::Sender<Command>) -> anyh
                     agent: args.agent().to_string(),
                     state: args.state().to_string(),
                     detail: args.detail().to_string(),
+                }]
+            }
+            Some(signal) = plans.next() => {
+                let args = signal.args()?;
+                vec![Event::Planned {
+                    agent: args.agent().to_string(),
+                    calls: args.calls().clone(),
                 }]
             }
             Some(signal) = owners.next() => {
@@ -705,6 +864,26 @@ async fn remember(connection: Connection, mut texts: mpsc::Receiver<Remembered>)
             }
             Err(_) => {}
         }
+    }
+}
+
+/// How the world's loops ran when this program last ran.
+fn kept_pace(file: &Path) -> Pace {
+    if !file.exists() {
+        return Pace::default();
+    }
+    argos_config::load(file).unwrap_or_else(|e| {
+        warn!("{e}; the agents' world runs as usual");
+        Pace::default()
+    })
+}
+
+fn keep_pace(file: &Path, pace: Pace) {
+    let kept = serde_json::to_vec(&pace)
+        .map_err(|e| e.to_string())
+        .and_then(|json| argos_config::write_atomically(file, &json).map_err(|e| e.to_string()));
+    if let Err(e) = kept {
+        warn!("how the agents' world runs is not kept over a restart: {e}");
     }
 }
 

@@ -5,7 +5,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use argos_bus::agents::{Agent, ChatMessage};
+use argos_bus::agents::{self, Agent, ChatMessage};
 use argos_bus::permissions::Request;
 use zbus::object_server::SignalEmitter;
 use zbus::{Connection, interface};
@@ -121,6 +121,23 @@ impl Agents {
         let id = self.0.say(connection, "person", &text).await?;
         tokio::spawn(self.0.clone().answer(connection.clone(), text));
         Ok(id)
+    }
+
+    fn world(&self) -> agents::World {
+        let agent = self.0.agent();
+        agents::World {
+            rooms: vec![agents::Room {
+                name: agent.name.clone(),
+                occupants: vec![agent.name.clone()],
+            }],
+            agents: vec![agent],
+            pace: agents::Pace::default(),
+            newest: 0,
+        }
+    }
+
+    fn events(&self, _since: u64) -> Vec<agents::Event> {
+        Vec::new()
     }
 
     fn history(&self, _agent: String, _limit: u32) -> Vec<ChatMessage> {

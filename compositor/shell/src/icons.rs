@@ -22,12 +22,15 @@ pub enum Icon {
     Close,
     Enter,
     Forward,
+    Graph,
     Lock,
     Logout,
     Moon,
     Muted,
     Network,
     Offline,
+    Pause,
+    Play,
     Power,
     Restart,
     Search,
@@ -35,6 +38,8 @@ pub enum Icon {
     Shield,
     Sound,
     Spark,
+    Step,
+    Stop,
     Sun,
 }
 
@@ -48,9 +53,9 @@ macro_rules! drawings {
 }
 drawings! {
     Alert: "alert", App: "app", Argos: "argos", Back: "back", Bell: "bell", Chat: "chat", Close: "close",
-    Enter: "enter", Forward: "forward", Lock: "lock", Logout: "logout", Moon: "moon", Muted: "muted", Network: "network",
-    Offline: "offline", Power: "power", Restart: "restart", Search: "search", Send: "send",
-    Shield: "shield", Sound: "sound", Spark: "spark", Sun: "sun",
+    Enter: "enter", Forward: "forward", Graph: "graph", Lock: "lock", Logout: "logout", Moon: "moon", Muted: "muted", Network: "network",
+    Offline: "offline", Pause: "pause", Play: "play", Power: "power", Restart: "restart", Search: "search", Send: "send",
+    Shield: "shield", Sound: "sound", Spark: "spark", Step: "step", Stop: "stop", Sun: "sun",
 }
 
 impl Icon {

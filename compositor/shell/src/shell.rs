@@ -20,7 +20,8 @@ use crate::host::{
 use crate::icons;
 use crate::parts::notifications::{Notification, Notifications, Reason, Urgency};
 use crate::parts::{
-    ahead, chat, controls, launcher, notifications, panel, permissions, power, tray, wallpaper,
+    agents, ahead, chat, controls, launcher, notifications, panel, permissions, power, tray,
+    wallpaper,
 };
 use crate::settings::Settings;
 use crate::theme::{self, Appearance, Palette, Theme};
@@ -46,6 +47,8 @@ pub enum Part {
     Power,
     /// In the middle.
     Permissions,
+    /// Over everything but the panel.
+    Agents,
     /// At the top right.
     Notifications,
     /// Below the panel's right end.
@@ -75,6 +78,8 @@ pub enum Message {
     Power(power::Message),
     /// On the permissions page.
     Permissions(permissions::Message),
+    /// In the agent view.
+    Agents(agents::Message),
     /// On a pop-up.
     Notifications(notifications::Message),
     /// The chat got the keyboard.
@@ -98,6 +103,7 @@ enum Open {
     Tray,
     Power,
     Permissions,
+    Agents,
 }
 
 /// The shell's state.
@@ -113,6 +119,7 @@ pub struct Shell {
     tray: tray::Tray,
     power: power::Power,
     permissions: permissions::Permissions,
+    agents: agents::Agents,
     notifications: Notifications,
     open: Open,
     chat_open: bool,
@@ -144,6 +151,7 @@ impl Shell {
             tray: tray::Tray::default(),
             power: power::Power::default(),
             permissions: permissions::Permissions::default(),
+            agents: agents::Agents::default(),
             notifications: Notifications::default(),
             open: Open::Nothing,
             chat_open: false,
@@ -222,6 +230,13 @@ impl Shell {
                 let agents = self.panel.agents.iter();
                 let agents = agents.map(|agent| (agent.name.clone(), agent.title.clone()));
                 self.permissions.open(agents.collect());
+                self.command(Command::Permissions);
+            }
+            "agents" if self.open == Open::Agents => self.open = Open::Nothing,
+            "agents" => {
+                self.open = Open::Agents;
+                self.agents.open(Instant::now());
+                self.command(Command::World);
                 self.command(Command::Permissions);
             }
             "chat" if self.chat_open => self.chat_open = false,
@@ -306,6 +321,7 @@ impl Shell {
                 self.chat.set_agents(agents);
             }
             Notice::Agent(agent) => {
+                self.agents.set_agent(&agent);
                 let mut agents = std::mem::take(&mut self.panel.agents);
                 match agents.iter_mut().find(|known| known.name == agent.name) {
                     Some(known) => *known = agent,
@@ -316,8 +332,27 @@ impl Shell {
             }
             Notice::AgentsLost => {
                 self.panel.agents.clear();
+                self.panel.paused = false;
                 self.chat.lost();
+                self.agents.lost();
             }
+            Notice::World(world, events) => {
+                self.panel.paused = world.pace.paused;
+                self.agents.set_world(world, events);
+            }
+            Notice::Happened(event) => {
+                // What is missed while nobody looks is asked for when somebody does.
+                if self.open == Open::Agents {
+                    let outcome = self.agents.happened(event);
+                    self.watched(outcome, tasks);
+                }
+            }
+            Notice::Pace(pace) => {
+                self.panel.paused = pace.paused;
+                self.agents.set_pace(pace);
+            }
+            Notice::Mind(mind) => self.agents.set_mind(mind),
+            Notice::Ordered(said) => self.agents.answered(said),
             Notice::History { agent, messages } => self.chat.set_history(&agent, messages),
             Notice::Said(message) => {
                 if message.role != "person" && !self.chat_open {
@@ -325,13 +360,17 @@ impl Shell {
                 }
                 self.chat.heard(message);
             }
-            Notice::NotSent { agent, text, why } => self.chat.not_sent(&agent, &text, why),
+            Notice::NotSent { agent, text, why } => {
+                self.agents.answered(Err(why.clone()));
+                self.chat.not_sent(&agent, &text, why);
+            }
             Notice::Notify(notification) => self.notifications.show(notification, Instant::now()),
             Notice::TakeBack(id) => {
                 let closed = self.notifications.close(id, Reason::Closed, Instant::now());
                 self.report(closed);
             }
             Notice::Permissions { grants, rows } => {
+                self.agents.set_grants(grants.clone());
                 let outcome = self.permissions.set(grants, &rows);
                 self.decided(outcome, tasks);
             }
@@ -341,7 +380,7 @@ impl Shell {
                 self.command(Command::Permissions);
             }
             Notice::NoPermissions(why) => self.permissions.failed(why),
-            Notice::PermissionsChanged if self.open == Open::Permissions => {
+            Notice::PermissionsChanged if matches!(self.open, Open::Permissions | Open::Agents) => {
                 self.command(Command::Permissions);
             }
             Notice::PermissionsChanged => {}
@@ -386,6 +425,29 @@ impl Shell {
             Outcome::Revoke(id) => self.command(Command::Revoke(id)),
             Outcome::Close => self.open = Open::Nothing,
         }
+    }
+
+    /// What follows from the agent view.
+    fn watched(&mut self, outcome: agents::Outcome, tasks: &mut Tasks<Part>) {
+        use agents::Outcome;
+        match outcome {
+            Outcome::None => {}
+            Outcome::Focus => tasks.focus(Part::Agents, agents::INPUT),
+            Outcome::Inspect(agent) => self.command(Command::Inspect(agent)),
+            Outcome::World => self.command(Command::World),
+            Outcome::Order(order) => self.command(Command::Order(order)),
+            Outcome::Say { agent, text } => self.command(Command::Send { agent, text }),
+            Outcome::Talk(agent) => self.talk(agent, tasks),
+            Outcome::Close => self.open = Open::Nothing,
+        }
+    }
+
+    /// Opens the chat with an agent.
+    fn talk(&mut self, agent: String, tasks: &mut Tasks<Part>) {
+        if let chat::Outcome::History(agent) = self.chat.update(chat::Message::Choose(agent)) {
+            self.command(Command::History(agent));
+        }
+        self.open_chat(tasks);
     }
 
     /// Tells applications what became of their notifications.
@@ -531,6 +593,17 @@ impl Program for Shell {
                 namespace: "argos-permissions",
                 ..overlay.clone()
             }),
+            Open::Agents => surfaces.push(Spec {
+                part: Part::Agents,
+                anchor: Anchor::all(),
+                width: 0,
+                height: Height::Fixed(0),
+                margin: [10 - shadow; 4],
+                shadow: SHADOW as u32,
+                keyboard: KeyboardInteractivity::Exclusive,
+                namespace: "argos-agents",
+                ..overlay.clone()
+            }),
         }
         if self.controls.displays() {
             let (width, height) = controls::DISPLAY;
@@ -586,6 +659,7 @@ impl Program for Shell {
                 .permissions
                 .view(&Zoned::now(), palette)
                 .map(Message::Permissions),
+            Part::Agents => self.agents.view(palette).map(Message::Agents),
             Part::Notifications => self.notifications.view(palette).map(Message::Notifications),
             Part::Controls => self
                 .controls
@@ -619,14 +693,8 @@ impl Program for Shell {
                 self.panel.workspace = number;
                 self.command(Command::Workspace(number));
             }
-            Message::Panel(panel::Message::Agent(agent)) => {
-                if let chat::Outcome::History(agent) =
-                    self.chat.update(chat::Message::Choose(agent))
-                {
-                    self.command(Command::History(agent));
-                }
-                self.open_chat(tasks);
-            }
+            Message::Panel(panel::Message::Agent(agent)) => self.talk(agent, tasks),
+            Message::Panel(panel::Message::Agents) => self.toggle("agents", tasks),
             Message::Launcher(message) => match self.launcher.update(message) {
                 launcher::Outcome::None => {}
                 launcher::Outcome::Scroll(offset) => {
@@ -674,6 +742,10 @@ impl Program for Shell {
                 let outcome = self.permissions.update(message, Instant::now());
                 self.decided(outcome, tasks);
             }
+            Message::Agents(message) => {
+                let outcome = self.agents.update(message, Instant::now());
+                self.watched(outcome, tasks);
+            }
             Message::Notifications(message) => {
                 let outcomes = self.notifications.update(message, Instant::now());
                 self.report(outcomes);
@@ -696,6 +768,7 @@ impl Program for Shell {
             Part::Tray => tray::Tray::intercept(event).map(Message::Tray),
             Part::Controls => controls::Controls::intercept(event).map(Message::Controls),
             Part::Permissions => self.permissions.intercept(event).map(Message::Permissions),
+            Part::Agents => self.agents.intercept(event).map(Message::Agents),
             Part::Chat => {
                 let focused = matches!(event, Event::Window(iced_core::window::Event::Focused));
                 if focused && self.chat_wants_keyboard {
@@ -717,17 +790,24 @@ impl Program for Shell {
             self.notifications.deadline(),
             self.permissions.deadline(),
             self.controls.deadline(),
+            (self.open == Open::Agents)
+                .then(|| self.agents.deadline())
+                .flatten(),
         ];
         parts.into_iter().flatten().chain([self.next_minute]).min()
     }
 
-    fn tick(&mut self, now: Instant, _: &mut Tasks<Part>) {
+    fn tick(&mut self, now: Instant, tasks: &mut Tasks<Part>) {
         if now >= self.next_minute {
             // Timers may fire a little early; a minute that looks unchanged is asked for again.
             self.set_clock(now + Duration::from_millis(1));
         }
         self.permissions.expire(now);
         self.controls.expire(now);
+        if self.open == Open::Agents {
+            let outcome = self.agents.tick(now);
+            self.watched(outcome, tasks);
+        }
         let expired = self.notifications.expire(now);
         self.report(expired);
     }

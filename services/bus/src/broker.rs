@@ -15,6 +15,11 @@ pub trait Broker1 {
     fn start_agent(&self, folder: &str) -> Result<()>;
     /// Ends an agent's process and its open calls. Errors: `NotFound`.
     fn stop_agent(&self, agent: &str) -> Result<()>;
+    /// The agents that run or are being started: name, state and detail, as in `state_changed`.
+    fn running(&self) -> Result<Vec<(String, String, String)>>;
+    /// What an agent's processes use: memory in bytes, processor time so far in microseconds, processes
+    /// and threads. Errors: `NotFound` (it does not run, or is not counted on this machine).
+    fn usage(&self, agent: &str) -> Result<(u64, u64, u32)>;
     /// Hands a message to an agent. Errors: `NotFound`, `Unavailable`.
     fn deliver(&self, agent: &str, message_id: u64, from: &str, text: &str) -> Result<()>;
 
@@ -25,4 +30,8 @@ pub trait Broker1 {
     /// `stopped`, `failed`; `detail` says on what or why.
     #[zbus(signal)]
     fn state_changed(&self, agent: &str, state: &str, detail: &str) -> Result<()>;
+    /// An agent has a plan: the calls that the model proposed to it, in order, each with its
+    /// arguments as JSON.
+    #[zbus(signal)]
+    fn planned(&self, agent: &str, calls: Vec<(String, String)>) -> Result<()>;
 }

@@ -106,7 +106,7 @@ pub trait Compositor1 {
     /// sent for each step of a drag.
     #[zbus(signal)]
     fn windows_changed(&self) -> Result<()>;
-    /// A key binding asks the shell to show a part: `launcher`, `chat`, `power`.
+    /// A key binding asks the shell to show a part: `launcher`, `chat`, `agents`, `power`.
     #[zbus(signal)]
     fn shell_requested(&self, part: &str) -> Result<()>;
 }

@@ -9,7 +9,7 @@ use crate::Result;
     default_path = "/org/argos/Shell1"
 )]
 pub trait Shell1 {
-    /// Shows a part: `launcher`, `chat`, `controls`, `power`, `permissions`. Shown again, it hides.
+    /// Shows a part: `launcher`, `chat`, `agents`, `controls`, `power`, `permissions`. Shown again, it hides.
     /// Errors: `InvalidArguments`.
     fn toggle(&self, part: &str) -> Result<()>;
     /// Sets the theme by name. Errors: `NotFound` with the names there are.

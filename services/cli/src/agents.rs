@@ -3,7 +3,9 @@
 use std::io::{IsTerminal, Read};
 use std::time::Duration;
 
-use argos_bus::agents::{Agent, Agents1Proxy, ChatMessage};
+use argos_bus::agents::{
+    Agent, Agents1Proxy, ChatMessage, Event, Intention, Mind, Percept, Thought,
+};
 use argos_bus::permissions::Permissions1Proxy;
 use futures_util::StreamExt;
 use serde_json::json;
@@ -11,7 +13,7 @@ use serde_json::json;
 use crate::args::{AgentsCommand, AskArgs, ChatArgs};
 use crate::bus;
 use crate::failure::{Failure, Result, Status};
-use crate::output::{Cell, Output, Tone, clock, lines, one_line};
+use crate::output::{Cell, Output, Tone, bytes, clock, lines, one_line};
 
 /// Who is talked to where nobody is named.
 const DEFAULT_AGENT: &str = "steward";
@@ -25,9 +27,38 @@ pub(crate) async fn run(out: Output, command: AgentsCommand) -> Result {
             agents.start(&agent).await?;
             out.done(format!("{agent}: started"))
         }
-        AgentsCommand::Stop { agent } => {
+        AgentsCommand::Stop { agent: None, .. } => {
+            let count = agents.stop_all().await?;
+            out.done(format!(
+                "{count} stopped; `argos agents resume` lets agents start again"
+            ))
+        }
+        AgentsCommand::Stop {
+            agent: Some(agent), ..
+        } => {
             agents.stop(&agent).await?;
             out.done(format!("{agent}: stopped"))
+        }
+        AgentsCommand::Show { agent } => mind(out, &agents.inspect(&agent).await?),
+        AgentsCommand::Events {
+            lines: count,
+            follow,
+        } => events(out, &agents, count, follow).await,
+        AgentsCommand::Pause => {
+            agents.set_paused(true).await?;
+            out.done("paused; `argos agents resume` goes on")
+        }
+        AgentsCommand::Resume => {
+            agents.set_paused(false).await?;
+            out.done("running")
+        }
+        AgentsCommand::Step => {
+            agents.step().await?;
+            out.done("one step")
+        }
+        AgentsCommand::Speed { speed } => {
+            agents.set_speed(speed).await?;
+            out.done(format!("the speed is {speed}"))
         }
         AgentsCommand::History {
             agent,
@@ -69,6 +100,86 @@ fn list(out: Output, agents: &[Agent]) -> Result {
         })
         .collect();
     out.table(["AGENT", "STATE", "SINCE", ""], &rows)
+}
+
+fn mind(out: Output, mind: &Mind) -> Result {
+    if out.json {
+        return out.value(&json!(mind));
+    }
+    let percept = |p: &Percept| format!("{}: {}", one_line(&p.from), one_line(&p.text));
+    let call = |c: &Intention| format!("{} {}", one_line(&c.tool), one_line(&c.arguments));
+    let thought = |t: &Thought| format!("{:3.0} %  {}", t.activation * 100.0, one_line(&t.text));
+    let groups: [(&str, Vec<String>); 5] = [
+        ("goals", mind.goals.iter().map(|g| one_line(g)).collect()),
+        ("attends to", mind.focus.iter().map(percept).collect()),
+        ("waiting", mind.waiting.iter().map(percept).collect()),
+        ("plan", mind.plan.iter().map(call).collect()),
+        ("in mind", mind.thoughts.iter().rev().map(thought).collect()),
+    ];
+    out.line(format!("{} in room {}", one_line(&mind.agent), mind.room))?;
+    for (title, rows) in groups.iter().filter(|(_, rows)| !rows.is_empty()) {
+        out.line(out.paint(title, Tone::Faint))?;
+        for row in rows {
+            out.line(format!("  {row}"))?;
+        }
+    }
+    for usage in &mind.usage {
+        out.line(format!(
+            "{}  {} of memory, {} ms of processor time, {} tasks",
+            out.paint("uses", Tone::Faint),
+            bytes(usage.memory),
+            usage.cpu_us / 1000,
+            usage.tasks
+        ))?;
+    }
+    out.line(format!(
+        "{}  {:.0} %",
+        out.paint("familiar with you", Tone::Faint),
+        mind.familiarity * 100.0
+    ))
+}
+
+async fn events(out: Output, agents: &Agents1Proxy<'_>, count: usize, follow: bool) -> Result {
+    // Listened for first, so that none is missed in between.
+    let mut coming = agents.receive_happened().await?;
+    let known = agents.events(0).await?;
+    let last = known.last().map_or(0, |event| event.number);
+    let shown = &known[known.len().saturating_sub(count)..];
+    if out.json && !follow {
+        return out.value(&json!(shown));
+    }
+    shown.iter().try_for_each(|event| happened(out, event))?;
+    while follow {
+        let signal = coming.next().await.ok_or_else(gone)?;
+        let event = signal.args()?.event;
+        if event.number > last {
+            happened(out, &event)?;
+        }
+    }
+    Ok(())
+}
+
+/// An event on one line.
+fn happened(out: Output, event: &Event) -> Result {
+    if out.json {
+        return out.value(&json!(event));
+    }
+    let what = match event.kind.as_str() {
+        "said" => format!("{}: {}", event.from, event.text),
+        "state" => format!("{} -> {}", event.was, event.text),
+        "attended" => format!("turns to message {} of {}", event.message, event.from),
+        "answered" if event.text.trim().is_empty() => "has nothing to say".to_owned(),
+        "answered" => format!("answers: {}", event.text),
+        "unanswered" => format!("message {} stays unanswered", event.message),
+        "speed" => format!("speed {}", event.text),
+        other => other.to_owned(),
+    };
+    out.line(format!(
+        "{} {:12} {}",
+        out.paint(&clock(event.at_ms), Tone::Faint),
+        one_line(&event.agent),
+        one_line(&what)
+    ))
 }
 
 fn say(out: Output, message: &ChatMessage) -> Result {

@@ -46,7 +46,7 @@ pub(crate) enum Command {
     Chat(ChatArgs),
     /// Ask the assistant for something; with --plan, see what it would do.
     Ask(AskArgs),
-    /// List agents; start, stop them, read a conversation.
+    /// List agents; start, stop, pause them, look into them, read a conversation.
     Agents {
         #[command(subcommand)]
         command: Option<AgentsCommand>,
@@ -193,10 +193,40 @@ pub(crate) enum AgentsCommand {
         /// Name of the agent.
         agent: String,
     },
-    /// Stop an agent.
+    /// Stop an agent, or all of them.
     Stop {
         /// Name of the agent.
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        agent: Option<String>,
+        /// All of them; nothing starts again until `argos agents resume`.
+        #[arg(long)]
+        all: bool,
+    },
+    /// What is on an agent's mind: goals, attention, plan, working memory.
+    Show {
+        /// Name of the agent.
+        #[arg(default_value = "steward")]
         agent: String,
+    },
+    /// What happened among the agents.
+    Events {
+        /// How many of the last ones.
+        #[arg(short = 'n', long, default_value_t = 20)]
+        lines: usize,
+        /// Go on with what happens from now on.
+        #[arg(short, long)]
+        follow: bool,
+    },
+    /// No agent turns to anything new; what one is at it finishes.
+    Pause,
+    /// Undo `pause` and `stop --all`.
+    Resume,
+    /// While paused: each agent turns to the next thing, once.
+    Step,
+    /// How many times as fast as usual agents forget and learn.
+    Speed {
+        /// 0.1 to 20.
+        speed: f64,
     },
     /// Read a conversation.
     History {
@@ -787,7 +817,7 @@ pub(crate) enum DesktopCommand {
     Lock,
     /// Show or hide a part of the shell.
     Toggle {
-        /// `launcher`, `chat`, `controls`, `power` or `permissions`.
+        /// `launcher`, `chat`, `agents`, `controls`, `power` or `permissions`.
         part: String,
     },
 }

@@ -7,6 +7,7 @@
 
 mod direct;
 mod supervised;
+mod usage;
 
 use std::collections::VecDeque;
 use std::fmt::Debug;
@@ -23,6 +24,7 @@ use crate::session::lock;
 
 pub use direct::Direct;
 pub use supervised::Supervised;
+pub use usage::Usage;
 
 /// What to start.
 #[derive(Debug, Clone)]
@@ -63,6 +65,11 @@ pub trait Spawner: Debug + Send + Sync {
     /// # Errors
     /// It may still run.
     fn stop(&self, name: &str) -> Result<(), SpawnError>;
+
+    /// What a process and everything it started use of the machine. `None` where that is not counted.
+    fn usage(&self, _name: &str) -> Option<Usage> {
+        None
+    }
 }
 
 /// A process that was started: our end of its socket, and the last it wrote to its fd 2.
@@ -114,6 +121,13 @@ pub async fn stop(spawner: &Arc<dyn Spawner>, name: &str) {
         Ok(Err(e)) => tracing::warn!("{e}"),
         Err(e) => tracing::error!("stopping {name} panicked: {e}"),
     }
+}
+
+/// What a process uses, found out off the async threads.
+pub async fn usage(spawner: &Arc<dyn Spawner>, name: String) -> Option<Usage> {
+    let spawner = Arc::clone(spawner);
+    let counted = tokio::task::spawn_blocking(move || spawner.usage(&name));
+    counted.await.ok().flatten()
 }
 
 /// What a process wrote to fd 2: passed on to the log, and the end of it kept to explain why it

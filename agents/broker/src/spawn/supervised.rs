@@ -7,7 +7,7 @@ use std::time::Duration;
 use argos_control::{Client, ErrorCode, TransientUnit};
 use argos_units::Restart;
 
-use super::{Launch, SpawnError, Spawner};
+use super::{Launch, SpawnError, Spawner, Usage};
 
 /// How long the supervisor may take to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -78,6 +78,12 @@ impl Spawner for Supervised {
                 name: name.to_owned(),
                 what: format!("cannot be stopped: {e}"),
             })
+    }
+
+    fn usage(&self, name: &str) -> Option<Usage> {
+        let unit = self.client().and_then(|mut client| client.unit(name));
+        let pid = unit.ok()?.pid;
+        (pid != 0).then(|| Usage::of_process(pid)).flatten()
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use argos_bus::agents::{Agents1Proxy, ChatMessage};
+use argos_bus::Error;
+use argos_bus::agents::{Agents1Proxy, ChatMessage, Pace};
 use futures_util::StreamExt;
 use tokio::process::Child;
 
@@ -133,6 +134,74 @@ pub(crate) async fn what_was_said_is_there_after_a_restart() {
         .map(|m| m.id)
         .collect();
     assert!(ids.is_sorted() && ids.len() == 4, "{ids:?}");
+}
+
+pub(crate) async fn the_world_is_shown_and_stands_still_when_it_is_told_to() {
+    let bed = Bed::new(20.0).await;
+    let (mut child, agents) = orchestrator(&bed).await;
+    steward_is(&agents, "idle").await;
+    let world = agents.world().await.unwrap();
+    assert_eq!(world.pace, Pace::default());
+    assert!(world.rooms.iter().any(|room| room.occupants == ["steward"]));
+    for (wrong, refused) in [
+        (agents.step().await, "pause"),
+        (agents.set_speed(0.0).await, "0.1 to 20"),
+        (agents.inspect("nobody").await.map(drop), "steward"),
+    ] {
+        let why = wrong.unwrap_err().text();
+        assert!(why.contains(refused), "{why}");
+    }
+    agents.set_speed(2.0).await.unwrap();
+    agents.set_paused(true).await.unwrap();
+    // It is so after a fall as well.
+    child.kill().await.unwrap();
+    bed.wait_for_name("org.argos.Agents1", false).await;
+    let (_child, agents) = orchestrator(&bed).await;
+    let paused = Pace {
+        paused: true,
+        speed: 2.0,
+    };
+    assert_eq!(agents.world().await.unwrap().pace, paused);
+    // The steward was never gone, and that is known.
+    steward_is(&agents, "idle").await;
+    let before = agents.world().await.unwrap().newest;
+    let mut happened = agents.receive_happened().await.unwrap();
+    // Perceived, and no more than that.
+    let wish = list(&bed.home().join("Documents"));
+    let id = agents.send("steward", &wish).await.unwrap();
+    let mind = agents.inspect("steward").await.unwrap();
+    assert_eq!(mind.waiting.len(), 1);
+    assert_eq!((mind.waiting[0].message, mind.focus.len()), (id, 0));
+    // One step: it turns to it, makes a plan, and waits for the person.
+    agents.step().await.unwrap();
+    steward_is(&agents, "waiting").await;
+    let mind = agents.inspect("steward").await.unwrap();
+    assert_eq!((mind.focus[0].message, mind.waiting.len()), (id, 0));
+    assert_eq!(mind.plan.len(), 1);
+    assert_eq!(mind.plan[0].tool, "files.list");
+    assert!(mind.plan[0].arguments.contains("Documents"));
+    assert!(mind.thoughts[0].text.contains(&wish));
+    assert_eq!(agents.stop_all().await.unwrap(), 1);
+    steward_is(&agents, "stopped").await;
+    assert!(matches!(agents.step().await, Ok(())), "it stands still");
+    // The signals tell the same as the answer, in order and without a gap.
+    let events = agents.events(before).await.unwrap();
+    let mut told = Vec::new();
+    while told.len() < events.len() {
+        let signal = happened.next().await.unwrap();
+        told.push(signal.args().unwrap().event().clone());
+    }
+    assert_eq!(told, events);
+    let numbers: Vec<u64> = events.iter().map(|event| event.number).collect();
+    let expected: Vec<u64> = (before + 1..=before + events.len() as u64).collect();
+    assert_eq!(numbers, expected);
+    let kinds: Vec<&str> = events.iter().map(|event| event.kind.as_str()).collect();
+    for kind in ["said", "stepped", "attended", "stopped-all", "unanswered"] {
+        assert!(kinds.contains(&kind), "no {kind} in {kinds:?}");
+    }
+    agents.set_paused(false).await.unwrap();
+    assert_eq!(agents.list().await.unwrap()[0].state, "stopped");
+    assert!(matches!(agents.step().await, Err(Error::Failed(_))));
 }
 
 async fn connect(socket: &Path) -> zbus::Connection {

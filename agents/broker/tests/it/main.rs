@@ -93,6 +93,7 @@ const TESTS: &[(&str, Test)] = tests![
     conversation::a_request_in_the_chat_ends_in_an_answer,
     conversation::the_broker_is_killed_and_everything_comes_back,
     conversation::what_was_said_is_there_after_a_restart,
+    conversation::the_world_is_shown_and_stands_still_when_it_is_told_to,
     delegation::an_agent_is_held_to_the_grants_of_who_asks_it,
     delegation::a_refusal_inside_a_granted_folder_holds_for_all_that_goes_through_it,
     delegation::nobody_speaks_as_an_agent_but_the_broker,

@@ -49,6 +49,11 @@ pub struct Presence {
 }
 
 impl Presence {
+    /// Whether there is a process, connected or on its way.
+    pub fn is_there(&self) -> bool {
+        self.is_up() || self.state == "starting"
+    }
+
     /// Whether the process is connected.
     pub fn is_up(&self) -> bool {
         matches!(
@@ -176,6 +181,13 @@ impl WorkingMemory {
     }
 }
 
+/// What an agent means to do about what it is occupied with.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// Tools and their arguments as JSON, in order.
+    pub calls: Vec<(String, String)>,
+}
+
 /// A message whose answer is awaited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Expected {
@@ -220,6 +232,7 @@ components!(
     Inbox,
     Attention,
     WorkingMemory,
+    Plan,
     Conversation,
     Relationships,
 );

@@ -11,7 +11,9 @@
 //! ```
 //!
 //! The slower loops run only while they have something to do: [`World::next_wake`] says when, and
-//! is `None` for an idle world.
+//! is `None` for an idle world. They can run faster or slower, and all three can stand still (paused):
+//! then what is said is still perceived, but nobody turns to it, nothing fades, and nobody is started
+//! unless the person says so. A step runs each of them once.
 //!
 //! How an agent's turn goes:
 //!
@@ -22,16 +24,19 @@
 //!                                           told that it stays unanswered --> free
 //! ```
 
+mod chronicle;
 pub mod components;
+mod look;
 mod systems;
 
 use std::collections::VecDeque;
 
-use argos_bus::agents::Agent;
+use argos_bus::agents::{self, Agent, FASTEST, Pace, SLOWEST};
 use specs::{Builder, Entity, Join, RunNow, WorldExt};
 
+use chronicle::{Chronicle, Entry};
 use components::{
-    Attention, Conversation, Expected, Goals, Identity, Inbox, Located, Percept, Presence,
+    Attention, Conversation, Expected, Goals, Identity, Inbox, Located, Percept, Plan, Presence,
     Relationships, Room, Source, Stimulus, WorkingMemory,
 };
 
@@ -115,6 +120,13 @@ pub enum Event {
         /// On what or why.
         detail: String,
     },
+    /// An agent has a plan.
+    Planned {
+        /// Who.
+        agent: String,
+        /// Tools and their arguments as JSON, in order.
+        calls: Vec<(String, String)>,
+    },
     /// The broker is there.
     BrokerCame,
     /// The broker is gone, and every process with it.
@@ -123,6 +135,16 @@ pub enum Event {
     Start(String),
     /// The person wants it not to run.
     Stop(String),
+    /// The person wants none to run, and the loops to stand still.
+    StopAll,
+    /// The loops are to stand still.
+    Pause,
+    /// They are to run again.
+    Resume,
+    /// Each of them is to run once.
+    Step,
+    /// The slow ones are to run so many times as fast as usual.
+    Speed(f64),
     /// A start was tried.
     Started {
         /// Who.
@@ -198,6 +220,7 @@ pub(crate) struct Happening(pub(crate) VecDeque<Stimulus>);
 pub struct World {
     world: specs::World,
     broker: bool,
+    pace: Pace,
     last_subconscious: u64,
     last_unconscious: u64,
 }
@@ -217,31 +240,44 @@ impl Default for World {
 }
 
 impl World {
-    /// An empty world.
+    /// An empty world whose loops run as usual.
     pub fn new() -> Self {
+        Self::at_pace(Pace::default())
+    }
+
+    /// An empty world whose loops run like this.
+    pub fn at_pace(pace: Pace) -> Self {
         let mut world = specs::World::new();
         components::register(&mut world);
         world.insert(Now::default());
         world.insert(Wanted::default());
         world.insert(Happening::default());
+        world.insert(Chronicle::default());
         Self {
             world,
             broker: false,
+            pace: Pace {
+                speed: bounded(pace.speed),
+                ..pace
+            },
             last_subconscious: 0,
             last_unconscious: 0,
         }
     }
 
-    /// Every agent as others see it, by name.
-    pub fn agents(&self) -> Vec<Agent> {
-        let identities = self.world.read_storage::<Identity>();
-        let presences = self.world.read_storage::<Presence>();
-        let mut agents: Vec<Agent> = (&identities, &presences)
-            .join()
-            .map(|(i, p)| shown(i, p))
-            .collect();
-        agents.sort_by(|a, b| a.name.cmp(&b.name));
-        agents
+    /// How the loops run.
+    pub fn pace(&self) -> Pace {
+        self.pace
+    }
+
+    /// What happened after the event of this number, as far as it is known.
+    pub fn events(&self, since: u64) -> Vec<agents::Event> {
+        self.world.read_resource::<Chronicle>().after(since)
+    }
+
+    /// The number of the last event.
+    pub fn newest(&self) -> u64 {
+        self.world.read_resource::<Chronicle>().newest()
     }
 
     /// Whether there is an agent of that name.
@@ -264,6 +300,8 @@ impl World {
     /// done.
     pub fn handle(&mut self, event: Event, now_ms: u64) -> Vec<Action> {
         self.world.insert(Now(now_ms));
+        self.world.write_resource::<Chronicle>().now_ms = now_ms;
+        let step = matches!(event, Event::Step);
         let (rested, slept) = (!self.subconscious_has_work(), !self.unconscious_has_work());
         self.apply(event, now_ms);
         // A loop that had nothing to do begins its rhythm now.
@@ -273,20 +311,30 @@ impl World {
         if slept {
             self.last_unconscious = now_ms;
         }
-        if self.subconscious_has_work() && now_ms >= self.last_subconscious + SUBCONSCIOUS_MS {
+        let due = |last: u64, every: u64| step || now_ms >= last + every;
+        let moves = step || !self.pace.paused;
+        if moves
+            && self.subconscious_has_work()
+            && due(self.last_subconscious, self.every(SUBCONSCIOUS_MS))
+        {
             self.last_subconscious = now_ms;
             systems::Fade.run_now(&self.world);
             systems::Deadlines.run_now(&self.world);
         }
-        if self.unconscious_has_work() && now_ms >= self.last_unconscious + UNCONSCIOUS_MS {
+        if moves
+            && self.unconscious_has_work()
+            && due(self.last_unconscious, self.every(UNCONSCIOUS_MS))
+        {
             self.last_unconscious = now_ms;
             systems::Consolidate.run_now(&self.world);
         }
         systems::Perceive.run_now(&self.world);
-        systems::Attend {
-            broker: self.broker,
+        if moves {
+            systems::Attend {
+                broker: self.broker,
+            }
+            .run_now(&self.world);
         }
-        .run_now(&self.world);
         self.world.maintain();
         std::mem::take(&mut self.world.write_resource::<Wanted>().0)
     }
@@ -294,8 +342,11 @@ impl World {
     /// When the world wants to be woken by [`Event::Tick`] if nothing happens before, in
     /// milliseconds since the epoch.
     pub fn next_wake(&self) -> Option<u64> {
+        if self.pace.paused {
+            return None;
+        }
         let sub = self.subconscious_has_work().then(|| {
-            let tick = self.last_subconscious + SUBCONSCIOUS_MS;
+            let tick = self.last_subconscious + self.every(SUBCONSCIOUS_MS);
             // With nothing but deadlines ahead, sleep until the first.
             if self.fades() {
                 tick
@@ -305,8 +356,13 @@ impl World {
         });
         let un = self
             .unconscious_has_work()
-            .then_some(self.last_unconscious + UNCONSCIOUS_MS);
+            .then_some(self.last_unconscious + self.every(UNCONSCIOUS_MS));
         sub.into_iter().chain(un).min()
+    }
+
+    /// The time between two turns of a loop that usually takes this.
+    fn every(&self, usual_ms: u64) -> u64 {
+        ((usual_ms as f64 / self.pace.speed) as u64).max(1)
     }
 
     fn apply(&mut self, event: Event, now: u64) {
@@ -341,6 +397,13 @@ impl World {
                 state,
                 detail,
             } => self.state(&agent, &state, &detail, now),
+            Event::Planned { agent, calls } => {
+                if let Some(entity) = self.entity(&agent)
+                    && let Some(plan) = self.world.write_storage::<Plan>().get_mut(entity)
+                {
+                    plan.calls = calls;
+                }
+            }
             Event::BrokerCame => {
                 self.broker = true;
                 self.start_wanted(now);
@@ -358,10 +421,32 @@ impl World {
                 self.want(&name, true);
                 self.start(&name, now);
             }
-            Event::Stop(name) => {
-                self.want(&name, false);
-                if self.presence(&name, |p| p.is_up() || p.state == "starting") == Some(true) {
-                    self.act(Action::Stop { agent: name });
+            Event::Stop(name) => self.stop(&name),
+            Event::StopAll => {
+                for name in self.names() {
+                    self.stop(&name);
+                }
+                self.write(&Entry {
+                    kind: "stopped-all",
+                    ..Entry::default()
+                });
+                self.pause();
+            }
+            Event::Pause => self.pause(),
+            Event::Resume => self.resume(now),
+            Event::Step => self.write(&Entry {
+                kind: "stepped",
+                ..Entry::default()
+            }),
+            Event::Speed(speed) => {
+                let speed = bounded(speed);
+                if speed != self.pace.speed {
+                    self.pace.speed = speed;
+                    self.write(&Entry {
+                        kind: "speed",
+                        text: &speed.to_string(),
+                        ..Entry::default()
+                    });
                 }
             }
             Event::Started { agent, error } => match error {
@@ -373,6 +458,42 @@ impl World {
                 None => {}
             },
             Event::Delivered { agent, id, arrived } => self.delivered(&agent, id, arrived, now),
+        }
+    }
+
+    fn pause(&mut self) {
+        if !self.pace.paused {
+            self.pace.paused = true;
+            self.write(&Entry {
+                kind: "paused",
+                ..Entry::default()
+            });
+        }
+    }
+
+    fn resume(&mut self, now: u64) {
+        if !self.pace.paused {
+            return;
+        }
+        self.pace.paused = false;
+        self.write(&Entry {
+            kind: "resumed",
+            ..Entry::default()
+        });
+        // The time they stood still does not count.
+        self.last_subconscious = now;
+        self.last_unconscious = now;
+        if self.broker {
+            self.start_wanted(now);
+        }
+    }
+
+    fn stop(&mut self, name: &str) {
+        self.want(name, false);
+        if self.presence(name, Presence::is_there) == Some(true) {
+            self.act(Action::Stop {
+                agent: name.to_owned(),
+            });
         }
     }
 
@@ -404,6 +525,11 @@ impl World {
                     name: known.name.clone(),
                 })
                 .build();
+            self.write(&Entry {
+                kind: "appeared",
+                agent: &known.name,
+                ..Entry::default()
+            });
             let (state, detail) = match known.broken {
                 Some(why) => ("failed", why),
                 None => ("stopped", String::new()),
@@ -422,6 +548,7 @@ impl World {
                 .with(Inbox::default())
                 .with(Attention::default())
                 .with(WorkingMemory::default())
+                .with(Plan::default())
                 .with(Conversation::default())
                 .with(Relationships::default())
                 .build();
@@ -435,6 +562,14 @@ impl World {
         let Some(entity) = self.entity(agent) else {
             return;
         };
+        self.write(&Entry {
+            kind: "said",
+            agent,
+            from: Some(&source),
+            message: id,
+            text: &text,
+            ..Entry::default()
+        });
         let room = self
             .world
             .read_storage::<Located>()
@@ -452,9 +587,11 @@ impl World {
                     at_ms: now,
                 });
         }
-        // Said to somebody who is not there: that wakes them.
+        // Said to somebody who is not there: that wakes them, now or when the world goes on.
         self.want(agent, true);
-        self.start(agent, now);
+        if !self.pace.paused {
+            self.start(agent, now);
+        }
     }
 
     fn replied(&mut self, agent: &str, in_reply_to: u64, text: &str) {
@@ -473,6 +610,17 @@ impl World {
         if let Some(m) = self.world.write_storage::<WorkingMemory>().get_mut(entity) {
             m.take_in(format!("I answered: {text}"));
         }
+        if let Some(plan) = self.world.write_storage::<Plan>().get_mut(entity) {
+            plan.calls.clear();
+        }
+        // An empty answer says that there is nothing to say.
+        self.write(&Entry {
+            kind: "answered",
+            agent,
+            message: in_reply_to,
+            text,
+            ..Entry::default()
+        });
     }
 
     fn state(&mut self, name: &str, state: &str, detail: &str, now: u64) {
@@ -488,14 +636,21 @@ impl World {
                 return;
             }
             let was_up = p.is_up();
-            p.state = state.to_owned();
+            let was = std::mem::replace(&mut p.state, state.to_owned());
             p.detail = detail.to_owned();
             p.since_ms = now;
+            self.world.write_resource::<Chronicle>().write(&Entry {
+                kind: "state",
+                agent: name,
+                text: state,
+                was: &was,
+                ..Entry::default()
+            });
             let identities = self.world.read_storage::<Identity>();
             let Some(i) = identities.get(entity) else {
                 return;
             };
-            (was_up, p.is_up(), shown(i, p))
+            (was_up, p.is_up(), look::shown(i, p))
         };
         self.act(Action::Show(shown));
         if was_up && !is_up {
@@ -516,10 +671,19 @@ impl World {
             .get_mut(entity)
             .map(|c| c.expected.drain(..).map(|e| e.id).collect())
             .unwrap_or_default();
+        if let Some(plan) = self.world.write_storage::<Plan>().get_mut(entity) {
+            plan.calls.clear();
+        }
         // Handed over but not confirmed yet counts as lost as well.
         let unconfirmed = focus.filter(|f| !lost.contains(&f.id)).map(|f| f.id);
         let title = self.title(entity);
         for id in lost.into_iter().chain(unconfirmed) {
+            self.write(&Entry {
+                kind: "unanswered",
+                agent: name,
+                message: id,
+                ..Entry::default()
+            });
             self.act(Action::Tell {
                 agent: name.to_owned(),
                 in_reply_to: id,
@@ -559,6 +723,9 @@ impl World {
     }
 
     fn start_wanted(&mut self, now: u64) {
+        if self.pace.paused {
+            return;
+        }
         for name in self.names() {
             if self.presence(&name, |p| p.wanted) == Some(true) {
                 self.start(&name, now);
@@ -604,6 +771,10 @@ impl World {
         if let Some(p) = self.world.write_storage::<Presence>().get_mut(entity) {
             p.wanted = wanted;
         }
+    }
+
+    fn write(&mut self, entry: &Entry<'_>) {
+        self.world.write_resource::<Chronicle>().write(entry);
     }
 
     fn act(&mut self, action: Action) {
@@ -667,15 +838,12 @@ impl World {
     }
 }
 
-fn shown(identity: &Identity, presence: &Presence) -> Agent {
-    Agent {
-        name: identity.name.clone(),
-        title: identity.title.clone(),
-        description: identity.description.clone(),
-        state: presence.state.clone(),
-        detail: presence.detail.clone(),
-        since_ms: presence.since_ms,
+fn bounded(speed: f64) -> f64 {
+    // What a file or a program may have, and no number to divide by.
+    if speed.is_nan() {
+        return Pace::default().speed;
     }
+    speed.clamp(SLOWEST, FASTEST)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use specs::{Entities, Join, ReadStorage, System, Write, WriteStorage};
 
+use super::chronicle::{Chronicle, Entry};
 use super::components::{
     Attention, Conversation, Identity, Inbox, Located, Percept, Presence, Relationships, Source,
     Stimulus, WorkingMemory,
@@ -71,6 +72,7 @@ impl<'a> System<'a> for Attend {
     type SystemData = (
         Write<'a, Wanted>,
         Write<'a, Now>,
+        Write<'a, Chronicle>,
         ReadStorage<'a, Identity>,
         ReadStorage<'a, Presence>,
         WriteStorage<'a, Inbox>,
@@ -80,7 +82,16 @@ impl<'a> System<'a> for Attend {
 
     fn run(
         &mut self,
-        (mut wanted, now, identities, presences, mut inboxes, mut attentions, mut memories): Self::SystemData,
+        (
+            mut wanted,
+            now,
+            mut chronicle,
+            identities,
+            presences,
+            mut inboxes,
+            mut attentions,
+            mut memories,
+        ): Self::SystemData,
     ) {
         for (identity, presence, inbox, attention, memory) in (
             &identities,
@@ -104,6 +115,13 @@ impl<'a> System<'a> for Attend {
             let Some(next) = next else { continue };
             let percept = inbox.percepts.remove(next);
             memory.take_in(format!("{} said: {}", percept.source.name(), percept.text));
+            chronicle.write(&Entry {
+                kind: "attended",
+                agent: &identity.name,
+                from: Some(&percept.source),
+                message: percept.id,
+                ..Entry::default()
+            });
             wanted.0.push(Action::Deliver {
                 agent: identity.name.clone(),
                 id: percept.id,
@@ -139,6 +157,7 @@ impl<'a> System<'a> for Deadlines {
         Entities<'a>,
         Write<'a, Wanted>,
         Write<'a, Now>,
+        Write<'a, Chronicle>,
         ReadStorage<'a, Identity>,
         WriteStorage<'a, Conversation>,
         WriteStorage<'a, Attention>,
@@ -146,7 +165,15 @@ impl<'a> System<'a> for Deadlines {
 
     fn run(
         &mut self,
-        (entities, mut wanted, now, identities, mut conversations, mut attentions): Self::SystemData,
+        (
+            entities,
+            mut wanted,
+            now,
+            mut chronicle,
+            identities,
+            mut conversations,
+            mut attentions,
+        ): Self::SystemData,
     ) {
         for (entity, identity, conversation) in (&entities, &identities, &mut conversations).join()
         {
@@ -164,6 +191,12 @@ impl<'a> System<'a> for Deadlines {
                 {
                     attention.focus = None;
                 }
+                chronicle.write(&Entry {
+                    kind: "unanswered",
+                    agent: &identity.name,
+                    message: expected.id,
+                    ..Entry::default()
+                });
                 wanted.0.push(Action::Tell {
                     agent: identity.name.clone(),
                     in_reply_to: expected.id,

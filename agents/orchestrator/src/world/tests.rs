@@ -192,11 +192,166 @@ fn a_broken_agent_says_why() {
     assert!(world.agents()[0].detail.contains("agent.yaml:3"));
 }
 
+#[test]
+fn a_paused_world_perceives_and_does_nothing_until_it_goes_on() {
+    let mut world = ready();
+    world.handle(Event::Pause, 1_500);
+    assert!(deliveries(&world.handle(said(1, "one"), 2_000)).is_empty());
+    assert!(deliveries(&world.handle(said(2, "two"), 2_001)).is_empty());
+    assert_eq!(world.next_wake(), None, "it sleeps");
+    let mind = world.mind("steward").unwrap();
+    assert_eq!(mind.waiting.len(), 2, "both are perceived");
+    assert!(mind.focus.is_empty() && mind.thoughts.is_empty());
+    // A step is one turn: one message.
+    assert_eq!(deliveries(&world.handle(Event::Step, 60_000)), [1]);
+    assert!(world.pace().paused);
+    world.handle(delivered(1, true), 60_001);
+    assert!(deliveries(&world.handle(replied(1), 60_002)).is_empty());
+    assert_eq!(deliveries(&world.handle(Event::Resume, 70_000)), [2]);
+    // The time that it stood still for does not make it hurry.
+    assert!(world.next_wake().unwrap() >= 71_000);
+}
+
+#[test]
+fn in_a_paused_world_nobody_is_started_but_by_the_person() {
+    let mut world = World::at_pace(Pace {
+        paused: true,
+        speed: 1.0,
+    });
+    let starts = |actions: &[Action]| {
+        let start = |action: &&Action| matches!(action, Action::Start { .. });
+        actions.iter().filter(start).count()
+    };
+    world.handle(Event::BrokerCame, 0);
+    let found = Event::Found(vec![known("steward", true), known("clerk", false)]);
+    assert_eq!(starts(&world.handle(found, 0)), 0);
+    assert_eq!(starts(&world.handle(said(1, "hello"), 1)), 0);
+    assert_eq!(starts(&world.handle(Event::Start("clerk".into()), 2)), 1);
+    assert_eq!(starts(&world.handle(Event::Resume, 3)), 1, "the steward");
+}
+
+#[test]
+fn everything_stops_and_stays_stopped() {
+    let mut world = ready();
+    world.handle(said(1, "hello"), 2_000);
+    world.handle(delivered(1, true), 2_001);
+    let actions = world.handle(Event::StopAll, 2_500);
+    let stop = Action::Stop {
+        agent: "steward".into(),
+    };
+    assert!(actions.contains(&stop), "{actions:?}");
+    assert!(world.pace().paused && !world.mind("steward").unwrap().wanted);
+    assert_eq!(told(&world.handle(state("stopped"), 2_600)), [1]);
+    // Neither a timer nor a new broker wakes it.
+    let rang = Event::Told {
+        agent: "steward".into(),
+        id: 2,
+        from: Source::Timer,
+        text: "tea".into(),
+    };
+    for event in [rang, Event::BrokerWent, Event::BrokerCame] {
+        let actions = world.handle(event, 3_000);
+        assert!(!actions.iter().any(|a| matches!(a, Action::Start { .. })));
+    }
+}
+
+#[test]
+fn a_faster_world_forgets_sooner() {
+    let forgets_after = |speed| {
+        let mut world = ready();
+        world.handle(Event::Speed(speed), 1_500);
+        world.handle(said(1, "hello"), 2_000);
+        world.handle(state("stopped"), 2_000);
+        let mut now = 2_000;
+        while !world.mind("steward").unwrap().thoughts.is_empty() {
+            now = world.next_wake().unwrap().max(now);
+            world.handle(Event::Tick, now);
+        }
+        now - 2_000
+    };
+    let usual = forgets_after(1.0);
+    assert!((usual / 11..=usual / 9).contains(&forgets_after(10.0)));
+    let mut world = ready();
+    for (wrong, kept) in [(f64::NAN, 1.0), (0.0, SLOWEST), (1e9, FASTEST)] {
+        world.handle(Event::Speed(wrong), 0);
+        assert_eq!(world.pace().speed, kept);
+    }
+}
+
+#[test]
+fn the_world_shows_who_is_where_and_what_is_on_their_minds() {
+    let mut world = ready();
+    world.handle(Event::Found(vec![known("clerk", false)]), 1_000);
+    let seen = world.seen();
+    let rooms: Vec<_> = seen
+        .rooms
+        .iter()
+        .map(|room| (room.name.as_str(), room.occupants.join(" ")))
+        .collect();
+    assert_eq!(
+        rooms,
+        [("clerk", "clerk".into()), ("steward", "steward".into())]
+    );
+    world.handle(said(1, "hello"), 2_000);
+    let calls = vec![("files.list".to_owned(), "{}".to_owned())];
+    world.handle(
+        Event::Planned {
+            agent: "steward".into(),
+            calls,
+        },
+        2_001,
+    );
+    let mind = world.mind("steward").unwrap();
+    assert_eq!((mind.focus[0].message, mind.plan.len()), (1, 1));
+    assert!(mind.thoughts[0].text.contains("hello"));
+    world.handle(delivered(1, true), 2_002);
+    assert_eq!(world.mind("steward").unwrap().awaited[0].0, 1);
+    world.handle(replied(1), 2_003);
+    let mind = world.mind("steward").unwrap();
+    assert!(mind.focus.is_empty() && mind.plan.is_empty() && mind.awaited.is_empty());
+    assert_eq!(world.mind("nobody"), None);
+}
+
+#[test]
+fn what_happens_is_told_in_order_with_what_it_led_to() {
+    let mut world = ready();
+    let before = world.newest();
+    world.handle(said(7, "hello"), 2_000);
+    world.handle(state("thinking"), 2_001);
+    world.handle(replied(7), 2_002);
+    let events = world.events(before);
+    let told: Vec<_> = events
+        .iter()
+        .map(|e| (e.kind.as_str(), e.from.as_str(), e.message, e.at_ms))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("said", "person", 7, 2_000),
+            ("attended", "person", 7, 2_000),
+            ("state", "", 0, 2_001),
+            ("answered", "", 7, 2_002),
+        ]
+    );
+    assert_eq!(
+        (events[2].was.as_str(), events[2].text.as_str()),
+        ("idle", "thinking")
+    );
+    let numbers: Vec<u64> = events.iter().map(|e| e.number).collect();
+    assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1));
+    // What changes nothing is no event.
+    let newest = world.newest();
+    for event in [state("thinking"), Event::Resume, Event::Speed(1.0)] {
+        world.handle(event, 3_000);
+    }
+    assert_eq!(world.newest(), newest);
+}
+
 proptest! {
     /// Whatever happens, a message is delivered at most once at a time, nobody is asked to do two
     /// things at once, and every message ends: answered, told of, or still waiting.
     #[test]
-    fn no_message_is_lost_or_doubled(ops in proptest::collection::vec(0u8..9, 1..60)) {
+    fn no_message_is_lost_or_doubled(ops in proptest::collection::vec(0u8..12, 1..60)) {
         let mut world = ready();
         let (mut next, mut now) = (1u64, 2_000u64);
         let (mut open, mut ended): (Option<u64>, Vec<u64>) = (None, Vec::new());
@@ -214,6 +369,9 @@ proptest! {
                 5 => Event::BrokerWent,
                 6 => Event::BrokerCame,
                 7 => state("idle"),
+                8 => Event::Pause,
+                9 => Event::Resume,
+                10 => Event::Step,
                 _ => Event::Tick,
             };
             let actions = world.handle(event, now);

@@ -16,11 +16,12 @@ pub mod tray;
 
 use std::time::Duration;
 
-use argos_bus::agents::{Agent, ChatMessage};
+use argos_bus::agents::{self, Agent, ChatMessage, Mind, Pace};
 use argos_bus::devices::{Brightness, Volume};
 use argos_bus::network::Status;
 use argos_bus::permissions::{Explanation, Grant, Request};
 
+use crate::parts::agents::Order;
 use crate::parts::ahead::{Question, Wish};
 use crate::parts::notifications::{Notification, Reason};
 use crate::parts::permission::Decision;
@@ -36,8 +37,8 @@ pub enum Notice {
         /// How many there are.
         count: u32,
     },
-    /// A part is to be shown, or hidden if it is: `launcher`, `chat`, `controls`, `power`,
-    /// `permissions`; or a key of the keyboard was pressed, as `volume-up`.
+    /// A part is to be shown, or hidden if it is: `launcher`, `chat`, `agents`, `controls`,
+    /// `power`, `permissions`; or a key of the keyboard was pressed, as `volume-up`.
     Toggle(String),
     /// The theme is to be this one, which exists.
     SetTheme(String),
@@ -47,6 +48,16 @@ pub enum Notice {
     Agent(Agent),
     /// The orchestrator went away.
     AgentsLost,
+    /// The agents' world, and the events of it that are known.
+    World(agents::World, Vec<agents::Event>),
+    /// Something happened in it.
+    Happened(agents::Event),
+    /// Its loops run like this.
+    Pace(Pace),
+    /// What it holds of an agent.
+    Mind(Mind),
+    /// What came of an order about agents, in words.
+    Ordered(Result<String, String>),
     /// The last messages of a conversation.
     History {
         /// Whose.
@@ -124,6 +135,12 @@ pub enum Command {
     },
     /// Ask for a conversation.
     History(String),
+    /// Ask for the agents' world.
+    World,
+    /// Ask what it holds of an agent.
+    Inspect(String),
+    /// Start, stop, pause agents.
+    Order(Order),
     /// Start an application.
     Launch(Box<argos_apps::App>),
     /// Log out, restart, power off.

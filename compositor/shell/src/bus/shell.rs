@@ -17,6 +17,7 @@ use zbus::object_server::SignalEmitter;
 use super::names::Presence;
 use super::notify::{self, Notifications};
 use super::{Command, Notice, Notices, Pauses, machine, on_own_thread, tray};
+use crate::parts::agents::Order;
 use crate::parts::ahead::Question;
 use crate::parts::chat::KEPT;
 use crate::parts::permissions::ROWS;
@@ -29,7 +30,14 @@ const NAME: &str = "org.argos.Shell1";
 const PATH: &str = "/org/argos/Shell1";
 
 /// What can be shown and hidden.
-const PARTS: [&str; 5] = ["launcher", "chat", "controls", "power", "permissions"];
+const PARTS: [&str; 6] = [
+    "launcher",
+    "chat",
+    "agents",
+    "controls",
+    "power",
+    "permissions",
+];
 
 /// The theme that is shown.
 #[derive(Debug, Clone)]
@@ -183,6 +191,8 @@ async fn watch_agents(connection: &Connection, notices: &Notices) -> zbus::Resul
     let mut presence = Presence::of(agents.inner()).await?;
     let mut said = agents.receive_message().await?;
     let mut changed = agents.receive_state_changed().await?;
+    let mut happened = agents.receive_happened().await?;
+    let mut paces = agents.receive_pace_changed().await?;
     catch_up(&agents, notices).await;
     loop {
         tokio::select! {
@@ -208,6 +218,20 @@ async fn watch_agents(connection: &Connection, notices: &Notices) -> zbus::Resul
                         notices.send(Notice::Agent(args.agent().clone()));
                     }
                     Err(error) => tracing::warn!("Agents1.StateChanged does not fit: {error}"),
+                },
+                None => return Ok(()),
+            },
+            signal = happened.next() => match signal {
+                Some(signal) => match signal.args() {
+                    Ok(args) => notices.send(Notice::Happened(args.event().clone())),
+                    Err(error) => tracing::warn!("Agents1.Happened does not fit: {error}"),
+                },
+                None => return Ok(()),
+            },
+            signal = paces.next() => match signal {
+                Some(signal) => match signal.args() {
+                    Ok(args) => notices.send(Notice::Pace(*args.pace())),
+                    Err(error) => tracing::warn!("Agents1.PaceChanged does not fit: {error}"),
                 },
                 None => return Ok(()),
             },
@@ -243,8 +267,49 @@ async fn catch_up(agents: &Agents1Proxy<'_>, notices: &Notices) {
                 history(agents, &agent.name, notices).await;
             }
             notices.send(Notice::Agents(all));
+            world(agents, notices).await;
         }
         Err(error) => tracing::debug!("no agents yet: {error}"),
+    }
+}
+
+/// The agents' world, and what is known of its past.
+async fn world(agents: &Agents1Proxy<'_>, notices: &Notices) {
+    // In this order: what happens in between is told as well.
+    let asked = match agents.world().await {
+        Ok(world) => agents.events(0).await.map(|events| (world, events)),
+        Err(error) => Err(error),
+    };
+    match asked {
+        Ok((world, events)) => notices.send(Notice::World(world, events)),
+        Err(error) => {
+            tracing::debug!("the agents' world cannot be seen: {error}");
+            notices.send(Notice::AgentsLost);
+        }
+    }
+}
+
+/// Has the orchestrator do something; what came of it, in words.
+async fn order(agents: &Agents1Proxy<'_>, order: Order) -> Result<String, String> {
+    let done = match &order {
+        Order::Start(agent) => agents.start(agent).await,
+        Order::Stop(agent) => agents.stop(agent).await,
+        Order::StopAll => agents.stop_all().await.map(|_| ()),
+        Order::Pause(paused) => agents.set_paused(*paused).await,
+        Order::Step => agents.step().await,
+        Order::Speed(speed) => agents.set_speed(*speed).await,
+    };
+    match done {
+        Ok(()) => Ok(match order {
+            Order::Start(agent) => format!("{agent} is started."),
+            Order::Stop(agent) => format!("{agent} is stopped."),
+            Order::StopAll => "Everything is stopped, and nothing starts until you resume.".into(),
+            Order::Pause(true) => "No agent turns to anything new until you resume.".into(),
+            Order::Pause(false) => "The agents go on.".into(),
+            Order::Step => "One step.".into(),
+            Order::Speed(speed) => format!("The speed is {speed}."),
+        }),
+        Err(error) => Err(reason(&error)),
     }
 }
 
@@ -333,6 +398,11 @@ fn without_bus(command: Command, notices: &Notices, theme: &Arc<Mutex<Shown>>) {
             let why = "There is no session bus, so no agent can be reached.".to_owned();
             notices.send(Notice::NotSent { agent, text, why });
         }
+        Command::World => notices.send(Notice::AgentsLost),
+        Command::Order(_) => {
+            let why = "There is no session bus, so no agent can be reached.".to_owned();
+            notices.send(Notice::Ordered(Err(why)));
+        }
         Command::Permissions | Command::Revoke(_) | Command::Explain(_) | Command::Grant(_) => {
             let why = "There is no session bus, so the broker cannot be reached.".to_owned();
             notices.send(Notice::NoPermissions(why));
@@ -340,6 +410,7 @@ fn without_bus(command: Command, notices: &Notices, theme: &Arc<Mutex<Shown>>) {
         Command::Workspace(_)
         | Command::DenyAll(_)
         | Command::History(_)
+        | Command::Inspect(_)
         | Command::NotificationClosed(..)
         | Command::NotificationActed(..)
         | Command::Answer(..)
@@ -381,6 +452,19 @@ async fn try_obey(
         }
         Command::History(agent) => {
             history(&Agents1Proxy::new(connection).await?, &agent, notices).await;
+        }
+        Command::World => world(&Agents1Proxy::new(connection).await?, notices).await,
+        Command::Inspect(agent) => {
+            let agents = Agents1Proxy::new(connection).await?;
+            match agents.inspect(&agent).await {
+                Ok(mind) => notices.send(Notice::Mind(mind)),
+                Err(error) => tracing::debug!("{agent} cannot be looked into: {error}"),
+            }
+        }
+        Command::Order(wanted) => {
+            let agents = Agents1Proxy::new(connection).await?;
+            let said = order(&agents, wanted).await;
+            notices.send(Notice::Ordered(said));
         }
         Command::Permissions => permissions(connection, notices).await?,
         Command::Revoke(id) => {
@@ -567,8 +651,8 @@ struct Shell {
 
 #[zbus::interface(name = "org.argos.Shell1")]
 impl Shell {
-    /// Shows a part: `launcher`, `chat`, `controls`, `power`, `permissions`. Shown again, it hides. Errors:
-    /// `InvalidArguments`.
+    /// Shows a part: `launcher`, `chat`, `agents`, `controls`, `power`, `permissions`. Shown again, it
+    /// hides. Errors: `InvalidArguments`.
     fn toggle(&self, part: &str) -> argos_bus::Result<()> {
         if !PARTS.contains(&part) {
             let text = format!(

@@ -3,6 +3,7 @@
 //! Parts know nothing of Wayland or D-Bus. [`crate::shell`], [`crate::prompt`] and [`crate::lock`] put them on
 //! surfaces and connect them with the services.
 
+pub mod agents;
 pub mod ahead;
 pub mod chat;
 pub mod controls;

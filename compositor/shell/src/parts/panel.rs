@@ -32,6 +32,8 @@ pub struct Panel {
     pub agents: Vec<Agent>,
     /// Whether an agent said something that was not seen yet.
     pub unread: bool,
+    /// Whether the agents' world stands still.
+    pub paused: bool,
 }
 
 /// What a person does to it.
@@ -45,6 +47,8 @@ pub enum Message {
     Chat,
     /// Open the chat with this agent.
     Agent(String),
+    /// Open or close the agent view.
+    Agents,
     /// Open or close the quick settings.
     Controls,
     /// In the tray.
@@ -62,6 +66,7 @@ impl Default for Panel {
             workspaces: 4,
             agents: Vec::new(),
             unread: false,
+            paused: false,
         };
         panel.set_time(&Zoned::now());
         panel
@@ -109,6 +114,7 @@ impl Panel {
             .align_y(Alignment::Center);
         let right = row![
             self.agents(palette),
+            self.agents_button(palette),
             tray.icons(palette).map(Message::Tray),
             self.chat_button(palette),
             controls_button(marks, palette),
@@ -210,6 +216,21 @@ impl Panel {
             ));
         }
         agents.into()
+    }
+
+    /// Opens the agent view, and says if it was told to stand still.
+    fn agents_button(&self, palette: &Palette) -> Element<'_, Message> {
+        let mut content =
+            row![widgets::icon(Icon::Graph, 18.0, palette.text)].align_y(Alignment::Center);
+        if self.paused {
+            content =
+                content
+                    .spacing(SMALL)
+                    .push(widgets::label("paused", TEXT_SMALL, palette.warn));
+        }
+        bar_button(content, palette)
+            .on_press(Message::Agents)
+            .into()
     }
 
     fn chat_button(&self, palette: &Palette) -> Element<'_, Message> {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use argos_apps::App;
-use argos_bus::agents::{Agent, ChatMessage};
+use argos_bus::agents::{self as bus_agents, Agent, ChatMessage};
 use argos_bus::devices::{Brightness, Volume};
 use argos_bus::network::{Link, Status};
 use argos_bus::permissions::{Explanation, Grant, Request};
@@ -15,7 +15,7 @@ use argos_shell::pam::{Answer, Verdict};
 use argos_shell::parts::notifications::{Notification, Notifications, Urgency};
 use argos_shell::parts::permission::{GUARD, Permission};
 use argos_shell::parts::{
-    chat, controls, launcher, lock, notifications, panel, permissions, power, tray,
+    agents, chat, controls, launcher, lock, notifications, panel, permissions, power, tray,
 };
 use argos_shell::theme::Theme;
 use iced_core::{Color, Size};
@@ -242,6 +242,27 @@ pub(crate) fn all(now: Instant) -> Vec<Scene> {
             ahead(now, false),
             |s, theme| s.view(&noon(), &theme.colors)
         ),
+        scene!("agents", 1244, 742, some_agents(now), |s, theme| s
+            .view(&theme.colors)),
+        scene!("agents-chosen", 1244, 742, chosen_agent(now), |s, theme| s
+            .view(&theme.colors)),
+        scene!("agents-then", 988, 710, past_agents(now), |s, theme| s
+            .view(&theme.colors)),
+        scene!("agents-500", 1884, 1022, many_agents(), |s, theme| s
+            .view(&theme.colors)),
+        scene!("agents-none", 1244, 742, no_agents(), |s, theme| s
+            .view(&theme.colors)),
+        scene!(
+            "agents-lost",
+            1244,
+            742,
+            {
+                let mut lost = agents::Agents::default();
+                lost.lost();
+                lost
+            },
+            |s, theme| s.view(&theme.colors)
+        ),
         scene!(
             "permissions-empty",
             permissions::WIDTH,
@@ -433,6 +454,236 @@ fn agent(name: &str, title: &str, state: &str, detail: &str) -> Agent {
         detail: detail.into(),
         since_ms: 0,
     }
+}
+
+/// A world of these agents, each in a room of its own.
+fn world(agents: Vec<Agent>) -> bus_agents::World {
+    let room = |agent: &Agent| bus_agents::Room {
+        name: agent.name.clone(),
+        occupants: vec![agent.name.clone()],
+    };
+    bus_agents::World {
+        rooms: agents.iter().map(room).collect(),
+        agents,
+        pace: bus_agents::Pace::default(),
+        newest: 0,
+    }
+}
+
+/// Events, from what each is: kind, agent, source, text, state before.
+fn events(of: &[(&str, &str, &str, &str, &str)]) -> Vec<bus_agents::Event> {
+    let event = |(at, (kind, agent, from, text, was)): (usize, &(&str, &str, &str, &str, &str))| {
+        bus_agents::Event {
+            number: at as u64 + 1,
+            at_ms: 1_795_607_000_000 + at as u64 * 1_700,
+            kind: (*kind).into(),
+            agent: (*agent).into(),
+            from: (*from).into(),
+            // What an agent turns to or answers is the last that was said to it.
+            message: of[..=at]
+                .iter()
+                .rposition(|(other, whom, ..)| *other == "said" && whom == agent)
+                .map_or(0, |said| said as u64 + 1),
+            text: (*text).into(),
+            was: (*was).into(),
+        }
+    };
+    of.iter().enumerate().map(event).collect()
+}
+
+/// A few agents at work.
+fn some_agents(_: Instant) -> agents::Agents {
+    let mut librarian = agent("librarian", "Librarian", "idle", "");
+    librarian.description = "Finds what you wrote down.".into();
+    let all = vec![
+        agent("archivist", "Archivist", "stopped", ""),
+        agent(
+            "gardener",
+            "Gardener of the notes",
+            "acting",
+            "notes.search",
+        ),
+        librarian,
+        agent("scout", "Scout", "failed", "its program ended five times"),
+        agent("steward", "Steward", "waiting", "files.list"),
+    ];
+    let mut world = world(all);
+    // Two of them share a room.
+    world.rooms.retain(|room| room.name != "gardener");
+    world.rooms[1].occupants.push("gardener".into());
+    let mut state = agents::Agents::default();
+    let mut past = vec![
+        ("appeared", "steward", "", "", ""),
+        ("appeared", "librarian", "", "", ""),
+        ("state", "steward", "", "starting", "stopped"),
+        ("state", "librarian", "", "starting", "stopped"),
+        ("state", "steward", "", "idle", "starting"),
+        ("state", "librarian", "", "idle", "starting"),
+        (
+            "said",
+            "librarian",
+            "person",
+            "Where did I write about the boiler?",
+            "",
+        ),
+        ("attended", "librarian", "person", "", ""),
+        ("state", "librarian", "", "thinking", "idle"),
+        ("state", "librarian", "", "acting", "thinking"),
+        (
+            "answered",
+            "librarian",
+            "",
+            "In **letters/landlord.odt**, on 3 November.",
+            "",
+        ),
+        ("state", "librarian", "", "idle", "acting"),
+        ("paused", "", "", "", ""),
+        ("resumed", "", "", "", ""),
+        ("state", "scout", "", "failed", "starting"),
+    ];
+    for _ in 0..3 {
+        past.push((
+            "said",
+            "steward",
+            "person",
+            "What is in my Documents folder?",
+            "",
+        ));
+    }
+    past.extend([
+        (
+            "said",
+            "librarian",
+            "agent:steward",
+            "Is there a list of all letters?",
+            "",
+        ),
+        ("attended", "steward", "person", "", ""),
+        ("state", "steward", "", "thinking", "idle"),
+        ("state", "steward", "", "waiting", "thinking"),
+        (
+            "said",
+            "steward",
+            "person",
+            "And read the letter to the landlord to me, please",
+            "",
+        ),
+    ]);
+    state.set_world(world, events(&past));
+    state
+}
+
+/// The same, with the one that waits chosen.
+fn chosen_agent(now: Instant) -> agents::Agents {
+    let mut state = some_agents(now);
+    let steward = agents::Key::Agent("steward".into());
+    state.update(agents::Message::Choose(Some(steward)), now);
+    let percept = |message, text: &str| bus_agents::Percept {
+        message,
+        from: "person".into(),
+        text: text.into(),
+        at_ms: 0,
+        salience: 0.8,
+    };
+    let thought = |text: &str, activation| bus_agents::Thought {
+        text: text.into(),
+        activation,
+    };
+    let intention = |tool: &str, arguments: &str| bus_agents::Intention {
+        tool: tool.into(),
+        arguments: arguments.into(),
+    };
+    state.set_mind(bus_agents::Mind {
+        agent: "steward".into(),
+        room: "steward".into(),
+        wanted: true,
+        goals: vec!["Do what the person asks with as few questions as possible.".into()],
+        focus: vec![percept(1, "What is in my Documents folder?")],
+        waiting: vec![percept(
+            2,
+            "And read the letter to the landlord to me, please",
+        )],
+        plan: vec![
+            intention("files.list", r#"{"path":"/home/argos/Documents"}"#),
+            intention(
+                "files.read",
+                r#"{"path":"/home/argos/Documents/letter.odt"}"#,
+            ),
+        ],
+        thoughts: vec![
+            thought("I answered: The volume is at 40 %.", 0.21),
+            thought("person said: What is in my Documents folder?", 0.9),
+        ],
+        awaited: vec![(1, 1_795_607_600_000)],
+        familiarity: 0.34,
+        usage: vec![bus_agents::Usage {
+            memory: 4_300_000,
+            cpu_us: 120_000,
+            tasks: 2,
+        }],
+    });
+    let grants = [
+        ("read", "/home/argos/Documents", "allow"),
+        ("write", "notes", "deny"),
+    ];
+    let grants = grants.map(|(action, resource, verdict)| Grant {
+        id: 1,
+        agent: "steward".into(),
+        agent_hash: "h".into(),
+        action: action.into(),
+        resource: resource.into(),
+        verdict: verdict.into(),
+        scope: "always".into(),
+        created_ms: 0,
+        expires_ms: 0,
+    });
+    state.set_grants(grants.to_vec());
+    state.answered(Ok("steward is started.".into()));
+    state
+}
+
+/// The same a while before, paused, with the command bar open.
+fn past_agents(now: Instant) -> agents::Agents {
+    let mut state = some_agents(now);
+    state.set_pace(bus_agents::Pace {
+        paused: true,
+        speed: 2.0,
+    });
+    state.update(agents::Message::Scrub(-11), now);
+    state.update(agents::Message::OpenBar, now);
+    state.update(agents::Message::Typed("find libr".into()), now);
+    state
+}
+
+fn many_agents() -> agents::Agents {
+    const STATES: [&str; 9] = [
+        "idle", "idle", "stopped", "idle", "acting", "idle", "waiting", "idle", "failed",
+    ];
+    let one = |n: usize| {
+        let name = format!("agent-{n:03}");
+        let title = format!("Agent {n}");
+        agent(&name, &title, STATES[n * 7 % STATES.len()], "")
+    };
+    let mut state = agents::Agents::default();
+    let names: Vec<String> = (0..500).map(|n| format!("agent-{n:03}")).collect();
+    let said: Vec<_> = (0..500)
+        .step_by(5)
+        .map(|n| ("said", names[n].as_str(), "person", "hello", ""))
+        .collect();
+    state.set_world(world((0..500).map(one).collect()), events(&said));
+    // As it is when it has settled.
+    let mut now = Instant::now();
+    while let Some(at) = state.deadline() {
+        now = now.max(at);
+        state.tick(now);
+    }
+    state
+}
+
+fn no_agents() -> agents::Agents {
+    let mut state = agents::Agents::default();
+    state.set_world(world(Vec::new()), Vec::new());
+    state
 }
 
 fn app(name: &str, generic: &str, comment: &str) -> App {
