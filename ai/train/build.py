@@ -79,13 +79,24 @@ def wheel_model() -> Path:
     return Path(found.origin).parent / "model"
 
 
-def load_head(path: Path) -> tuple[dict[str, np.ndarray], dict, list[int], int]:
-    """Weights, planner.json's content, encoder layers read, attention heads."""
+SCALE = ".scale"
+"""A matrix in 8 bits has its columns' scales beside it, under its name and this."""
+
+
+def load_heads(path: Path) -> tuple[list[dict[str, np.ndarray]], dict, list[int], int]:
+    """Weights of each head in 32 bits, planner.json's content, encoder layers read, attention heads."""
     if not path.exists():
         raise Failure(f"{path} is missing: it is part of the source tree, and train.py makes it")
-    weights, metadata = tensors.load(path)
-    weights = {name: value.astype(np.float32) for name, value in weights.items()}
-    return weights, json.loads(metadata["planner"]), json.loads(metadata["taps"]), int(metadata["heads"])
+    stored, metadata = tensors.load(path)
+    heads: list[dict[str, np.ndarray]] = []
+    for name, value in stored.items():
+        if name.endswith(SCALE):
+            continue
+        head, _, tensor = name.partition("/")
+        while len(heads) <= int(head):
+            heads.append({})
+        heads[int(head)][tensor] = value.astype(np.float32) * stored.get(name + SCALE, np.float32(1)).astype(np.float32)
+    return heads, json.loads(metadata["planner"]), json.loads(metadata["taps"]), int(metadata["heads"])
 
 
 def tokenizer_without_limits(path: Path) -> str:
@@ -100,8 +111,8 @@ def tokenizer_without_limits(path: Path) -> str:
 def build(out: Path, head_path: Path) -> None:
     source = wheel_model()
     encoder, _ = tensors.load(source / "model.safetensors")
-    head, planner, taps, heads = load_head(head_path)
-    model = graph.quantise(graph.build(encoder, head, taps=taps, head_heads=heads, quantised=True))
+    heads, planner, taps, attention_heads = load_heads(head_path)
+    model = graph.quantise(graph.build(encoder, heads, taps=taps, head_heads=attention_heads, quantised=True))
     out.mkdir(parents=True, exist_ok=True)
     # Each file appears whole or not at all: an engine may be reading the folder.
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
@@ -169,7 +180,7 @@ def check(folder: Path) -> None:
 
     references = json.loads((HERE / "reference.json").read_text(encoding="utf8"))
     encoder, _ = tensors.load(wheel_model() / "model.safetensors")
-    exact = graph.build(encoder, None, taps=[], head_heads=1)
+    exact = graph.build(encoder, [], taps=[], head_heads=1)
     exact = onnxruntime.InferenceSession(exact.SerializeToString())
     for reference in references:
         ids = np.array([reference["input_ids"]])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-_TYPES = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "I64": np.dtype("<i8")}
+_TYPES = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "I64": np.dtype("<i8"), "I8": np.dtype("i1")}
 _NAMES = {dtype: name for name, dtype in _TYPES.items()}
 
 

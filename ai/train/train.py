@@ -1,9 +1,10 @@
-"""Trains the head on the frozen, quantised encoder and writes `head.safetensors`.
+"""Trains the heads on the frozen, quantised encoder and writes `head.safetensors`.
 
-    python train.py [--requests 66000] [--epochs 5] [--fold train|all] [--out head.safetensors]
+    python train.py [--heads 1] [--requests 66000] [--epochs 5] [--fold train|all] [--out head.safetensors]
 
-The encoder's features are computed once with the very graph that is shipped (int8), so the head
-learns on what it will see. `--fold train` keeps one phrasing in twelve away from training and
+Each head starts from other random numbers and sees other requests out of the same phrasings. The
+encoder's features are computed with the very graph that is shipped (int8), so the heads
+learn on what they will see. `--fold train` keeps one phrasing in twelve away from training and
 calibrates on it: how sure must it be to act, how sure to ask back. README.md has the whole recipe.
 """
 
@@ -23,15 +24,15 @@ HERE = Path(__file__).parent
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--requests", type=int, default=66000, help="generated requests")
+    parser.add_argument("--heads", type=int, default=1, help="how many heads vote")
+    parser.add_argument("--requests", type=int, default=66000, help="generated requests for each head")
     parser.add_argument("--epochs", type=float, default=5)
     parser.add_argument("--fold", choices=["train", "all"], default="train")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rate", type=float, default=1.2e-3, help="peak learning rate")
-    parser.add_argument("--start", type=Path, help="go on from this head instead of from random numbers")
-    parser.add_argument("--calibrate", type=Path, help="only measure the thresholds of this head again")
+    parser.add_argument("--join", type=Path, nargs="+", help="train nothing: the heads of these files, their thresholds measured again")
     parser.add_argument("--thresholds", type=Path, help="take the calibration from this head (for --fold all)")
     parser.add_argument("--out", type=Path, default=HERE / "head.safetensors")
     return parser.parse_args()
@@ -67,7 +68,7 @@ class Features:
 
     def __init__(self, threads: int):
         weights, _ = tensors.load(build.wheel_model() / "model.safetensors")
-        model = graph.build(weights, None, taps=head_model.TAPS, head_heads=head_model.HEADS, quantised=True, features=True)
+        model = graph.build(weights, [], taps=head_model.TAPS, head_heads=head_model.HEADS, quantised=True, features=True)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         self.session = onnxruntime.InferenceSession(graph.quantise(model).SerializeToString(), options)
@@ -211,18 +212,32 @@ def calibrate(examples: list[Example], results: list) -> dict:
     }
 
 
-def agree(params, features: Features, examples: list[Example], results: list) -> None:
-    """The graph must compute what was trained: compares its tool logits with the head in JAX."""
+def agree(heads: list[dict], features: Features, examples: list[Example], results: list) -> None:
+    """The graph must compute what was trained: compares the likely tools' logits with the heads in JAX."""
     for example, (logits, *_) in zip(examples, results):
         features.fill([example])  # alone: in 8 bits a batch rounds differently
         tokens, pooled, mask, *_ = collate([example], len(example.ids))
-        trained = np.asarray(head_model.apply(params, tokens.astype(np.float32), pooled, mask)[0][0])
-        worst = float(np.abs(trained - logits).max())
+        scores = [head_model.apply(params, tokens.astype(np.float32), pooled, mask)[0][0] for params in heads]
+        trained = np.log(np.mean([probabilities(np.asarray(s), 1.0) for s in scores], 0) + graph.LEAST)
+        worst = float(np.abs(trained - logits)[trained > np.log(0.01)].max())
         if worst > 0.1:  # features are kept in half precision
             sys.exit(f"graph.py and head.py disagree by {worst:.2f} on {example.request.text!r}")
 
 
-def save(path: Path, params, calibration: dict) -> None:
+def rounded(params: dict) -> dict[str, np.ndarray]:
+    """As it is committed: matrices in 8 bits with a scale for each column, the rest in half precision."""
+    stored = {}
+    for name, value in params.items():
+        if value.ndim == 2:
+            scale = np.maximum(np.abs(value).max(0, keepdims=True) / 127, 1e-7).astype(np.float16)
+            stored[name] = np.clip(np.rint(value / scale.astype(np.float32)), -127, 127).astype(np.int8)
+            stored[name + build.SCALE] = scale
+        else:
+            stored[name] = value.astype(np.float16)
+    return stored
+
+
+def save(path: Path, heads: list[dict], calibration: dict) -> None:
     planner = {
         "tools": TOOL_NAMES,
         "slots": dataset.SLOTS,
@@ -231,14 +246,15 @@ def save(path: Path, params, calibration: dict) -> None:
         **calibration,
     }
     metadata = {"planner": json.dumps(planner), "taps": json.dumps(head_model.TAPS), "heads": str(head_model.HEADS)}
-    tensors.save(path, {k: v.astype(np.float16) for k, v in params.items()}, metadata)
+    stored = {f"{n}/{name}": value for n, head in enumerate(heads) for name, value in rounded(head).items()}
+    tensors.save(path, stored, metadata)
 
 
-def set_thresholds(out: Path, params, labeller: Labeller) -> list:
-    """Writes the head with thresholds measured on its own graph; returns what that graph said."""
+def set_thresholds(out: Path, heads: list[dict], labeller: Labeller) -> list:
+    """Writes the heads with thresholds measured on their own graph; returns what that graph said."""
     effects = {"harmless": [], "act_threshold": 1.0}
     unset = {"temperature": 1.0, "act_threshold": 1.0, "ask_threshold": 1.0, "effects": effects}
-    save(out, params, unset)
+    save(out, heads, unset)
     with tempfile.TemporaryDirectory() as folder:
         build.build(Path(folder) / "model", out)
         model = Model(Path(folder) / "model")
@@ -246,38 +262,36 @@ def set_thresholds(out: Path, params, labeller: Labeller) -> list:
     results = model.predict(held)
     calibration = calibrate(held, results)
     print(calibration)
-    save(out, params, calibration)
+    save(out, heads, calibration)
     return [held, results]
+
+
+def train_head(features: Features, labeller: Labeller, seed: int) -> dict[str, np.ndarray]:
+    """One head, on requests and from numbers of its own."""
+    began = time.time()
+    examples = labeller.generate(ARGS.fold, {"seen": 0.65, "odd": 0.35}, ARGS.requests, seed, joined=True)
+    features.fill(examples)
+    print(f"{len(examples)} requests, features in {time.time() - began:.0f} s", flush=True)
+    params = head_model.init(seed, len(TOOL_NAMES), len(dataset.SLOTS))
+    print(f"{sum(v.size for v in params.values()) / 1e6:.2f} million parameters", flush=True)
+    return train(params, examples, ARGS.epochs, ARGS.batch, ARGS.rate, seed)
 
 
 def main() -> None:
     began = time.time()
     labeller = Labeller()
-    if ARGS.calibrate:
-        params = {k: v.astype(np.float32) for k, v in tensors.load(ARGS.calibrate)[0].items()}
-        held, results = set_thresholds(ARGS.out, params, labeller)
-        agree(params, Features(ARGS.threads), held[:50], results[:50])
-        return
     features = Features(ARGS.threads)
-    examples = labeller.generate(ARGS.fold, {"seen": 0.65, "odd": 0.35}, ARGS.requests, ARGS.seed, joined=True)
-    features.fill(examples)
-    print(f"{len(examples)} requests, features in {time.time() - began:.0f} s", flush=True)
-    if ARGS.start:
-        params = {k: v.astype(np.float32) for k, v in tensors.load(ARGS.start)[0].items()}
+    if ARGS.join:
+        heads = [head for path in ARGS.join for head in build.load_heads(path)[0]]
     else:
-        params = head_model.init(ARGS.seed, len(TOOL_NAMES), len(dataset.SLOTS))
-    print(f"{sum(v.size for v in params.values()) / 1e6:.2f} million parameters", flush=True)
-    params = train(params, examples, ARGS.epochs, ARGS.batch, ARGS.rate, ARGS.seed)
-    del examples
-    # Committed and shipped in half precision: that is what is measured.
-    params = {k: v.astype(np.float16).astype(np.float32) for k, v in params.items()}
+        heads = [train_head(features, labeller, ARGS.seed + n) for n in range(ARGS.heads)]
     if ARGS.thresholds:
         planner = json.loads(tensors.load(ARGS.thresholds)[1]["planner"])
         names = ("temperature", "act_threshold", "ask_threshold", "effects")
-        save(ARGS.out, params, {name: planner[name] for name in names})
+        save(ARGS.out, heads, {name: planner[name] for name in names})
     else:
-        held, results = set_thresholds(ARGS.out, params, labeller)
-        agree(params, features, held[:50], results[:50])
+        held, results = set_thresholds(ARGS.out, heads, labeller)
+        agree(build.load_heads(ARGS.out)[0], features, held[:50], results[:50])
     print(f"{ARGS.out}: {ARGS.out.stat().st_size / 1e6:.2f} MB, {time.time() - began:.0f} s in all")
     print("now: python build.py --out DIR && python evaluate.py DIR")
 
