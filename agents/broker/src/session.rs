@@ -239,6 +239,10 @@ impl Session {
     pub fn asked(&self, question: u64) -> Option<Status> {
         let mut said = lock(&self.said);
         said.questions.retain(|(id, _)| *id != question);
+        // Its questions end with it: what it would be at now is not so any more.
+        if *self.gone.borrow() {
+            return None;
+        }
         said.change()
     }
 }

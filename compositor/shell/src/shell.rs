@@ -338,12 +338,12 @@ impl Shell {
             }
             Notice::World(world, events) => {
                 self.panel.paused = world.pace.paused;
-                self.agents.set_world(world, events);
+                self.agents.set_world(*world, events);
             }
             Notice::Happened(event) => {
                 // What is missed while nobody looks is asked for when somebody does.
                 if self.open == Open::Agents {
-                    let outcome = self.agents.happened(event);
+                    let outcome = self.agents.happened(*event);
                     self.watched(outcome, tasks);
                 }
             }
@@ -351,7 +351,7 @@ impl Shell {
                 self.panel.paused = pace.paused;
                 self.agents.set_pace(pace);
             }
-            Notice::Mind(mind) => self.agents.set_mind(mind),
+            Notice::Mind(mind) => self.agents.set_mind(*mind),
             Notice::Ordered(said) => self.agents.answered(said),
             Notice::History { agent, messages } => self.chat.set_history(&agent, messages),
             Notice::Said(message) => {

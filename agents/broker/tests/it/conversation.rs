@@ -196,9 +196,14 @@ pub(crate) async fn the_world_is_shown_and_stands_still_when_it_is_told_to() {
     let expected: Vec<u64> = (before + 1..=before + events.len() as u64).collect();
     assert_eq!(numbers, expected);
     let kinds: Vec<&str> = events.iter().map(|event| event.kind.as_str()).collect();
-    for kind in ["said", "stepped", "attended", "stopped-all", "unanswered"] {
+    for kind in ["said", "stepped", "attended", "stopped-all"] {
         assert!(kinds.contains(&kind), "no {kind} in {kinds:?}");
     }
+    // With its question closed, the steward may have had time for a last word.
+    assert!(
+        kinds.contains(&"unanswered") || kinds.contains(&"answered"),
+        "the message has no end: {kinds:?}"
+    );
     agents.set_paused(false).await.unwrap();
     assert_eq!(agents.list().await.unwrap()[0].state, "stopped");
     assert!(matches!(agents.step().await, Err(Error::Failed(_))));

@@ -49,13 +49,13 @@ pub enum Notice {
     /// The orchestrator went away.
     AgentsLost,
     /// The agents' world, and the events of it that are known.
-    World(agents::World, Vec<agents::Event>),
+    World(Box<agents::World>, Vec<agents::Event>),
     /// Something happened in it.
-    Happened(agents::Event),
+    Happened(Box<agents::Event>),
     /// Its loops run like this.
     Pace(Pace),
     /// What it holds of an agent.
-    Mind(Mind),
+    Mind(Box<Mind>),
     /// What came of an order about agents, in words.
     Ordered(Result<String, String>),
     /// The last messages of a conversation.

@@ -223,7 +223,7 @@ async fn watch_agents(connection: &Connection, notices: &Notices) -> zbus::Resul
             },
             signal = happened.next() => match signal {
                 Some(signal) => match signal.args() {
-                    Ok(args) => notices.send(Notice::Happened(args.event().clone())),
+                    Ok(args) => notices.send(Notice::Happened(Box::new(args.event().clone()))),
                     Err(error) => tracing::warn!("Agents1.Happened does not fit: {error}"),
                 },
                 None => return Ok(()),
@@ -281,7 +281,7 @@ async fn world(agents: &Agents1Proxy<'_>, notices: &Notices) {
         Err(error) => Err(error),
     };
     match asked {
-        Ok((world, events)) => notices.send(Notice::World(world, events)),
+        Ok((world, events)) => notices.send(Notice::World(Box::new(world), events)),
         Err(error) => {
             tracing::debug!("the agents' world cannot be seen: {error}");
             notices.send(Notice::AgentsLost);
@@ -457,7 +457,7 @@ async fn try_obey(
         Command::Inspect(agent) => {
             let agents = Agents1Proxy::new(connection).await?;
             match agents.inspect(&agent).await {
-                Ok(mind) => notices.send(Notice::Mind(mind)),
+                Ok(mind) => notices.send(Notice::Mind(Box::new(mind))),
                 Err(error) => tracing::debug!("{agent} cannot be looked into: {error}"),
             }
         }

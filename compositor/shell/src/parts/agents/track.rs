@@ -67,7 +67,7 @@ impl Window {
 
     fn x(&self, position: usize) -> Option<f32> {
         let slot = position.checked_sub(self.first)?;
-        (slot < self.count).then(|| self.left + slot as f32 * self.step)
+        (slot < self.count).then_some(self.left + slot as f32 * self.step)
     }
 
     fn position(&self, x: f32) -> Option<usize> {
