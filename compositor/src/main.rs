@@ -97,7 +97,7 @@ fn run(options: &Options) -> anyhow::Result<()> {
             state
         }
         Place::Headless => {
-            let backend: Box<dyn Backend> = Box::new(headless::Headless::new()?);
+            let backend: Box<dyn Backend> = Box::new(headless::Headless::paced()?);
             let mut state = State::new(&event_loop, config, backend, link)?;
             headless::add_output(&mut state, "headless", options.size.0, options.size.1);
             state

@@ -10,7 +10,8 @@
 //! | `Delayed` | a timer runs | | timer: `Queued` |
 //!
 //! Virtual displays finish a flip at once and have no refresh of their own, so the age of the last
-//! frame is what keeps a busy client from being drawn a thousand times a second. In `Idle` no timer
+//! frame is what keeps a busy client from being drawn a thousand times a second; such frames keep step with
+//! each other. In `Idle` no timer
 //! runs: a screen on which nothing changes costs nothing.
 //!
 //! # Where an output is
@@ -56,7 +57,7 @@ use crate::{
     state::State,
 };
 
-/// Frames may come this much early: timers and flips are not exact.
+/// A frame after a flip may come this much early: flips are not exact.
 const SLACK: Duration = Duration::from_millis(3);
 
 /// See the module's page.
@@ -86,13 +87,21 @@ struct Screen {
     global: GlobalId,
     redraw: Redraw,
     sight: Sight,
-    /// When the last frame was begun.
-    last: Option<Instant>,
+    /// When the next frame may be begun.
+    next: Option<Instant>,
     frames: u64,
     /// Where somebody put it.
     placed: Option<Point<i32, Logical>>,
     /// It is not driven for the time being, and so not drawn.
     dark: bool,
+}
+
+/// When a frame of an output without flips may follow one that was begun now: in step with those before,
+/// though timers are late, unless there were none for a while.
+fn next_in_step(due: Option<Instant>, begun: Instant, every: Duration) -> Instant {
+    due.filter(|due| begun.saturating_duration_since(*due) < every)
+        .unwrap_or(begun)
+        + every
 }
 
 /// All outputs, in the order in which they came.
@@ -305,7 +314,7 @@ impl State {
             global,
             redraw: Redraw::Queued,
             sight: Sight::Closed,
-            last: None,
+            next: None,
             frames: 0,
             placed: None,
             dark: false,
@@ -483,10 +492,8 @@ impl State {
                 continue;
             }
             let output = screen.output.clone();
-            let wait = screen.last.map_or(Duration::ZERO, |last| {
-                interval(&output)
-                    .saturating_sub(SLACK)
-                    .saturating_sub(last.elapsed())
+            let wait = screen.next.map_or(Duration::ZERO, |next| {
+                next.saturating_duration_since(Instant::now())
             });
             if wait > Duration::ZERO && self.backend.needs_pacing() {
                 let name = output.clone();
@@ -516,6 +523,7 @@ impl State {
             backend.render(scene, output)
         });
         let locked = self.is_locked();
+        let every = interval(output);
         let screen = &mut self.outputs.screens[index];
         screen.sight = match &outcome {
             Err(_) => screen.sight,
@@ -527,20 +535,20 @@ impl State {
         match outcome {
             Ok(Outcome::Flipping(states)) => {
                 screen.redraw = Redraw::Flipping { again: false };
-                screen.last = Some(started);
+                screen.next = Some(started + every.saturating_sub(SLACK));
                 screen.frames += 1;
                 self.after_frame(index, output, &states);
             }
             Ok(Outcome::Shown(states)) => {
                 screen.redraw = Redraw::Idle;
-                screen.last = Some(started);
+                screen.next = Some(next_in_step(screen.next, started, every));
                 screen.frames += 1;
                 self.after_frame(index, output, &states);
                 self.presented(output);
             }
             Ok(Outcome::Unchanged(states)) => {
                 screen.redraw = Redraw::Idle;
-                screen.last = Some(started);
+                screen.next = Some(next_in_step(screen.next, started, every));
                 self.after_frame(index, output, &states);
             }
             Ok(Outcome::Away) => screen.redraw = Redraw::Idle,

@@ -42,6 +42,7 @@ pub struct Headless {
     renderer: PixmanRenderer,
     targets: HashMap<String, Target>,
     mirrors: Mirrors<Image<'static, 'static>>,
+    paced: bool,
 }
 
 fn failed(error: impl std::fmt::Display) -> Error {
@@ -52,7 +53,8 @@ fn failed(error: impl std::fmt::Display) -> Error {
 }
 
 impl Headless {
-    /// A back end without outputs; [`add_output`] adds some.
+    /// A back end without outputs; [`add_output`] adds some. It draws whenever something changed: tests do
+    /// not wait.
     ///
     /// # Errors
     /// When pixman cannot start.
@@ -61,6 +63,18 @@ impl Headless {
             renderer: PixmanRenderer::new().map_err(failed)?,
             targets: HashMap::new(),
             mirrors: Mirrors::new("pixman", Fourcc::Xrgb8888),
+            paced: false,
+        })
+    }
+
+    /// The same, drawing as often as a screen would.
+    ///
+    /// # Errors
+    /// When pixman cannot start.
+    pub fn paced() -> Result<Self, Error> {
+        Ok(Self {
+            paced: true,
+            ..Self::new()?
         })
     }
 }
@@ -108,8 +122,7 @@ impl Backend for Headless {
     }
 
     fn needs_pacing(&self) -> bool {
-        // Tests do not wait.
-        false
+        self.paced
     }
 
     fn render(&mut self, scene: &Scene<'_>, output: &Output) -> Result<Outcome, Error> {
