@@ -21,7 +21,7 @@ use std::{
 
 use rustix::{
     io::DupFlags,
-    net::SocketAddrUnix,
+    net::{Shutdown, SocketAddrUnix},
     process::{Pid, getuid, test_kill_process},
 };
 
@@ -34,7 +34,7 @@ const NUMBERS: std::ops::Range<u32> = 0..64;
 #[derive(Debug)]
 pub(super) struct Display {
     number: u32,
-    /// The socket in the file system, and the abstract one if its name was free.
+    /// The socket in the file system, and the abstract one.
     listeners: Vec<Rc<OwnedFd>>,
     socket: PathBuf,
     lock: PathBuf,
@@ -74,10 +74,9 @@ impl Display {
         fs::set_permissions(&socket, Permissions::from_mode(0o700))?;
         display.listeners.push(Rc::new(listener.into()));
         let name = SocketAddr::from_abstract_name(socket.as_os_str().as_encoded_bytes())?;
-        match UnixListener::bind_addr(&name) {
-            Ok(listener) => display.listeners.push(Rc::new(listener.into())),
-            Err(error) => tracing::debug!("no abstract socket of display :{number}: {error}"),
-        }
+        // A server that is just ending may have it still, and would take clients that look here first.
+        let listener = UnixListener::bind_addr(&name)?;
+        display.listeners.push(Rc::new(listener.into()));
         Ok(display)
     }
 
@@ -92,6 +91,12 @@ impl Display {
 
 impl Drop for Display {
     fn drop(&mut self) {
+        for listener in &self.listeners {
+            // A server that is ending has them too; nobody is to wait for its answer.
+            if let Err(error) = rustix::net::shutdown(&**listener, Shutdown::Both) {
+                tracing::debug!("an X socket stays open: {error}");
+            }
+        }
         for path in [&self.socket, &self.lock] {
             if let Err(error) = fs::remove_file(path)
                 && error.kind() != io::ErrorKind::NotFound

@@ -73,9 +73,9 @@ pub(crate) struct Xwayland {
     pub(crate) shell: XWaylandShellState,
     /// There may be X programs, if the settings say so.
     allowed: bool,
+    server: Option<Server>,
     display: Option<Display>,
     watched: Vec<RegistrationToken>,
-    server: Option<Server>,
     /// The window managers of the server that runs, and of those before it whose transfers of the
     /// clipboard may not be over.
     managers: Vec<X11Wm>,
@@ -108,9 +108,9 @@ impl Xwayland {
         Self {
             shell: XWaylandShellState::new::<State>(dh),
             allowed: false,
+            server: None,
             display: None,
             watched: Vec::new(),
-            server: None,
             managers: Vec::new(),
             failures: 0,
             missed: false,
@@ -167,9 +167,9 @@ impl State {
             return;
         }
         if !on {
+            self.x11_server_ended();
             self.unwatch_display();
             self.xwayland.display = None;
-            self.end_x11_server();
             tracing::info!("X programs are switched off");
             return;
         }
@@ -256,13 +256,13 @@ impl State {
             &self.display,
             stand_in,
             environment,
-            wanted > 1,
+            true,
             Stdio::null(),
             said(),
             |_| {},
         );
         let started = spawned.and_then(|(instance, client)| {
-            if substituted? == 0 {
+            if substituted? != wanted {
                 return Err(std::io::Error::other("its sockets were not found"));
             }
             let speaks = instance.poll_fd().try_clone_to_owned()?;
@@ -348,13 +348,6 @@ impl State {
         PostAction::Remove
     }
 
-    /// Takes the server away.
-    fn end_x11_server(&mut self) {
-        if self.xwayland.server.is_some() {
-            self.x11_server_ended();
-        }
-    }
-
     /// The server is gone, or goes with this: its windows are gone, and the next client gets a new one.
     fn x11_server_ended(&mut self) {
         let Some(server) = self.xwayland.server.take() else {
@@ -368,6 +361,11 @@ impl State {
         }
         self.forget_x11_windows();
         self.forget_x11_selections();
+        // Each server counts its surfaces from one: with what smithay remembers of this one's, the windows
+        // of the next would be taken for those.
+        let fresh = XWaylandShellState::new::<Self>(&self.display);
+        let old = std::mem::replace(&mut self.xwayland.shell, fresh);
+        self.display.remove_global::<Self>(old.global());
         let lasted = server.wm.is_some() && server.since.elapsed() >= LASTING;
         self.xwayland.failures = if lasted {
             0
