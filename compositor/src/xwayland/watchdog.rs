@@ -1,10 +1,9 @@
 //! Ends an X server that does not answer.
 //!
-//! Smithay's window manager waits for answers of the server on the compositor's one thread. A server that
-//! hangs, or that a program has grabbed (`XGrabServer`) and does not let go of, would stop the whole
-//! desktop with it. So while a server runs, a thread asks the loop from time to time whether it still
-//! turns; if it does not for [`PATIENCE`], the server is killed, the answer that was waited for becomes an
-//! error, and the loop goes on.
+//! Smithay's window manager waits for the server on the compositor's one thread: for answers, and for room
+//! where it tells it something. A server that hangs would stop the whole desktop with it. So while a server
+//! runs, a thread asks the loop from time to time whether it still turns; if it does not for [`PATIENCE`],
+//! the server is killed, what was waited for becomes an error, and the loop goes on.
 
 use std::{
     fs,
