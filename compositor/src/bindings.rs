@@ -10,7 +10,7 @@ use std::str::FromStr;
 use smithay::input::keyboard::{Keysym, ModifiersState, xkb};
 use thiserror::Error;
 
-use crate::layout::{Direction, Growth, Zone};
+use crate::layout::{Direction, Growth, Reach, Zone};
 
 /// What a binding does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,10 +32,13 @@ pub enum Action {
     Fullscreen,
     /// `minimise`: hides the focused window.
     Minimise,
-    /// `next-window`: the next window in the order of use, as long as the modifier is held.
-    NextWindow,
-    /// `previous-window`: the same, backwards.
-    PreviousWindow,
+    /// `next-window`: the next window of the workspace in the order of use, as long as the modifier is held;
+    /// `next-window all`: of all workspaces.
+    NextWindow(Reach),
+    /// `previous-window`, `previous-window all`: the same, backwards.
+    PreviousWindow(Reach),
+    /// `overview`: shows all windows of all workspaces of the output, or closes that.
+    Overview,
     /// `workspace N`: shows a workspace, from 1.
     Workspace(u32),
     /// `move-to-workspace N`: moves the focused window, from 1.
@@ -105,7 +108,7 @@ pub enum Error {
     /// No such action.
     #[error(
         "there is no action `{0}`; there are: none, shell PART, terminal, spawn PROGRAM, close, maximise, \
-         fullscreen, minimise, next-window, previous-window, workspace N, move-to-workspace N, toggle-tiling, \
+         fullscreen, minimise, next-window (all), previous-window (all), overview, workspace N, move-to-workspace N, toggle-tiling, \
          toggle-floating, focus SIDE, move SIDE, swap SIDE, resize wider (narrower, taller, shorter), snap SIDE \
          (top-left, top-right, bottom-left, bottom-right), focus-output SIDE, move-to-output SIDE, \
          move-workspace-to-output SIDE, stack, unstack, next-in-stack, previous-in-stack, \
@@ -141,6 +144,11 @@ impl FromStr for Action {
             [one] => one.as_str(),
             _ => "",
         };
+        let reach = || match rest.as_slice() {
+            [] => Ok(Reach::Workspace),
+            [all] if all == "all" => Ok(Reach::Everywhere),
+            _ => Err(bad()),
+        };
         let side = || side(word).ok_or_else(bad);
         let towards = || match word {
             "next" => Ok(Towards::Next),
@@ -155,8 +163,9 @@ impl FromStr for Action {
             "maximise" | "maximize" => plain(Self::Maximise),
             "fullscreen" => plain(Self::Fullscreen),
             "minimise" | "minimize" => plain(Self::Minimise),
-            "next-window" => plain(Self::NextWindow),
-            "previous-window" => plain(Self::PreviousWindow),
+            "next-window" => Ok(Self::NextWindow(reach()?)),
+            "previous-window" => Ok(Self::PreviousWindow(reach()?)),
+            "overview" => plain(Self::Overview),
             "workspace" => Ok(Self::Workspace(number()?)),
             "move-to-workspace" => Ok(Self::MoveToWorkspace(number()?)),
             "toggle-tiling" => plain(Self::ToggleTiling),
@@ -296,8 +305,9 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("Super+h", "minimise"),
     ("Alt+Tab", "next-window"),
     ("Alt+Shift+Tab", "previous-window"),
-    ("Super+Tab", "next-window"),
-    ("Super+Shift+Tab", "previous-window"),
+    ("Super+Tab", "next-window all"),
+    ("Super+Shift+Tab", "previous-window all"),
+    ("Super+w", "overview"),
     ("Super+t", "toggle-tiling"),
     ("Super+Shift+space", "toggle-floating"),
     ("Super+Ctrl+Left", "focus left"),

@@ -41,6 +41,8 @@ pub struct Config {
     pub outputs: BTreeMap<String, Output>,
     /// What the `terminal` action starts: program and arguments.
     pub terminal: Vec<String>,
+    /// X programs.
+    pub xwayland: Xwayland,
     /// What is to be of windows when they open.
     pub rules: Vec<Rule>,
     /// Key combination to action; laid over the built-in ones. `none` removes a built-in one.
@@ -59,6 +61,7 @@ impl Default for Config {
             look: None,
             outputs: BTreeMap::new(),
             terminal: vec!["/usr/bin/foot".into()],
+            xwayland: Xwayland::default(),
             rules: Vec::new(),
             bindings: BTreeMap::new(),
         }
@@ -186,6 +189,20 @@ impl Default for Snapping {
             edges: true,
             attraction: 8,
         }
+    }
+}
+
+/// X programs: those that know nothing of Wayland.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Xwayland {
+    /// Whether an X server is started when such a program wants one.
+    pub enabled: bool,
+}
+
+impl Default for Xwayland {
+    fn default() -> Self {
+        Self { enabled: true }
     }
 }
 

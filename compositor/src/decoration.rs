@@ -197,6 +197,10 @@ impl Painter {
         }
     }
 
+    pub(crate) fn look(&self) -> &Look {
+        &self.look
+    }
+
     /// Draws `bar` anew if it is not what is wanted. Returns whether it was drawn.
     pub(crate) fn title_bar(&self, bar: &mut Option<TitleBar>, wanted: &Wanted<'_>) -> bool {
         if bar.as_ref().is_some_and(|bar| bar.fits(wanted)) {

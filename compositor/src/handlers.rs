@@ -7,7 +7,7 @@ use smithay::{
     delegate_output, delegate_presentation, delegate_seat, delegate_shm,
     delegate_single_pixel_buffer, delegate_viewporter, delegate_xdg_activation, delegate_xdg_shell,
     desktop::{
-        PopupKeyboardGrab, PopupKind, PopupPointerGrab, PopupUngrabStrategy,
+        PopupKeyboardGrab, PopupKind, PopupPointerGrab, PopupUngrabStrategy, Window,
         find_popup_root_surface, get_popup_toplevel_coords, layer_map_for_output,
     },
     input::{
@@ -44,9 +44,11 @@ use smithay::{
             XdgActivationHandler, XdgActivationState, XdgActivationToken, XdgActivationTokenData,
         },
     },
+    xwayland::XWaylandClientData,
 };
 
 use crate::{
+    focus::KeyFocus,
     layout::{Edges, Rect},
     outputs::geometry,
     protocols::{frames::hold_commits, root_of},
@@ -54,7 +56,7 @@ use crate::{
 };
 
 /// How long an activation token is good for, in seconds.
-const ACTIVATION_VALID: u64 = 10;
+pub(crate) const ACTIVATION_VALID: u64 = 10;
 
 impl BufferHandler for State {
     fn buffer_destroyed(&mut self, _: &WlBuffer) {}
@@ -66,10 +68,13 @@ impl CompositorHandler for State {
     }
 
     fn client_compositor_state<'a>(&self, client: &'a Client) -> &'a CompositorClientState {
+        if let Some(data) = client.get_data::<ClientState>() {
+            return &data.compositor;
+        }
         &client
-            .get_data::<ClientState>()
-            .expect("every client is inserted with a ClientState")
-            .compositor
+            .get_data::<XWaylandClientData>()
+            .expect("every client is inserted with a ClientState, but for Xwayland")
+            .compositor_state
     }
 
     fn new_surface(&mut self, surface: &WlSurface) {
@@ -93,11 +98,19 @@ impl CompositorHandler for State {
                 self.icon_committed(surface);
                 self.toplevel_committed(surface);
             }
-            if self.windows.layout.is_visible(id) {
+            if self.windows.switcher.shows(id) || self.windows.overview.shows(id) {
+                self.outputs.queue_all();
+            } else if self.windows.layout.is_visible(id) {
                 for extent in before.into_iter().chain(self.windows.extent(id)) {
                     self.outputs.queue_rect(extent);
                 }
             }
+            return;
+        }
+
+        if let Some(window) = self.windows.override_of(&root) {
+            let place = window.geometry();
+            self.outputs.queue_rect(place);
             return;
         }
 
@@ -186,7 +199,7 @@ impl DmabufHandler for State {
 }
 
 impl SeatHandler for State {
-    type KeyboardFocus = WlSurface;
+    type KeyboardFocus = KeyFocus;
     type PointerFocus = WlSurface;
     type TouchFocus = WlSurface;
 
@@ -194,8 +207,8 @@ impl SeatHandler for State {
         &mut self.protocols.seat
     }
 
-    fn focus_changed(&mut self, seat: &Seat<Self>, focus: Option<&WlSurface>) {
-        let client = focus.and_then(Resource::client);
+    fn focus_changed(&mut self, seat: &Seat<Self>, focus: Option<&KeyFocus>) {
+        let client = focus.and_then(|focus| focus.surface().client());
         set_data_device_focus(&self.display, seat, client.clone());
         set_primary_focus(&self.display, seat, client);
     }
@@ -256,12 +269,16 @@ impl XdgShellHandler for State {
 
     fn new_toplevel(&mut self, surface: ToplevelSurface) {
         self.announce_scale(surface.wl_surface());
-        self.windows.add(surface.clone());
+        self.windows
+            .add(Window::new_wayland_window(surface.clone()));
         self.recall_decoration(&surface);
     }
 
     fn toplevel_destroyed(&mut self, surface: ToplevelSurface) {
-        if self.windows.remove(surface.wl_surface()).is_some() {
+        let gone = self.windows.by_surface(surface.wl_surface());
+        if let Some(id) = gone.map(|managed| managed.id)
+            && self.windows.remove(id).is_some()
+        {
             self.outputs.queue_all();
         }
     }
@@ -312,7 +329,7 @@ impl XdgShellHandler for State {
             let _ = smithay::desktop::PopupManager::dismiss_popup(&root, &popup);
             return;
         }
-        let Ok(mut grab) = self.popups.grab_popup(root, popup, &seat, serial) else {
+        let Ok(mut grab) = self.popups.grab_popup(root.into(), popup, &seat, serial) else {
             return;
         };
         let (keyboard, pointer) = (self.keyboard.clone(), self.pointer.clone());
@@ -432,33 +449,31 @@ impl XdgShellHandler for State {
     }
 
     fn parent_changed(&mut self, surface: ToplevelSurface) {
-        let parent = surface
-            .parent()
-            .and_then(|parent| Some(self.windows.by_surface(&parent)?.id));
-        if let Some(id) = self
-            .windows
-            .by_surface(surface.wl_surface())
-            .map(|managed| managed.id)
-        {
+        if let Some(managed) = self.windows.by_surface(surface.wl_surface()) {
+            let (id, parent) = (managed.id, self.windows.parent_of(managed));
             self.windows.layout.set_parent(id, parent);
         }
     }
 }
 
-/// A text that the client set on its toplevel, cut to a length that is shown and sent in good time.
+/// A text that the client set on its toplevel.
 fn attribute(
     surface: &ToplevelSurface,
     read: impl Fn(&smithay::wayland::shell::xdg::XdgToplevelSurfaceRoleAttributes) -> Option<String>,
 ) -> String {
-    const LONGEST: usize = 512;
     let text = with_states(surface.wl_surface(), |states| {
         states
             .data_map
             .get::<XdgToplevelSurfaceData>()
             .and_then(|data| read(&*data.lock().ok()?))
     });
-    text.unwrap_or_default()
-        .chars()
+    presentable(&text.unwrap_or_default())
+}
+
+/// A text of a client's, cut to a length that is shown and sent in good time.
+pub(crate) fn presentable(text: &str) -> String {
+    const LONGEST: usize = 512;
+    text.chars()
         .filter(|c| !c.is_control())
         .take(LONGEST)
         .collect()

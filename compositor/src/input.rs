@@ -9,6 +9,7 @@ use smithay::{
         KeyState, KeyboardKeyEvent, PointerAxisEvent, PointerButtonEvent, PointerMotionEvent,
         TouchEvent,
     },
+    desktop::WindowSurfaceType,
     input::{
         keyboard::{FilterResult, Keycode, Keysym, ModifiersState},
         pointer::{
@@ -27,8 +28,10 @@ use crate::{
     layers,
     layout::{Edges, Layout, Mode, WindowId},
     outputs::geometry,
+    overview::{OverviewKey, Spot},
     protocols::shortcuts,
     state::State,
+    switcher::Switch,
 };
 
 /// Linux's code of the left mouse button.
@@ -49,6 +52,10 @@ pub(crate) enum Under {
     Frame(WindowId, Part),
     /// A message of the compositor's.
     Notice,
+    /// The previews of Alt-Tab; the window whose preview it is.
+    Switcher(Option<WindowId>),
+    /// The overview.
+    Overview(Spot),
     /// A window, or its frame, that takes no input because this modal dialog stands before it.
     Behind(WindowId),
     /// The bare background.
@@ -60,6 +67,8 @@ pub(crate) enum Under {
 pub(crate) enum Owner {
     Window(WindowId),
     Layer(smithay::desktop::LayerSurface),
+    /// An X window that places itself.
+    Override,
     Locker,
 }
 
@@ -69,6 +78,10 @@ enum KeyAction {
     ChangeVt(i32),
     /// Takes the shortcuts back from the focused client, or gives them again.
     ToggleInhibitor(KeyboardShortcutsInhibitor),
+    /// What it does while Alt-Tab is held.
+    Switch(Switch),
+    /// What it does while the overview is open.
+    Overview(OverviewKey),
     Swallow,
 }
 
@@ -103,6 +116,8 @@ impl State {
             .is_some();
         from_layer(&layers::is_prompt)
             .or_else(|| self.notice_at(point).then_some(Under::Notice))
+            .or_else(|| self.windows.switcher.at(point).map(Under::Switcher))
+            .or_else(|| self.overview_at(point).map(Under::Overview))
             .or_else(|| on(Layer::Overlay))
             .or_else(|| if covered { None } else { on(Layer::Top) })
             .or_else(|| self.window_under(point))
@@ -113,6 +128,19 @@ impl State {
     }
 
     fn window_under(&self, point: Point<f64, Logical>) -> Option<Under> {
+        let overrides = self.windows.overrides();
+        let hit = overrides.filter_map(|(window, x11)| {
+            let origin = x11.geometry().loc.to_f64();
+            let (surface, at) = window.surface_under(point - origin, WindowSurfaceType::ALL)?;
+            Some(Under::Surface(
+                surface,
+                at.to_f64() + origin,
+                Owner::Override,
+            ))
+        });
+        if let Some(under) = hit.into_iter().next() {
+            return Some(under);
+        }
         let layout = &self.windows.layout;
         layout.visible().find_map(|id| {
             let hit = self.part_of_window_under(id, point)?;
@@ -299,6 +327,8 @@ impl State {
             Some(KeyAction::Bound(action)) => self.act(&action),
             Some(KeyAction::ChangeVt(vt)) => self.backend.change_vt(vt),
             Some(KeyAction::ToggleInhibitor(inhibitor)) => shortcuts::toggle(&inhibitor),
+            Some(KeyAction::Switch(switch)) => self.switch(switch),
+            Some(KeyAction::Overview(key)) => self.overview_key(key),
             Some(KeyAction::Swallow) | None => {}
         }
         let held = self.keyboard.modifier_state();
@@ -340,6 +370,20 @@ impl State {
         // can anything behind a lock.
         if self.is_prompting() || self.is_locked() {
             return FilterResult::Forward;
+        }
+        if self.windows.layout.is_cycling()
+            && let Some(switch) = Switch::by(key)
+        {
+            self.taken_keys.push(code);
+            return FilterResult::Intercept(KeyAction::Switch(switch));
+        }
+        if self.windows.overview.is_open() && !key.is_modifier_key() {
+            self.taken_keys.push(code);
+            let bound = self.bindings.press(modifiers, key);
+            return FilterResult::Intercept(match bound {
+                Some(action @ Action::Overview) => KeyAction::Bound(action.clone()),
+                _ => KeyAction::Overview(OverviewKey::by(key, typed)),
+            });
         }
         if let Some(inhibitor) = inhibitor {
             let others = modifiers.ctrl || modifiers.alt || modifiers.shift;
@@ -405,8 +449,11 @@ impl State {
                     self.change_layout(|layout| layout.set_minimised(id, true));
                 }
             }
-            Action::NextWindow => self.change_layout(|layout| layout.cycle(false)),
-            Action::PreviousWindow => self.change_layout(|layout| layout.cycle(true)),
+            Action::NextWindow(reach) => self.change_layout(|layout| layout.cycle(*reach, false)),
+            Action::PreviousWindow(reach) => {
+                self.change_layout(|layout| layout.cycle(*reach, true));
+            }
+            Action::Overview => self.toggle_overview(),
             Action::Workspace(number) => {
                 self.focused_layer = None;
                 self.change_layout(|layout| {
@@ -503,7 +550,12 @@ impl State {
     fn focus_at(&self, point: Point<f64, Logical>) -> Option<(WlSurface, Point<f64, Logical>)> {
         match self.under(point) {
             Under::Surface(surface, origin, _) => Some((surface, origin)),
-            Under::Frame(..) | Under::Behind(_) | Under::Notice | Under::Nothing => None,
+            Under::Frame(..)
+            | Under::Behind(_)
+            | Under::Notice
+            | Under::Switcher(_)
+            | Under::Overview(_)
+            | Under::Nothing => None,
         }
     }
 
@@ -520,6 +572,7 @@ impl State {
             return;
         };
         self.queue_pointer_output();
+        self.overview_drag(to);
         let pointer = self.pointer.clone();
         self.pointer_at = to;
         let under = self.under(to);
@@ -555,8 +608,10 @@ impl State {
                 (Some(CursorIcon::Default), Some((*id, *button)))
             }
             Under::Frame(_, Part::Edge(edges)) => (Some(resize_icon(*edges)), None),
-            Under::Notice => (Some(CursorIcon::Pointer), None),
-            Under::Frame(..) | Under::Behind(_) | Under::Nothing => {
+            Under::Notice | Under::Switcher(Some(_)) | Under::Overview(_) => {
+                (Some(CursorIcon::Pointer), None)
+            }
+            Under::Frame(..) | Under::Behind(_) | Under::Switcher(None) | Under::Nothing => {
                 (Some(CursorIcon::Default), None)
             }
         };
@@ -603,6 +658,8 @@ impl State {
         let mut handled = false;
         if state == ButtonState::Pressed && !pointer.is_grabbed() {
             handled = self.pressed(button, serial, time);
+        } else if state == ButtonState::Released {
+            handled = self.overview_released();
         }
         let event = ButtonEvent {
             button,
@@ -629,7 +686,7 @@ impl State {
         }
         let _ = serial;
         match under {
-            Under::Surface(_, _, Owner::Locker) => false,
+            Under::Surface(_, _, Owner::Locker | Owner::Override) => false,
             Under::Surface(_, _, Owner::Layer(layer)) => {
                 if layer.can_receive_keyboard_focus() {
                     self.focused_layer = Some(layer);
@@ -665,6 +722,14 @@ impl State {
             }
             Under::Notice => {
                 self.show_notice(None);
+                true
+            }
+            Under::Switcher(window) => {
+                self.choose_in_switcher(window);
+                true
+            }
+            Under::Overview(spot) => {
+                self.overview_pressed(spot);
                 true
             }
             Under::Behind(dialog) => {
@@ -799,6 +864,8 @@ impl State {
                 self.press_part(*id, *part, time);
             }
             Under::Notice if !prompting => self.show_notice(None),
+            Under::Switcher(window) if !prompting => self.choose_in_switcher(*window),
+            Under::Overview(spot) if !prompting => self.overview_touched(*spot),
             Under::Behind(dialog) if !prompting => {
                 self.focus_window(*dialog);
             }
@@ -810,7 +877,7 @@ impl State {
             {
                 Some((surface, origin))
             }
-            Under::Surface(surface, origin, Owner::Window(_)) if !prompting => {
+            Under::Surface(surface, origin, Owner::Window(_) | Owner::Override) if !prompting => {
                 Some((surface, origin))
             }
             Under::Surface(surface, origin, Owner::Locker) => Some((surface, origin)),

@@ -18,9 +18,11 @@
 //! | [`rules`] | what the settings say of windows before they open |
 //! | [`settings`], `notice` | reading them again when they change; saying what is wrong with them |
 //! | `preview` | where a dragged window would go |
+//! | `previews`, `switcher`, `overview` | small pictures of windows; Alt-Tab and the overview made of them |
 //! | `outputs` | outputs, and when each of them is drawn |
 //! | [`render`], `decoration`, `cursor`, `canvas` | what is drawn |
 //! | `mirror` | pictures that are kept for those who copy the screen |
+//! | `xwayland`, `focus` | X programs; what has the keyboard |
 //! | [`backend`] | DRM, nested, headless; the choice of the renderer |
 //! | [`bus`], [`notify`] | D-Bus, readiness |
 
@@ -32,6 +34,7 @@ pub mod config;
 mod cursor;
 mod decoration;
 mod error;
+mod focus;
 mod grabs;
 mod handlers;
 mod input;
@@ -42,7 +45,9 @@ mod mirror;
 mod notice;
 pub mod notify;
 mod outputs;
+mod overview;
 mod preview;
+mod previews;
 mod private_socket;
 mod protocols;
 pub mod render;
@@ -51,7 +56,9 @@ mod screenshot;
 pub mod settings;
 mod spawn;
 pub mod state;
+mod switcher;
 mod windows;
+mod xwayland;
 
 pub use error::Error;
 pub use input::{LEFT, RIGHT};

@@ -213,6 +213,7 @@ impl State {
         self.pending_drag = None;
         self.last_title_press = None;
         self.change_layout(crate::layout::Layout::cycle_end);
+        self.close_overview();
         let keyboard = self.keyboard.clone();
         if keyboard.is_grabbed() {
             keyboard.unset_grab(self);

@@ -132,6 +132,7 @@ fn run(options: &Options) -> anyhow::Result<()> {
         state.allow_lock(argos_compositor::start_locker, mark);
     }
     state.listen(&options.socket)?;
+    state.allow_x11();
     state.settle();
     notify::ready();
     state::run(&mut event_loop, &mut state)?;

@@ -34,7 +34,7 @@ impl Preview {
         self.frame
     }
 
-    fn set(&mut self, frame: Option<Rect>, colour: Colour) {
+    pub(crate) fn set(&mut self, frame: Option<Rect>, colour: Colour) {
         self.frame = frame;
         let Some(frame) = frame else {
             return;

@@ -15,14 +15,14 @@ use smithay::{
                 render_elements,
                 solid::SolidColorRenderElement,
                 surface::{WaylandSurfaceRenderElement, render_elements_from_surface_tree},
-                utils::CropRenderElement,
+                utils::{CropRenderElement, RescaleRenderElement},
             },
         },
     },
     desktop::{LayerSurface, PopupManager, layer_map_for_output},
     output::Output,
     utils::{Buffer, Logical, Physical, Point, Rectangle, Scale, Size, Transform},
-    wayland::shell::wlr_layer::Layer,
+    wayland::{seat::WaylandFocus, shell::wlr_layer::Layer},
 };
 
 use crate::{
@@ -43,6 +43,8 @@ render_elements! {
     Surface=WaylandSurfaceRenderElement<R>,
     /// A part of a client's surface.
     Part=CropRenderElement<WaylandSurfaceRenderElement<R>>,
+    /// A part of a client's surface, smaller than it is: previews.
+    Thumbnail=CropRenderElement<RescaleRenderElement<WaylandSurfaceRenderElement<R>>>,
     /// Pixels of our own: title bars, the cursor.
     Memory=MemoryRenderBufferRenderElement<R>,
     /// One colour: borders.
@@ -54,6 +56,7 @@ impl<R: Renderer + ImportAll + ImportMem> std::fmt::Debug for Element<R> {
         f.write_str(match self {
             Self::Surface(_) => "Surface",
             Self::Part(_) => "Part",
+            Self::Thumbnail(_) => "Thumbnail",
             Self::Memory(_) => "Memory",
             Self::Solid(_) => "Solid",
             Self::_GenericCatcher(_) => "",
@@ -196,6 +199,11 @@ impl Scene<'_> {
             self.notice
                 .elements(renderer, area, shown.usable, scale, &mut list);
         }
+        self.windows
+            .switcher_elements(renderer, area, scale, &mut list);
+        let here = (self.output_index, area);
+        self.windows
+            .overview_elements(renderer, here, scale, &mut list);
         all_on(renderer, Layer::Overlay, &mut list);
         let covered = self
             .windows
@@ -227,12 +235,11 @@ where
     R: Renderer + ImportAll + ImportMem,
     R::TextureId: Clone + 'static,
 {
-    let Some(toplevel) = window.toplevel() else {
+    let Some(surface) = window.wl_surface() else {
         return (Vec::new(), Vec::new());
     };
-    let surface = toplevel.wl_surface();
     let mut popups = Vec::new();
-    for (popup, offset) in PopupManager::popups_for_surface(surface) {
+    for (popup, offset) in PopupManager::popups_for_surface(&surface) {
         let offset: Point<i32, Physical> = (window.geometry().loc + offset - popup.geometry().loc)
             .to_physical_precise_round(scale);
         let at = location + offset;
@@ -247,13 +254,51 @@ where
     }
     let content = render_elements_from_surface_tree(
         renderer,
-        surface,
+        &surface,
         location,
         scale,
         1.0,
         Kind::Unspecified,
     );
     (popups, content)
+}
+
+/// A window's content as it is now, smaller so that it fits exactly into `place`, in physical pixels of the
+/// output; without its popups.
+pub(crate) fn thumbnail<R>(
+    renderer: &mut R,
+    window: &smithay::desktop::Window,
+    place: Rectangle<i32, Physical>,
+    scale: Scale<f64>,
+) -> impl Iterator<Item = Element<R>>
+where
+    R: Renderer + ImportAll + ImportMem,
+    R::TextureId: Clone + 'static,
+{
+    let content = window.geometry();
+    let size = content.size.to_physical_precise_round::<_, i32>(scale);
+    let shrink = Scale::from((
+        f64::from(place.size.w) / f64::from(size.w.max(1)),
+        f64::from(place.size.h) / f64::from(size.h.max(1)),
+    ));
+    let origin = place.loc - content.loc.to_physical_precise_round(scale);
+    let surfaces: Vec<WaylandSurfaceRenderElement<R>> = window
+        .wl_surface()
+        .map(|surface| {
+            render_elements_from_surface_tree(
+                renderer,
+                &surface,
+                origin,
+                scale,
+                1.0,
+                Kind::Unspecified,
+            )
+        })
+        .unwrap_or_default();
+    surfaces.into_iter().filter_map(move |surface| {
+        let small = RescaleRenderElement::from_element(surface, place.loc, shrink);
+        CropRenderElement::from_element(small, scale, place).map(Element::Thumbnail)
+    })
 }
 
 /// What of a client's surfaces is within `place`, in physical pixels of the output.

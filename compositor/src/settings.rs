@@ -243,6 +243,7 @@ impl State {
             layout.set_tiling_default(config.tiling.enabled);
             layout.set_gaps(config.tiling.gaps());
         });
+        self.set_x11(config.xwayland.enabled);
         if before.outputs != config.outputs {
             self.scale_outputs();
         }

@@ -16,18 +16,30 @@ use argos_units::TransientUnit;
 use crate::state::State;
 
 impl State {
+    /// Where programs find the compositor: the variables of their environment.
+    fn places(&self) -> Vec<(&'static str, String)> {
+        let socket = self.socket.clone();
+        // Empty where there are no X programs: what the supervisor's environment names is not ours then.
+        let display = self.x11_display().unwrap_or_default();
+        socket
+            .map(|name| ("WAYLAND_DISPLAY", name))
+            .into_iter()
+            .chain([("DISPLAY", display)])
+            .collect()
+    }
+
     /// Starts a program as a client of this compositor, without waiting for it.
     pub(crate) fn spawn(&self, command: &[String]) {
         let Some(program) = command.first().cloned() else {
             return;
         };
-        let (command, socket) = (command.to_vec(), self.socket.clone());
+        let (command, places) = (command.to_vec(), self.places());
         // The supervisor answers once the program runs, and a child has to be waited for; neither
         // may hold up a frame.
         let started = std::thread::Builder::new()
             .name("spawn".into())
             .spawn(move || {
-                if let Err(error) = start(&command, socket.as_deref()) {
+                if let Err(error) = start(&command, &places) {
                     tracing::warn!("cannot start {}: {error}", command[0]);
                 }
             });
@@ -69,11 +81,14 @@ fn find(program: &str) -> Result<String, String> {
         .ok_or_else(|| format!("there is no such program in {}", folders.display()))
 }
 
-fn start(command: &[String], socket: Option<&str>) -> Result<(), Box<dyn std::error::Error>> {
+fn start(
+    command: &[String],
+    places: &[(&'static str, String)],
+) -> Result<(), Box<dyn std::error::Error>> {
     let mut command = command.to_vec();
     command[0] = find(&command[0])?;
     match Client::user() {
-        Ok(mut supervisor) => Ok(supervisor.start_transient(unit(&command, socket), Vec::new())?),
+        Ok(mut supervisor) => Ok(supervisor.start_transient(unit(&command, places), Vec::new())?),
         Err(error) => {
             tracing::debug!("no supervisor ({error}); starting {} directly", command[0]);
             let mut child = Command::new(&command[0]);
@@ -81,17 +96,15 @@ fn start(command: &[String], socket: Option<&str>) -> Result<(), Box<dyn std::er
                 .args(&command[1..])
                 .stdin(Stdio::null())
                 .process_group(0)
-                .env_remove("NOTIFY_SOCKET");
-            if let Some(socket) = socket {
-                child.env("WAYLAND_DISPLAY", socket);
-            }
+                .env_remove("NOTIFY_SOCKET")
+                .envs(places.iter().map(|(name, value)| (name, value)));
             child.spawn()?.wait()?;
             Ok(())
         }
     }
 }
 
-fn unit(command: &[String], socket: Option<&str>) -> TransientUnit {
+fn unit(command: &[String], places: &[(&'static str, String)]) -> TransientUnit {
     static STARTED: AtomicU32 = AtomicU32::new(1);
     let number = STARTED.fetch_add(1, Ordering::Relaxed);
     let program = command[0].rsplit('/').next().unwrap_or("program");
@@ -100,9 +113,9 @@ fn unit(command: &[String], socket: Option<&str>) -> TransientUnit {
         name: format!("app-{program}-{}-{number}", std::process::id()),
         description: format!("{program}, started by a key"),
         exec: command.to_vec(),
-        env: socket
-            .map(|name| ("WAYLAND_DISPLAY".into(), name.into()))
-            .into_iter()
+        env: places
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
             .collect(),
         working_directory: std::env::var("HOME").ok(),
         ..TransientUnit::default()

@@ -64,6 +64,7 @@ use crate::{
     cursor::Cursor,
     decoration::Painter,
     error::Error,
+    focus::KeyFocus,
     lock::Lock,
     outputs::Outputs,
     protocols::{
@@ -83,6 +84,7 @@ use crate::{
         toplevel_list::ToplevelListProtocol,
     },
     windows::{Windows, has_content},
+    xwayland::Xwayland,
 };
 
 /// What the compositor keeps about each client.
@@ -198,6 +200,7 @@ pub struct State {
     pub(crate) popups: PopupManager,
     pub(crate) protocols: Protocols,
     pub(crate) extensions: Extensions,
+    pub(crate) xwayland: Xwayland,
     pub(crate) lock: Lock,
     pub(crate) seat: Seat<State>,
     pub(crate) keyboard: KeyboardHandle<State>,
@@ -304,6 +307,7 @@ impl State {
             popups: PopupManager::default(),
             lock: Lock::new(&dh),
             extensions: Extensions::new(&dh),
+            xwayland: Xwayland::new(&dh),
             protocols,
             seat,
             keyboard,
@@ -408,7 +412,10 @@ impl State {
         self.give_way_to_dialogs();
         self.update_pointer_focus();
         self.sync_windows();
+        self.stack_x11();
         self.prepare_notice();
+        self.prepare_switcher();
+        self.prepare_overview();
         self.update_keyboard_focus();
         self.update_constraint();
         self.redraw_queued();
@@ -461,21 +468,27 @@ impl State {
     }
 
     /// The surface that should have the keyboard now.
-    fn wanted_focus(&self) -> Option<WlSurface> {
+    fn wanted_focus(&self) -> Option<KeyFocus> {
         if self.is_locked() {
-            return self.lock_focus();
+            return self.lock_focus().map(KeyFocus::from);
         }
         if let Some(layer) = self.exclusive_layer() {
-            return Some(layer.wl_surface().clone());
+            return Some(layer.wl_surface().clone().into());
         }
         if let Some(layer) = &self.focused_layer
             && layer.alive()
             && layer.can_receive_keyboard_focus()
             && has_content(layer.wl_surface())
         {
-            return Some(layer.wl_surface().clone());
+            return Some(layer.wl_surface().clone().into());
         }
-        self.windows.surface(self.windows.layout.focused()?)
+        let focused = self.windows.layout.focused();
+        let focus = focused.and_then(|id| self.windows.get(id)?.focus());
+        // A menu of the X program in use takes the keys within the server.
+        if focus.as_ref().is_some_and(KeyFocus::is_x11) {
+            return focus;
+        }
+        self.x11_override_focus().or(focus)
     }
 
     fn update_keyboard_focus(&mut self) {
@@ -503,7 +516,7 @@ impl State {
             let surface = layer.wl_surface();
             let inside = self.keyboard.current_focus().is_some_and(|focus| {
                 self.popups
-                    .find_popup(&focus)
+                    .find_popup(focus.surface())
                     .and_then(|popup| smithay::desktop::find_popup_root_surface(&popup).ok())
                     .is_some_and(|root| root == *surface)
             });

@@ -1,9 +1,10 @@
 //! The windows: clients' toplevels, and the carrying of the layout's answers to them.
 //!
-//! A toplevel is here from its creation to its destruction; it is in the [`Layout`] only while it
-//! has content.
+//! A toplevel is here from its creation to its destruction, a window of an X program while it is mapped
+//! ([`crate::xwayland`] knows what is particular about those); it is in the [`Layout`] only while it has
+//! content.
 
-use std::{collections::HashMap, rc::Rc};
+use std::{borrow::Cow, collections::HashMap, rc::Rc};
 
 use smithay::{
     backend::renderer::{
@@ -20,23 +21,29 @@ use smithay::{
         },
         wayland_server::protocol::wl_surface::WlSurface,
     },
-    utils::{Logical, Physical, Point, Rectangle, Scale},
+    utils::{Logical, Physical, Point, Rectangle, Scale, Size},
     wayland::{
         compositor::with_states,
+        seat::WaylandFocus,
         shell::xdg::{SurfaceCachedState, ToplevelSurface, XdgToplevelSurfaceData},
     },
+    xwayland::X11Surface,
 };
 
 use crate::{
     config::Config,
     decoration::{self, Borders, Button, TITLE_BAR, TitleBar},
+    focus::KeyFocus,
     layout::{Layout, Limits, Mode, Opening, Rect, WindowId},
     outputs::geometry,
+    overview::Overview,
     preview::Preview,
     protocols::{bell::Flash, icons::Icon},
     render::{Element, clipped, window_tree},
-    rules::Wish,
+    rules::{Rule, Wish},
     state::State,
+    switcher::Switcher,
+    xwayland::x11,
 };
 
 /// A toplevel and what the compositor adds to it.
@@ -64,11 +71,75 @@ pub(crate) struct Managed {
     pub(crate) hovered: Option<Button>,
     /// The layout's revision and the activation that the client was told last.
     told: Option<(u64, bool)>,
+    /// What an X window was told last.
+    told_x11: Option<x11::Told>,
 }
 
 impl Managed {
+    fn new(id: WindowId, window: Window) -> Self {
+        Self {
+            id,
+            window,
+            app_id: String::new(),
+            title: String::new(),
+            mapped: false,
+            decorated: false,
+            wants_maximised: false,
+            wants_fullscreen: false,
+            icon: None,
+            title_bar: None,
+            borders: Borders::default(),
+            wish: Wish::default(),
+            hovered: None,
+            told: None,
+            told_x11: None,
+        }
+    }
+
     pub(crate) fn toplevel(&self) -> Option<&ToplevelSurface> {
         self.window.toplevel()
+    }
+
+    /// Its surface. That of an X window comes some time after the window, and may go before it.
+    pub(crate) fn surface(&self) -> Option<WlSurface> {
+        self.window.wl_surface().map(Cow::into_owned)
+    }
+
+    /// It as what has the keyboard.
+    pub(crate) fn focus(&self) -> Option<KeyFocus> {
+        let surface = self.surface()?;
+        Some(match self.window.x11_surface() {
+            Some(window) => KeyFocus::x11(window.clone(), surface),
+            None => surface.into(),
+        })
+    }
+
+    /// The sizes that its client accepts.
+    pub(crate) fn limits(&self) -> Limits {
+        if let Some(window) = self.window.x11_surface() {
+            return Limits {
+                min: window.min_size().unwrap_or_default(),
+                max: window.max_size().unwrap_or_default(),
+            };
+        }
+        self.surface()
+            .map_or_else(Limits::default, |surface| limits(&surface))
+    }
+
+    /// Finds what the rules say of it.
+    pub(crate) fn follow_rules(&mut self, rules: &[Rule]) {
+        self.wish = Wish::of(rules, &self.app_id, &self.title);
+        if let Some(maximised) = self.wish.maximised {
+            self.wants_maximised = maximised;
+        }
+        if let Some(fullscreen) = self.wish.fullscreen {
+            self.wants_fullscreen = fullscreen;
+        }
+    }
+
+    /// The size that the rules want its content to have.
+    pub(crate) fn wished_size(&self) -> Option<Size<i32, Logical>> {
+        self.wish.size()
     }
 
     /// Whether nothing is to be drawn around it.
@@ -77,7 +148,7 @@ impl Managed {
     }
 
     /// Height of the title bar that the compositor draws, 0 for none.
-    fn bar(&self) -> i32 {
+    pub(crate) fn bar(&self) -> i32 {
         if self.decorated && !self.is_bare() {
             TITLE_BAR
         } else {
@@ -92,7 +163,12 @@ pub(crate) struct Windows {
     pub(crate) layout: Layout,
     /// Where the window that is dragged would go.
     pub(crate) preview: Preview,
+    /// The previews of Alt-Tab.
+    pub(crate) switcher: Switcher,
+    pub(crate) overview: Overview,
     list: Vec<Managed>,
+    /// X windows that place themselves, the topmost last.
+    overrides: Vec<Window>,
     next: u64,
     /// The window that rings.
     pub(crate) flash: Option<Flash>,
@@ -106,7 +182,10 @@ impl Windows {
         Self {
             layout,
             preview: Preview::default(),
+            switcher: Switcher::default(),
+            overview: Overview::default(),
             list: Vec::new(),
+            overrides: Vec::new(),
             next: 1,
             flash: None,
         }
@@ -132,56 +211,117 @@ impl Windows {
         }
     }
 
-    /// The window whose toplevel has this surface.
+    /// The window that has this surface.
     pub(crate) fn by_surface(&self, surface: &WlSurface) -> Option<&Managed> {
-        self.list.iter().find(|managed| {
-            managed
-                .toplevel()
-                .is_some_and(|t| t.wl_surface() == surface)
-        })
+        self.list
+            .iter()
+            .find(|managed| managed.window.wl_surface().as_deref() == Some(surface))
     }
 
     pub(crate) fn by_surface_mut(&mut self, surface: &WlSurface) -> Option<&mut Managed> {
-        self.list.iter_mut().find(|managed| {
-            managed
-                .toplevel()
-                .is_some_and(|t| t.wl_surface() == surface)
-        })
+        self.list
+            .iter_mut()
+            .find(|managed| managed.window.wl_surface().as_deref() == Some(surface))
     }
 
     pub(crate) fn surface(&self, id: WindowId) -> Option<WlSurface> {
-        Some(self.get(id)?.toplevel()?.wl_surface().clone())
+        self.get(id)?.surface()
     }
 
-    /// Takes a new toplevel in; it has no content yet.
-    pub(crate) fn add(&mut self, toplevel: ToplevelSurface) {
+    pub(crate) fn by_x11(&self, window: &X11Surface) -> Option<&Managed> {
+        let is_it = |other: &X11Surface| x11::is_same(other, window);
+        self.list
+            .iter()
+            .find(|managed| managed.window.x11_surface().is_some_and(is_it))
+    }
+
+    pub(crate) fn by_x11_mut(&mut self, window: &X11Surface) -> Option<&mut Managed> {
+        let is_it = |other: &X11Surface| x11::is_same(other, window);
+        self.list
+            .iter_mut()
+            .find(|managed| managed.window.x11_surface().is_some_and(is_it))
+    }
+
+    /// The window that it belongs to, if that is in the layout.
+    pub(crate) fn parent_of(&self, managed: &Managed) -> Option<WindowId> {
+        let parent = if let Some(window) = managed.window.x11_surface() {
+            let number = window.is_transient_for()?;
+            let is_it = |other: &X11Surface| {
+                other.window_id() == number && other.xwm_id() == window.xwm_id()
+            };
+            self.list
+                .iter()
+                .find(|managed| managed.window.x11_surface().is_some_and(is_it))?
+        } else {
+            self.by_surface(&managed.toplevel()?.parent()?)?
+        };
+        parent.mapped.then_some(parent.id)
+    }
+
+    /// Takes a new window in; it has no content yet.
+    pub(crate) fn add(&mut self, window: Window) -> WindowId {
         let id = WindowId(self.next);
         self.next += 1;
-        self.list.push(Managed {
-            id,
-            window: Window::new_wayland_window(toplevel),
-            app_id: String::new(),
-            title: String::new(),
-            mapped: false,
-            decorated: false,
-            wants_maximised: false,
-            wants_fullscreen: false,
-            icon: None,
-            title_bar: None,
-            borders: Borders::default(),
-            wish: Wish::default(),
-            hovered: None,
-            told: None,
-        });
+        self.list.push(Managed::new(id, window));
+        id
     }
 
-    /// The toplevel is gone. Returns where its frame was, if it was on the screen.
-    pub(crate) fn remove(&mut self, surface: &WlSurface) -> Option<Rect> {
-        let id = self.by_surface(surface)?.id;
+    /// The window is gone. Returns where its frame was, if it was on the screen.
+    pub(crate) fn remove(&mut self, id: WindowId) -> Option<Rect> {
         let frame = self.layout.frame(id).filter(|_| self.layout.is_visible(id));
         self.layout.remove(id);
         self.list.retain(|managed| managed.id != id);
         frame
+    }
+
+    /// An X window is gone, managed or not.
+    pub(crate) fn remove_x11(&mut self, window: &X11Surface) {
+        self.overrides
+            .retain(|other| !other.x11_surface().is_some_and(|x| x11::is_same(x, window)));
+        if let Some(id) = self.by_x11(window).map(|managed| managed.id) {
+            self.remove(id);
+        }
+    }
+
+    /// All X windows are gone.
+    pub(crate) fn remove_all_x11(&mut self) {
+        self.overrides.clear();
+        let of_x11 = self.list.iter().filter(|managed| managed.window.is_x11());
+        for id in of_x11.map(|managed| managed.id).collect::<Vec<_>>() {
+            self.remove(id);
+        }
+    }
+
+    /// Takes an X window in that places itself.
+    pub(crate) fn add_override(&mut self, window: Window) {
+        self.overrides.push(window);
+    }
+
+    /// The X windows that place themselves and are shown, the topmost first. One that belongs to a window
+    /// which is not shown is not shown either.
+    pub(crate) fn overrides(&self) -> impl Iterator<Item = (&Window, &X11Surface)> {
+        let with_x11 = |window| Some((window, Window::x11_surface(window)?));
+        self.overrides
+            .iter()
+            .rev()
+            .filter_map(with_x11)
+            .filter(|(_, x11)| {
+                let owner = x11.is_transient_for().and_then(|number| {
+                    self.list.iter().find(|managed| {
+                        let window = managed.window.x11_surface();
+                        window.is_some_and(|other| other.window_id() == number)
+                    })
+                });
+                owner.is_none_or(|owner| self.layout.is_visible(owner.id))
+            })
+    }
+
+    /// The X window that places itself and has this surface.
+    pub(crate) fn override_of(&self, surface: &WlSurface) -> Option<&X11Surface> {
+        self.overrides
+            .iter()
+            .filter_map(Window::x11_surface)
+            .find(|x11| x11.wl_surface().as_ref() == Some(surface))
     }
 
     /// The pointer is over this button, or over none.
@@ -201,10 +341,15 @@ impl Windows {
 
     /// Visible windows that are mostly on the output with that index.
     pub(crate) fn visible_on(&self, output: usize) -> impl Iterator<Item = &Window> {
+        let area = self.layout.areas().get(output).map(|area| area.full);
+        let overrides = self
+            .overrides()
+            .filter_map(move |(window, x11)| area?.overlaps(x11.geometry()).then_some(window));
         self.layout
             .visible()
             .filter(move |id| self.layout.output_of(*id) == Some(output))
             .filter_map(|id| Some(&self.get(id)?.window))
+            .chain(overrides)
     }
 
     /// Where the surface's own origin is drawn, which for clients with shadows of their own is
@@ -255,6 +400,12 @@ impl Windows {
         R::TextureId: Clone + Send + 'static,
     {
         self.preview.elements(area, scale, list);
+        for (window, x11) in self.overrides() {
+            let at = (x11.geometry().loc - area.loc).to_physical_precise_round(scale);
+            let (popups, content) = window_tree(renderer, window, at, scale);
+            list.extend(popups);
+            list.extend(content);
+        }
         for id in self.layout.visible() {
             self.window_elements(id, renderer, area, scale, list);
         }
@@ -435,6 +586,7 @@ impl State {
         let (id, mapped, told) = (managed.id, managed.mapped, managed.told);
         let window = managed.window.clone();
         let Some(toplevel) = window.toplevel().cloned() else {
+            self.x11_drawn(id);
             return;
         };
         let content = has_content(surface);
@@ -484,13 +636,7 @@ impl State {
         let Some(managed) = self.windows.get_mut(id) else {
             return;
         };
-        managed.wish = Wish::of(rules, &managed.app_id, &managed.title);
-        if let Some(maximised) = managed.wish.maximised {
-            managed.wants_maximised = maximised;
-        }
-        if let Some(fullscreen) = managed.wish.fullscreen {
-            managed.wants_fullscreen = fullscreen;
-        }
+        managed.follow_rules(rules);
         let (maximised, fullscreen) = (managed.wants_maximised, managed.wants_fullscreen);
         let (bar, bare, size) = (managed.bar(), managed.is_bare(), managed.wish.size());
         toplevel.with_pending_state(|pending| {
@@ -521,7 +667,7 @@ impl State {
     }
 
     /// A toplevel has content for the first time (again): it gets a place, and the focus.
-    fn map(&mut self, id: WindowId) {
+    pub(crate) fn map(&mut self, id: WindowId) {
         let at = self.pointer_at.to_i32_round();
         let Some(managed) = self.windows.get(id) else {
             return;
@@ -539,18 +685,13 @@ impl State {
             }
             _ => size,
         };
-        let parent = managed
-            .toplevel()
-            .and_then(ToplevelSurface::parent)
-            .and_then(|parent| Some(self.windows.by_surface(&parent)?.id));
-        let surface = managed
-            .toplevel()
-            .map(|toplevel| toplevel.wl_surface().clone());
+        let (parent, limits) = (self.windows.parent_of(managed), managed.limits());
+        let x11 = managed.window.x11_surface().cloned();
         let layout = &mut self.windows.layout;
         let opening = Opening {
             client: size,
             title_bar: bar,
-            limits: surface.as_ref().map_or_else(Limits::default, limits),
+            limits,
             parent,
             at,
             workspace: match (wish.workspace, &wish.output) {
@@ -558,10 +699,14 @@ impl State {
                 (None, Some(name)) => layout.workspace_of_output(name),
                 (None, None) => None,
             },
-            floats: wish.floating,
-            unfocused: wish.focus == Some(false),
+            floats: wish.floating.or(x11.as_ref().and_then(x11::floats)),
+            unfocused: match wish.focus {
+                Some(focus) => !focus,
+                None => x11.as_ref().is_some_and(x11::is_unfocused),
+            },
             position: wish.position(),
         };
+        let unfocused = opening.unfocused;
         layout.insert(id, &opening);
         if let Some((wanted, frame)) = wish.size().zip(layout.floating_frame(id)) {
             let size = (wanted.w, wanted.h + bar).into();
@@ -574,7 +719,15 @@ impl State {
         }
         layout.set_maximised(id, maximised);
         layout.set_fullscreen(id, fullscreen);
-        if wish.focus != Some(false) {
+        if let Some(window) =
+            x11.filter(|window| wish.position().is_none() && x11::is_placed_by_person(window))
+        {
+            let mode = layout.mode(id);
+            if mode == Some(Mode::Normal) && !layout.is_fitted(id) {
+                layout.move_to(id, window.geometry().loc - Point::from((0, bar)));
+            }
+        }
+        if !unfocused {
             self.focused_layer = None;
         }
         if let Some(managed) = self.windows.get_mut(id) {
@@ -598,6 +751,12 @@ impl State {
         for managed in list.iter_mut().filter(|managed| managed.mapped) {
             let id = managed.id;
             let active = focused == Some(id);
+            if managed.window.is_x11()
+                && let Some(client) = layout.client(id)
+            {
+                // An X window has the size that the window manager gives it, at once.
+                layout.drawn(id, client.size, false);
+            }
             let (Some(frame), Some(client), Some(mode)) =
                 (layout.frame(id), layout.client(id), layout.mode(id))
             else {
@@ -640,6 +799,20 @@ impl State {
                 managed.told = Some(told);
                 for output in &outputs {
                     self.outputs.queue(output);
+                }
+            }
+
+            if let Some(window) = managed.window.x11_surface() {
+                let told = x11::Told {
+                    place: client,
+                    active,
+                    mode,
+                    minimised: layout.is_minimised(id),
+                };
+                if managed.told_x11 != Some(told) {
+                    told.tell(window);
+                    managed.told_x11 = Some(told);
+                    self.outputs.queue_all();
                 }
             }
 
@@ -690,11 +863,17 @@ impl State {
 
     /// Asks a window to close. Returns whether it exists.
     pub(crate) fn close_window(&self, id: WindowId) -> bool {
-        let toplevel = self.windows.get(id).and_then(Managed::toplevel);
-        if let Some(toplevel) = toplevel {
+        let Some(managed) = self.windows.get(id) else {
+            return false;
+        };
+        if let Some(toplevel) = managed.toplevel() {
             toplevel.send_close();
+        } else if let Some(window) = managed.window.x11_surface()
+            && let Err(error) = window.close()
+        {
+            tracing::debug!("an X window was not asked to close: {error}");
         }
-        toplevel.is_some()
+        true
     }
 
     /// Changes the layout and draws what comes of it.

@@ -112,10 +112,12 @@ impl Settings {
             .collect();
         let bus = format!("unix:path={}", runtime.join("bus").display());
         env.insert("DBUS_SESSION_BUS_ADDRESS".into(), bus);
+        let display = x11_display(rustix::process::getuid().as_raw());
         for (name, value) in [
             ("XDG_SESSION_TYPE", "wayland"),
             ("XDG_CURRENT_DESKTOP", "ArgOS"),
             ("WAYLAND_DISPLAY", "wayland-0"),
+            ("DISPLAY", display.as_str()),
             ("LANG", "C.UTF-8"),
             ("PATH", "/usr/local/bin:/usr/bin:/bin"),
             ("SHELL", "/bin/sh"),
@@ -176,4 +178,10 @@ impl Settings {
             self.console = path("ARGOS_CONSOLE").map(PathBuf::from);
         }
     }
+}
+
+/// The X display of a person's desktop. Their numbers are the machine's, so each person has one; the
+/// compositor takes another if it is in use.
+fn x11_display(uid: u32) -> String {
+    format!(":{}", uid.saturating_sub(1000) % 64)
 }

@@ -170,6 +170,7 @@ fn a_persons_supervisor_runs_below_and_says_when_it_is_ready() {
         container.path("run").display()
     );
     assert!(env.contains(&bus), "{env}");
+    assert!(env.contains("DISPLAY=:"), "{env}");
     assert!(!env.contains("NOTIFY_SOCKET"), "{env}");
     let error = person.reboot().unwrap_err();
     assert_eq!(error.code(), Some(ErrorCode::Invalid));

@@ -109,7 +109,7 @@ impl Axis {
 
 /// How far `to` is from `from` that way; the smaller the nearer. What lies straight ahead is nearer
 /// than anything that does not. `None` if it is not that way at all.
-pub(super) fn nearness(from: Rect, to: Rect, direction: Direction) -> Option<(bool, i32)> {
+pub(crate) fn nearness(from: Rect, to: Rect, direction: Direction) -> Option<(bool, i32)> {
     let axis = direction.axis();
     let centre = |rect: Rect| 2 * axis.start(rect) + axis.length(rect.size);
     let (ahead, gap) = if direction.is_forward() {

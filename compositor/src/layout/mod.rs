@@ -39,6 +39,7 @@ use std::collections::BTreeMap;
 use smithay::utils::{Logical, Point, Rectangle, Size};
 
 pub use geometry::Direction;
+pub(crate) use geometry::nearness;
 pub use snap::{Snap, Zone};
 pub use tiling::{Gaps, Growth, TileDrop};
 
@@ -168,6 +169,15 @@ impl Entry {
     }
 }
 
+/// The windows that Alt-Tab goes through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Those of the active workspace.
+    Workspace,
+    /// All there are.
+    Everywhere,
+}
+
 /// Alt-Tab while it is held.
 #[derive(Debug, Clone)]
 struct Cycle {
@@ -175,6 +185,8 @@ struct Cycle {
     order: Vec<WindowId>,
     /// Which of them is shown.
     at: usize,
+    /// The order of drawing when it began.
+    stack: Vec<WindowId>,
 }
 
 /// How far a cascaded window is moved from the one it would cover.
@@ -584,8 +596,9 @@ impl Layout {
         self.stack.extend(children);
     }
 
-    /// Alt-Tab pressed (again): shows the next window in the order of use, or the previous one.
-    pub fn cycle(&mut self, backwards: bool) {
+    /// Alt-Tab pressed (again): shows the next window in the order of use, or the previous one. What it
+    /// goes through is decided when it begins.
+    pub fn cycle(&mut self, reach: Reach, backwards: bool) {
         let active = self.active;
         let cycle = match &mut self.cycle {
             Some(cycle) => cycle,
@@ -594,13 +607,18 @@ impl Layout {
                     .recent
                     .iter()
                     .copied()
-                    .filter(|id| self.windows[id].workspace == active)
+                    .filter(|id| reach == Reach::Everywhere || self.windows[id].workspace == active)
                     .collect();
                 if order.is_empty() {
                     return;
                 }
+                let stack = self.stack.clone();
                 // The first is where the person is, unless everything is minimised.
-                none.insert(Cycle { order, at: 0 })
+                none.insert(Cycle {
+                    order,
+                    at: 0,
+                    stack,
+                })
             }
         };
         let len = cycle.order.len();
@@ -614,6 +632,31 @@ impl Layout {
         if let Some(cycle) = self.cycle.take() {
             self.focus(cycle.order[cycle.at]);
         }
+    }
+
+    /// Shows that candidate of Alt-Tab. Other windows are ignored.
+    pub fn cycle_to(&mut self, id: WindowId) {
+        if let Some(cycle) = &mut self.cycle
+            && let Some(at) = cycle.order.iter().position(|other| *other == id)
+        {
+            cycle.at = at;
+            self.raise(id);
+        }
+    }
+
+    /// Alt-Tab is given up: everything is as it was before.
+    pub fn cycle_cancel(&mut self) {
+        if let Some(cycle) = self.cycle.take() {
+            let windows = &self.windows;
+            self.stack = cycle.stack;
+            self.stack.retain(|id| windows.contains_key(id));
+        }
+    }
+
+    /// What Alt-Tab goes through, in its order, and which of them is shown.
+    pub fn candidates(&self) -> Option<(&[WindowId], usize)> {
+        let cycle = self.cycle.as_ref()?;
+        Some((&cycle.order, cycle.at))
     }
 
     /// Whether Alt-Tab is held.
@@ -634,7 +677,11 @@ impl Layout {
     /// The window that has the focus as far as the layout decides.
     pub fn focused(&self) -> Option<WindowId> {
         if let Some(cycle) = &self.cycle {
-            return Some(cycle.order[cycle.at]);
+            let candidate = cycle.order[cycle.at];
+            // One of another workspace is not gone to yet.
+            if self.windows[&candidate].workspace == self.active {
+                return Some(candidate);
+            }
         }
         self.recent
             .iter()

@@ -44,8 +44,10 @@ enum Op {
     Fullscreen(u64, bool),
     Minimise(u64, bool),
     Focus(u64),
-    Cycle(bool),
+    Cycle(bool, bool),
+    CycleTo(u64),
     CycleEnd,
+    CycleCancel,
     Workspace(usize),
     MoveToWorkspace(u64, usize),
     Workspaces(usize),
@@ -164,8 +166,10 @@ fn op() -> impl Strategy<Value = Op> {
         (id(), any::<bool>()).prop_map(|(id, on)| Op::Fullscreen(id, on)),
         (id(), any::<bool>()).prop_map(|(id, on)| Op::Minimise(id, on)),
         id().prop_map(Op::Focus),
-        any::<bool>().prop_map(Op::Cycle),
+        any::<(bool, bool)>().prop_map(|(everywhere, backwards)| Op::Cycle(everywhere, backwards)),
+        id().prop_map(Op::CycleTo),
         Just(Op::CycleEnd),
+        Just(Op::CycleCancel),
         (0..6usize).prop_map(Op::Workspace),
         (id(), 0..6usize).prop_map(|(id, number)| Op::MoveToWorkspace(id, number)),
         tiling_op(),
@@ -256,8 +260,17 @@ fn apply(layout: &mut Layout, op: &Op) {
         Op::Focus(id) => {
             layout.focus(w(*id));
         }
-        Op::Cycle(backwards) => layout.cycle(*backwards),
+        Op::Cycle(everywhere, backwards) => {
+            let reach = if *everywhere {
+                Reach::Everywhere
+            } else {
+                Reach::Workspace
+            };
+            layout.cycle(reach, *backwards);
+        }
+        Op::CycleTo(id) => layout.cycle_to(w(*id)),
         Op::CycleEnd => layout.cycle_end(),
+        Op::CycleCancel => layout.cycle_cancel(),
         Op::Workspace(number) => {
             layout.activate_workspace(*number);
         }
@@ -405,12 +418,7 @@ fn verify_invariants(layout: &Layout) {
     }
     if let Some(cycle) = &layout.cycle {
         assert!(cycle.at < cycle.order.len());
-        assert!(
-            cycle
-                .order
-                .iter()
-                .all(|id| layout.workspace(*id) == Some(layout.active))
-        );
+        assert!(cycle.order.iter().all(|id| layout.windows.contains_key(id)));
     }
 
     for (id, entry) in &layout.windows {
@@ -577,9 +585,9 @@ fn alt_tab_goes_through_the_order_of_use_and_counts_once_let_go() {
     for id in 1..=3 {
         open(&mut layout, id);
     }
-    layout.cycle(false);
+    layout.cycle(Reach::Workspace, false);
     assert_eq!(layout.focused(), Some(WindowId(2)));
-    layout.cycle(false);
+    layout.cycle(Reach::Workspace, false);
     assert_eq!(layout.focused(), Some(WindowId(1)));
     assert_eq!(
         layout.recent(),
@@ -589,6 +597,43 @@ fn alt_tab_goes_through_the_order_of_use_and_counts_once_let_go() {
     layout.cycle_end();
     assert_eq!(layout.recent(), [WindowId(1), WindowId(3), WindowId(2)]);
     assert_eq!(layout.visible().next(), Some(WindowId(1)));
+}
+
+#[test]
+fn alt_tab_that_is_given_up_changes_nothing() {
+    let mut layout = screen();
+    for id in 1..=3 {
+        open(&mut layout, id);
+    }
+    let before: Vec<_> = layout.visible().collect();
+    layout.cycle(Reach::Workspace, false);
+    layout.cycle_to(WindowId(1));
+    assert_eq!(layout.visible().next(), Some(WindowId(1)));
+    layout.cycle_cancel();
+    assert_eq!(layout.visible().collect::<Vec<_>>(), before);
+    assert_eq!(layout.recent(), [WindowId(3), WindowId(2), WindowId(1)]);
+}
+
+#[test]
+fn alt_tab_through_all_windows_goes_to_a_workspace_once_let_go() {
+    let mut layout = screen();
+    open(&mut layout, 1);
+    open(&mut layout, 2);
+    layout.move_to_workspace(WindowId(1), 2);
+    layout.cycle(Reach::Workspace, false);
+    assert_eq!(
+        layout.focused(),
+        Some(WindowId(2)),
+        "there is no other here"
+    );
+    layout.cycle_end();
+    layout.cycle(Reach::Everywhere, false);
+    assert_eq!(layout.candidates().unwrap().0.len(), 2);
+    assert_eq!(layout.focused(), Some(WindowId(2)), "it is not gone to yet");
+    assert_eq!(layout.active_workspace(), 0);
+    layout.cycle_end();
+    assert_eq!(layout.active_workspace(), 2);
+    assert_eq!(layout.focused(), Some(WindowId(1)));
 }
 
 #[test]

@@ -151,7 +151,7 @@ impl State {
         let used = self
             .keyboard
             .current_focus()
-            .is_some_and(|focus| root_of(&focus) == root_of(&surface));
+            .is_some_and(|focus| root_of(focus.surface()) == root_of(&surface));
         let at = self.pointer_at;
         let local = self.origin_under(&surface, at).map(|origin| at - origin);
         with_pointer_constraint(&surface, &self.pointer, |constraint| {

@@ -13,7 +13,7 @@ use smithay::{
         protocol::{wl_data_source::WlDataSource, wl_surface::WlSurface},
     },
     wayland::selection::{
-        SelectionHandler,
+        SelectionHandler, SelectionSource, SelectionTarget,
         data_device::{
             ClientDndGrabHandler, DataDeviceHandler, DataDeviceState, ServerDndGrabHandler,
         },
@@ -61,6 +61,27 @@ impl SelectionProtocols {
 
 impl SelectionHandler for State {
     type SelectionUserData = ();
+
+    fn new_selection(
+        &mut self,
+        target: SelectionTarget,
+        source: Option<SelectionSource>,
+        _: Seat<Self>,
+    ) {
+        self.selected(target, source.map(|source| source.mime_types()));
+    }
+
+    // What the compositor itself offers is an X program's.
+    fn send_selection(
+        &mut self,
+        target: SelectionTarget,
+        mime_type: String,
+        fd: OwnedFd,
+        _: Seat<Self>,
+        (): &(),
+    ) {
+        self.send_from_x11(target, mime_type, fd);
+    }
 }
 
 impl DataDeviceHandler for State {

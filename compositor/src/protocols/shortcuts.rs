@@ -33,7 +33,8 @@ impl State {
     /// What the surface that has the keyboard asked for. The seat must not be calling a handler.
     pub(crate) fn focused_inhibitor(&self) -> Option<KeyboardShortcutsInhibitor> {
         let focus = self.keyboard.current_focus()?;
-        self.seat.keyboard_shortcuts_inhibitor_for_surface(&focus)
+        self.seat
+            .keyboard_shortcuts_inhibitor_for_surface(focus.surface())
     }
 }
 

@@ -30,6 +30,7 @@ use smithay::{
         TabletDescriptor, TabletHandle, TabletManagerState, TabletSeatHandler, TabletSeatTrait,
         TabletSeatUserData, TabletToolHandle, TabletToolUserData, TabletUserData,
     },
+    xwayland::XWaylandClientData,
 };
 
 use crate::{
@@ -197,11 +198,12 @@ impl State {
             return None;
         }
         let client = surface.client()?;
-        client
-            .get_data::<ClientState>()?
-            .uses_tablets
-            .load(Ordering::Relaxed)
-            .then_some((surface, origin))
+        let uses_tablets = match client.get_data::<ClientState>() {
+            Some(data) => data.uses_tablets.load(Ordering::Relaxed),
+            // Xwayland, which does.
+            None => client.get_data::<XWaylandClientData>().is_some(),
+        };
+        uses_tablets.then_some((surface, origin))
     }
 }
 

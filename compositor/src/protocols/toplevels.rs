@@ -16,7 +16,6 @@ use smithay::{
             backend::ClientId, protocol::wl_output::WlOutput,
         },
     },
-    wayland::shell::xdg::ToplevelSurface,
 };
 
 use super::{
@@ -103,11 +102,6 @@ impl State {
                     (Is::Activated, layout.focused() == Some(id)),
                     (Is::Fullscreen, matches!(mode, Mode::Fullscreen { .. })),
                 ];
-                let parent = managed
-                    .toplevel()
-                    .and_then(ToplevelSurface::parent)
-                    .and_then(|parent| self.windows.by_surface(&parent))
-                    .filter(|parent| parent.mapped);
                 Some(Seen {
                     id,
                     window: Window {
@@ -117,7 +111,7 @@ impl State {
                             .into_iter()
                             .filter_map(|(state, is)| is.then_some(state))
                             .collect(),
-                        parent: parent.map(|parent| parent.id),
+                        parent: self.windows.parent_of(managed),
                     },
                     outputs: self.outputs_of(id),
                 })
