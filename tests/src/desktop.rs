@@ -465,7 +465,7 @@ pub(crate) fn agent_view(stage: &mut Stage) -> Result<()> {
     };
     // In the graph, its legend, and the list of events.
     sees(machine, "Steward")?;
-    sees(machine, "waits for you")?;
+    sees(machine, "Stop everything")?;
     // Its line is broken where the list ends.
     sees(machine, "how much memory is")?;
     machine.keep_screen("agent-view")?;
