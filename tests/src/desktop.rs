@@ -452,52 +452,6 @@ fn press_twice<T>(
     })
 }
 
-/// The agent view: opened, read and steered by the keyboard alone.
-pub(crate) fn agent_view(stage: &mut Stage) -> Result<()> {
-    let machine = stage.desktop()?;
-    let answer = machine.person("argos chat steward 'how much memory is free?'")?;
-    ensure!(!answer.trim().is_empty(), "the steward says nothing");
-    show(machine, &["meta_l", "a"], "the agent view", 0.2)?;
-    let sees = |machine: &mut Machine, text: &str| {
-        machine.until(&format!("`{text}` on the screen"), SOON, |m| {
-            Ok(m.read_screen()?.contains(text).then_some(()))
-        })
-    };
-    // In the graph, its legend, and the list of events.
-    sees(machine, "Steward")?;
-    sees(machine, "Stop everything")?;
-    // Its line is broken where the list ends.
-    sees(machine, "how much memory is")?;
-    machine.keep_screen("agent-view")?;
-    machine.press(&["tab"])?;
-    sees(machine, "Goals")?;
-    sees(machine, "Working memory")?;
-    machine.keep_screen("agent-view-chosen")?;
-    let paused = |machine: &mut Machine, wanted: bool| {
-        machine.until(&format!("paused: {wanted}"), SOON, |m| {
-            let events = m.person_json("argos agents events --json")?;
-            let kind = if wanted { "paused" } else { "resumed" };
-            let last = events.as_array().and_then(|all| all.last().cloned());
-            Ok(last.filter(|event| event["kind"] == kind).map(drop))
-        })
-    };
-    machine.press(&["spc"])?;
-    paused(machine, true)?;
-    sees(machine, "Resume")?;
-    machine.press(&["spc"])?;
-    paused(machine, false)?;
-    // Back in time to the first event, and forth again; then nothing is chosen, then it closes.
-    machine.press(&["home"])?;
-    sees(machine, "Back to now")?;
-    for _ in 0..3 {
-        machine.press(&["esc"])?;
-        std::thread::sleep(Duration::from_millis(300));
-    }
-    machine.until("the view's end", SOON, |m| {
-        Ok((!m.read_screen()?.contains("Stop everything")).then_some(()))
-    })
-}
-
 /// The shipped agent's sandbox, tried from inside by a twin of the agent, and seen from outside on
 /// the agent itself.
 pub(crate) fn confined(stage: &mut Stage) -> Result<()> {

@@ -71,10 +71,6 @@ const SCENARIOS: &[Scenario<Stage>] = &[
         run: desktop::decided_ahead,
     },
     Scenario {
-        name: "agent-view-shows-and-pauses-the-agents",
-        run: desktop::agent_view,
-    },
-    Scenario {
         name: "tools-steer-windows-and-devices",
         run: tools::steer,
     },
