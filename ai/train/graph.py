@@ -14,7 +14,7 @@ mean probabilities. They are wrong about different things, so that where they ag
 believed (Lakshminarayanan et al., 2017).
 
 `head.py` is the same head in JAX, for training. `build.py --check` compares the encoder with values
-from an independent implementation, `train.py --agree` the head with its twin in JAX.
+from an independent implementation, `train.py` the heads with their twins in JAX at its end.
 """
 
 import logging
@@ -104,7 +104,7 @@ class _Graph:
         """Self-attention over [B, S, width]; `mask` [B, S] is 0 where there is padding.
 
         Between the projections it is one node of ONNX Runtime's own: a request has a dozen words, and as
-        a dozen small nodes this took a fifth of its time."""
+        a dozen small nodes it took a tenth longer altogether."""
         y = self.linear(x, "qkv", *qkv)
         parts = [f"{self.scope}{n}" for n in ("q", "k", "v")]
         self.nodes.append(
