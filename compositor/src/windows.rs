@@ -242,16 +242,20 @@ impl Windows {
             .find(|managed| managed.window.x11_surface().is_some_and(is_it))
     }
 
+    /// The window that an X window says it belongs to.
+    fn owner_of(&self, window: &X11Surface) -> Option<&Managed> {
+        let number = window.is_transient_for()?;
+        let is_it =
+            |other: &X11Surface| other.window_id() == number && other.xwm_id() == window.xwm_id();
+        self.list
+            .iter()
+            .find(|managed| managed.window.x11_surface().is_some_and(is_it))
+    }
+
     /// The window that it belongs to, if that is in the layout.
     pub(crate) fn parent_of(&self, managed: &Managed) -> Option<WindowId> {
         let parent = if let Some(window) = managed.window.x11_surface() {
-            let number = window.is_transient_for()?;
-            let is_it = |other: &X11Surface| {
-                other.window_id() == number && other.xwm_id() == window.xwm_id()
-            };
-            self.list
-                .iter()
-                .find(|managed| managed.window.x11_surface().is_some_and(is_it))?
+            self.owner_of(window)?
         } else {
             self.by_surface(&managed.toplevel()?.parent()?)?
         };
@@ -306,12 +310,7 @@ impl Windows {
             .rev()
             .filter_map(with_x11)
             .filter(|(_, x11)| {
-                let owner = x11.is_transient_for().and_then(|number| {
-                    self.list.iter().find(|managed| {
-                        let window = managed.window.x11_surface();
-                        window.is_some_and(|other| other.window_id() == number)
-                    })
-                });
+                let owner = self.owner_of(x11);
                 owner.is_none_or(|owner| self.layout.is_visible(owner.id))
             })
     }
