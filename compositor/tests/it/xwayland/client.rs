@@ -62,7 +62,7 @@ pub(super) fn servers(f: &Fixture) -> Vec<Pid> {
     // The compositor starts them under another number than that at which clients find them.
     let named = format!(":{}", number + 10_000);
     let processes = fs::read_dir("/proc").unwrap();
-    processes
+    let named: Vec<i32> = processes
         .filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok())
         .filter(|pid: &i32| {
             // One that is dead has no command any more.
@@ -70,8 +70,18 @@ pub(super) fn servers(f: &Fixture) -> Vec<Pid> {
             let mut words = command.split('\0');
             words.next() == Some("Xwayland") && words.any(|word| word == named)
         })
-        .filter_map(Pid::from_raw)
-        .collect()
+        .collect();
+    let parent = |pid: i32| -> Option<i32> {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
+        line.trim().parse().ok()
+    };
+    // What a server has forked to start a program (xkbcomp) has its command until then.
+    let servers = named.iter().filter(|pid| match parent(**pid) {
+        Some(parent) => !named.contains(&parent),
+        None => false,
+    });
+    servers.copied().filter_map(Pid::from_raw).collect()
 }
 
 /// An X program.
