@@ -1,7 +1,8 @@
 //! Wayland clients that mean harm. They write to their sockets by hand ([`wire`]), since no client library
 //! lets a program do what they do.
 //!
-//! `tests/bench/desktop` sets them on a running compositor.
+//! `compositor/tests/it/hostile.rs` sets them on a running compositor, and so does `tests/bench/desktop`, which
+//! measures.
 
 mod attacks;
 pub mod wire;

@@ -51,6 +51,8 @@ pub struct Wire {
     /// What was read and not looked at.
     input: Vec<u8>,
     heard: Vec<u32>,
+    /// Why the compositor is about to hang up.
+    error: Option<String>,
 }
 
 fn gone(what: &str) -> io::Error {
@@ -121,6 +123,7 @@ impl Wire {
             fds: VecDeque::new(),
             input: Vec::new(),
             heard: Vec::new(),
+            error: None,
         };
         wire.send(DISPLAY, 1, &[Arg::U(REGISTRY)])?;
         Ok(wire)
@@ -277,6 +280,42 @@ impl Wire {
         }
     }
 
+    /// Waits as long for the compositor as a client does that means no harm.
+    ///
+    /// # Errors
+    /// When the socket is none any more.
+    pub fn be_patient(&mut self) -> io::Result<()> {
+        self.socket
+            .set_write_timeout(Some(Duration::from_secs(60)))?;
+        self.socket.set_read_timeout(Some(Duration::from_secs(60)))
+    }
+
+    /// Waits until the compositor has done all that it was asked.
+    ///
+    /// # Errors
+    /// When the compositor hung up.
+    pub fn roundtrip(&mut self) -> io::Result<()> {
+        let done = self.make(DISPLAY, 0, &[])?;
+        self.hears_of(done)?;
+        Ok(())
+    }
+
+    /// Waits until the compositor hangs up, and returns the error that it said before.
+    ///
+    /// # Errors
+    /// When it does not, or says nothing.
+    pub fn refusal(mut self) -> io::Result<String> {
+        // What it does not take any more does not matter.
+        let _ = self.make(DISPLAY, 0, &[]).and_then(|_| self.flush());
+        loop {
+            while self.event().is_some() {}
+            if let Some(error) = self.error.take() {
+                return Ok(error);
+            }
+            self.receive(RecvFlags::empty())?;
+        }
+    }
+
     fn receive(&mut self, flags: RecvFlags) -> io::Result<()> {
         let mut bytes = [0; 16384];
         let (_, count) = rustix::net::recv(&self.socket, &mut bytes, flags)?;
@@ -289,13 +328,20 @@ impl Wire {
 
     /// The next whole event that was read: its object and what it says.
     fn event(&mut self) -> Option<(u32, Vec<u8>)> {
-        let (object, size) = (word(&self.input, 0).ok()?, word(&self.input, 4).ok()? >> 16);
-        let size = (size as usize).max(8);
+        let (object, second) = (word(&self.input, 0).ok()?, word(&self.input, 4).ok()?);
+        let (size, opcode) = ((second >> 16) as usize, second & 0xffff);
+        let size = size.max(8);
         if self.input.len() < size {
             return None;
         }
         let body = self.input[8..size].to_vec();
         self.input.drain(..size);
+        if (object, opcode) == (DISPLAY, 0) {
+            let text = body
+                .get(12..)
+                .and_then(|text| CStr::from_bytes_until_nul(text).ok());
+            self.error = text.map(|text| text.to_string_lossy().into_owned());
+        }
         // What the registry says is known otherwise.
         if object != REGISTRY
             && let Ok(first) = word(&body, 0)
