@@ -26,6 +26,7 @@ use smithay::{
 };
 
 use crate::{
+    backend::RendererKind,
     cursor::Cursor,
     error::Error,
     layers,
@@ -93,6 +94,30 @@ pub struct Scene<'a> {
     pub(crate) notice: &'a Notice,
     /// The lock: where there is one, nothing else is drawn.
     pub(crate) locked: Option<&'a Locked>,
+    /// What draws it.
+    pub(crate) renderer: RendererKind,
+}
+
+/// Pixman reckons places in a buffer with 16 bits before the point, and draws nothing at all where that does not do.
+const PIXMAN_REACH: f64 = 32767.0;
+
+/// Whether pixman can draw an element.
+fn suits_pixman(
+    element: &impl smithay::backend::renderer::element::Element,
+    scale: Scale<f64>,
+) -> bool {
+    let (place, mut source) = (element.geometry(scale), element.src().size);
+    if matches!(
+        element.transform(),
+        Transform::_90 | Transform::_270 | Transform::Flipped90 | Transform::Flipped270
+    ) {
+        source = (source.h, source.w).into();
+    }
+    let reaches = |at: i32, size: i32, source: f64| {
+        let shrunk = (source / f64::from(size.max(1))).max(1.0);
+        (f64::from(at).abs() + f64::from(size)) * shrunk < PIXMAN_REACH
+    };
+    reaches(place.loc.x, place.size.w, source.w) && reaches(place.loc.y, place.size.h, source.h)
 }
 
 /// What a locked output shows where no locker shows anything.
@@ -132,9 +157,22 @@ impl Scene<'_> {
         }
     }
 
-    /// The elements of `output`, front to back. A surface whose buffer cannot be imported is left
-    /// out.
+    /// The elements of `output`, front to back. A surface whose buffer cannot be imported, or that the renderer
+    /// cannot draw, is left out.
     pub fn elements<R>(&self, renderer: &mut R, output: &Output) -> Vec<Element<R>>
+    where
+        R: Renderer + ImportAll + ImportMem,
+        R::TextureId: Clone + Send + 'static,
+    {
+        let mut list = self.all_elements(renderer, output);
+        if self.renderer == RendererKind::Pixman {
+            let scale = Scale::from(output.current_scale().fractional_scale());
+            list.retain(|element| suits_pixman(element, scale));
+        }
+        list
+    }
+
+    fn all_elements<R>(&self, renderer: &mut R, output: &Output) -> Vec<Element<R>>
     where
         R: Renderer + ImportAll + ImportMem,
         R::TextureId: Clone + Send + 'static,

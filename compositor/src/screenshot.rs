@@ -105,6 +105,7 @@ impl State {
             output_index: self.outputs.index_of(output).unwrap_or(0),
             notice: &self.notice,
             locked: self.lock.locked(),
+            renderer: self.backend.renderer(),
         };
         draw(self.backend.as_mut(), &scene)
     }
