@@ -3,9 +3,8 @@
 
 use smithay::{
     backend::{allocator::dmabuf::Dmabuf, renderer::utils::on_commit_buffer_handler},
-    delegate_compositor, delegate_cursor_shape, delegate_dmabuf, delegate_fractional_scale,
-    delegate_output, delegate_presentation, delegate_seat, delegate_shm,
-    delegate_single_pixel_buffer, delegate_viewporter, delegate_xdg_activation, delegate_xdg_shell,
+    delegate_cursor_shape, delegate_dmabuf, delegate_fractional_scale, delegate_output,
+    delegate_presentation, delegate_seat, delegate_single_pixel_buffer, delegate_xdg_activation,
     desktop::{
         PopupKeyboardGrab, PopupKind, PopupPointerGrab, PopupUngrabStrategy, Window,
         find_popup_root_surface, get_popup_toplevel_coords, layer_map_for_output,
@@ -36,8 +35,8 @@ use smithay::{
         output::OutputHandler,
         selection::{data_device::set_data_device_focus, primary_selection::set_primary_focus},
         shell::xdg::{
-            PopupSurface, PositionerState, ToplevelSurface, XdgShellHandler, XdgShellState,
-            XdgToplevelSurfaceData,
+            PopupSurface, PositionerState, ToplevelSurface, XdgPopupSurfaceData, XdgShellHandler,
+            XdgShellState, XdgToplevelSurfaceData,
         },
         shm::{ShmHandler, ShmState},
         xdg_activation::{
@@ -49,7 +48,9 @@ use smithay::{
 
 use crate::{
     focus::KeyFocus,
+    guards::join_damage,
     layout::{Edges, Rect},
+    limits::{self, Limits},
     outputs::geometry,
     protocols::{frames::hold_commits, root_of},
     state::{ClientState, State},
@@ -79,10 +80,38 @@ impl CompositorHandler for State {
 
     fn new_surface(&mut self, surface: &WlSurface) {
         hold_commits(surface);
+        if let Some(client) = surface.client()
+            && let Some(usage) = limits::usage(&client)
+        {
+            let most = Limits::of(&client).surfaces;
+            if !limits::add(&usage.surfaces, most) {
+                limits::refuse(surface, "surfaces", most);
+            }
+        }
+    }
+
+    fn new_subsurface(&mut self, surface: &WlSurface, _: &WlSurface) {
+        let Some(client) = surface.client() else {
+            return;
+        };
+        let most = Limits::of(&client).subsurface_depth;
+        if limits::subsurface_depth(surface) > most {
+            limits::refuse(surface, "subsurfaces on top of each other", most);
+        }
+    }
+
+    fn destroyed(&mut self, surface: &WlSurface) {
+        limits::surface_gone(surface);
     }
 
     fn commit(&mut self, surface: &WlSurface) {
+        limits::applied(surface);
         on_commit_buffer_handler::<Self>(surface);
+        // Without a new buffer it stays.
+        with_states(surface, |states| {
+            let mut attributes = states.cached_state.get::<SurfaceAttributes>();
+            join_damage(&mut attributes.current().damage);
+        });
         self.backend.early_import(surface);
         self.watch_frames(surface);
         if is_sync_subsurface(surface) {
@@ -237,6 +266,15 @@ impl XdgActivationHandler for State {
     }
 
     fn token_created(&mut self, _: XdgActivationToken, data: XdgActivationTokenData) -> bool {
+        let activation = &mut self.protocols.activation;
+        activation.retain_tokens(|_, token| token.timestamp.elapsed().as_secs() < ACTIVATION_VALID);
+        let own = activation
+            .tokens()
+            .filter(|(_, token)| token.client_id == data.client_id)
+            .count();
+        if own >= Limits::PUBLIC.tokens {
+            return false;
+        }
         // Only who is being used may hand the focus on.
         data.serial.is_some_and(|(serial, seat)| {
             Seat::<Self>::from_resource(&seat) == Some(self.seat.clone())
@@ -284,6 +322,9 @@ impl XdgShellHandler for State {
     }
 
     fn new_popup(&mut self, surface: PopupSurface, _: PositionerState) {
+        if !self.may_pop_up(&surface) {
+            return;
+        }
         self.announce_scale(surface.wl_surface());
         self.unconstrain_popup(&surface);
         if let Err(error) = self.popups.track_popup(PopupKind::from(surface)) {
@@ -306,7 +347,16 @@ impl XdgShellHandler for State {
             pending.positioner = positioner;
         });
         self.unconstrain_popup(&surface);
-        surface.send_repositioned(token);
+        let unanswered = with_states(surface.wl_surface(), |states| {
+            states
+                .data_map
+                .get::<XdgPopupSurfaceData>()
+                .and_then(|data| Some(data.lock().ok()?.pending_configures().len()))
+                .unwrap_or(0)
+        });
+        if Self::may_be_told(surface.xdg_popup(), unanswered) {
+            surface.send_repositioned(token);
+        }
     }
 
     fn grab(&mut self, surface: PopupSurface, seat: WlSeat, serial: Serial) {
@@ -456,6 +506,25 @@ impl XdgShellHandler for State {
     }
 }
 
+/// How many configures of a window were not answered.
+pub(crate) fn unanswered(surface: &WlSurface) -> usize {
+    with_states(surface, |states| {
+        states
+            .data_map
+            .get::<XdgToplevelSurfaceData>()
+            .and_then(|data| Some(data.lock().ok()?.pending_configures().len()))
+            .unwrap_or(0)
+    })
+}
+
+/// A client asked for something of its window, and is told what it is now.
+fn answer(toplevel: &ToplevelSurface) {
+    let unanswered = unanswered(toplevel.wl_surface());
+    if State::may_be_told(toplevel.xdg_toplevel(), unanswered) {
+        toplevel.send_configure();
+    }
+}
+
 /// A text that the client set on its toplevel.
 fn attribute(
     surface: &ToplevelSurface,
@@ -497,11 +566,46 @@ impl State {
             self.change_layout(|layout| change(layout, id));
             if self.windows.layout.revision(id) == before {
                 // Nothing changed, but the protocol promises an answer.
-                surface.send_configure();
+                answer(surface);
             }
         } else if surface.is_initial_configure_sent() {
-            surface.send_configure();
+            answer(surface);
         }
+    }
+
+    /// Whether a client may be told one more thing that it asked for, not having answered so many before.
+    fn may_be_told(object: &impl Resource, unanswered: usize) -> bool {
+        let Some(client) = object.client() else {
+            return false;
+        };
+        let most = Limits::of(&client).configures;
+        if unanswered >= most {
+            limits::refuse(
+                object,
+                "configures that it asked for and did not answer",
+                most,
+            );
+        }
+        unanswered < most
+    }
+
+    /// Whether a popup may belong to the one that it says it belongs to.
+    pub(crate) fn may_pop_up(&self, popup: &PopupSurface) -> bool {
+        let parent = |surface: &WlSurface| {
+            with_states(surface, |states| {
+                let data = states.data_map.get::<XdgPopupSurfaceData>()?;
+                data.lock().ok()?.parent.clone()
+            })
+        };
+        let above = std::iter::successors(parent(popup.wl_surface()), parent);
+        let (depth, Some(client)) = (above.count(), popup.wl_surface().client()) else {
+            return false;
+        };
+        let most = Limits::of(&client).popup_depth;
+        if depth > most {
+            limits::refuse(popup.xdg_popup(), "popups of popups", most);
+        }
+        depth <= most
     }
 
     /// The output on which a popup's parent is, relative to the parent's geometry.
@@ -535,15 +639,11 @@ impl State {
     }
 }
 
-delegate_compositor!(State);
-delegate_shm!(State);
 delegate_dmabuf!(State);
 delegate_seat!(State);
 delegate_output!(State);
 delegate_fractional_scale!(State);
-delegate_viewporter!(State);
 delegate_cursor_shape!(State);
 delegate_presentation!(State);
 delegate_single_pixel_buffer!(State);
-delegate_xdg_shell!(State);
 delegate_xdg_activation!(State);

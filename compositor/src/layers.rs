@@ -182,6 +182,9 @@ impl WlrLayerShellHandler for State {
     }
 
     fn new_popup(&mut self, _parent: WlrLayerSurface, popup: PopupSurface) {
+        if !self.may_pop_up(&popup) {
+            return;
+        }
         self.unconstrain_popup(&popup);
         if let Err(error) = self.popups.track_popup(PopupKind::from(popup)) {
             tracing::warn!("popup of a layer surface: {error}");
@@ -203,5 +206,3 @@ impl WlrLayerShellHandler for State {
         }
     }
 }
-
-smithay::delegate_layer_shell!(State);

@@ -11,6 +11,8 @@
 //! | `windows` | clients' toplevels and the carrying of the layout's answers to them |
 //! | `layers` | panels, wallpaper, launcher; prompts above everything |
 //! | `lock` | the locked session: who sees and steers what |
+//! | `clients` | clients' connections, and how they are read fairly |
+//! | [`limits`], `guards` | what one client may have; what requests pass before they are carried out |
 //! | `handlers` | the requests of the protocols that make windows |
 //! | `protocols` | all other protocols, by theme; who sees which |
 //! | `input`, `grabs` | keyboard, pointer, touch; dragging windows |
@@ -30,16 +32,19 @@ pub mod backend;
 pub mod bindings;
 pub mod bus;
 mod canvas;
+mod clients;
 pub mod config;
 mod cursor;
 mod decoration;
 mod error;
 mod focus;
 mod grabs;
+mod guards;
 mod handlers;
 mod input;
 mod layers;
 pub mod layout;
+pub mod limits;
 mod lock;
 mod mirror;
 mod notice;

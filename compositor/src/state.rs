@@ -2,17 +2,15 @@
 //!
 //! Everything happens on one thread in a calloop loop: clients' requests, input, the back end's
 //! page flips, D-Bus requests (by channel, see [`crate::bus`]). Handlers change the state and say
-//! which outputs have to be drawn again; [`State::settle`] runs once after each turn and carries
-//! the consequences out, in this order: modal dialogs, pointer focus, sizes and states to clients,
+//! which outputs have to be drawn again; [`State::settle`] runs once after each turn, carries out what clients
+//! asked ([`crate::clients`]) and then the consequences, in this order: modal dialogs, pointer focus, sizes and states to clients,
 //! keyboard focus, what holds the pointer, frames, what keeps the session from being idle, whether
 //! the lock is complete, what the bus and the tools of the desktop are told ([`crate::protocols`]),
 //! and last the flush of all clients. So a burst of requests costs one frame, and a turn in which
 //! nothing changed draws nothing.
 
 use std::{
-    os::unix::net::UnixStream,
-    path::PathBuf,
-    sync::{Arc, atomic::AtomicBool},
+    cell::RefCell, os::unix::net::UnixStream, path::PathBuf, rc::Rc, sync::atomic::AtomicBool,
     time::Duration,
 };
 
@@ -60,11 +58,13 @@ use crate::{
     backend::Backend,
     bindings::Bindings,
     bus,
+    clients::Connections,
     config::{Config, Look},
     cursor::Cursor,
     decoration::Painter,
     error::Error,
     focus::KeyFocus,
+    limits::Usage,
     lock::Lock,
     outputs::Outputs,
     protocols::{
@@ -99,6 +99,8 @@ pub struct ClientState {
     pub sandbox: Option<SecurityContext>,
     /// Whether it asked for a seat's tablets, so that a pen is not a mouse to it.
     pub uses_tablets: AtomicBool,
+    /// What it has of what is limited.
+    pub(crate) usage: Usage,
 }
 
 impl ClientData for ClientState {
@@ -226,6 +228,7 @@ pub struct State {
     pub(crate) notice: crate::notice::Notice,
     pub(crate) bus: bus::Link,
     pub(crate) display: DisplayHandle,
+    pub(crate) connections: Connections,
     pub(crate) clock: Clock<Monotonic>,
     /// The loop that all this runs in.
     pub handle: LoopHandle<'static, State>,
@@ -246,23 +249,27 @@ impl State {
         backend: Box<dyn Backend>,
         bus: bus::Link,
     ) -> Result<Self, Error> {
-        let mut display: Display<State> = Display::new().map_err(Error::display)?;
+        let display: Display<State> = Display::new().map_err(Error::display)?;
         let dh = display.handle();
         let handle = event_loop.handle();
         let clock = Clock::new();
         let mut protocols = Protocols::new(&dh, &clock, handle.clone());
 
-        // The display's own descriptor stays in the closure with it; the source polls a duplicate.
+        // The display's own descriptor stays with it; the source polls a duplicate. It wakes for the X server
+        // only: all other clients are read in [`crate::clients`].
+        let display = Rc::new(RefCell::new(display));
         let poll = display
+            .borrow_mut()
             .backend()
             .poll_fd()
             .try_clone_to_owned()
             .map_err(Error::event_loop)?;
+        let connections = Connections::new(Rc::clone(&display));
         handle
             .insert_source(
                 Generic::new(poll, Interest::READ, Mode::Level),
                 move |_, _, state| {
-                    display.dispatch_clients(state)?;
+                    display.borrow_mut().dispatch_clients(state)?;
                     Ok(PostAction::Continue)
                 },
             )
@@ -325,6 +332,7 @@ impl State {
             notice: crate::notice::Notice::default(),
             bus,
             display: dh,
+            connections,
             clock,
             handle,
             signal: event_loop.get_signal(),
@@ -397,16 +405,9 @@ impl State {
         self.take_in(stream, data)
     }
 
-    pub(crate) fn take_in(
-        &mut self,
-        stream: UnixStream,
-        data: ClientState,
-    ) -> std::io::Result<Client> {
-        self.display.insert_client(stream, Arc::new(data))
-    }
-
     /// Carries out what the last turn of the loop changed; see the module's page.
     pub fn settle(&mut self) {
+        self.serve_clients();
         self.popups.cleanup();
         self.update_areas();
         self.give_way_to_dialogs();
@@ -427,6 +428,7 @@ impl State {
         if let Err(error) = self.display.flush_clients() {
             tracing::warn!("a client could not be written to: {error}");
         }
+        self.answer_clients();
     }
 
     /// Time since an arbitrary start, as frame callbacks and input events carry it.

@@ -34,6 +34,7 @@ use crate::{
     config::Config,
     decoration::{self, Borders, Button, TITLE_BAR, TitleBar},
     focus::KeyFocus,
+    handlers::unanswered,
     layout::{Layout, Limits, Mode, Opening, Rect, WindowId},
     outputs::geometry,
     overview::Overview,
@@ -762,8 +763,10 @@ impl State {
                 continue;
             };
             let told = (layout.revision(id), active);
+            // Who answers nothing is told when it does: what it was told and did not answer is kept.
             if managed.told != Some(told)
                 && let Some(toplevel) = managed.window.toplevel()
+                && unanswered(toplevel.wl_surface()) < crate::limits::Limits::PUBLIC.configures
             {
                 toplevel.with_pending_state(|pending| {
                     // A window that nobody resized keeps choosing its own size.

@@ -13,7 +13,7 @@ use crate::state::State;
 /// How many managers of one protocol a client may have at a time. Each is told everything.
 const MOST_MANAGERS: usize = 16;
 /// The code of an error that no protocol has a name for.
-const TOO_MANY: u32 = u32::MAX;
+pub(crate) const TOO_MANY: u32 = u32::MAX;
 
 /// The state of all of them.
 #[derive(Debug)]

@@ -5,8 +5,6 @@
 use std::os::unix::io::OwnedFd;
 
 use smithay::{
-    delegate_data_control, delegate_data_device, delegate_ext_data_control,
-    delegate_primary_selection,
     input::{Seat, pointer::CursorImageStatus},
     reexports::wayland_server::{
         DisplayHandle,
@@ -68,7 +66,10 @@ impl SelectionHandler for State {
         source: Option<SelectionSource>,
         _: Seat<Self>,
     ) {
-        self.selected(target, source.map(|source| source.mime_types()));
+        let types = source.map(|source| source.mime_types());
+        let bytes = types.iter().flatten().map(String::len).sum();
+        self.connections.selected(bytes);
+        self.selected(target, types);
     }
 
     // What the compositor itself offers is an X program's.
@@ -130,8 +131,3 @@ impl wlr_data_control::DataControlHandler for State {
         &self.protocols.selection.wlr_control
     }
 }
-
-delegate_data_device!(State);
-delegate_primary_selection!(State);
-delegate_ext_data_control!(State);
-delegate_data_control!(State);
