@@ -7,7 +7,7 @@ use smithay::{
     backend::{
         allocator::Fourcc,
         renderer::{
-            Bind, Color32F, ExportMem, ImportAll, ImportMem, Offscreen, Renderer,
+            Bind, Color32F, ExportMem, ImportAll, ImportMem, Offscreen, Renderer, TextureFilter,
             damage::OutputDamageTracker,
             element::{
                 AsRenderElements, Kind,
@@ -33,7 +33,9 @@ use crate::{
     lock::Locked,
     notice::Notice,
     outputs::geometry,
+    tint::Filter,
     windows::Windows,
+    zoom::Zoom,
 };
 
 render_elements! {
@@ -49,6 +51,25 @@ render_elements! {
     Memory=MemoryRenderBufferRenderElement<R>,
     /// One colour: borders.
     Solid=SolidColorRenderElement,
+}
+
+render_elements! {
+    /// One thing as the person sees it.
+    pub Shown<R> where R: ImportAll + ImportMem;
+    /// As it is.
+    Plain=Element<R>,
+    /// Magnified.
+    Zoomed=RescaleRenderElement<Element<R>>,
+}
+
+impl<R: Renderer + ImportAll + ImportMem> std::fmt::Debug for Shown<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Plain(_) => "Plain",
+            Self::Zoomed(_) => "Zoomed",
+            Self::_GenericCatcher(_) => "",
+        })
+    }
 }
 
 impl<R: Renderer + ImportAll + ImportMem> std::fmt::Debug for Element<R> {
@@ -78,6 +99,15 @@ pub(crate) enum View {
     Window(WindowId),
 }
 
+/// What is between the screen and the person's eyes, and in no picture for others.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Glass {
+    /// Makes the colours warmer.
+    pub(crate) filter: Option<Filter>,
+    /// Makes things larger.
+    pub(crate) zoom: Option<Zoom>,
+}
+
 /// All that a frame is made of.
 #[derive(Debug)]
 pub struct Scene<'a> {
@@ -91,8 +121,12 @@ pub struct Scene<'a> {
     pub(crate) output_index: usize,
     /// A message above the desktop.
     pub(crate) notice: &'a Notice,
+    /// A state, at the lower side.
+    pub(crate) badge: &'a Notice,
     /// The lock: where there is one, nothing else is drawn.
     pub(crate) locked: Option<&'a Locked>,
+    /// What the person sees it through.
+    pub(crate) glass: Glass,
 }
 
 /// What a locked output shows where no locker shows anything.
@@ -132,9 +166,35 @@ impl Scene<'_> {
         }
     }
 
+    /// The elements of `output` as the person sees them, front to back; see [`Self::content`].
+    pub fn elements<R>(&self, renderer: &mut R, output: &Output) -> Vec<Shown<R>>
+    where
+        R: Renderer + ImportAll + ImportMem,
+        R::TextureId: Clone + Send + 'static,
+    {
+        let content = self.content(renderer, output);
+        // Magnified pixels stay sharp, and their edges do not mix with what is beside them.
+        let filter = match self.glass.zoom {
+            Some(_) => TextureFilter::Nearest,
+            None => TextureFilter::Linear,
+        };
+        if let Err(error) = renderer.upscale_filter(filter) {
+            tracing::warn!("how things are enlarged cannot be chosen: {error}");
+        }
+        let Some(zoom) = self.glass.zoom else {
+            return content.into_iter().map(Shown::Plain).collect();
+        };
+        let scale = Scale::from(output.current_scale().fractional_scale());
+        let still = zoom.still - geometry(output).loc.to_f64();
+        let still: Point<i32, Physical> = still.to_physical(scale).to_i32_round();
+        let larger =
+            |element| RescaleRenderElement::from_element(element, still, Scale::from(zoom.factor));
+        content.into_iter().map(larger).map(Shown::Zoomed).collect()
+    }
+
     /// The elements of `output`, front to back. A surface whose buffer cannot be imported is left
     /// out.
-    pub fn elements<R>(&self, renderer: &mut R, output: &Output) -> Vec<Element<R>>
+    fn content<R>(&self, renderer: &mut R, output: &Output) -> Vec<Element<R>>
     where
         R: Renderer + ImportAll + ImportMem,
         R::TextureId: Clone + Send + 'static,
@@ -196,8 +256,9 @@ impl Scene<'_> {
             layer(renderer, prompt, &mut list);
         }
         if let Some(shown) = self.windows.layout.areas().get(self.output_index) {
-            self.notice
-                .elements(renderer, area, shown.usable, scale, &mut list);
+            for notice in [self.notice, self.badge] {
+                notice.elements(renderer, area, shown.usable, scale, &mut list);
+            }
         }
         self.windows
             .switcher_elements(renderer, area, scale, &mut list);
