@@ -81,6 +81,21 @@ pub enum Action {
     Screenshot,
     /// Locks the session.
     Lock,
+    /// `night-light`: warmer colours, whatever the time is, or none.
+    NightLight,
+    /// `zoom in`, `zoom out`, `zoom off`: shows things larger, smaller, as they are.
+    Zoom(Magnify),
+}
+
+/// What becomes of the magnifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Magnify {
+    /// Things are larger by a step.
+    In,
+    /// Things are smaller by a step.
+    Out,
+    /// Things are as they are.
+    Off,
 }
 
 /// Which output is meant.
@@ -112,7 +127,7 @@ pub enum Error {
          toggle-floating, focus SIDE, move SIDE, swap SIDE, resize wider (narrower, taller, shorter), snap SIDE \
          (top-left, top-right, bottom-left, bottom-right), focus-output SIDE, move-to-output SIDE, \
          move-workspace-to-output SIDE, stack, unstack, next-in-stack, previous-in-stack, \
-         dismiss, screenshot, lock; SIDE is left, right, up or down, of outputs also next"
+         dismiss, screenshot, lock, night-light, zoom in (out, off); SIDE is left, right, up or down, of outputs also next"
     )]
     Action(String),
 }
@@ -197,6 +212,13 @@ impl FromStr for Action {
             "dismiss" => plain(Self::Dismiss),
             "screenshot" => plain(Self::Screenshot),
             "lock" => plain(Self::Lock),
+            "night-light" => plain(Self::NightLight),
+            "zoom" => Ok(Self::Zoom(match word {
+                "in" => Magnify::In,
+                "out" => Magnify::Out,
+                "off" => Magnify::Off,
+                _ => return Err(bad()),
+            })),
             _ => Err(bad()),
         }
     }
@@ -341,6 +363,13 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("Super+Page_Up", "previous-in-stack"),
     ("Super+Escape", "dismiss"),
     ("Super+l", "lock"),
+    ("Super+plus", "zoom in"),
+    ("Super+equal", "zoom in"),
+    ("Super+Shift+equal", "zoom in"),
+    ("Super+KP_Add", "zoom in"),
+    ("Super+minus", "zoom out"),
+    ("Super+KP_Subtract", "zoom out"),
+    ("Super+0", "zoom off"),
     ("Print", "screenshot"),
     ("Super+i", "shell controls"),
     ("XF86AudioRaiseVolume", "shell volume-up"),

@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 use argos_bus::{
     Error, Result,
-    compositor::{Capture, FrameColours, Window},
+    compositor::{Capture, FrameColours, Output, Window},
 };
 use smithay::reexports::calloop::channel as calloop;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -17,8 +17,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::{
     config::{Colour, Look},
     layout::WindowId,
+    night::{NEUTRAL, WARMEST},
     render::Picture,
+    sleep,
     state::State,
+    zoom::LARGEST,
 };
 
 const NAME: &str = "org.argos.Compositor1";
@@ -31,7 +34,7 @@ const RETRY: Duration = Duration::from_secs(1);
 const WAITING: usize = 8;
 
 /// What the bus shows.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Snapshot {
     /// Most recently used first.
     pub windows: Vec<Window>,
@@ -43,6 +46,23 @@ pub struct Snapshot {
     pub renderer: &'static str,
     /// Whether the session is locked.
     pub locked: bool,
+    /// Whether the colours are warmer.
+    pub night_light: bool,
+    /// The temperature of white while they are, in kelvins.
+    pub night_temperature: u32,
+    /// How many times larger the screen is shown.
+    pub zoom: f64,
+    /// Those that are on, in the order in which they came.
+    pub outputs: Vec<Output>,
+    /// Whether the session is to be locked before the machine sleeps.
+    pub lock_before_sleep: bool,
+}
+
+/// What the compositor wants of others on the system bus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// The machine is to sleep.
+    Suspend,
 }
 
 /// What somebody on the bus asks for; the answer is whether what was named exists.
@@ -56,6 +76,10 @@ pub enum Request {
     Workspace(u32, oneshot::Sender<bool>),
     /// Draws frames in other colours.
     Frames(Box<Look>, oneshot::Sender<bool>),
+    /// Warmer colours or none, of this temperature or that of the settings.
+    NightLight(bool, Option<u32>, oneshot::Sender<bool>),
+    /// Shows the screen so many times larger.
+    Zoom(f64, oneshot::Sender<bool>),
     /// Locks the session.
     Lock(oneshot::Sender<Result<()>>),
     /// Draws a window, or for 0 an output, into memory.
@@ -67,19 +91,26 @@ pub enum Request {
 pub struct Link {
     snapshot: watch::Sender<Snapshot>,
     shell: mpsc::Sender<String>,
+    orders: mpsc::Sender<Order>,
 }
 
 impl Link {
-    /// A link that leads nowhere; what is asked of the shell can be read from the receiver.
-    pub fn detached() -> (Self, mpsc::Receiver<String>) {
+    /// A link that leads nowhere; what is asked of the shell and of the system can be read from the
+    /// receivers.
+    pub fn detached() -> (Self, mpsc::Receiver<String>, mpsc::Receiver<Order>) {
         let (shell, requests) = mpsc::channel(WAITING);
-        (
-            Self {
-                snapshot: watch::Sender::new(Snapshot::default()),
-                shell,
-            },
-            requests,
-        )
+        let (orders, wanted) = mpsc::channel(WAITING);
+        let link = Self {
+            snapshot: watch::Sender::new(Snapshot::default()),
+            shell,
+            orders,
+        };
+        (link, requests, wanted)
+    }
+
+    /// What the bus shows now.
+    pub(crate) fn shown(&self) -> Snapshot {
+        self.snapshot.borrow().clone()
     }
 
     /// Starts the thread. Requests from the bus come out of the channel.
@@ -88,7 +119,7 @@ impl Link {
     /// When the thread cannot be started.
     pub fn start() -> std::io::Result<(Self, calloop::Channel<Request>)> {
         let (requests, channel) = calloop::channel();
-        let (link, shell) = Self::detached();
+        let (link, shell, orders) = Self::detached();
         let snapshot = link.snapshot.subscribe();
         std::thread::Builder::new()
             .name("bus".into())
@@ -97,7 +128,11 @@ impl Link {
                     .enable_all()
                     .build()
                 {
-                    Ok(runtime) => runtime.block_on(serve(requests, snapshot, shell)),
+                    Ok(runtime) => runtime.block_on(async {
+                        let system = sleep::follow(requests.clone(), snapshot.clone(), orders);
+                        // It ends with the compositor as the other does.
+                        tokio::join!(serve(requests, snapshot, shell), system);
+                    }),
                     Err(error) => tracing::error!("no D-Bus: the runtime could not start: {error}"),
                 }
             })?;
@@ -112,6 +147,12 @@ impl Link {
             }
             new
         });
+    }
+
+    pub(crate) fn order(&self, order: Order) {
+        if self.orders.try_send(order).is_err() {
+            tracing::warn!("{order:?}: nobody is there who could be asked");
+        }
     }
 
     pub(crate) fn shell_requested(&self, part: &str) {
@@ -139,6 +180,14 @@ impl State {
             }
             Request::Frames(look, answer) => {
                 self.set_theme_look(*look);
+                (answer, true)
+            }
+            Request::NightLight(on, temperature, answer) => {
+                self.set_night_light(on, temperature);
+                (answer, true)
+            }
+            Request::Zoom(factor, answer) => {
+                self.set_zoom(factor);
                 (answer, true)
             }
             Request::Lock(answer) => return self.lock_for(answer),
@@ -224,6 +273,32 @@ impl Compositor {
         Ok(())
     }
 
+    async fn set_night_light(&self, on: bool, temperature: u32) -> Result<()> {
+        let temperature = Some(temperature).filter(|kelvin| *kelvin != 0);
+        if let Some(kelvin) = temperature.filter(|kelvin| !(WARMEST..=NEUTRAL).contains(kelvin)) {
+            return Err(Error::InvalidArguments(format!(
+                "{kelvin} kelvins are not {WARMEST} (as a candle) to {NEUTRAL} (as by day)"
+            )));
+        }
+        self.ask(|answer| Request::NightLight(on, temperature, answer))
+            .await?;
+        Ok(())
+    }
+
+    async fn set_zoom(&self, factor: f64) -> Result<()> {
+        if !(1.0..=LARGEST).contains(&factor) {
+            return Err(Error::InvalidArguments(format!(
+                "{factor} times is not 1 to {LARGEST}"
+            )));
+        }
+        self.ask(|answer| Request::Zoom(factor, answer)).await?;
+        Ok(())
+    }
+
+    async fn list_outputs(&self) -> Result<Vec<Output>> {
+        Ok(self.snapshot.borrow().outputs.clone())
+    }
+
     /// Returns once nothing of the session is to be seen; the locker may come a moment later.
     async fn lock(&self) -> Result<()> {
         self.ask(Request::Lock).await?
@@ -279,6 +354,21 @@ impl Compositor {
         self.snapshot.borrow().locked
     }
 
+    #[zbus(property)]
+    async fn night_light(&self) -> bool {
+        self.snapshot.borrow().night_light
+    }
+
+    #[zbus(property)]
+    async fn night_temperature(&self) -> u32 {
+        self.snapshot.borrow().night_temperature
+    }
+
+    #[zbus(property)]
+    async fn zoom(&self) -> f64 {
+        self.snapshot.borrow().zoom
+    }
+
     #[zbus(property(emits_changed_signal = "const"))]
     async fn renderer(&self) -> String {
         self.snapshot.borrow().renderer.to_owned()
@@ -286,6 +376,24 @@ impl Compositor {
 
     #[zbus(signal)]
     async fn windows_changed(emitter: &zbus::object_server::SignalEmitter<'_>) -> zbus::Result<()>;
+
+    #[zbus(signal)]
+    async fn output_added(
+        emitter: &zbus::object_server::SignalEmitter<'_>,
+        output: Output,
+    ) -> zbus::Result<()>;
+
+    #[zbus(signal)]
+    async fn output_changed(
+        emitter: &zbus::object_server::SignalEmitter<'_>,
+        output: Output,
+    ) -> zbus::Result<()>;
+
+    #[zbus(signal)]
+    async fn output_removed(
+        emitter: &zbus::object_server::SignalEmitter<'_>,
+        name: &str,
+    ) -> zbus::Result<()>;
 
     #[zbus(signal)]
     async fn shell_requested(
@@ -341,6 +449,26 @@ fn news(window: &Window) -> (u64, &str, &str, u32, bool) {
     (w.id, &w.app_id, &w.title, w.workspace, w.focused)
 }
 
+/// Says which screens came, went and changed.
+async fn tell_outputs(
+    emitter: &zbus::object_server::SignalEmitter<'_>,
+    before: &[Output],
+    now: &[Output],
+) -> zbus::Result<()> {
+    let named = |list: &[Output], name: &str| list.iter().any(|output| output.name == name);
+    for gone in before.iter().filter(|output| !named(now, &output.name)) {
+        Compositor::output_removed(emitter, &gone.name).await?;
+    }
+    for output in now.iter().filter(|output| !before.contains(output)) {
+        if named(before, &output.name) {
+            Compositor::output_changed(emitter, output.clone()).await?;
+        } else {
+            Compositor::output_added(emitter, output.clone()).await?;
+        }
+    }
+    Ok(())
+}
+
 async fn connection(
     requests: &Arc<calloop::Sender<Request>>,
     snapshot: &mut watch::Receiver<Snapshot>,
@@ -379,6 +507,16 @@ async fn connection(
                 if new.locked != last.locked {
                     interface.get().await.locked_changed(emitter).await?;
                 }
+                if new.night_light != last.night_light {
+                    interface.get().await.night_light_changed(emitter).await?;
+                }
+                if new.night_temperature != last.night_temperature {
+                    interface.get().await.night_temperature_changed(emitter).await?;
+                }
+                if new.zoom != last.zoom {
+                    interface.get().await.zoom_changed(emitter).await?;
+                }
+                tell_outputs(emitter, &last.outputs, &new.outputs).await?;
                 last = new;
             }
             part = shell.recv() => {
@@ -393,9 +531,63 @@ async fn connection(
 #[cfg(test)]
 mod tests {
     use argos_bus::compositor::Compositor1Proxy;
+    use futures_util::StreamExt;
     use zbus::connection::Builder;
 
     use super::*;
+
+    fn screen(name: &str, scale: f64) -> Output {
+        Output {
+            name: name.into(),
+            width: 1280,
+            height: 800,
+            refresh: 60_000,
+            scale,
+            transform: "normal".into(),
+            x: 0,
+            y: 0,
+            dark: false,
+        }
+    }
+
+    #[tokio::test]
+    async fn screens_that_come_change_and_go_are_told() {
+        let (requests, _channel) = calloop::channel();
+        let snapshot = watch::Sender::new(Snapshot::default());
+        let served = Compositor::new(Arc::new(requests), snapshot.subscribe());
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let server = Builder::unix_stream(ours)
+            .server(zbus::Guid::generate())
+            .p2p()
+            .serve_at(PATH, served);
+        let (server, client) =
+            tokio::try_join!(server.build(), Builder::unix_stream(theirs).p2p().build()).unwrap();
+        let proxy = Compositor1Proxy::new(&client).await.unwrap();
+        let mut added = proxy.receive_output_added().await.unwrap();
+        let mut changed = proxy.receive_output_changed().await.unwrap();
+        let mut removed = proxy.receive_output_removed().await.unwrap();
+        let interface = server.object_server().interface::<_, Compositor>(PATH);
+        let interface = interface.await.unwrap();
+        let emitter = interface.signal_emitter();
+        let (one, two) = (screen("one", 1.0), screen("two", 2.0));
+        tell_outputs(emitter, &[], std::slice::from_ref(&one))
+            .await
+            .unwrap();
+        let larger = screen("one", 1.5);
+        let now = [larger.clone(), two.clone()];
+        tell_outputs(emitter, &[one.clone()], &now).await.unwrap();
+        tell_outputs(emitter, &now, &now).await.unwrap();
+        tell_outputs(emitter, &now, std::slice::from_ref(&two))
+            .await
+            .unwrap();
+        for came in [one, two] {
+            assert_eq!(*added.next().await.unwrap().args().unwrap().output(), came);
+        }
+        let change = changed.next().await.unwrap();
+        assert_eq!(*change.args().unwrap().output(), larger);
+        let gone = removed.next().await.unwrap();
+        assert_eq!(*gone.args().unwrap().name(), "one");
+    }
 
     #[tokio::test]
     async fn calls_reach_the_compositor_and_what_does_not_exist_is_said() {
@@ -417,6 +609,11 @@ mod tests {
             workspaces: 4,
             renderer: "pixman",
             locked: true,
+            night_light: true,
+            night_temperature: 3500,
+            zoom: 1.5,
+            outputs: vec![screen("one", 1.0)],
+            lock_before_sleep: true,
         };
         let snapshot = watch::Sender::new(shown.clone());
         let served = Compositor::new(Arc::new(requests), snapshot.subscribe());
@@ -429,6 +626,11 @@ mod tests {
                     Request::Frames(look, answer) => {
                         (answer, look.title_bar == Colour([0xee, 0xf2, 0xf5]))
                     }
+                    Request::NightLight(on, kelvin, answer) => {
+                        assert!(on && (kelvin.is_none() || kelvin == Some(2000)));
+                        (answer, true)
+                    }
+                    Request::Zoom(factor, answer) => (answer, factor == 8.0),
                     Request::Lock(answer) => {
                         let why = "no private socket".to_owned();
                         answer.send(Err(Error::Unavailable(why))).unwrap();
@@ -454,6 +656,24 @@ mod tests {
         assert_eq!(proxy.active_workspace().await.unwrap(), 2);
         assert_eq!(proxy.renderer().await.unwrap(), "pixman");
         assert!(proxy.locked().await.unwrap());
+        assert!(proxy.night_light().await.unwrap());
+        assert_eq!(proxy.night_temperature().await.unwrap(), 3500);
+        assert_eq!(proxy.zoom().await.unwrap(), 1.5);
+        assert_eq!(proxy.list_outputs().await.unwrap(), shown.outputs);
+        proxy.set_night_light(true, 0).await.unwrap();
+        proxy.set_night_light(true, 2000).await.unwrap();
+        for wrong in [100, 7000] {
+            let refused = proxy.set_night_light(true, wrong).await.unwrap_err();
+            assert!(
+                matches!(&refused, Error::InvalidArguments(text) if text.contains("1700")),
+                "{refused}"
+            );
+        }
+        proxy.set_zoom(8.0).await.unwrap();
+        for wrong in [0.5, 9.0, f64::NAN] {
+            let refused = proxy.set_zoom(wrong).await.unwrap_err();
+            assert!(matches!(refused, Error::InvalidArguments(_)), "{refused}");
+        }
         assert!(matches!(proxy.lock().await, Err(Error::Unavailable(_))));
         proxy.focus_window(7).await.unwrap();
         proxy.activate_workspace(4).await.unwrap();

@@ -12,10 +12,17 @@ use std::{
 use argos_config::{Place, Position};
 use serde::Deserialize;
 
-use crate::{bindings::Bindings, layout::Gaps, rules::Rule};
+use crate::{
+    bindings::Bindings,
+    layout::Gaps,
+    night::{NEUTRAL, WARMEST},
+    rules::Rule,
+};
 
 /// The most logical pixels between tiles.
 const WIDEST_GAP: u32 = 200;
+/// The longest that keys wait, in milliseconds: with more nobody could type any more, not even to set less.
+const SLOWEST_KEYS: u32 = 2000;
 /// The farthest that edges pull, in logical pixels.
 const FARTHEST_PULL: u32 = 100;
 
@@ -43,6 +50,14 @@ pub struct Config {
     pub terminal: Vec<String>,
     /// X programs.
     pub xwayland: Xwayland,
+    /// Warmer colours in the evening.
+    pub night_light: NightLight,
+    /// Things shown larger.
+    pub magnifier: Magnifier,
+    /// Keys for hands that have it hard with them.
+    pub accessibility: Accessibility,
+    /// What happens when nobody is there.
+    pub idle: Idle,
     /// What is to be of windows when they open.
     pub rules: Vec<Rule>,
     /// Key combination to action; laid over the built-in ones. `none` removes a built-in one.
@@ -62,6 +77,10 @@ impl Default for Config {
             outputs: BTreeMap::new(),
             terminal: vec!["/usr/bin/foot".into()],
             xwayland: Xwayland::default(),
+            night_light: NightLight::default(),
+            magnifier: Magnifier::default(),
+            accessibility: Accessibility::default(),
+            idle: Idle::default(),
             rules: Vec::new(),
             bindings: BTreeMap::new(),
         }
@@ -203,6 +222,141 @@ pub struct Xwayland {
 impl Default for Xwayland {
     fn default() -> Self {
         Self { enabled: true }
+    }
+}
+
+/// Warmer colours in the evening.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct NightLight {
+    /// Whether the colours change by themselves.
+    pub enabled: bool,
+    /// Of white at night, in kelvins; 6500 changes nothing.
+    pub temperature: u32,
+    /// When the colours begin to become warmer.
+    pub from: TimeOfDay,
+    /// When they are as by day again.
+    pub to: TimeOfDay,
+    /// Degrees north of the equator; with it the sun says when instead of `from` and `to`.
+    pub latitude: Option<f64>,
+    /// Degrees east of Greenwich.
+    pub longitude: Option<f64>,
+}
+
+impl Default for NightLight {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            temperature: 4000,
+            from: TimeOfDay(20 * 60),
+            to: TimeOfDay(6 * 60),
+            latitude: None,
+            longitude: None,
+        }
+    }
+}
+
+/// Things shown larger.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Magnifier {
+    /// How many times larger things are after a step, 1.05 to 4.
+    pub step: f64,
+    /// Whether it goes to where text is typed.
+    pub follow_text: bool,
+}
+
+impl Default for Magnifier {
+    fn default() -> Self {
+        Self {
+            step: 1.25,
+            follow_text: true,
+        }
+    }
+}
+
+/// Keys for hands that have it hard with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Accessibility {
+    /// A tap of Shift, Ctrl, Alt or Super holds it for the next key.
+    pub sticky_keys: bool,
+    /// Five taps of Shift switch that on and off.
+    pub sticky_keys_shortcut: bool,
+    /// A key counts once it was held for so many milliseconds; 0: at once.
+    pub slow_keys: u32,
+    /// A key does not count that comes again within so many milliseconds; 0: all count.
+    pub bounce_keys: u32,
+    /// The keypad moves the pointer while Num Lock is off.
+    pub mouse_keys: bool,
+}
+
+impl Default for Accessibility {
+    fn default() -> Self {
+        Self {
+            sticky_keys: false,
+            sticky_keys_shortcut: true,
+            slow_keys: 0,
+            bounce_keys: 0,
+            mouse_keys: false,
+        }
+    }
+}
+
+/// What happens when nobody touches anything, each after so many seconds; 0: never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Idle {
+    /// The session is locked.
+    pub lock_after: u32,
+    /// The screens go dark.
+    pub screen_off_after: u32,
+    /// The machine goes to sleep.
+    pub suspend_after: u32,
+    /// The session is locked before the machine sleeps, whoever asks for that.
+    pub lock_before_sleep: bool,
+}
+
+impl Default for Idle {
+    fn default() -> Self {
+        Self {
+            lock_after: 0,
+            screen_off_after: 0,
+            suspend_after: 0,
+            lock_before_sleep: true,
+        }
+    }
+}
+
+/// A time of the day, as `20:30`: minutes since midnight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct TimeOfDay(u32);
+
+impl TryFrom<String> for TimeOfDay {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let parsed = text.split_once(':').and_then(|(hour, minute)| {
+            let number = |digits: &str, longest: usize, below: u32| {
+                let plain = !digits.is_empty()
+                    && digits.len() <= longest
+                    && digits.bytes().all(|digit| digit.is_ascii_digit());
+                digits.parse::<u32>().ok().filter(|n| plain && *n < below)
+            };
+            let two_digits = minute.len() == 2;
+            Some(number(hour, 2, 24)? * 60 + number(minute, 2, 60).filter(|_| two_digits)?)
+        });
+        parsed
+            .map(Self)
+            .ok_or_else(|| format!("`{text}` is not a time of the day; write it as `20:30`"))
+    }
+}
+
+impl TimeOfDay {
+    /// Minutes since midnight.
+    pub(crate) fn minutes(self) -> f64 {
+        f64::from(self.0)
     }
 }
 
@@ -358,6 +512,50 @@ impl Config {
                 *value = most;
             }
         }
+        let night = &mut self.night_light;
+        if !(WARMEST..=NEUTRAL).contains(&night.temperature) {
+            let what = format!(
+                "{} kelvins are not {WARMEST} to {NEUTRAL}; 4000 are used",
+                night.temperature
+            );
+            wrong("night-light", "temperature", what);
+            night.temperature = NightLight::default().temperature;
+        }
+        for (key, value, other, most) in [
+            ("latitude", night.latitude, night.longitude, 90.0),
+            ("longitude", night.longitude, night.latitude, 180.0),
+        ] {
+            let Some(degrees) = value else { continue };
+            let what = if !(-most..=most).contains(&degrees) {
+                format!("{degrees} degrees are not -{most} to {most}; `from` and `to` are used")
+            } else if other.is_none() {
+                "the sun needs both `latitude` and `longitude`; `from` and `to` are used".to_owned()
+            } else {
+                continue;
+            };
+            wrong("night-light", key, what);
+            (night.latitude, night.longitude) = (None, None);
+        }
+        if !(1.05..=4.0).contains(&self.magnifier.step) {
+            let what = format!(
+                "a step of {} is not 1.05 to 4; 1.25 is used",
+                self.magnifier.step
+            );
+            wrong("magnifier", "step", what);
+            self.magnifier.step = Magnifier::default().step;
+        }
+        let access = &mut self.accessibility;
+        for (key, value) in [
+            ("slow-keys", &mut access.slow_keys),
+            ("bounce-keys", &mut access.bounce_keys),
+        ] {
+            if *value > SLOWEST_KEYS {
+                let what =
+                    format!("{value} ms are not 0 to {SLOWEST_KEYS}; {SLOWEST_KEYS} are used");
+                wrong("accessibility", key, what);
+                *value = SLOWEST_KEYS;
+            }
+        }
         for (index, rule) in self.rules.iter_mut().enumerate() {
             if let Some(number) = rule.wish.workspace
                 && !(1..=9).contains(&number)
@@ -403,12 +601,15 @@ struct Problem {
 
 /// Where the values stand that [`Config::check`] looks at.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "kebab-case")]
 struct Places {
     workspaces: Option<Place>,
     outputs: BTreeMap<String, Place>,
     tiling: BTreeMap<String, Place>,
     snapping: BTreeMap<String, Place>,
+    night_light: BTreeMap<String, Place>,
+    magnifier: BTreeMap<String, Place>,
+    accessibility: BTreeMap<String, Place>,
     rules: Vec<Place>,
     bindings: BTreeMap<String, Place>,
 }
@@ -424,6 +625,9 @@ impl Places {
             "outputs" => &self.outputs,
             "tiling" => &self.tiling,
             "snapping" => &self.snapping,
+            "night-light" => &self.night_light,
+            "magnifier" => &self.magnifier,
+            "accessibility" => &self.accessibility,
             _ => &self.bindings,
         };
         section.get(&problem.key).map(|place| place.0)
@@ -448,6 +652,47 @@ mod tests {
                 "{wrong}"
             );
         }
+    }
+
+    #[test]
+    fn times_of_the_day_are_checked() {
+        let read = |text: &str| TimeOfDay::try_from(text.to_owned());
+        assert_eq!(read("7:05"), Ok(TimeOfDay(425)));
+        assert_eq!(read("23:59"), Ok(TimeOfDay(1439)));
+        for wrong in ["24:00", "7", "7:5", "7:60", "+7:00", "7:00 pm", ""] {
+            assert!(read(wrong).unwrap_err().contains("20:30"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_night_that_cannot_be_is_named_with_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("compositor.yaml");
+        let mistake = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            let (config, mut mistakes) = Config::read(&path).unwrap();
+            assert_eq!(config.night_light.latitude, None);
+            assert_eq!(mistakes.len(), 1, "{mistakes:?}");
+            mistakes.pop().unwrap()
+        };
+        let cold = mistake("night-light:\n  temperature: 9000\n");
+        assert!(
+            cold.contains(".yaml:2:") && cold.contains("1700 to 6500"),
+            "{cold}"
+        );
+        let half = mistake("night-light:\n  enabled: true\n  latitude: 52.5\n");
+        assert!(
+            half.contains(".yaml:3:") && half.contains("`longitude`"),
+            "{half}"
+        );
+        let far = mistake("night-light: {latitude: 95, longitude: 13}\n");
+        assert!(
+            far.contains(".yaml:1:") && far.contains("-90 to 90"),
+            "{far}"
+        );
+        std::fs::write(&path, "night-light: {from: 25:00}\n").unwrap();
+        let error = Config::read(&path).unwrap_err().to_string();
+        assert!(error.contains(".yaml:1:"), "{error}");
     }
 
     #[test]

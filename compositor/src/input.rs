@@ -23,7 +23,7 @@ use smithay::{
 };
 
 use crate::{
-    bindings::{Action, Towards},
+    bindings::{Action, Magnify, Towards},
     decoration::{self, Button, Part},
     layers,
     layout::{Edges, Layout, Mode, WindowId},
@@ -42,6 +42,9 @@ pub const RIGHT: u32 = 0x111;
 pub(crate) const MIDDLE: u32 = 0x112;
 /// Two presses on a title bar within this many milliseconds are a double click.
 const DOUBLE_CLICK: u32 = 400;
+
+/// What a step of a wheel scrolls, in logical pixels: about three lines.
+const WHEEL_STEP: f64 = 15.0;
 
 /// What is under a point.
 #[derive(Debug)]
@@ -82,6 +85,7 @@ enum KeyAction {
     Switch(Switch),
     /// What it does while the overview is open.
     Overview(OverviewKey),
+    Magnify(Magnify),
     Swallow,
 }
 
@@ -240,6 +244,7 @@ impl State {
                 let Some(at) = self.on_first_output::<B>(&event) else {
                     return;
                 };
+                let at = self.through_magnifier(at);
                 self.touch_down(event.slot(), at, event.time_msec());
             }
             InputEvent::TouchMotion { event } => {
@@ -248,6 +253,7 @@ impl State {
                 else {
                     return;
                 };
+                let at = self.through_magnifier(at);
                 let focus = self.focus_at(at);
                 let motion = TouchMotion {
                     slot: event.slot(),
@@ -304,9 +310,14 @@ impl State {
         }
     }
 
-    /// A key went down or up. `code` is xkb's: Linux's plus 8.
+    /// A key of a keyboard went down or up. `code` is xkb's: Linux's plus 8.
     pub fn key(&mut self, code: Keycode, state: KeyState, time: u32) {
         self.light_outputs();
+        self.filter_access(code, state, time);
+    }
+
+    /// A key is pressed or let go of as far as everybody is concerned.
+    pub(crate) fn key_typed(&mut self, code: Keycode, state: KeyState, time: u32) {
         let serial = SERIAL_COUNTER.next_serial();
         let keyboard = self.keyboard.clone();
         self.keep_keys_private();
@@ -329,6 +340,7 @@ impl State {
             Some(KeyAction::ToggleInhibitor(inhibitor)) => shortcuts::toggle(&inhibitor),
             Some(KeyAction::Switch(switch)) => self.switch(switch),
             Some(KeyAction::Overview(key)) => self.overview_key(key),
+            Some(KeyAction::Magnify(how)) => self.magnify(how),
             Some(KeyAction::Swallow) | None => {}
         }
         let held = self.keyboard.modifier_state();
@@ -365,6 +377,16 @@ impl State {
         if let Some(vt) = virtual_terminal(typed) {
             self.taken_keys.push(code);
             return FilterResult::Intercept(KeyAction::ChangeVt(vt));
+        }
+        // Who cannot read what is there can enlarge it whatever it is.
+        if let Some(Action::Zoom(how)) = self.bindings.press(modifiers, key)
+            && !inhibitor
+                .as_ref()
+                .is_some_and(KeyboardShortcutsInhibitor::is_active)
+        {
+            let how = *how;
+            self.taken_keys.push(code);
+            return FilterResult::Intercept(KeyAction::Magnify(how));
         }
         // A prompt has the person's whole attention: nothing behind it can be steered meanwhile. Nor
         // can anything behind a lock.
@@ -515,6 +537,8 @@ impl State {
                 self.lock_session();
             }
             Action::Screenshot => self.save_screenshot(),
+            Action::NightLight => self.toggle_night_light(),
+            Action::Zoom(how) => self.magnify(*how),
         }
     }
 
@@ -559,7 +583,7 @@ impl State {
         }
     }
 
-    fn move_pointer(
+    pub(crate) fn move_pointer(
         &mut self,
         to: Point<f64, Logical>,
         relative: Option<RelativeMotionEvent>,
@@ -575,6 +599,7 @@ impl State {
         self.overview_drag(to);
         let pointer = self.pointer.clone();
         self.pointer_at = to;
+        self.magnify_pointer();
         let under = self.under(to);
         if !pointer.is_grabbed() {
             self.hover(&under);
@@ -673,6 +698,9 @@ impl State {
         pointer.frame(self);
         if handled && let Some(drag) = self.pending_drag.take() {
             self.begin_drag(drag, button, serial);
+        }
+        if state == ButtonState::Released {
+            self.modifiers_used(time);
         }
     }
 
@@ -800,13 +828,20 @@ impl State {
     }
 
     fn axis<B: InputBackend>(&mut self, event: &B::PointerAxisEvent) {
+        if self.steers_magnifier() {
+            let steps = event.amount_v120(Axis::Vertical).map(|steps| steps / 120.0);
+            let amount = event.amount(Axis::Vertical);
+            let steps = steps.or(amount.map(|amount| amount / WHEEL_STEP));
+            self.tap = None;
+            self.scroll_zoom(steps.unwrap_or(0.0));
+            return;
+        }
         let mut frame = AxisFrame::new(event.time_msec()).source(event.source());
         for axis in [Axis::Horizontal, Axis::Vertical] {
             let steps = event.amount_v120(axis);
-            // A wheel's step of 120 scrolls about three lines.
             let amount = event
                 .amount(axis)
-                .or(steps.map(|steps| steps / 120.0 * 15.0))
+                .or(steps.map(|steps| steps / 120.0 * WHEEL_STEP))
                 .unwrap_or(0.0);
             if amount != 0.0 {
                 frame = frame
@@ -822,6 +857,19 @@ impl State {
         let pointer = self.pointer.clone();
         pointer.axis(self, frame);
         pointer.frame(self);
+    }
+
+    /// Whether Super is held and nothing else, and no client has the keys with it.
+    fn steers_magnifier(&self) -> bool {
+        let held = self.keyboard.modifier_state();
+        held.logo
+            && !held.ctrl
+            && !held.alt
+            && !held.shift
+            && !self.pointer.is_grabbed()
+            && !self
+                .focused_inhibitor()
+                .is_some_and(|inhibitor| inhibitor.is_active())
     }
 
     /// Touch screens, drawing tablets and the tablets of virtual machines cover the first output.

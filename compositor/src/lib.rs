@@ -10,6 +10,7 @@
 //! | [`layout`] | where windows are; pure |
 //! | `windows` | clients' toplevels and the carrying of the layout's answers to them |
 //! | `layers` | panels, wallpaper, launcher; prompts above everything |
+//! | `idling` | what happens when nobody is there |
 //! | `lock` | the locked session: who sees and steers what |
 //! | `clients` | clients' connections, and how they are read fairly |
 //! | [`limits`], `guards` | what one client may have; what requests pass before they are carried out |
@@ -23,11 +24,15 @@
 //! | `previews`, `switcher`, `overview` | small pictures of windows; Alt-Tab and the overview made of them |
 //! | `outputs` | outputs, and when each of them is drawn |
 //! | [`render`], `decoration`, `cursor`, `canvas` | what is drawn |
+//! | `night`, `tint` | warmer colours in the evening |
+//! | `zoom` | the magnifier |
+//! | `access`, `mouse_keys` | sticky, slow and bounce keys; the keypad as a mouse |
 //! | `mirror` | pictures that are kept for those who copy the screen |
 //! | `xwayland`, `focus` | X programs; what has the keyboard |
 //! | [`backend`] | DRM, nested, headless; the choice of the renderer |
 //! | [`bus`], [`notify`] | D-Bus, readiness |
 
+mod access;
 pub mod backend;
 pub mod bindings;
 pub mod bus;
@@ -41,12 +46,15 @@ mod focus;
 mod grabs;
 mod guards;
 mod handlers;
+mod idling;
 mod input;
 mod layers;
 pub mod layout;
 pub mod limits;
 mod lock;
 mod mirror;
+mod mouse_keys;
+mod night;
 mod notice;
 pub mod notify;
 mod outputs;
@@ -59,11 +67,14 @@ pub mod render;
 pub mod rules;
 mod screenshot;
 pub mod settings;
+mod sleep;
 mod spawn;
 pub mod state;
 mod switcher;
+mod tint;
 mod windows;
 mod xwayland;
+mod zoom;
 
 pub use error::Error;
 pub use input::{LEFT, RIGHT};

@@ -210,6 +210,7 @@ impl State {
         // Whatever was under way with keyboard and pointer ends, and ends without effect: a drag is
         // over nothing when it is let go of.
         self.tap = None;
+        self.release_modifiers();
         self.pending_drag = None;
         self.last_title_press = None;
         self.change_layout(crate::layout::Layout::cycle_end);

@@ -3,6 +3,8 @@
 //! It is for what only the compositor can say, as that its settings have a mistake: the shell may not
 //! run, and a log is read by nobody who does not know that there is something to read. It stays until
 //! what it says is no longer so, or until it is clicked or dismissed by a key.
+//!
+//! A *badge* is a small one at the lower side that only shows a state and that nobody can click.
 
 use ab_glyph::{Font, FontVec, PxScale, ScaleFont};
 use smithay::{
@@ -41,6 +43,8 @@ const STRIPE: i32 = 5;
 pub(crate) struct Notice {
     text: Option<String>,
     picture: Option<Picture>,
+    /// At the lower side, no wider than its text.
+    low: bool,
 }
 
 /// The message as it was drawn.
@@ -51,6 +55,7 @@ struct Picture {
     /// All of its pixels.
     pixels: Rectangle<f64, Logical>,
     scale: f64,
+    /// The widest that it could have been.
     widest: i32,
 }
 
@@ -64,7 +69,12 @@ impl Notice {
     pub(crate) fn place(&self, usable: Rect) -> Option<Rect> {
         let size = self.picture.as_ref()?.size;
         let x = usable.loc.x + (usable.size.w - size.w) / 2;
-        Some(Rect::new((x, usable.loc.y + DISTANCE).into(), size))
+        let y = if self.low {
+            usable.loc.y + usable.size.h - size.h - DISTANCE
+        } else {
+            usable.loc.y + DISTANCE
+        };
+        Some(Rect::new((x, y).into(), size))
     }
 
     /// Draws the message if it is not drawn as it has to be: sharp at `scale`, `widest` at most.
@@ -82,8 +92,16 @@ impl Notice {
             Some(font) => wrap(font, text, room),
             None => Vec::new(),
         };
-        let height = lines.len().max(1) as i32 * LINE + 2 * PADDING;
-        let size = Size::from((widest, height));
+        let padding = if self.low { PADDING / 2 } else { PADDING };
+        let height = lines.len().max(1) as i32 * LINE + 2 * padding;
+        let longest = font.filter(|_| self.low).map(|font| {
+            lines
+                .iter()
+                .map(|line| length(font, line))
+                .fold(0.0, f32::max)
+        });
+        let width = longest.map_or(widest, |longest| longest.ceil() as i32 + 2 * PADDING);
+        let size = Size::from((width.clamp(1, widest), height));
         let physical = |length: i32| (f64::from(length) * scale).round().max(1.0) as i32;
         let mut canvas = Canvas::new(physical(size.w), physical(size.h));
         canvas.fill(look.title_bar, |_, _| 1.0);
@@ -93,7 +111,7 @@ impl Notice {
         if let Some(font) = font {
             let at = |length: i32| physical(length) as f32;
             for (index, line) in lines.iter().enumerate() {
-                let top = PADDING + index as i32 * LINE;
+                let top = padding + index as i32 * LINE;
                 let ink = if index == 0 {
                     look.title
                 } else {
@@ -155,6 +173,14 @@ impl Notice {
     }
 }
 
+/// How long a line is, in logical pixels.
+fn length(font: &FontVec, line: &str) -> f32 {
+    let scaled = font.as_scaled(PxScale::from(TEXT));
+    line.chars()
+        .map(|c| scaled.h_advance(font.glyph_id(c)))
+        .sum()
+}
+
 /// Text in lines that are no longer than `room`, in logical pixels: broken at spaces, or within a word
 /// that is longer than a line.
 fn wrap(font: &FontVec, text: &str, room: f32) -> Vec<String> {
@@ -190,7 +216,19 @@ impl State {
         if self.notice.text != text {
             self.notice = Notice {
                 text,
-                picture: None,
+                ..Notice::default()
+            };
+            self.outputs.queue_all();
+        }
+    }
+
+    /// Shows a state at the lower side of the screen, or takes away what is shown there.
+    pub(crate) fn show_badge(&mut self, text: Option<String>) {
+        if self.badge.text != text {
+            self.badge = Notice {
+                text,
+                low: true,
+                ..Notice::default()
             };
             self.outputs.queue_all();
         }
@@ -211,8 +249,9 @@ impl State {
         let areas = self.windows.layout.areas();
         let room = areas.iter().map(|area| area.usable.size.w).min();
         let widest = (room.unwrap_or(WIDEST) - 2 * DISTANCE).clamp(1, WIDEST);
-        self.notice
-            .prepare(&self.look, self.painter.font(), scale, widest);
+        for notice in [&mut self.notice, &mut self.badge] {
+            notice.prepare(&self.look, self.painter.font(), scale, widest);
+        }
     }
 
     /// Whether the message is at a point of the global space.

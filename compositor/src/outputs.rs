@@ -53,7 +53,7 @@ use crate::{
     error::Error,
     layout::Rect,
     protocols::frames::pass_barrier,
-    render::View,
+    render::{Glass, View},
     state::State,
 };
 
@@ -146,6 +146,19 @@ pub(crate) fn geometry(output: &Output) -> Rect {
     Rect::new(output.current_location(), size)
 }
 
+fn name_of(transform: Transform) -> &'static str {
+    match transform {
+        Transform::Normal => "normal",
+        Transform::_90 => "90",
+        Transform::_180 => "180",
+        Transform::_270 => "270",
+        Transform::Flipped => "flipped",
+        Transform::Flipped90 => "flipped-90",
+        Transform::Flipped180 => "flipped-180",
+        Transform::Flipped270 => "flipped-270",
+    }
+}
+
 /// Time between two frames of an output.
 pub(crate) fn interval(output: &Output) -> Duration {
     let refresh = output
@@ -201,6 +214,27 @@ impl Outputs {
             scale: output.current_scale().fractional_scale(),
             position: screen.and_then(|screen| screen.placed),
         })
+    }
+
+    /// Those that are on, as the bus shows them.
+    pub(crate) fn told(&self) -> Vec<argos_bus::compositor::Output> {
+        let told = |screen: &Screen| {
+            let output = &screen.output;
+            let mode = output.current_mode()?;
+            let location = output.current_location();
+            Some(argos_bus::compositor::Output {
+                name: output.name(),
+                width: mode.size.w as u32,
+                height: mode.size.h as u32,
+                refresh: mode.refresh as u32,
+                scale: output.current_scale().fractional_scale(),
+                transform: name_of(output.current_transform()).to_owned(),
+                x: location.x,
+                y: location.y,
+                dark: screen.dark,
+            })
+        };
+        self.screens.iter().filter_map(told).collect()
     }
 
     pub(crate) fn frames(&self) -> u64 {
@@ -328,6 +362,7 @@ impl State {
                 .into();
             self.pointer.set_location(self.pointer_at);
         }
+        self.rewarm_outputs();
     }
 
     /// The mode of an output changed.
@@ -519,7 +554,11 @@ impl State {
 
     fn draw(&mut self, index: usize, output: &Output) {
         let started = Instant::now();
-        let outcome = self.with_scene(View::Screen, output, |backend, scene| {
+        let glass = Glass {
+            filter: self.filter_of(output),
+            zoom: self.zoom_of(output),
+        };
+        let outcome = self.through_glass(View::Screen, output, glass, |backend, scene| {
             backend.render(scene, output)
         });
         let locked = self.is_locked();

@@ -7,7 +7,7 @@ use smithay::{
     backend::{
         allocator::Fourcc,
         renderer::{
-            Bind, Color32F, ExportMem, ImportAll, ImportMem, Offscreen, Renderer,
+            Bind, Color32F, ExportMem, ImportAll, ImportMem, Offscreen, Renderer, TextureFilter,
             damage::OutputDamageTracker,
             element::{
                 AsRenderElements, Kind,
@@ -34,7 +34,9 @@ use crate::{
     lock::Locked,
     notice::Notice,
     outputs::geometry,
+    tint::Filter,
     windows::Windows,
+    zoom::Zoom,
 };
 
 render_elements! {
@@ -50,6 +52,25 @@ render_elements! {
     Memory=MemoryRenderBufferRenderElement<R>,
     /// One colour: borders.
     Solid=SolidColorRenderElement,
+}
+
+render_elements! {
+    /// One thing as the person sees it.
+    pub Shown<R> where R: ImportAll + ImportMem;
+    /// As it is.
+    Plain=Element<R>,
+    /// Magnified.
+    Zoomed=RescaleRenderElement<Element<R>>,
+}
+
+impl<R: Renderer + ImportAll + ImportMem> std::fmt::Debug for Shown<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Plain(_) => "Plain",
+            Self::Zoomed(_) => "Zoomed",
+            Self::_GenericCatcher(_) => "",
+        })
+    }
 }
 
 impl<R: Renderer + ImportAll + ImportMem> std::fmt::Debug for Element<R> {
@@ -79,6 +100,15 @@ pub(crate) enum View {
     Window(WindowId),
 }
 
+/// What is between the screen and the person's eyes, and in no picture for others.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Glass {
+    /// Makes the colours warmer.
+    pub(crate) filter: Option<Filter>,
+    /// Makes things larger.
+    pub(crate) zoom: Option<Zoom>,
+}
+
 /// All that a frame is made of.
 #[derive(Debug)]
 pub struct Scene<'a> {
@@ -92,10 +122,14 @@ pub struct Scene<'a> {
     pub(crate) output_index: usize,
     /// A message above the desktop.
     pub(crate) notice: &'a Notice,
+    /// A state, at the lower side.
+    pub(crate) badge: &'a Notice,
     /// The lock: where there is one, nothing else is drawn.
     pub(crate) locked: Option<&'a Locked>,
     /// What draws it.
     pub(crate) renderer: RendererKind,
+    /// What the person sees it through.
+    pub(crate) glass: Glass,
 }
 
 /// Pixman reckons places in a buffer with 16 bits before the point, and draws nothing at all where that does not do.
@@ -157,18 +191,55 @@ impl Scene<'_> {
         }
     }
 
+    /// The elements of `output` as the person sees them, front to back; see [`Self::content`].
+    pub fn elements<R>(&self, renderer: &mut R, output: &Output) -> Vec<Shown<R>>
+    where
+        R: Renderer + ImportAll + ImportMem,
+        R::TextureId: Clone + Send + 'static,
+    {
+        let content = self.content(renderer, output);
+        // Magnified pixels stay sharp, and their edges do not mix with what is beside them.
+        let filter = match self.glass.zoom {
+            Some(_) => TextureFilter::Nearest,
+            None => TextureFilter::Linear,
+        };
+        if let Err(error) = renderer.upscale_filter(filter) {
+            tracing::warn!("how things are enlarged cannot be chosen: {error}");
+        }
+        let Some(zoom) = self.glass.zoom else {
+            return content.into_iter().map(Shown::Plain).collect();
+        };
+        let scale = Scale::from(output.current_scale().fractional_scale());
+        let still = zoom.still - geometry(output).loc.to_f64();
+        let still: Point<i32, Physical> = still.to_physical(scale).to_i32_round();
+        let larger =
+            |element| RescaleRenderElement::from_element(element, still, Scale::from(zoom.factor));
+        let mut list: Vec<_> = content
+            .into_iter()
+            .map(larger)
+            .map(Shown::Zoomed)
+            .collect();
+        self.leave_out(&mut list, output);
+        list
+    }
+
+    /// Takes out what the renderer cannot draw.
+    fn leave_out<E: smithay::backend::renderer::element::Element>(&self, list: &mut Vec<E>, output: &Output) {
+        if self.renderer == RendererKind::Pixman {
+            let scale = Scale::from(output.current_scale().fractional_scale());
+            list.retain(|element| suits_pixman(element, scale));
+        }
+    }
+
     /// The elements of `output`, front to back. A surface whose buffer cannot be imported, or that the renderer
     /// cannot draw, is left out.
-    pub fn elements<R>(&self, renderer: &mut R, output: &Output) -> Vec<Element<R>>
+    fn content<R>(&self, renderer: &mut R, output: &Output) -> Vec<Element<R>>
     where
         R: Renderer + ImportAll + ImportMem,
         R::TextureId: Clone + Send + 'static,
     {
         let mut list = self.all_elements(renderer, output);
-        if self.renderer == RendererKind::Pixman {
-            let scale = Scale::from(output.current_scale().fractional_scale());
-            list.retain(|element| suits_pixman(element, scale));
-        }
+        self.leave_out(&mut list, output);
         list
     }
 
@@ -234,8 +305,9 @@ impl Scene<'_> {
             layer(renderer, prompt, &mut list);
         }
         if let Some(shown) = self.windows.layout.areas().get(self.output_index) {
-            self.notice
-                .elements(renderer, area, shown.usable, scale, &mut list);
+            for notice in [self.notice, self.badge] {
+                notice.elements(renderer, area, shown.usable, scale, &mut list);
+            }
         }
         self.windows
             .switcher_elements(renderer, area, scale, &mut list);

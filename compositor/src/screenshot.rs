@@ -15,7 +15,7 @@ use crate::{
     backend::Backend,
     error::Error,
     layout::WindowId,
-    render::{Picture, Scene, View},
+    render::{Glass, Picture, Scene, View},
     state::State,
 };
 
@@ -94,6 +94,17 @@ impl State {
         output: &Output,
         draw: impl FnOnce(&mut dyn Backend, &Scene<'_>) -> T,
     ) -> T {
+        self.through_glass(view, output, Glass::default(), draw)
+    }
+
+    /// The same with what the person sees it through.
+    pub(crate) fn through_glass<T>(
+        &mut self,
+        view: View,
+        output: &Output,
+        glass: Glass,
+        draw: impl FnOnce(&mut dyn Backend, &Scene<'_>) -> T,
+    ) -> T {
         self.cursor
             .prepare(output.current_scale().fractional_scale());
         let scene = Scene {
@@ -104,8 +115,10 @@ impl State {
             background: self.look.background.linear().into(),
             output_index: self.outputs.index_of(output).unwrap_or(0),
             notice: &self.notice,
+            badge: &self.badge,
             locked: self.lock.locked(),
             renderer: self.backend.renderer(),
+            glass,
         };
         draw(self.backend.as_mut(), &scene)
     }

@@ -247,6 +247,15 @@ impl State {
         if before.outputs != config.outputs {
             self.scale_outputs();
         }
+        if before.night_light != config.night_light {
+            self.reset_night();
+        }
+        if before.accessibility != config.accessibility {
+            self.reset_access();
+        }
+        if before.idle != config.idle {
+            self.reset_idling();
+        }
         self.outputs.queue_all();
     }
 

@@ -226,6 +226,13 @@ pub struct State {
     pub(crate) config: Config,
     pub(crate) settings: crate::settings::Settings,
     pub(crate) notice: crate::notice::Notice,
+    /// The modifiers that are held though nobody holds them, on the screen.
+    pub(crate) badge: crate::notice::Notice,
+    pub(crate) access: crate::access::Access,
+    pub(crate) mouse_keys: crate::mouse_keys::MouseKeys,
+    pub(crate) idling: crate::idling::Idling,
+    pub(crate) night: crate::night::Night,
+    pub(crate) magnifier: crate::zoom::Magnifier,
     pub(crate) bus: bus::Link,
     pub(crate) display: DisplayHandle,
     pub(crate) connections: Connections,
@@ -304,7 +311,7 @@ impl State {
         }
 
         let look = config.look.clone().unwrap_or_default();
-        Ok(Self {
+        let mut state = Self {
             backend,
             windows: Windows::new(&config),
             outputs: Outputs::default(),
@@ -330,6 +337,12 @@ impl State {
             config,
             settings: crate::settings::Settings::default(),
             notice: crate::notice::Notice::default(),
+            badge: crate::notice::Notice::default(),
+            access: crate::access::Access::default(),
+            mouse_keys: crate::mouse_keys::MouseKeys::default(),
+            idling: crate::idling::Idling::default(),
+            night: crate::night::Night::default(),
+            magnifier: crate::zoom::Magnifier::default(),
             bus,
             display: dh,
             connections,
@@ -337,7 +350,10 @@ impl State {
             handle,
             signal: event_loop.get_signal(),
             socket: None,
-        })
+        };
+        state.update_night();
+        state.reset_idling();
+        Ok(state)
     }
 
     /// Listens for clients on `name` in `$XDG_RUNTIME_DIR`. A socket and lock that a killed
@@ -419,6 +435,7 @@ impl State {
         self.prepare_overview();
         self.update_keyboard_focus();
         self.update_constraint();
+        self.magnify_focus();
         self.redraw_queued();
         self.update_idle_inhibition();
         self.confirm_lock();
@@ -571,6 +588,11 @@ impl State {
         self.windows.list()
     }
 
+    /// What the bus shows.
+    pub fn shown_on_bus(&self) -> bus::Snapshot {
+        self.bus.shown()
+    }
+
     /// Moves a floating window so that its content begins at `at` in the global space. Other surfaces stay.
     pub fn place_window(&mut self, surface: &WlSurface, at: Point<i32, Logical>) {
         let Some(id) = self.windows.by_surface(surface).map(|managed| managed.id) else {
@@ -621,12 +643,18 @@ impl State {
 
     fn tell_bus(&mut self) {
         let layout = &self.windows.layout;
+        let (night_light, night_temperature) = self.night_light();
         self.bus.update(bus::Snapshot {
             windows: self.windows.list(),
             active: layout.active_workspace() as u32 + 1,
             workspaces: layout.workspaces() as u32,
             renderer: self.backend.renderer().name(),
             locked: self.is_locked(),
+            night_light,
+            night_temperature,
+            zoom: self.zoom(),
+            outputs: self.outputs.told(),
+            lock_before_sleep: self.config.idle.lock_before_sleep,
         });
     }
 }

@@ -403,6 +403,7 @@ impl Shell {
             Notice::Sound(sound) => self.controls.set_sound(sound),
             Notice::Light(light) => self.controls.set_light(light),
             Notice::Network(network) => self.controls.set_network(network),
+            Notice::Night(night) => self.controls.set_night(night),
             // The prompt's, which is a process of its own.
             Notice::Requested(_)
             | Notice::Resolved(_)
@@ -735,6 +736,7 @@ impl Program for Shell {
             Message::Controls(message) => match self.controls.update(message) {
                 controls::Outcome::None => {}
                 controls::Outcome::Do(command) => self.command(Command::Machine(command)),
+                controls::Outcome::Night(on) => self.command(Command::Night(on)),
                 controls::Outcome::Theme => self.other_theme(),
                 controls::Outcome::Close => self.open = Open::Nothing,
             },

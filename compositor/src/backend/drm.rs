@@ -60,6 +60,7 @@ use crate::{
     mirror::Mirrors,
     render::{self, Picture, Scene},
     state::State,
+    tint::{self, Filter, Shade},
 };
 
 type PixmanCompositor = DrmCompositor<DumbAllocator, DrmDeviceFd, (), DrmDeviceFd>;
@@ -115,6 +116,8 @@ struct Head {
     off: bool,
     /// The gamma table that somebody set.
     gamma: Option<Vec<u16>>,
+    /// What is shown in warmer colours, where pixman draws it.
+    shade: Option<Shade>,
 }
 
 /// See the module's page.
@@ -768,6 +771,7 @@ fn connect(
         chosen: None,
         off: false,
         gamma: None,
+        shade: None,
     });
     drop(drm);
     state.add_output(output, output_mode);
@@ -862,23 +866,19 @@ fn flipped(state: &mut State, handle: &DrmHandle, crtc: crtc::Handle) {
 
 /// Draws one frame with either pair of renderer and swapchain and sends it on its way.
 macro_rules! draw {
-    ($renderer:expr, $chain:expr, $scene:expr, $output:expr, $kind:expr) => {{
-        let elements = $scene.elements($renderer, $output);
-        let frame =
-            match $chain.render_frame($renderer, &elements, $scene.ground(), FrameFlags::DEFAULT) {
-                Ok(frame) => frame,
-                Err(RenderFrameError::PrepareFrame(FrameError::DrmError(error)))
-                    if is_away(&error) =>
-                {
-                    return Ok(Outcome::Away);
-                }
-                Err(error) => {
-                    // The screen may have been left in a state that ours does not fit.
-                    let error = failed($kind, error);
-                    let _ = $chain.reset_state();
-                    return Err(error);
-                }
-            };
+    ($renderer:expr, $chain:expr, $elements:expr, $ground:expr, $flags:expr, $kind:expr) => {{
+        let frame = match $chain.render_frame($renderer, $elements, $ground, $flags) {
+            Ok(frame) => frame,
+            Err(RenderFrameError::PrepareFrame(FrameError::DrmError(error))) if is_away(&error) => {
+                return Ok(Outcome::Away);
+            }
+            Err(error) => {
+                // The screen may have been left in a state that ours does not fit.
+                let error = failed($kind, error);
+                let _ = $chain.reset_state();
+                return Err(error);
+            }
+        };
         if frame.needs_sync()
             && let PrimaryPlaneElement::Swapchain(element) = &frame.primary_element
         {
@@ -932,13 +932,30 @@ impl Backend for DrmHandle {
         };
         match (graphics, &mut head.swapchain) {
             (Graphics::Pixman { renderer, .. }, Swapchain::Single(chain)) => chain
-                .draw(renderer, scene, output)
+                .draw(renderer, scene, output, &mut head.shade)
                 .map_err(|error| failed(kind, error)),
             (Graphics::Pixman { renderer, .. }, Swapchain::Pixman(chain)) => {
-                draw!(renderer, chain, scene, output, kind)
+                let (ground, flags) = (scene.ground(), FrameFlags::DEFAULT);
+                let Some(Filter { tint, .. }) = scene.glass.filter else {
+                    head.shade = None;
+                    let elements = scene.elements(renderer, output);
+                    return draw!(renderer, chain, &elements, ground, flags, kind);
+                };
+                let (sheet, states) = tint::shaded(&mut head.shade, renderer, scene, output, tint)
+                    .map_err(|error| failed(kind, error))?;
+                let elements = [sheet];
+                let drawn = (|| draw!(renderer, chain, &elements, ground, flags, kind))();
+                drawn.map(|outcome| outcome.with_states(states))
             }
             (Graphics::Gles { renderer, .. }, Swapchain::Gles(chain)) => {
-                draw!(renderer.as_mut(), chain, scene, output, kind)
+                let renderer = renderer.as_mut();
+                let elements = tint::tinted(scene, renderer, output);
+                // What a plane of the display shows by itself would be beside the tint.
+                let flags = match scene.glass.filter {
+                    Some(_) => FrameFlags::empty(),
+                    None => FrameFlags::DEFAULT,
+                };
+                draw!(renderer, chain, &elements, scene.ground(), flags, kind)
             }
             _ => Err(failed(kind, "the output was set up for another renderer")),
         }

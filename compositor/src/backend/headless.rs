@@ -7,7 +7,9 @@ use std::collections::HashMap;
 use smithay::{
     backend::{
         allocator::Fourcc,
-        renderer::{Bind, Offscreen, damage::OutputDamageTracker, pixman::PixmanRenderer},
+        renderer::{
+            Bind, ExportMem, Offscreen, damage::OutputDamageTracker, pixman::PixmanRenderer,
+        },
     },
     desktop::utils::OutputPresentationFeedback,
     output::{Mode, Output, PhysicalProperties, Subpixel},
@@ -21,6 +23,7 @@ use crate::{
     mirror::Mirrors,
     render::{self, Picture, Scene},
     state::State,
+    tint::{self, Filter, Shade},
 };
 
 /// The longest side of an output, in pixels.
@@ -34,6 +37,7 @@ struct Target {
     tracker: OutputDamageTracker,
     feedback: Option<OutputPresentationFeedback>,
     drawn: bool,
+    shade: Option<Shade>,
 }
 
 /// See the module's page.
@@ -64,6 +68,28 @@ impl Headless {
             targets: HashMap::new(),
             mirrors: Mirrors::new("pixman", Fourcc::Xrgb8888),
             paced: false,
+        })
+    }
+
+    /// What an output shows: the last frame that was drawn.
+    ///
+    /// # Errors
+    /// When nothing was drawn on it yet.
+    pub fn shown(&mut self, output: &Output) -> Result<Picture, Error> {
+        let target = self.targets.get_mut(&output.name());
+        let target = target.ok_or_else(|| failed("nothing was drawn on this output yet"))?;
+        let (width, height) = target.size;
+        let frame = self.renderer.bind(&mut target.image).map_err(failed)?;
+        let all = Rectangle::from_size(target.size.into());
+        let mapping = self
+            .renderer
+            .copy_framebuffer(&frame, all, Fourcc::Abgr8888);
+        let mapping = mapping.map_err(failed)?;
+        let rgba = self.renderer.map_texture(&mapping).map_err(failed)?;
+        Ok(Picture {
+            width: width as u32,
+            height: height as u32,
+            rgba: rgba.to_vec(),
         })
     }
 
@@ -147,23 +173,32 @@ impl Backend for Headless {
                         tracker,
                         feedback: None,
                         drawn: false,
+                        shade: None,
                     })
                     .into_mut()
             }
         };
-        let elements = scene.elements(&mut self.renderer, output);
-        let mut frame = self.renderer.bind(&mut target.image).map_err(failed)?;
         let age = usize::from(target.drawn);
-        let result = target
-            .tracker
-            .render_output(
-                &mut self.renderer,
-                &mut frame,
-                age,
-                &elements,
-                scene.ground(),
-            )
-            .map_err(failed)?;
+        let renderer = &mut self.renderer;
+        let result = if let Some(Filter { tint, .. }) = scene.glass.filter {
+            let (sheet, states) =
+                tint::shaded(&mut target.shade, renderer, scene, output, tint).map_err(failed)?;
+            let mut frame = renderer.bind(&mut target.image).map_err(failed)?;
+            let mut result = target
+                .tracker
+                .render_output(renderer, &mut frame, age, &[sheet], scene.ground())
+                .map_err(failed)?;
+            result.states = states;
+            result
+        } else {
+            target.shade = None;
+            let elements = scene.elements(renderer, output);
+            let mut frame = renderer.bind(&mut target.image).map_err(failed)?;
+            target
+                .tracker
+                .render_output(renderer, &mut frame, age, &elements, scene.ground())
+                .map_err(failed)?
+        };
         target.drawn = true;
         Ok(if result.damage.is_some() {
             Outcome::Shown(result.states)

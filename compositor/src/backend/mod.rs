@@ -41,6 +41,18 @@ pub enum Outcome {
     Away,
 }
 
+impl Outcome {
+    /// The same with other states: those of what was drawn into something that is drawn now.
+    fn with_states(self, states: RenderElementStates) -> Self {
+        match self {
+            Self::Flipping(_) => Self::Flipping(states),
+            Self::Shown(_) => Self::Shown(states),
+            Self::Unchanged(_) => Self::Unchanged(states),
+            Self::Away => Self::Away,
+        }
+    }
+}
+
 /// How an output that is on is driven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Setup {

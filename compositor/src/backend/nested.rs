@@ -30,8 +30,9 @@ use super::{Backend, Outcome, RendererKind, Setup};
 use crate::{
     error::Error,
     mirror::Mirrors,
-    render::{self, Element, Picture, Scene},
+    render::{self, Picture, Scene},
     state::State,
+    tint,
 };
 
 /// See the module's page.
@@ -172,7 +173,7 @@ impl Backend for Nested {
         };
         let (damage, states) = {
             let (renderer, mut frame) = self.window.bind().map_err(failed)?;
-            let elements: Vec<Element<GlesRenderer>> = scene.elements(renderer, output);
+            let elements = tint::tinted(scene, renderer, output);
             let result = tracker
                 .render_output(renderer, &mut frame, age, &elements, scene.ground())
                 .map_err(failed)?;

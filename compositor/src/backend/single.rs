@@ -26,7 +26,11 @@ use smithay::{
 };
 
 use super::Outcome;
-use crate::{mirror::in_buffer, render::Scene};
+use crate::{
+    mirror::in_buffer,
+    render::Scene,
+    tint::{self, Filter, Shade},
+};
 
 /// Drivers that send what is drawn somewhere instead of scanning it out.
 const COPYING: &[&str] = &[
@@ -141,6 +145,7 @@ impl Single {
         renderer: &mut PixmanRenderer,
         scene: &Scene<'_>,
         output: &Output,
+        shade: &mut Option<Shade>,
     ) -> Result<Outcome, Cause> {
         if !self.surface.is_active() {
             return Ok(Outcome::Away);
@@ -154,20 +159,23 @@ impl Single {
             self.picture = Picture::new(self.surface.device_fd(), size, output)?;
             self.shown = false;
         }
-        let elements = scene.elements(renderer, output);
-        let mut target = renderer.bind(&mut self.picture.pixels)?;
         let age = usize::from(self.shown);
         // Should anything go wrong from here, the next frame is drawn and sent whole.
         let shown = std::mem::replace(&mut self.shown, false);
-        let result = self.picture.tracker.render_output(
-            renderer,
-            &mut target,
-            age,
-            &elements,
-            scene.ground(),
-        )?;
-        let states = result.states;
-        let Some(damage) = result.damage else {
+        let (tracker, ground) = (&mut self.picture.tracker, scene.ground());
+        let (damage, states) = if let Some(Filter { tint, .. }) = scene.glass.filter {
+            let (sheet, states) = tint::shaded(shade, renderer, scene, output, tint)?;
+            let mut target = renderer.bind(&mut self.picture.pixels)?;
+            let result = tracker.render_output(renderer, &mut target, age, &[sheet], ground)?;
+            (result.damage, states)
+        } else {
+            *shade = None;
+            let elements = scene.elements(renderer, output);
+            let mut target = renderer.bind(&mut self.picture.pixels)?;
+            let result = tracker.render_output(renderer, &mut target, age, &elements, ground)?;
+            (result.damage, result.states)
+        };
+        let Some(damage) = damage else {
             self.shown = shown;
             return Ok(Outcome::Unchanged(states));
         };

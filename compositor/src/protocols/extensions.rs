@@ -7,7 +7,9 @@
 
 use smithay::reexports::wayland_server::{Client, DisplayHandle, Resource};
 
-use super::{capture, gamma, heads, image_copy, power, screencopy, toplevels, workspaces};
+use super::{
+    capture, gamma, heads, image_copy, power, screencopy, toplevels, virtual_pointer, workspaces,
+};
 use crate::state::State;
 
 /// How many managers of one protocol a client may have at a time. Each is told everything.
@@ -37,6 +39,7 @@ impl Extensions {
         heads::create_global(dh);
         power::create_global(dh);
         gamma::create_global(dh);
+        virtual_pointer::create_global(dh);
         Self {
             captures: capture::Captures::default(),
             sessions: image_copy::Sessions::default(),

@@ -44,6 +44,13 @@ struct Control {
     size: u32,
 }
 
+impl Gammas {
+    /// Whether a control has the table of an output.
+    pub(crate) fn has(&self, output: &Output) -> bool {
+        self.0.iter().any(|control| control.output == *output)
+    }
+}
+
 impl State {
     /// Tells controls of outputs that are gone.
     pub(super) fn tell_gammas(&mut self) {
@@ -71,6 +78,7 @@ impl State {
         if let Err(error) = self.backend.set_gamma(&control.output, None) {
             tracing::warn!("{error}");
         }
+        self.rewarm_outputs();
     }
 }
 
@@ -134,6 +142,8 @@ impl Dispatch<ZwlrGammaControlManagerV1, ()> for State {
                     output,
                     size,
                 });
+                // The table is the client's from now on; what it had is the client's to change.
+                state.rewarm_outputs();
             }
             _ => object.failed(),
         }

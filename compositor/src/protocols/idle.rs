@@ -26,6 +26,8 @@ pub(crate) struct IdleProtocols {
     _inhibit: IdleInhibitManagerState,
     /// One for each inhibitor, so a surface may be here twice.
     inhibitors: Vec<WlSurface>,
+    /// Whether one of them can be seen.
+    inhibited: bool,
 }
 
 impl IdleProtocols {
@@ -34,6 +36,7 @@ impl IdleProtocols {
             notifier: IdleNotifierState::new(dh, handle),
             _inhibit: IdleInhibitManagerState::new::<State>(dh),
             inhibitors: Vec::new(),
+            inhibited: false,
         }
     }
 }
@@ -42,6 +45,12 @@ impl State {
     /// Somebody is there: an input event came.
     pub(crate) fn person_is_active(&mut self) {
         self.protocols.idle.notifier.notify_activity(&self.seat);
+        self.end_idling();
+    }
+
+    /// Whether something that is seen keeps the session from being idle.
+    pub(crate) fn is_kept_awake(&self) -> bool {
+        self.protocols.idle.inhibited
     }
 
     /// Whether something of a surface is on the screen.
@@ -68,6 +77,9 @@ impl State {
         let inhibited = inhibitors.iter().any(|surface| self.is_seen(surface));
         self.protocols.idle.inhibitors = inhibitors;
         self.protocols.idle.notifier.set_is_inhibited(inhibited);
+        if std::mem::replace(&mut self.protocols.idle.inhibited, inhibited) && !inhibited {
+            self.idling_begins();
+        }
     }
 }
 

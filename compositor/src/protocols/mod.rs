@@ -23,6 +23,7 @@
 //! | [`screencopy`], [`image_copy`] | wlr-screencopy, ext-image-copy-capture; [`capture`] is what both have in common |
 //! | [`toplevels`] | wlr-foreign-toplevel-management |
 //! | [`workspaces`] | ext-workspace |
+//! | [`virtual_pointer`] | wlr-virtual-pointer |
 //! | [`heads`], [`power`], [`gamma`] | wlr-output-management, -output-power-management, gamma-control |
 //! | [`extensions`] | what those that smithay does not carry have in common, and when they tell of changes |
 
@@ -47,6 +48,7 @@ pub(crate) mod tablet;
 pub(crate) mod text;
 pub(crate) mod toplevel_list;
 pub(crate) mod toplevels;
+mod virtual_pointer;
 pub(crate) mod workspaces;
 
 use smithay::{

@@ -31,6 +31,8 @@ pub(crate) enum Privilege {
     Clipboard,
     /// Typing for other programs, and reading what is typed into them.
     Typing,
+    /// Moving the pointer and clicking.
+    Pointing,
     /// Knowing which windows there are.
     WindowList,
     /// Making sockets for sandboxes.
@@ -61,6 +63,7 @@ impl Privilege {
             Self::Panels
             | Self::Clipboard
             | Self::Typing
+            | Self::Pointing
             | Self::WindowList
             | Self::Sandboxing
             | Self::Capture

@@ -171,6 +171,22 @@ impl Dispatch<ZwpTextInputV3, TextInputUserData> for State {
             }
             _ => true,
         };
+        match &request {
+            Request::SetCursorRectangle {
+                x,
+                y,
+                width,
+                height,
+            } => {
+                // Nothing that is seen is farther away.
+                let near = |at: i32| at.clamp(-100_000, 100_000);
+                let size = (near(*width).max(0), near(*height).max(0));
+                let place = Rectangle::new((near(*x), near(*y)).into(), size.into());
+                state.text_moved(client.id(), place);
+            }
+            Request::Commit => state.text_committed(&client.id()),
+            _ => {}
+        }
         if known {
             <TextInputManagerState as Dispatch<ZwpTextInputV3, TextInputUserData, Self>>::request(
                 state, client, input, request, data, dh, data_init,

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use argos_compositor::smithay::backend::input::{
-    AbsolutePositionEvent, Device, DeviceCapability, Event, GestureBeginEvent, GestureEndEvent,
-    GestureSwipeBeginEvent, GestureSwipeEndEvent, GestureSwipeUpdateEvent, InputBackend,
-    InputEvent, PointerMotionEvent, ProximityState, TabletToolAxisEvent, TabletToolCapabilities,
-    TabletToolDescriptor, TabletToolEvent, TabletToolProximityEvent, TabletToolTipEvent,
-    TabletToolTipState, TabletToolType, UnusedEvent,
+    AbsolutePositionEvent, Axis, AxisRelativeDirection, AxisSource, Device, DeviceCapability,
+    Event, GestureBeginEvent, GestureEndEvent, GestureSwipeBeginEvent, GestureSwipeEndEvent,
+    GestureSwipeUpdateEvent, InputBackend, InputEvent, PointerAxisEvent, PointerMotionEvent,
+    ProximityState, TabletToolAxisEvent, TabletToolCapabilities, TabletToolDescriptor,
+    TabletToolEvent, TabletToolProximityEvent, TabletToolTipEvent, TabletToolTipState,
+    TabletToolType, TouchDownEvent, TouchEvent, TouchSlot, UnusedEvent,
 };
 
 use crate::fixture::Fixture;
@@ -16,17 +17,24 @@ use crate::fixture::Fixture;
 pub(crate) struct Fake;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Tablet;
+pub(crate) enum Surface {
+    Tablet,
+    Screen,
+}
 
-impl Device for Tablet {
+impl Device for Surface {
     fn id(&self) -> String {
-        "tablet".into()
+        self.name()
     }
     fn name(&self) -> String {
-        "Tablet".into()
+        format!("{self:?}")
     }
     fn has_capability(&self, capability: DeviceCapability) -> bool {
-        capability == DeviceCapability::TabletTool
+        let own = match self {
+            Self::Tablet => DeviceCapability::TabletTool,
+            Self::Screen => DeviceCapability::Touch,
+        };
+        capability == own
     }
     fn usb_id(&self) -> Option<(u32, u32)> {
         None
@@ -39,6 +47,12 @@ impl Device for Tablet {
 /// The mouse moved by so much.
 #[derive(Debug)]
 pub(crate) struct Moved(f64, f64);
+/// The wheel was turned so many steps down.
+#[derive(Debug)]
+pub(crate) struct Turned(f64);
+/// A finger was put down, in parts of the screen.
+#[derive(Debug)]
+pub(crate) struct Touched(f64, f64);
 #[derive(Debug)]
 pub(crate) struct SwipeBegins(u32);
 #[derive(Debug)]
@@ -61,13 +75,13 @@ macro_rules! events {
             fn time(&self) -> u64 {
                 1_000_000
             }
-            fn device(&self) -> Tablet {
-                Tablet
+            fn device(&self) -> Surface {
+                Surface::Tablet
             }
         })*
     };
 }
-events!(Moved, SwipeBegins, Swipes, SwipeEnds, Pen);
+events!(Moved, Turned, Touched, SwipeBegins, Swipes, SwipeEnds, Pen);
 
 impl PointerMotionEvent<Fake> for Moved {
     fn delta_x(&self) -> f64 {
@@ -83,6 +97,42 @@ impl PointerMotionEvent<Fake> for Moved {
         self.1 / 2.0
     }
 }
+
+impl PointerAxisEvent<Fake> for Turned {
+    fn amount(&self, _: Axis) -> Option<f64> {
+        None
+    }
+    fn amount_v120(&self, axis: Axis) -> Option<f64> {
+        (axis == Axis::Vertical).then_some(self.0 * 120.0)
+    }
+    fn source(&self) -> AxisSource {
+        AxisSource::Wheel
+    }
+    fn relative_direction(&self, _: Axis) -> AxisRelativeDirection {
+        AxisRelativeDirection::Identical
+    }
+}
+
+impl TouchEvent<Fake> for Touched {
+    fn slot(&self) -> TouchSlot {
+        Some(0).into()
+    }
+}
+impl AbsolutePositionEvent<Fake> for Touched {
+    fn x(&self) -> f64 {
+        self.0
+    }
+    fn y(&self) -> f64 {
+        self.1
+    }
+    fn x_transformed(&self, width: i32) -> f64 {
+        self.0 * f64::from(width)
+    }
+    fn y_transformed(&self, height: i32) -> f64 {
+        self.1 * f64::from(height)
+    }
+}
+impl TouchDownEvent<Fake> for Touched {}
 
 impl GestureBeginEvent<Fake> for SwipeBegins {
     fn fingers(&self) -> u32 {
@@ -180,9 +230,9 @@ impl TabletToolTipEvent<Fake> for Pen {
 }
 
 impl InputBackend for Fake {
-    type Device = Tablet;
+    type Device = Surface;
     type KeyboardKeyEvent = UnusedEvent;
-    type PointerAxisEvent = UnusedEvent;
+    type PointerAxisEvent = Turned;
     type PointerButtonEvent = UnusedEvent;
     type PointerMotionEvent = Moved;
     type PointerMotionAbsoluteEvent = UnusedEvent;
@@ -194,7 +244,7 @@ impl InputBackend for Fake {
     type GesturePinchEndEvent = UnusedEvent;
     type GestureHoldBeginEvent = UnusedEvent;
     type GestureHoldEndEvent = UnusedEvent;
-    type TouchDownEvent = UnusedEvent;
+    type TouchDownEvent = Touched;
     type TouchUpEvent = UnusedEvent;
     type TouchMotionEvent = UnusedEvent;
     type TouchCancelEvent = UnusedEvent;
@@ -229,9 +279,25 @@ impl Fixture {
         self.event(InputEvent::GestureSwipeEnd { event: SwipeEnds });
     }
 
+    /// The wheel is turned so many steps down.
+    pub(crate) fn wheel(&mut self, steps: f64) {
+        self.event(InputEvent::PointerAxis {
+            event: Turned(steps),
+        });
+    }
+
+    /// A finger is put on the first screen, which has 1280 by 800 pixels.
+    pub(crate) fn touch(&mut self, x: f64, y: f64) {
+        let device = Surface::Screen;
+        self.event(InputEvent::DeviceAdded { device });
+        let event = Touched(x / 1280.0, y / 800.0);
+        self.event(InputEvent::TouchDown { event });
+    }
+
     /// A drawing tablet is plugged in.
     pub(crate) fn plug_tablet(&mut self) {
-        self.event(InputEvent::DeviceAdded { device: Tablet });
+        let device = Surface::Tablet;
+        self.event(InputEvent::DeviceAdded { device });
     }
 
     /// The pen comes near or goes away.

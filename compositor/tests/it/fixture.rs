@@ -54,6 +54,8 @@ pub(crate) struct Fixture {
     pub(crate) output: Output,
     /// What was asked of the shell.
     pub(crate) shell: tokio::sync::mpsc::Receiver<String>,
+    /// What was asked of the system.
+    pub(crate) orders: tokio::sync::mpsc::Receiver<bus::Order>,
     time: u32,
 }
 
@@ -69,7 +71,7 @@ impl Fixture {
 
     pub(crate) fn on(config: Config, backend: Box<dyn Backend>) -> Self {
         let event_loop = EventLoop::try_new().unwrap();
-        let (link, shell) = bus::Link::detached();
+        let (link, shell, orders) = bus::Link::detached();
         let mut state = State::new(&event_loop, config, backend, link).unwrap();
         let output = headless::add_output(&mut state, "one", 1280, 800);
         let mut fixture = Self {
@@ -77,6 +79,7 @@ impl Fixture {
             state,
             output,
             shell,
+            orders,
             time: 1000,
         };
         fixture.turn();
@@ -88,6 +91,24 @@ impl Fixture {
         let backend = Watched::default();
         let notes = Rc::clone(&backend.notes);
         (Self::on(Config::default(), Box::new(backend)), notes)
+    }
+
+    /// A compositor each of whose frames is looked at as it is on the screen.
+    pub(crate) fn looked_at(config: Config) -> (Self, Rc<Notes>) {
+        let backend = Watched::default();
+        let notes = Rc::clone(&backend.notes);
+        notes.keeps.set(true);
+        (Self::on(config, Box::new(backend)), notes)
+    }
+
+    /// The compositor goes on until something is so, or a test fails.
+    pub(crate) fn until(&mut self, what: &str, mut done: impl FnMut(&mut Self) -> bool) {
+        let start = Instant::now();
+        while !done(self) {
+            self.turn();
+            std::thread::sleep(Duration::from_millis(1));
+            assert!(start.elapsed() < LIMIT, "{what}");
+        }
     }
 
     /// One turn of the compositor's loop.
@@ -365,6 +386,8 @@ pub(crate) struct Events {
     pub(crate) keyboard: Option<wl_surface::WlSurface>,
     pub(crate) pointer: Option<wl_surface::WlSurface>,
     pub(crate) clicks: u32,
+    /// How far was scrolled down.
+    pub(crate) scrolled: f64,
     pub(crate) keys: Vec<(u32, bool)>,
     pub(crate) frames: u32,
     pub(crate) server_side: Option<bool>,
@@ -714,6 +737,11 @@ on!(wl_pointer::WlPointer, |state, _pointer, event| {
         } => {
             state.clicks += 1;
         }
+        wl_pointer::Event::Axis {
+            axis: WEnum::Value(wl_pointer::Axis::VerticalScroll),
+            value,
+            ..
+        } => state.scrolled += value,
         _ => {}
     }
 });

@@ -17,7 +17,7 @@ use wayland_protocols_wlr::gamma_control::v1::client::{
 use crate::fixture::{Client, Events, Fixture};
 
 #[derive(Debug, Default)]
-struct Heard {
+pub(crate) struct Heard {
     size: u32,
     failed: bool,
 }

@@ -1,16 +1,19 @@
 //! The compositor on its headless back end, with real clients, all in one thread and without a
 //! screen: [`fixture`] turns the crank of both sides, [`devices`] makes input.
 
+mod access;
 mod capture;
 mod devices;
 mod fixture;
 mod gamma;
 mod heads;
 mod hostile;
+mod idling;
 mod input;
 mod layers;
 mod limits;
 mod lock;
+mod night;
 mod outputs;
 mod overview;
 mod pager;
@@ -21,6 +24,8 @@ mod settings;
 mod switcher;
 mod taskbar;
 mod tiling;
+mod virtual_pointer;
 mod watched;
 mod windows;
 mod xwayland;
+mod zoom;

@@ -27,6 +27,18 @@ pub(crate) struct Notes {
     pub(crate) gamma_size: Cell<u32>,
     /// The gamma table.
     pub(crate) gamma: RefCell<Option<Vec<u16>>>,
+    /// Every frame is kept, to be looked at.
+    pub(crate) keeps: Cell<bool>,
+    /// What the screen shows, with everything that is in no picture for others.
+    pub(crate) shown: RefCell<Option<Picture>>,
+}
+
+impl Notes {
+    /// A pixel of what the screen shows.
+    pub(crate) fn pixel(&self, x: u32, y: u32) -> [u8; 3] {
+        let shown = self.shown.borrow();
+        shown.as_ref().expect("frames are kept").pixel(x, y)
+    }
 }
 
 /// See the module's page.
@@ -61,7 +73,11 @@ impl Backend for Watched {
                 reason: "the test wants it so".into(),
             });
         }
-        self.inner.render(scene, output)
+        let outcome = self.inner.render(scene, output)?;
+        if self.notes.keeps.get() {
+            *self.notes.shown.borrow_mut() = Some(self.inner.shown(output)?);
+        }
+        Ok(outcome)
     }
 
     fn test_setup(&self, output: &Output, setup: Option<Setup>) -> Result<(), Error> {

@@ -55,7 +55,7 @@ pub(crate) fn ask(server: &Sender<Asked>, request: Request) {
 pub(crate) fn run(inbox: Channel<Asked>) {
     let mut event_loop = EventLoop::try_new().expect("an event loop");
     let backend = Box::new(Headless::new().expect("pixman"));
-    let (link, _requests) = Link::detached();
+    let (link, _requests, _orders) = Link::detached();
     let config = Config {
         // The suite puts windows where it wants them by dragging, too.
         snapping: Snapping {

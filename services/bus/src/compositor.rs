@@ -28,6 +28,30 @@ pub struct Window {
     pub height: i32,
 }
 
+/// A screen that is on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Type)]
+pub struct Output {
+    /// Name of the connector: `eDP-1`.
+    pub name: String,
+    /// Pixels in a row of its mode.
+    pub width: u32,
+    /// Rows of its mode.
+    pub height: u32,
+    /// Frames in 1000 seconds: 60000 are 60 a second.
+    pub refresh: u32,
+    /// Physical pixels to a logical one.
+    pub scale: f64,
+    /// How the display hangs: `normal`, `90`, `180`, `270`, `flipped`, `flipped-90`, `flipped-180` or
+    /// `flipped-270`; degrees counter-clockwise.
+    pub transform: String,
+    /// Its left edge in the space all outputs share, in logical pixels.
+    pub x: i32,
+    /// Its upper edge.
+    pub y: i32,
+    /// Whether it is dark: not driven for the time being.
+    pub dark: bool,
+}
+
 /// A picture of the screen or of a window.
 #[cfg(unix)]
 #[derive(Debug, Serialize, Deserialize, Type)]
@@ -89,6 +113,22 @@ pub trait Compositor1 {
     /// `LimitReached` (too large), `Failed`.
     #[cfg(unix)]
     fn capture(&self, window: u64) -> Result<Capture>;
+    /// Warmer colours now, or none, until the settings would change that by themselves. `temperature` is in
+    /// kelvins, 1700 to 6500; 0 is that of the settings. Errors: `InvalidArguments`.
+    fn set_night_light(&self, on: bool, temperature: u32) -> Result<()>;
+    /// Shows the screen so many times larger, 1 to 8. Errors: `InvalidArguments`.
+    fn set_zoom(&self, factor: f64) -> Result<()>;
+    /// The screens that are on, in the order in which they came.
+    fn list_outputs(&self) -> Result<Vec<Output>>;
+    /// Whether the colours are warmer, or on their way there.
+    #[zbus(property)]
+    fn night_light(&self) -> zbus::fdo::Result<bool>;
+    /// The temperature of white while they are, in kelvins.
+    #[zbus(property)]
+    fn night_temperature(&self) -> zbus::fdo::Result<u32>;
+    /// How many times larger the screen is shown.
+    #[zbus(property)]
+    fn zoom(&self) -> zbus::fdo::Result<f64>;
     /// The workspace on screen, from 1.
     #[zbus(property)]
     fn active_workspace(&self) -> zbus::fdo::Result<u32>;
@@ -106,6 +146,15 @@ pub trait Compositor1 {
     /// sent for each step of a drag.
     #[zbus(signal)]
     fn windows_changed(&self) -> Result<()>;
+    /// A screen came, or was switched on.
+    #[zbus(signal)]
+    fn output_added(&self, output: Output) -> Result<()>;
+    /// A screen has another mode, scale, transform or place, or it went dark or is lit again.
+    #[zbus(signal)]
+    fn output_changed(&self, output: Output) -> Result<()>;
+    /// A screen is gone, or switched off.
+    #[zbus(signal)]
+    fn output_removed(&self, name: &str) -> Result<()>;
     /// A key binding asks the shell to show a part: `launcher`, `chat`, `agents`, `power`.
     #[zbus(signal)]
     fn shell_requested(&self, part: &str) -> Result<()>;

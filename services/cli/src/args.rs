@@ -789,6 +789,31 @@ pub(crate) enum AiCommand {
     },
 }
 
+/// How warm the colours are to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Warmth {
+    On,
+    Off,
+    /// Of so many kelvins.
+    At(u32),
+}
+
+impl std::str::FromStr for Warmth {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "on" => Ok(Self::On),
+            "off" => Ok(Self::Off),
+            // The compositor says what is warm enough and not too warm; 0 would be something else to it.
+            _ => match text.parse() {
+                Ok(kelvin) if kelvin > 0 => Ok(Self::At(kelvin)),
+                _ => Err("it is `on`, `off` or a number of kelvins, as 3500".to_owned()),
+            },
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum DesktopCommand {
     /// Every window, most recently used first.
@@ -815,6 +840,22 @@ pub(crate) enum DesktopCommand {
     },
     /// Lock the screen.
     Lock,
+    /// Make the colours warmer until the settings would change that, or say how they are.
+    NightLight {
+        /// `on`, `off`, or a temperature in kelvins from 1700 (as a candle) to 6500 (as by day).
+        warmth: Option<Warmth>,
+    },
+    /// Show the screen larger, or say how much larger it is.
+    Zoom {
+        /// How many times, 1 to 8.
+        factor: Option<f64>,
+    },
+    /// The screens that are on.
+    Outputs {
+        /// Go on with what changes of them from now on.
+        #[arg(short, long)]
+        follow: bool,
+    },
     /// Show or hide a part of the shell.
     Toggle {
         /// `launcher`, `chat`, `agents`, `controls`, `power` or `permissions`.

@@ -1,12 +1,13 @@
 //! Windows, workspaces, appearance.
 
-use argos_bus::compositor::Compositor1Proxy;
+use argos_bus::compositor::{self, Compositor1Proxy};
 use argos_bus::shell::Shell1Proxy;
+use futures_util::StreamExt;
 use serde_json::json;
 
-use crate::args::DesktopCommand;
+use crate::args::{DesktopCommand, Warmth};
 use crate::bus;
-use crate::failure::Result;
+use crate::failure::{Failure, Result, Status};
 use crate::output::{Cell, Output, Tone};
 
 pub(crate) async fn run(out: Output, command: DesktopCommand) -> Result {
@@ -63,7 +64,112 @@ pub(crate) async fn run(out: Output, command: DesktopCommand) -> Result {
                 out.line(theme)
             }
         }
+        DesktopCommand::NightLight {
+            warmth: Some(warmth),
+        } => {
+            let (on, temperature) = match warmth {
+                Warmth::On => (true, 0),
+                Warmth::Off => (false, 0),
+                Warmth::At(kelvin) => (true, kelvin),
+            };
+            Ok(compositor.set_night_light(on, temperature).await?)
+        }
+        DesktopCommand::NightLight { warmth: None } => {
+            let (on, kelvin) = (
+                compositor.night_light().await?,
+                compositor.night_temperature().await?,
+            );
+            if out.json {
+                return out.value(&json!({"on": on, "temperature": kelvin}));
+            }
+            out.line(if on {
+                format!("on, {kelvin} K")
+            } else {
+                "off".to_owned()
+            })
+        }
+        DesktopCommand::Zoom {
+            factor: Some(factor),
+        } => Ok(compositor.set_zoom(factor).await?),
+        DesktopCommand::Zoom { factor: None } => {
+            let factor = compositor.zoom().await?;
+            if out.json {
+                return out.value(&json!({"zoom": factor}));
+            }
+            out.line(factor.to_string())
+        }
+        DesktopCommand::Outputs { follow } => outputs(out, &compositor, follow).await,
         DesktopCommand::Lock => Ok(compositor.lock().await?),
         DesktopCommand::Toggle { part } => Ok(Shell1Proxy::new(&bus).await?.toggle(&part).await?),
     }
+}
+
+async fn outputs(out: Output, compositor: &Compositor1Proxy<'_>, follow: bool) -> Result {
+    // Listened for first, so that none is missed in between.
+    let mut added = compositor.receive_output_added().await?;
+    let mut changed = compositor.receive_output_changed().await?;
+    let mut removed = compositor.receive_output_removed().await?;
+    let outputs = compositor.list_outputs().await?;
+    if out.json {
+        out.value(&json!(outputs))?;
+    } else {
+        let rows: Vec<_> = outputs.iter().map(row).collect();
+        let head = ["OUTPUT", "MODE", "SCALE", "TURNED", "AT", ""];
+        out.table(head, &rows)?;
+    }
+    while follow {
+        tokio::select! {
+            signal = added.next() => {
+                happened(out, "added", signal.ok_or_else(gone)?.args()?.output())?;
+            }
+            signal = changed.next() => {
+                happened(out, "changed", signal.ok_or_else(gone)?.args()?.output())?;
+            }
+            signal = removed.next() => {
+                let signal = signal.ok_or_else(gone)?;
+                let arguments = signal.args()?;
+                let name = arguments.name();
+                if out.json {
+                    out.value(&json!({"event": "removed", "name": name}))?;
+                } else {
+                    out.line(format!("removed  {name}"))?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn gone() -> Failure {
+    Failure::new(Status::NotUp, "the desktop's message bus is gone")
+}
+
+fn row(output: &compositor::Output) -> [Cell; 6] {
+    let hertz = f64::from(output.refresh) / 1000.0;
+    [
+        output.name.as_str().into(),
+        format!("{}x{} at {hertz:.1} Hz", output.width, output.height).into(),
+        output.scale.to_string().into(),
+        output.transform.as_str().into(),
+        format!("{},{}", output.x, output.y).into(),
+        if output.dark { "dark" } else { "" }.into(),
+    ]
+}
+
+fn happened(out: Output, event: &str, output: &compositor::Output) -> Result {
+    if out.json {
+        return out.value(&json!({"event": event, "output": output}));
+    }
+    let hertz = f64::from(output.refresh) / 1000.0;
+    out.line(format!(
+        "{event:8} {} {}x{} at {hertz:.1} Hz, scale {}, {}, at {},{}{}",
+        output.name,
+        output.width,
+        output.height,
+        output.scale,
+        output.transform,
+        output.x,
+        output.y,
+        if output.dark { ", dark" } else { "" }
+    ))
 }

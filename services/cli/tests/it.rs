@@ -298,6 +298,19 @@ fn without_a_desktop_the_bus_commands_say_so() {
 }
 
 #[test]
+fn a_warmth_that_is_none_is_named() {
+    for wrong in ["warm", "0", "-3"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_argos"))
+            .args(["desktop", "night-light", "--", wrong])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2), "{wrong}");
+        let told = text(&output.stderr);
+        assert!(told.contains("`on`, `off` or a number"), "{told}");
+    }
+}
+
+#[test]
 fn a_sandbox_is_put_into_words_and_its_mistakes_are_named() {
     let argos = |arguments: &[&str]| {
         Command::new(env!("CARGO_BIN_EXE_argos"))

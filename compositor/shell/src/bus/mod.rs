@@ -119,6 +119,8 @@ pub enum Notice {
     Light(Result<Brightness, String>),
     /// Where the network stands, the same.
     Network(Result<Status, String>),
+    /// Whether the colours are warmer; nothing while the compositor does not say.
+    Night(Option<bool>),
 }
 
 /// Something a service is to do.
@@ -163,6 +165,8 @@ pub enum Command {
     Explain(Question),
     /// Grant or refuse without being asked.
     Grant(Wish),
+    /// Warmer colours, or none.
+    Night(bool),
     /// Sound, light, links.
     Machine(machine::Command),
     /// An item of the tray.

@@ -334,16 +334,19 @@ async fn watch_compositor(
     let mut presence = Presence::of(compositor.inner()).await?;
     let mut requested = compositor.receive_shell_requested().await?;
     let mut active = compositor.receive_active_workspace_changed().await;
+    let mut night = compositor.receive_night_light_changed().await;
     workspaces(&compositor, notices).await;
+    night_light(&compositor, notices).await;
     dress(&compositor, theme).await;
     loop {
         tokio::select! {
             present = presence.changed() => match present {
                 Some(true) => {
                     workspaces(&compositor, notices).await;
+                    night_light(&compositor, notices).await;
                     dress(&compositor, theme).await;
                 }
-                Some(false) => {}
+                Some(false) => notices.send(Notice::Night(None)),
                 None => return Ok(()),
             },
             signal = requested.next() => match signal {
@@ -359,6 +362,10 @@ async fn watch_compositor(
                 Some(_) => workspaces(&compositor, notices).await,
                 None => return Ok(()),
             },
+            change = night.next() => match change {
+                Some(_) => night_light(&compositor, notices).await,
+                None => return Ok(()),
+            },
         }
     }
 }
@@ -369,6 +376,10 @@ async fn dress(compositor: &Compositor1Proxy<'_>, theme: &Mutex<Shown>) {
     if let Err(error) = compositor.set_frame_colours(&colours).await {
         tracing::debug!("window frames keep their colours: {error}");
     }
+}
+
+async fn night_light(compositor: &Compositor1Proxy<'_>, notices: &Notices) {
+    notices.send(Notice::Night(compositor.night_light().await.ok()));
 }
 
 async fn workspaces(compositor: &Compositor1Proxy<'_>, notices: &Notices) {
@@ -408,6 +419,7 @@ fn without_bus(command: Command, notices: &Notices, theme: &Arc<Mutex<Shown>>) {
             notices.send(Notice::NoPermissions(why));
         }
         Command::Workspace(_)
+        | Command::Night(_)
         | Command::DenyAll(_)
         | Command::History(_)
         | Command::Inspect(_)
@@ -441,6 +453,14 @@ async fn try_obey(
             let compositor = Compositor1Proxy::new(connection).await?;
             if let Err(error) = compositor.activate_workspace(number).await {
                 tracing::warn!("workspace {number} cannot be shown: {error}");
+            }
+        }
+        Command::Night(on) => {
+            let compositor = Compositor1Proxy::new(connection).await?;
+            if let Err(error) = compositor.set_night_light(on, 0).await {
+                notices.send(Notice::Problem(format!(
+                    "The colours stay as they are: {error}"
+                )));
             }
         }
         Command::Send { agent, text } => {

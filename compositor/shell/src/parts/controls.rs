@@ -1,4 +1,4 @@
-//! Quick settings: sound, light, network and theme, and the display that shows for a moment what a key of the
+//! Quick settings: sound, light, network, night light and theme, and the display that shows for a moment what a key of the
 //! keyboard changed.
 
 use std::time::{Duration, Instant};
@@ -43,13 +43,15 @@ enum Control {
     Sound,
     Light,
     Network,
+    Night,
     Theme,
 }
 
-const CONTROLS: [Control; 4] = [
+const CONTROLS: [Control; 5] = [
     Control::Sound,
     Control::Light,
     Control::Network,
+    Control::Night,
     Control::Theme,
 ];
 
@@ -59,6 +61,7 @@ pub struct Controls {
     sound: Known<Volume>,
     light: Known<Brightness>,
     network: Known<Status>,
+    night: Option<bool>,
     selected: Option<usize>,
     changed: Option<(Change, Instant)>,
 }
@@ -70,6 +73,7 @@ impl Default for Controls {
             sound: Err(unknown()),
             light: Err(unknown()),
             network: Err(unknown()),
+            night: None,
             selected: None,
             changed: None,
         }
@@ -93,6 +97,8 @@ pub enum Message {
     Brightness(u32),
     /// Links on or off.
     Network,
+    /// Warmer colours, or none.
+    Night,
     /// The other of dark and light.
     Theme,
     /// Away with it.
@@ -106,6 +112,8 @@ pub enum Outcome {
     None,
     /// The machine is to do this.
     Do(Command),
+    /// Warmer colours, or none.
+    Night(bool),
     /// The other theme.
     Theme,
     /// Close it.
@@ -126,6 +134,11 @@ impl Controls {
     /// Where the network stands.
     pub fn set_network(&mut self, network: Known<Status>) {
         self.network = network;
+    }
+
+    /// Whether the colours are warmer.
+    pub fn set_night(&mut self, night: Option<bool>) {
+        self.night = night;
     }
 
     /// Nothing is chosen when it opens.
@@ -179,6 +192,7 @@ impl Controls {
             Message::Activate => match self.chosen() {
                 Some(Control::Sound) => Outcome::Do(Command::Mute),
                 Some(Control::Network) => self.update(Message::Network),
+                Some(Control::Night) => self.update(Message::Night),
                 Some(Control::Theme) => Outcome::Theme,
                 Some(Control::Light) | None => Outcome::None,
             },
@@ -200,6 +214,10 @@ impl Controls {
             Message::Network => match &self.network {
                 Ok(status) => Outcome::Do(Command::Network(!status.enabled)),
                 Err(_) => Outcome::None,
+            },
+            Message::Night => match self.night {
+                Some(on) => Outcome::Night(!on),
+                None => Outcome::None,
             },
             Message::Theme => Outcome::Theme,
             Message::Close => Outcome::Close,
@@ -283,6 +301,18 @@ impl Controls {
             known.then_some(Message::Network),
             palette,
         );
+        let night = match self.night {
+            Some(true) => "On",
+            Some(false) => "Off",
+            None => "Not known",
+        };
+        let night = self.tile(
+            Control::Night,
+            "Night light",
+            night.to_owned(),
+            self.night.map(|_| Message::Night),
+            palette,
+        );
         let theme = self.tile(
             Control::Theme,
             "Theme",
@@ -295,6 +325,7 @@ impl Controls {
             light,
             container(widgets::divider(palette)).padding(Padding::from([TIGHT, SMALL])),
             network,
+            night,
             theme,
         ]
         .spacing(TIGHT / 2.0)
@@ -432,6 +463,7 @@ impl Controls {
     ) -> Element<'a, Message> {
         let icon = match control {
             Control::Network => self.network_icon(),
+            Control::Night => Icon::Sun,
             _ => Icon::Moon,
         };
         let kind = if self.is_chosen(control) {
@@ -562,6 +594,7 @@ mod tests {
     fn the_keyboard_reaches_every_row() {
         let mut controls = Controls::default();
         controls.set_network(Ok(network(true, true, &[])));
+        controls.set_night(Some(false));
         assert_eq!(controls.update(Message::Activate), Outcome::None);
         assert_eq!(controls.update(Message::Adjust(1)), Outcome::None);
         let expected = [
@@ -571,6 +604,7 @@ mod tests {
                 Outcome::Do(Command::BrightnessBy(-STEP)),
             ),
             (Message::Activate, Outcome::Do(Command::Network(false))),
+            (Message::Activate, Outcome::Night(true)),
             (Message::Activate, Outcome::Theme),
             (Message::Activate, Outcome::Do(Command::Mute)),
         ];
@@ -605,5 +639,6 @@ mod tests {
         // What is not known cannot be switched.
         let mut controls = Controls::default();
         assert_eq!(controls.update(Message::Network), Outcome::None);
+        assert_eq!(controls.update(Message::Night), Outcome::None);
     }
 }

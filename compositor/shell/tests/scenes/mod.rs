@@ -87,12 +87,12 @@ pub(crate) fn all(now: Instant) -> Vec<Scene> {
         ),
         scene!("tray-menu", tray::WIDTH, 300, items(), |s, theme| s
             .view(&theme.colors)),
-        scene!("controls", controls::WIDTH, 250, machine(), |s, theme| s
+        scene!("controls", controls::WIDTH, 292, machine(), |s, theme| s
             .view(theme.appearance, &theme.colors)),
         scene!(
             "controls-nothing-known",
             controls::WIDTH,
-            250,
+            292,
             controls::Controls::default(),
             |s, theme| s.view(theme.appearance, &theme.colors)
         ),
@@ -830,6 +830,7 @@ fn machine() -> controls::Controls {
         }],
         default_routes: vec![],
     }));
+    controls.set_night(Some(true));
     controls.update(controls::Message::Move(1));
     controls.update(controls::Message::Move(1));
     controls

@@ -61,6 +61,9 @@ const PRIVILEGED: &[(&str, u32)] = &[
     ("wp_security_context_manager_v1", 1),
     ("zwlr_data_control_manager_v1", 2),
     ("zwlr_layer_shell_v1", 4),
+    ("zwlr_gamma_control_manager_v1", 1),
+    ("zwlr_output_power_manager_v1", 1),
+    ("zwlr_virtual_pointer_manager_v1", 2),
     ("zwp_input_method_manager_v2", 1),
     ("zwp_virtual_keyboard_manager_v1", 1),
 ];
