@@ -83,20 +83,26 @@ SCALE = ".scale"
 """A matrix in 8 bits has its columns' scales beside it, under its name and this."""
 
 
-def load_heads(path: Path) -> tuple[list[dict[str, np.ndarray]], dict, list[int], int]:
-    """Weights of each head in 32 bits, planner.json's content, encoder layers read, attention heads."""
+def load_heads(path: Path) -> tuple[list[dict[str, np.ndarray | graph.Packed]], dict, list[int], int]:
+    """Weights of each head, planner.json's content, encoder layers read, attention heads."""
     if not path.exists():
         raise Failure(f"{path} is missing: it is part of the source tree, and train.py makes it")
     stored, metadata = tensors.load(path)
-    heads: list[dict[str, np.ndarray]] = []
+    heads: list[dict[str, np.ndarray | graph.Packed]] = []
     for name, value in stored.items():
         if name.endswith(SCALE):
             continue
         head, _, tensor = name.partition("/")
         while len(heads) <= int(head):
             heads.append({})
-        heads[int(head)][tensor] = value.astype(np.float32) * stored.get(name + SCALE, np.float32(1)).astype(np.float32)
+        scale = stored.get(name + SCALE)
+        heads[int(head)][tensor] = value.astype(np.float32) if scale is None else graph.Packed(value, scale)
     return heads, json.loads(metadata["planner"]), json.loads(metadata["taps"]), int(metadata["heads"])
+
+
+def unpacked(head: dict[str, np.ndarray | graph.Packed]) -> dict[str, np.ndarray]:
+    """All weights in 32 bits."""
+    return {name: value.whole() if isinstance(value, graph.Packed) else value for name, value in head.items()}
 
 
 def tokenizer_without_limits(path: Path) -> str:

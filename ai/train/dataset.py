@@ -27,6 +27,17 @@ argument: it points at a second request in the same sentence."""
 JOINED = 0.18
 """Share of requests that are two in one sentence."""
 
+SHORTENED = 0.2
+"""Of those, the share whose second one goes without the words that both begin with."""
+
+REPEATED = (
+    "files.list files.read files.move files.trash apps.launch windows.focus windows.close services.status services.restart "
+    "processes.stop web.fetch timer.set reminder.add agents.start agents.stop"
+).split()
+"""Tools for that. Not those that take free text, where "and" mostly goes on with it."""
+
+SHORT_JOINTS = " and |, | and also | plus | & |, and ".split("|")
+
 JOINTS = " and | and then |, then |; |. |, and | and also | plus |, after that | then |, and then |. then |, also | and after that | & | as well as | and please |, please | followed by ".split("|")
 
 
@@ -178,6 +189,8 @@ class Phrasings:
 
     def draw(self, rng: random.Random, style: str) -> Request:
         """A request, now and then with a second one behind it."""
+        if rng.random() < JOINED * SHORTENED:
+            return self._twice(rng, style)
         first = self.sample(rng, style)
         if first.tool == "none" or rng.random() >= JOINED:
             return first
@@ -192,6 +205,27 @@ class Phrasings:
         text = head + joint + tail
         begin = len(text) - len(tail)
         return Request(text, first.tool, {**first.spans, "next": (begin, len(text.rstrip("?.! ")))})
+
+    def _twice(self, rng: random.Random, style: str) -> Request:
+        """One phrasing with other values behind it again: `move a to music and b to videos`."""
+
+        def repeatable(parts: list) -> bool:
+            return len(parts) > 1 and isinstance(parts[0], str) and not isinstance(parts[1], str) and parts[1][0] == "slot"
+
+        tool = rng.choice(REPEATED)
+        found = [line for line in self.lines[tool] if repeatable(line[1])]
+        if not found:
+            return self.sample(rng, style)
+        line, parts = rng.choice(found)
+        make = self._values[style]
+        make.rng = rng
+        first: list[tuple[str, str | None]] = []
+        second: list[tuple[str, str | None]] = []
+        self._fill(rng, parts, make, first)
+        self._fill(rng, parts[1:], make, second)
+        again = ("".join(words for words, _ in second).strip(), "next")
+        pieces = [*first, (rng.choice(SHORT_JOINTS), None), again]
+        return _decorate(rng, pieces, plain=line.startswith("!"), typos=style != "unseen", tool=tool)
 
     def _fill(self, rng, parts, make, pieces) -> None:
         for part in parts:

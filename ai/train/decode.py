@@ -68,17 +68,21 @@ def _locate(start, end, begins, ends, taken):
     """(log probability, first, last) of one slot; first and last are None where it is absent."""
     start = _log_softmax(np.where(begins & ~taken, start, -1e9))
     end = _log_softmax(np.where(ends & ~taken, end, -1e9))
-    best = (float(start[0] + end[0]), None, None)
-    opening = None
+    possible = [(float(start[0] + end[0]), None, None)]
+    openings: list[int] = []
     for n in range(1, len(start)):
         if taken[n]:
-            opening = None
+            openings = []
             continue
-        if begins[n] and (opening is None or start[n] > start[opening]):
-            opening = n
-        if ends[n] and opening is not None and start[opening] + end[n] > best[0]:
-            best = (float(start[opening] + end[n]), opening, n)
-    return best
+        if begins[n]:
+            openings.append(n)
+        if ends[n]:
+            possible += [(float(start[first] + end[n]), first, n) for first in openings]
+    # Beginning and end are told apart from each other; only ranges that there can be count.
+    scores = np.array([score for score, _, _ in possible])
+    total = float(scores.max() + np.log(np.exp(scores - scores.max()).sum()))
+    score, first, last = possible[int(scores.argmax())]
+    return score - total, first, last
 
 
 def arguments(spec: dict, slots: list[str], start: np.ndarray, end: np.ndarray, offsets: list, text: str) -> tuple[dict[str, str], float]:

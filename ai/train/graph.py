@@ -53,6 +53,19 @@ class Encoder:
     heads: int = 12
 
 
+@dataclass(frozen=True)
+class Packed:
+    """A matrix in 8 bits: `values` [in, out] and for each column what they are multiplied with.
+
+    The graph holds it like this and ONNX Runtime unpacks it once, when it loads the graph."""
+
+    values: np.ndarray
+    scale: np.ndarray
+
+    def whole(self) -> np.ndarray:
+        return self.values.astype(np.float32) * self.scale.astype(np.float32)
+
+
 @dataclass
 class _Graph:
     """Collects nodes and constants; each method returns the name of its result."""
@@ -84,9 +97,15 @@ class _Graph:
         self.nodes.append(helper.make_node(kind, list(inputs), [out], name=out + "/op", **attributes))
         return out
 
-    def linear(self, x: str, name: str, weight: np.ndarray, bias: np.ndarray | None) -> str:
+    def matrix(self, name: str, weight: np.ndarray | Packed) -> str:
+        if not isinstance(weight, Packed):
+            return self.const(name, weight)
+        values = self.op("Cast", self.const(name + ".values", weight.values), to=TensorProto.FLOAT)
+        return self.op("Mul", values, self.const(name + ".scale", weight.scale.astype(np.float32)), name=name)
+
+    def linear(self, x: str, name: str, weight: np.ndarray | Packed, bias: np.ndarray | None) -> str:
         """`x @ weight + bias`; weight is [in, out]."""
-        y = self.op("MatMul", x, self.const(name + ".weight", weight), name=name + ".matmul")
+        y = self.op("MatMul", x, self.matrix(name + ".weight", weight), name=name + ".matmul")
         return y if bias is None else self.op("Add", y, self.const(name + ".bias", bias), name=name + ".out")
 
     def norm(self, x: str, name: str, weight: np.ndarray, bias: np.ndarray, epsilon: float) -> str:
@@ -181,7 +200,7 @@ def _encoder(g: _Graph, w: dict[str, np.ndarray], shape: Encoder, words: _Words,
     return states
 
 
-def _head(g: _Graph, scope: str, w: dict[str, np.ndarray], tokens: str, pooled: str, words: _Words, heads: int):
+def _head(g: _Graph, scope: str, w: dict[str, np.ndarray | Packed], tokens: str, pooled: str, words: _Words, heads: int):
     """One head: its scores of the tools [B, T] and of the arguments' first and last words [B, 2K, S]."""
     g.scope = scope
     x = g.linear(tokens, "in", w["in.weight"], w["in.bias"])
@@ -221,7 +240,7 @@ def _vote(g: _Graph, scores: list[str], name: str) -> str:
     return g.op("Log", g.op("Max", mean, g.scalar(LEAST)), name=name)
 
 
-def _heads(g: _Graph, heads: list[dict[str, np.ndarray]], *arguments):
+def _heads(g: _Graph, heads: list[dict[str, np.ndarray | Packed]], *arguments):
     """Adds `tool_logits`, `slot_start` and `slot_end`."""
     tools, slots = zip(*(_head(g, f"heads/{n}/", w, *arguments) for n, w in enumerate(heads)))
     g.scope = ""
@@ -240,7 +259,7 @@ def _mean(g: _Graph, x: str, words: _Words) -> str:
 
 def build(
     encoder: dict[str, np.ndarray],
-    heads: list[dict[str, np.ndarray]],
+    heads: list[dict[str, np.ndarray | Packed]],
     *,
     taps: list[int],
     head_heads: int,

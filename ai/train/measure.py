@@ -13,7 +13,8 @@ verb    a verb or construction that few  none   no tool does it
 odd     odd strings as values            time   a time that takes working out
 
 They were written by hand, by people who had the tools' contract and not the training data; nothing is
-generated from them and no phrasing was taken from them. With `--described` the requests are for tools that the model
+generated from them and no phrasing was taken from them. `development/*.jsonl` is another set of that kind,
+whose mistakes may be read (`--development --misses N`) to see what to teach or to mend. With `--described` the requests are for tools that the model
 was not trained on (`evaluation/described/`), beside all that it was. Needs Python 3 and nothing else.
 """
 
@@ -106,9 +107,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--misses", type=int, default=0, help="print that many mistakes of each kind")
     parser.add_argument("--described", action="store_true", help="requests for tools known by their description alone")
+    parser.add_argument("--development", action="store_true", help="the set that mistakes are read of, instead of the one that counts")
     parser.add_argument("command", nargs=argparse.REMAINDER)
     arguments = parser.parse_args()
-    folder, command = HERE / "evaluation", arguments.command
+    folder, command = HERE / ("development" if arguments.development else "evaluation"), arguments.command
     if arguments.described:
         folder = folder / "described"
         command = [*command, "--described", str(folder / "tools.json")]

@@ -282,7 +282,7 @@ def main() -> None:
     labeller = Labeller()
     features = Features(ARGS.threads)
     if ARGS.join:
-        heads = [head for path in ARGS.join for head in build.load_heads(path)[0]]
+        heads = [build.unpacked(head) for path in ARGS.join for head in build.load_heads(path)[0]]
     else:
         heads = [train_head(features, labeller, ARGS.seed + n) for n in range(ARGS.heads)]
     if ARGS.thresholds:
@@ -291,7 +291,7 @@ def main() -> None:
         save(ARGS.out, heads, {name: planner[name] for name in names})
     else:
         held, results = set_thresholds(ARGS.out, heads, labeller)
-        agree(build.load_heads(ARGS.out)[0], features, held[:50], results[:50])
+        agree([build.unpacked(head) for head in build.load_heads(ARGS.out)[0]], features, held[:50], results[:50])
     print(f"{ARGS.out}: {ARGS.out.stat().st_size / 1e6:.2f} MB, {time.time() - began:.0f} s in all")
     print("now: python build.py --out DIR && python evaluate.py DIR")
 

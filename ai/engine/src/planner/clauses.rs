@@ -18,6 +18,32 @@ const JOINTS: [&str; 14] = [
     "&",
 ];
 
+/// Most places where a sentence is tried in two.
+const MOST_TRIED: usize = 3;
+
+/// Bytes at which a second request may begin, because something that joins stands in front.
+pub(super) fn joints(request: &str) -> Vec<usize> {
+    let lower = request.to_ascii_lowercase();
+    let marks = [" and ", " then ", ", ", "; ", ". ", " & "];
+    let mut found: Vec<usize> = marks
+        .iter()
+        .flat_map(|mark| lower.match_indices(mark).map(|(at, _)| at + mark.len()))
+        .collect();
+    found.sort_unstable();
+    // "x, and then y": where the last of several joins ends.
+    let mut places: Vec<usize> = Vec::new();
+    for at in found {
+        match places.last_mut() {
+            Some(last) if split(request, at).map(|s| s.0) == split(request, *last).map(|s| s.0) => {
+                *last = at;
+            }
+            _ => places.push(at),
+        }
+    }
+    places.truncate(MOST_TRIED);
+    places
+}
+
 /// The request before the one that begins at byte `at`, and that one. `None` where one of them is empty.
 pub(super) fn split(request: &str, at: usize) -> Option<(&str, &str)> {
     let (mut first, rest) = request.split_at_checked(at)?;
@@ -51,6 +77,25 @@ fn without_joint(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn places_where_another_may_begin() {
+        for (request, rest) in [
+            ("lock the screen", &[][..]),
+            ("lock and mute", &["mute"]),
+            ("open foot, and then close firefox", &["close firefox"]),
+            ("a; b, c", &["b, c", "c"]),
+            ("Zo\u{eb} and \u{dc}mit & x", &["\u{dc}mit & x", "x"]),
+            ("band and & sand", &["sand"]),
+        ] {
+            let found: Vec<&str> = joints(request)
+                .into_iter()
+                .map(|at| &request[at..])
+                .collect();
+            assert_eq!(found, rest, "{request}");
+        }
+        assert_eq!(joints(&"a and ".repeat(99)).len(), MOST_TRIED);
+    }
 
     #[test]
     fn what_joins_belongs_to_neither() {

@@ -17,9 +17,12 @@ use jiff::civil::DateTime;
 use serde_json::{Map, Value};
 
 use super::config::{Argument, Config, NONE};
-use super::decode::{Heads, Ranked, Span, rank, spans};
+use super::decode::{Heads, Ranked, Span, quotations, rank, spans};
 use super::described::{self, Described, Known};
-use super::values::{Kind, Problem, named_in, normalise, sentence, tail, widen};
+use super::values::{
+    Kind, Problem, is_airplane_mode, named_in, normalise, place, sentence, tail, widen,
+    written_together,
+};
 use super::{Plan, wording};
 
 /// How many things a reply offers.
@@ -54,6 +57,14 @@ pub(super) struct Words<'a> {
     pub(super) now: DateTime,
 }
 
+/// Whether a range holds nothing of any argument but `name`.
+fn free(range: &Range<usize>, name: &str, all: &BTreeMap<String, Span>) -> bool {
+    all.iter()
+        .filter(|(other, _)| *other != name)
+        .map(|(_, span)| &span.range)
+        .all(|r| r.is_empty() || r.end <= range.start || r.start >= range.end)
+}
+
 impl Words<'_> {
     /// The probability of the likeliest trained tool; 0 where that is none of them.
     pub(super) fn likeliest(&self) -> f32 {
@@ -61,6 +72,26 @@ impl Words<'_> {
             .first()
             .filter(|top| self.config.tools[top.tool] != NONE)
             .map_or(0.0, |top| top.probability)
+    }
+
+    /// The words before the first argument of the likeliest tool, `move ` in `move a.txt to music`, and the byte
+    /// behind its last one. No words for tools of free text, which mostly goes on where something joins in it.
+    pub(super) fn around(&self) -> (Option<&str>, usize) {
+        let ranked = rank(self.config, self.heads.tool_logits);
+        let tool = ranked.first().map(|top| &self.config.tools[top.tool]);
+        let Some(wanted) = tool.and_then(|tool| self.config.tool_slots.get(tool)) else {
+            return (None, 0);
+        };
+        let found = spans(self.config, wanted, self.heads, self.request, self.offsets);
+        let there = || found.values().map(|s| &s.range).filter(|r| !r.is_empty());
+        let end = there().map(|r| r.end).max().unwrap_or(0);
+        let has = |kind| wanted.values().any(|argument| argument.kind == kind);
+        if has(Kind::Text) && !has(Kind::Datetime) && !has(Kind::Duration) {
+            return (None, end);
+        }
+        let begin = there().map(|r| r.start).min();
+        let lead = begin.and_then(|begin| self.request.get(..begin));
+        (lead.filter(|lead| !lead.trim().is_empty()), end)
     }
 
     /// What to do about a request by the trained tools, of which `allowed` may be proposed (`None`: all).
@@ -120,7 +151,14 @@ impl Words<'_> {
             };
             let words = self.said(name, argument, &span.range, &found);
             if words.is_empty() {
-                if let Some(value) = named_in(argument.kind, self.request) {
+                let named = match argument.kind {
+                    Kind::Path if argument.required || !trained => None,
+                    Kind::Boolean | Kind::Percent if !trained => None,
+                    Kind::Path => place(self.request, |r| free(r, name, &found))
+                        .and_then(|r| normalise(Kind::Path, &self.request[r], self.now).ok()),
+                    kind => named_in(kind, self.request),
+                };
+                if let Some(value) = named {
                     arguments.insert(name.clone(), value);
                 } else if argument.required {
                     return Err(Plan::question(wording::missing(tool, name, argument)));
@@ -164,27 +202,47 @@ impl Words<'_> {
         all: &BTreeMap<String, Span>,
     ) -> &str {
         let (request, kind) = (self.request, argument.kind);
-        let Some(words) = request.get(range.clone()).filter(|w| !w.is_empty()) else {
+        if request.get(range.clone()).is_none_or(str::is_empty) {
             return "";
-        };
+        }
         // A question is only whole with the words that ask.
         if argument.slot == QUESTION {
             return &request[sentence(request, range.clone())];
         }
-        let free = |wider: &Range<usize>| {
-            let others = all.iter().filter(|(other, _)| *other != name);
-            others
-                .map(|(_, span)| &span.range)
-                .all(|r| r.is_empty() || r.end <= wider.start || r.start >= wider.end)
-        };
+        // What is done with airplane mode stands around it.
+        if kind == Kind::Boolean && is_airplane_mode(&request[range.clone()]) {
+            return &request[sentence(request, range.clone())];
+        }
+        let free = |wider: &Range<usize>| free(wider, name, all);
+        let mut range = range.clone();
+        // Of a quotation's marks a value has both or none.
+        let inside = |q: &Range<usize>| q.start <= range.start && range.start < q.end;
+        if let Some(quoted) = quotations(request).into_iter().find(inside)
+            && range.end > quoted.end
+        {
+            let mark = request[quoted.end..]
+                .chars()
+                .next()
+                .map_or(0, char::len_utf8);
+            if range.end > quoted.end + mark {
+                let opening = request[..quoted.start].chars().next_back();
+                range.start = quoted.start - opening.map_or(0, char::len_utf8);
+            } else {
+                range.end = quoted.end;
+            }
+        }
+        let whole = written_together(kind, request, range.clone());
+        if free(&whole) {
+            range = whole;
+        }
         let followed = range.start..range.end + tail(kind, &request[range.end..]);
         if followed.end > range.end && free(&followed) {
             return &request[followed];
         }
         if matches!(kind, Kind::Datetime | Kind::Duration) {
-            return &request[widen(kind, request, range.clone(), free, self.now)];
+            return &request[widen(kind, request, range, free, self.now)];
         }
-        words
+        &request[range]
     }
 
     /// What to do about a request that is meant for a described tool with this probability.

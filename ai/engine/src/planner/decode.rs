@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::{Range, RangeInclusive};
 
 use super::config::{Argument, Config};
-use super::values::QUOTES;
+use super::values::{QUOTES, tail};
 
 /// The graph's outputs for one request.
 #[derive(Debug, Clone, Copy)]
@@ -105,6 +105,12 @@ pub fn spans(
         let Some((i, found)) = best else { break };
         if let Some(tokens) = found.tokens {
             used[tokens].fill(true);
+            // What says more about a value is no other's: "downloads" in "move a.txt from downloads to music".
+            let end = found.span.range.end;
+            let more = end..end + tail(open[i].1.kind, &request[end..]);
+            for (token, at) in used.iter_mut().zip(offsets) {
+                *token |= at.start >= more.start && at.end <= more.end && !at.is_empty();
+            }
         }
         placed.insert(open.remove(i).0.clone(), found.span);
     }
@@ -211,7 +217,7 @@ fn inside_word(request: &str, at: usize) -> bool {
 }
 
 /// The inner ranges of what stands in quotation marks, unless that is all of the request.
-fn quotations(request: &str) -> Vec<Range<usize>> {
+pub(super) fn quotations(request: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut at = 0;
     while let Some(c) = request[at..].chars().next() {
@@ -270,10 +276,9 @@ fn locate(
     let indices = || 0..start.len();
     let start_total = log_sum_exp(indices().filter(|i| may_begin(*i)).map(|i| start[i]));
     let end_total = log_sum_exp(indices().filter(|i| may_end(*i)).map(|i| end[i]));
-    let absent = start[0] - start_total + end[0] - end_total;
-    let mut best: (f32, Option<(usize, usize)>) = (absent, None);
-    let mut likely: Vec<(f32, (usize, usize))> = Vec::new();
-    let floor = UNLIKELY.ln();
+    // Beginning and end are told apart from each other; what they say together is only about those ranges that
+    // there can be.
+    let mut possible = vec![(start[0] - start_total + end[0] - end_total, None)];
     // Where a value may have begun that has not met another one's words since.
     let mut openings: Vec<usize> = Vec::new();
     for i in 1..start.len() {
@@ -290,21 +295,26 @@ fn locate(
         }
         for first in openings.iter().copied() {
             let score = start[first] - start_total + end[i] - end_total;
-            if score > best.0 {
-                best = (score, Some((first, i)));
-            }
-            if score > floor {
-                likely.push((score, (first, i)));
-            }
+            possible.push((score, Some((first, i))));
         }
     }
+    let total = log_sum_exp(possible.iter().map(|(score, _)| *score));
+    // The first of equals, so that absence wins where nothing speaks for a range.
+    let best = possible
+        .iter()
+        .copied()
+        .reduce(|best, other| if other.0 > best.0 { other } else { best })
+        .unwrap_or((0.0, None));
     let bytes = |(first, last): (usize, usize)| offsets[first].start..offsets[last].end;
-    let others = likely.into_iter().filter(|(_, at)| Some(*at) != best.1);
+    let likely = possible
+        .iter()
+        .filter(|(score, at)| *at != best.1 && score - total > UNLIKELY.ln())
+        .filter_map(|(score, at)| at.map(|at| (bytes(at), (score - total).exp())));
     Located {
         span: Span {
             range: best.1.map_or(0..0, bytes),
-            probability: best.0.exp(),
-            others: others.map(|(score, at)| (bytes(at), score.exp())).collect(),
+            probability: (best.0 - total).exp(),
+            others: likely.collect(),
         },
         tokens: best.1.map(|(first, last)| first..=last),
     }

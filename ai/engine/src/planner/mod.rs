@@ -18,6 +18,7 @@ mod wording;
 
 pub use described::{Described, Offered};
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
@@ -43,6 +44,18 @@ const MAX_CALLS: usize = 4;
 /// From this probability on a sentence is tried as two requests.
 const MAYBE_NEXT: f32 = 0.15;
 
+/// Below this confidence in a whole sentence as one request it is tried as two, wherever something joins in it.
+const SURE_AS_ONE: f64 = 0.9;
+
+/// From this confidence in both together on they are taken as two, where nothing else says that they are.
+const SURE_AS_TWO: f64 = 0.8;
+
+/// The same where the sentence was sure as one.
+const CERTAIN_AS_TWO: f64 = 0.93;
+
+/// Places where that is tried in one request; each takes two or three passes.
+const MOST_TRIES: u8 = 12;
+
 /// From this probability of a trained tool on a described one is not called instead without a question.
 const CERTAIN: f32 = 0.9;
 
@@ -59,6 +72,8 @@ struct Choice<'a> {
     trained: Option<Vec<&'a str>>,
     described: Vec<Known>,
     now: DateTime,
+    /// How many more places may be looked at where a sentence may be two requests.
+    tries: Cell<u8>,
 }
 
 /// What to do about a request: calls, a question or a reply. A question may come with the calls that a yes
@@ -92,6 +107,23 @@ impl Plan {
         }
     }
 
+    /// How sure all calls are together; `None` where something else is to be done than to make calls.
+    fn sure(&self) -> Option<f64> {
+        let acts = !self.calls.is_empty() && self.question.is_none();
+        acts.then(|| self.calls.iter().map(|call| call.confidence).product())
+    }
+
+    /// These calls and then those of another plan.
+    fn followed_by(mut self, other: Self) -> Self {
+        let said = |call: &Call| (call.tool.clone(), call.arguments.clone());
+        let before: Vec<_> = self.calls.iter().map(said).collect();
+        // "what CPU is this, and how many cores does it have" asks the same twice.
+        let more = other.calls.into_iter();
+        self.calls
+            .extend(more.filter(|call| !before.contains(&said(call))));
+        self
+    }
+
     fn reply(text: String) -> Self {
         Self {
             reply: Some(text),
@@ -122,6 +154,17 @@ pub struct Planner {
     turn: Mutex<()>,
     dimensions: usize,
     embedded: Mutex<Embedded>,
+}
+
+/// What one pass over a request says.
+struct Reading {
+    plan: Plan,
+    /// Where another request begins in the same sentence, and how likely.
+    next: Option<(usize, f32)>,
+    /// The words before the first argument.
+    lead: Option<String>,
+    /// The byte behind the last argument.
+    end: usize,
 }
 
 /// A text as the graph takes it.
@@ -195,6 +238,7 @@ impl Planner {
                 .then(|| tools.iter().filter_map(Offered::trained).collect()),
             described: self.described(tools)?,
             now,
+            tries: Cell::new(MOST_TRIES),
         };
         self.plan_clauses(request, &choice, MAX_CALLS)
     }
@@ -239,37 +283,95 @@ impl Planner {
 
     /// Plans at most `calls` requests that stand in one sentence.
     fn plan_clauses(&self, request: &str, choice: &Choice<'_>, calls: usize) -> Result<Plan> {
-        let (whole, next) = self.plan_one(request, choice)?;
-        let next = next.filter(|(_, likely)| calls > 1 && *likely >= MAYBE_NEXT);
-        let Some(((first, rest), likely)) =
-            next.and_then(|(at, likely)| Some((clauses::split(request, at)?, likely)))
-        else {
-            return Ok(whole);
+        let whole = self.plan_one(request, choice)?;
+        let next = whole
+            .next
+            .filter(|(_, likely)| calls > 1 && *likely >= MAYBE_NEXT);
+        if let Some((at, likely)) = next
+            && let Some((first, rest)) = clauses::split(request, at)
+        {
+            let first = self.plan_one(first, choice)?;
+            let rest = self.second(&first, rest, choice, calls - 1)?;
+            let first = first.plan;
+            // A part that no tool does is a sign that it was one request after all; so is one that needs more
+            // words where the split is a mere maybe.
+            let unclear = first.sure().is_none() || rest.sure().is_none();
+            if first.reply.is_none() && rest.reply.is_none() && !(unclear && likely < 0.5) {
+                let question = [&first, &rest].into_iter().find(|p| p.question.is_some());
+                return Ok(match question {
+                    Some(question) => question.clone(),
+                    None => first.followed_by(rest),
+                });
+            }
+        }
+        if calls > 1 {
+            self.in_two(request, choice, calls, whole)
+        } else {
+            Ok(whole.plan)
+        }
+    }
+
+    /// Plans what stands behind a request, which may go without the words that both begin with: `move a to music
+    /// and b to videos`.
+    fn second(
+        &self,
+        first: &Reading,
+        rest: &str,
+        choice: &Choice<'_>,
+        calls: usize,
+    ) -> Result<Plan> {
+        let plan = self.plan_clauses(rest, choice, calls)?;
+        match (&first.lead, plan.sure()) {
+            (Some(lead), None) => {
+                let led = self.plan_one(&format!("{lead}{rest}"), choice)?.plan;
+                Ok(if led.sure().is_some() { led } else { plan })
+            }
+            _ => Ok(plan),
+        }
+    }
+
+    /// The surest way to take a sentence as two requests, or what it is as one. What is sure as one is two only
+    /// where something joins behind all that it speaks of: `stop 812 and restart cups`.
+    fn in_two(
+        &self,
+        request: &str,
+        choice: &Choice<'_>,
+        calls: usize,
+        whole: Reading,
+    ) -> Result<Plan> {
+        let sure = whole.plan.sure().unwrap_or(0.0);
+        let one = sure >= SURE_AS_ONE;
+        let mut best = if one {
+            (CERTAIN_AS_TWO, whole.plan)
+        } else {
+            (sure.max(SURE_AS_TWO), whole.plan)
         };
-        let (mut first, _) = self.plan_one(first, choice)?;
-        let rest = self.plan_clauses(rest, choice, calls - 1)?;
-        // A part that no tool does is a sign that it was one request after all; so is one that needs more
-        // words where the split is a mere maybe.
-        let unclear = [&first, &rest]
-            .iter()
-            .any(|p| p.calls.is_empty() || p.question.is_some());
-        if first.reply.is_some() || rest.reply.is_some() || (unclear && likely < 0.5) {
-            return Ok(whole);
+        for at in clauses::joints(request) {
+            // A reason may follow a comma, and a single word be the rest of an idiom: "alive and kicking".
+            let another = |rest: &str| {
+                at > whole.end
+                    && rest.contains(' ')
+                    && !request[..at].trim_end().ends_with([',', '.'])
+            };
+            let Some((first, rest)) =
+                clauses::split(request, at).filter(|(_, rest)| !one || another(rest))
+            else {
+                continue;
+            };
+            let Some(left) = choice.tries.get().checked_sub(1) else {
+                break;
+            };
+            choice.tries.set(left);
+            let first = self.plan_one(first, choice)?;
+            let Some(sure) = first.plan.sure().filter(|sure| *sure > best.0) else {
+                continue;
+            };
+            let second = self.second(&first, rest, choice, calls - 1)?;
+            if let Some(sure) = second.sure().map(|s| s * sure).filter(|s| *s > best.0) {
+                best = (sure, first.plan.followed_by(second));
+            }
         }
-        if first.question.is_some() {
-            return Ok(first);
-        }
-        if rest.question.is_some() {
-            return Ok(rest);
-        }
-        let said = |call: &Call| (call.tool.clone(), call.arguments.clone());
-        let before: Vec<_> = first.calls.iter().map(said).collect();
-        let more = rest.calls.into_iter();
-        // "what CPU is this, and how many cores does it have" asks the same twice.
-        first
-            .calls
-            .extend(more.filter(|call| !before.contains(&said(call))));
-        Ok(first)
+        Ok(best.1)
     }
 
     /// The session, in the order in which it was asked for by two threads: who has just had it does not get it
@@ -279,8 +381,8 @@ impl Planner {
         self.session.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Plans one request; also returns where another one begins that stands in the same sentence.
-    fn plan_one(&self, request: &str, choice: &Choice<'_>) -> Result<(Plan, Option<(usize, f32)>)> {
+    /// Plans one request.
+    fn plan_one(&self, request: &str, choice: &Choice<'_>) -> Result<Reading> {
         let encoded = self.encode(request, "the request")?;
         let length = encoded.ids.len();
         let mut session = self.session();
@@ -333,8 +435,13 @@ impl Planner {
             }
             _ => words.decide(choice.trained.as_deref()),
         };
-        let next = decode::next_request(&self.config, heads, request, &encoded.offsets);
-        Ok((plan, next))
+        let (lead, end) = words.around();
+        Ok(Reading {
+            plan,
+            next: decode::next_request(&self.config, heads, request, &encoded.offsets),
+            lead: lead.map(str::to_owned),
+            end,
+        })
     }
 
     /// Tokens that the model takes a text for, special ones included. Fails as [`Self::embed`] does.

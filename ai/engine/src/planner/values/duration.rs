@@ -93,7 +93,13 @@ pub(super) fn leading(tokens: &[Token]) -> Option<(f64, usize)> {
                 continue;
             }
         }
-        if let Some((amount, unit, used)) = quantity(rest) {
+        let less = found.is_some() && (rest[0].is("less") || rest[0].is("minus"));
+        if less && let Some((amount, unit, used)) = quantity(&rest[1..]) {
+            total -= amount * unit;
+            at += 1 + used;
+            found = Some((total, at));
+            last_unit = 0.0;
+        } else if let Some((amount, unit, used)) = quantity(rest) {
             total += amount * unit;
             last_unit = unit;
             at += used;
@@ -202,6 +208,8 @@ mod tests {
             ("five-and-twenty minutes", "PT25M"),
             ("13 minuts", "PT13M"),
             ("a fortnight", "PT336H"),
+            ("two hours less ten minutes", "PT1H50M"),
+            ("an hour minus 5 min", "PT55M"),
         ] {
             assert_eq!(parse(text).map(iso).as_deref(), Some(expected), "{text}");
         }
@@ -214,6 +222,8 @@ mod tests {
             "10 minutes ago",
             "P",
             "9999999 weeks",
+            "ten minutes less an hour",
+            "less ten minutes",
         ] {
             assert_eq!(parse(text), None, "{text}");
         }

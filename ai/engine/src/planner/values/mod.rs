@@ -66,6 +66,24 @@ pub const TOPICS: [&str; 7] = [
     "cpu", "memory", "disk", "battery", "network", "os", "uptime",
 ];
 
+/// Words that point at something without naming it.
+const NO_NAMES: [&str; 14] = [
+    "this",
+    "that",
+    "it",
+    "one",
+    "other",
+    "another",
+    "thing",
+    "something",
+    "them",
+    "these",
+    "those",
+    "other one",
+    "this one",
+    "that one",
+];
+
 /// Turns the words of a request into a value of `kind`. `now` is the local time that relative times
 /// count from.
 pub fn normalise(kind: Kind, words: &str, now: DateTime) -> Result<Value, Problem> {
@@ -78,7 +96,7 @@ pub fn normalise(kind: Kind, words: &str, now: DateTime) -> Result<Value, Proble
     };
     let named = |noise: &[&str]| {
         let name = name(trimmed, noise);
-        if name.is_empty() {
+        if name.is_empty() || NO_NAMES.iter().any(|no| no.eq_ignore_ascii_case(name)) {
             Err(problem("name"))
         } else {
             Ok(Value::from(name))
@@ -138,6 +156,80 @@ pub(super) fn tail(kind: Kind, rest: &str) -> usize {
         Kind::Number | Kind::Percent => number::tail(rest),
         _ => 0,
     }
+}
+
+/// The folder with a name of its own that a request says to look in, as a range of its bytes: `my documents` in
+/// `search my documents for taxes`. `None` where there is none, or several.
+pub(super) fn place(request: &str, free: impl Fn(&Range<usize>) -> bool) -> Option<Range<usize>> {
+    path::place(request, free)
+}
+
+/// Brackets that stand around something.
+const BRACKETS: [(char, char); 4] = [('(', ')'), ('[', ']'), ('{', '}'), ('<', '>')];
+
+/// What ends a sentence or a part of it.
+const STOPS: &str = ".,;:!?…—–";
+
+fn is_quote(c: char) -> bool {
+    QUOTES.iter().any(|pair| c == pair.0 || c == pair.1)
+}
+
+/// How many more of the bracket `open` a text has than of `close`.
+fn unclosed(text: &str, (open, close): (char, char)) -> isize {
+    let count = |c| text.matches(c).count().cast_signed();
+    count(open) - count(close)
+}
+
+/// A range of `request` that holds a value of `kind`, widened over what is written together with it: a value ends
+/// where a blank or the sentence's punctuation does, and has both of a pair of brackets or none.
+pub(super) fn written_together(kind: Kind, request: &str, range: Range<usize>) -> Range<usize> {
+    use Kind::{Agent, App, Boolean, Path, Process, Text, Unit, Url, Window};
+    if !matches!(
+        kind,
+        Agent | App | Boolean | Path | Process | Text | Unit | Url | Window
+    ) {
+        return range;
+    }
+    // Scripts without blanks between words are written together all along.
+    let apart =
+        |c: char| c.is_whitespace() || ('\u{2E80}'..='\u{FFDC}').contains(&c) || c >= '\u{20000}';
+    let after = &request[range.end..];
+    let mut end = range.end + after.find(apart).unwrap_or(after.len());
+    while let Some(last) = request[range.end..end].chars().next_back() {
+        let stray = match BRACKETS.into_iter().find(|pair| pair.1 == last) {
+            Some(pair) => unclosed(&request[range.start..end], pair) < 0,
+            None => is_quote(last) || STOPS.contains(last),
+        };
+        if !stray {
+            break;
+        }
+        end -= last.len_utf8();
+    }
+    let closes = |pair: &(char, char)| {
+        request[..end].ends_with(pair.1) && unclosed(&request[range.clone()], *pair) > 0
+    };
+    let goes_on = |c: char| !STOPS.contains(c) && !is_quote(c);
+    if !request[range.end..end].starts_with(goes_on) && !BRACKETS.iter().any(closes) {
+        end = range.end;
+    }
+    let before = &request[..range.start];
+    let ends_before = |c: char| apart(c) || (STOPS.contains(c) && c != '.') || c == '=';
+    let cut = before.char_indices().rev().find(|(_, c)| ends_before(*c));
+    let mut start = cut.map_or(0, |(at, c)| at + c.len_utf8());
+    while let Some(first) = request[start..range.start].chars().next() {
+        let stray = match BRACKETS.into_iter().find(|pair| pair.0 == first) {
+            Some(pair) => unclosed(&request[start..end], pair) > 0,
+            None => is_quote(first),
+        };
+        if !stray {
+            break;
+        }
+        start += first.len_utf8();
+    }
+    if request[start..range.start].ends_with(is_quote) {
+        start = range.start;
+    }
+    start..end
 }
 
 /// Most words by which a time is widened on either side.
@@ -323,9 +415,37 @@ fn near(a: &str, b: &str) -> bool {
     }
 }
 
-/// The topic or order that a whole request names without having it as an argument: "what processor is
-/// this". Words that are in requests for other reasons do not count.
+/// The value that a whole request names without having it as an argument: "what processor is this". Words that
+/// are in requests for other reasons do not count.
 pub(super) fn named_in(kind: Kind, request: &str) -> Option<Value> {
+    let lower = request.to_lowercase();
+    let says = |phrases: &[&str]| phrases.iter().any(|phrase| lower.contains(phrase));
+    match kind {
+        Kind::Percent => {
+            let words = lower.split(|c: char| !c.is_alphabetic());
+            let most = words.clone().any(|w| matches!(w, "max" | "maximum"));
+            let least = words
+                .clone()
+                .any(|w| matches!(w, "mute" | "silence" | "hush"));
+            return (most != least).then(|| Value::from(if most { 100 } else { 0 }));
+        }
+        Kind::Boolean => {
+            let end = [
+                "append",
+                ">>",
+                "another line",
+                "to the end",
+                "to the bottom",
+                "onto the end",
+                "onto the bottom",
+            ];
+            return says(&end).then(|| Value::from(true));
+        }
+        Kind::Topic if says(&["how long has this", "how long have you been"]) => {
+            return Some(Value::from("uptime"));
+        }
+        _ => {}
+    }
     let plain: Vec<&str> = request
         .split(|c: char| !c.is_alphanumeric() && c != '-')
         .filter(|w| {
@@ -346,11 +466,12 @@ pub(super) fn named_in(kind: Kind, request: &str) -> Option<Value> {
 }
 
 fn topic(text: &str) -> Option<&'static str> {
-    const WORDS: [(&str, &str); 44] = [
+    const WORDS: [(&str, &str); 45] = [
         ("mem", "memory"),
         ("distro", "os"),
         ("booted", "uptime"),
         ("batt", "battery"),
+        ("juice", "battery"),
         ("core", "cpu"),
         ("harddisk", "disk"),
         ("hdd", "disk"),
@@ -522,10 +643,22 @@ fn boolean(text: &str) -> Option<bool> {
     let leaves = words
         .clone()
         .any(|w| matches!(w, "leave" | "exit" | "end" | "quit" | "out"));
-    if words.any(|w| matches!(w, "airplane" | "aeroplane" | "flight")) {
+    if words.any(is_airplane) {
         return Some(leaves || !said.unwrap_or(true));
     }
     said
+}
+
+fn is_airplane(word: &str) -> bool {
+    matches!(word, "airplane" | "aeroplane" | "flight")
+}
+
+/// Whether words are those of the mode in which nothing is connected.
+pub(super) fn is_airplane_mode(words: &str) -> bool {
+    words
+        .to_lowercase()
+        .split(|c: char| !c.is_alphanumeric())
+        .any(is_airplane)
 }
 
 /// At most 40 characters of a text, for questions.
@@ -576,6 +709,8 @@ mod tests {
             json!("don't forget the milk"),
         );
         is(Kind::Text, "buy milk\"", json!("buy milk"));
+        is_problem(Kind::Window, "the other window");
+        is_problem(Kind::Agent, "that one");
         is_problem(Kind::App, "  \"\" ");
         is_problem(Kind::Text, "''");
     }
@@ -626,6 +761,70 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_together_is_one_value() {
+        for (kind, request, span, whole) in [
+            (
+                Kind::Text,
+                "find 50%_off_coupon*",
+                "50%_off_coupon",
+                "50%_off_coupon*",
+            ),
+            (
+                Kind::Text,
+                "write {\"a\": 1} to x",
+                "{\"a\": 1",
+                "{\"a\": 1}",
+            ),
+            (Kind::Text, "write #!/bin/sh to x", "#!", "#!/bin/sh"),
+            (
+                Kind::Text,
+                "call it Tea (2nd cup!).",
+                "Tea (2nd cup",
+                "Tea (2nd cup!)",
+            ),
+            (Kind::Text, "note (buy milk) now", "buy milk", "buy milk"),
+            (Kind::Path, "trash ~/a.bak~, please", "~/a.bak", "~/a.bak~"),
+            (
+                Kind::Path,
+                "find *_final(2).doc",
+                "2).doc",
+                "*_final(2).doc",
+            ),
+            (Kind::Boolean, "echo x >> y", ">", ">>"),
+            // What ends a value.
+            (Kind::Agent, "ask scout: what now", "scout", "scout"),
+            (Kind::Agent, "anna's agent", "anna", "anna"),
+            (Kind::App, "open “foot”, now", "foot", "foot"),
+            (Kind::App, "open foot,firefox", "firefox", "firefox"),
+            (Kind::Text, "note: milk—and eggs", "milk", "milk"),
+            (Kind::Text, "记住牛奶和鸡蛋", "牛奶", "牛奶"),
+            (Kind::Duration, "timer 5min", "5", "5"),
+        ] {
+            let start = request.find(span).unwrap();
+            let range = written_together(kind, request, start..start + span.len());
+            assert_eq!(&request[range], whole, "{request}");
+        }
+    }
+
+    #[test]
+    fn places_that_are_looked_in() {
+        for (request, expected) in [
+            ("search my documents for taxes", Some("documents")),
+            (
+                "sniff out every mp3 in the Downloads, please",
+                Some("Downloads"),
+            ),
+            ("find pictures of the party", None),
+            ("look through my music and my videos", None),
+            ("", None),
+        ] {
+            let found = place(request, |_| true).map(|r| &request[r]);
+            assert_eq!(found, expected, "{request}");
+        }
+        assert_eq!(place("search my documents", |_| false), None);
+    }
+
+    #[test]
     fn sentences() {
         let request = "Hi there. How do I set a.b? Thanks!";
         let at = request.find("set").unwrap();
@@ -660,6 +859,28 @@ mod tests {
             Some(json!("memory"))
         );
         assert_eq!(named_in(Kind::Sort, "what is running"), None);
+        for (kind, request, expected) in [
+            (
+                Kind::Percent,
+                "turn the sound up to maximum",
+                Some(json!(100)),
+            ),
+            (Kind::Percent, "silence the speakers", Some(json!(0))),
+            (Kind::Percent, "from mute to max", None),
+            (
+                Kind::Boolean,
+                "todo.txt needs another line: eggs",
+                Some(json!(true)),
+            ),
+            (Kind::Boolean, "write eggs to todo.txt", None),
+            (
+                Kind::Topic,
+                "how long has this machine been on",
+                Some(json!("uptime")),
+            ),
+        ] {
+            assert_eq!(named_in(kind, request), expected, "{request}");
+        }
     }
 
     #[test]
@@ -723,6 +944,16 @@ mod tests {
                 };
                 proptest::prop_assert!(fits, "{:?} {}", kind, value);
             }
+        }
+
+        #[test]
+        fn widening_keeps_the_value_and_whole_characters(request in "[ a(){}\\\"'.,:*ä中]{1,30}", a in 0usize..30, b in 0usize..30) {
+            let edges: Vec<usize> = request.char_indices().map(|(i, _)| i).chain([request.len()]).collect();
+            let (a, b) = (edges[a % edges.len()], edges[b % edges.len()]);
+            let range = a.min(b)..a.max(b);
+            let wider = written_together(Kind::Text, &request, range.clone());
+            proptest::prop_assert!(wider.start <= range.start && wider.end >= range.end);
+            proptest::prop_assert!(request.get(wider).is_some());
         }
 
         #[test]

@@ -36,7 +36,7 @@ pub(super) fn percent(text: &str) -> Option<u64> {
     if let Some(value) = whole(text) {
         return (value <= 100).then_some(value);
     }
-    const WORDS: [(&str, u64); 24] = [
+    const WORDS: [(&str, u64); 28] = [
         ("half", 50),
         ("quarter", 25),
         ("full", 100),
@@ -48,6 +48,10 @@ pub(super) fn percent(text: &str) -> Option<u64> {
         ("mute", 0),
         ("muted", 0),
         ("silent", 0),
+        ("silence", 0),
+        ("silenced", 0),
+        ("hush", 0),
+        ("shush", 0),
         ("minimum", 0),
         ("min", 0),
         ("off", 0),
@@ -318,6 +322,7 @@ mod tests {
         ] {
             assert_eq!(percent(text), Some(value), "{text}");
         }
+        assert_eq!(percent("hush"), Some(0));
         assert_eq!(percent("150"), None);
         assert_eq!(percent("louder"), None);
     }

@@ -1,5 +1,7 @@
 //! Paths as people say them.
 
+use std::ops::Range;
+
 use super::{strip_prefix_ignoring_case, strip_suffix_ignoring_case, unquote, without_stop};
 
 /// Folders of a home that have a name everybody uses (XDG user directories), and what they are called.
@@ -109,6 +111,48 @@ pub(super) fn tail(rest: &str) -> usize {
         if named(words).is_some() || rooted(words).is_some_and(|p| !p.contains(' ')) {
             found = rest.len() - place.len() + words.len();
         }
+    }
+    found
+}
+
+/// Folders that a request without a path is taken to name; others are words like any other ("notes", "home").
+const PLACES: [&str; 9] = [
+    "desktop",
+    "documents",
+    "docs",
+    "downloads",
+    "music",
+    "pictures",
+    "photos",
+    "videos",
+    "movies",
+];
+
+/// See [`super::place`].
+pub(super) fn place(request: &str, free: impl Fn(&Range<usize>) -> bool) -> Option<Range<usize>> {
+    let mut found = None;
+    let mut before: [&str; 2] = [""; 2];
+    for word in request.split_whitespace() {
+        let start = word.as_ptr() as usize - request.as_ptr() as usize;
+        let name = without_stop(word);
+        let known = PLACES.iter().any(|place| place.eq_ignore_ascii_case(name));
+        let looked_in = |word: &str| {
+            ["in", "inside", "within", "through", "across", "under", "my"]
+                .iter()
+                .any(|w| w.eq_ignore_ascii_case(word))
+        };
+        let article =
+            before[1].eq_ignore_ascii_case("the") || before[1].eq_ignore_ascii_case("our");
+        let here = looked_in(before[1]) || (article && looked_in(before[0]));
+        let range = start..start + name.len();
+        if known && here && free(&range) {
+            // Two places are a question.
+            if found.is_some() {
+                return None;
+            }
+            found = Some(range);
+        }
+        before = [before[1], word];
     }
     found
 }

@@ -20,15 +20,26 @@ pub(super) fn parse(text: &str, now: DateTime) -> Option<DateTime> {
         return (exact > now).then_some(exact);
     }
     let tokens = tokens(text);
-    if let Some(relative) = relative(&tokens, now) {
-        return Some(relative);
+    relative(&tokens, now)
+        .or_else(|| beside(&tokens, now))
+        .or_else(|| Reading::default().read(&tokens, now))
+        .filter(|t| *t > now)
+}
+
+/// `half an hour before noon`, `10 minutes after five`.
+fn beside(tokens: &[Token], now: DateTime) -> Option<DateTime> {
+    let at = tokens
+        .iter()
+        .position(|t| t.is("before") || t.is("after"))?;
+    let skip = usize::from(tokens.first().is_some_and(|t| t.is("at")));
+    let (seconds, used) = duration::leading(tokens.get(skip..at)?)?;
+    if skip + used != at || !(1.0..1e9).contains(&seconds) {
+        return None;
     }
-    let mut reading = Reading::default();
-    let mut at = 0;
-    while at < tokens.len() {
-        at += reading.step(&tokens[at..], now)?;
-    }
-    reading.resolve(now).filter(|t| *t > now)
+    let away = SignedDuration::from_secs(seconds.round() as i64);
+    let away = if tokens[at].is("before") { -away } else { away };
+    let then = Reading::default().read(&tokens[at + 1..], now)?;
+    then.checked_add(away).ok()
 }
 
 /// `in 20 minutes`, `20 minutes from now`, `2 hours`; `in two days at 8` keeps the time of day.
@@ -62,15 +73,11 @@ fn relative(tokens: &[Token], now: DateTime) -> Option<DateTime> {
         return None;
     }
     let rest: Vec<Token> = rest.into_iter().cloned().collect();
-    let mut reading = Reading {
+    let reading = Reading {
         day: Some(then.date()),
         ..Reading::default()
     };
-    let mut at = 0;
-    while at < rest.len() {
-        at += reading.step(&rest[at..], now)?;
-    }
-    reading.resolve(now)
+    reading.read(&rest, now)
 }
 
 /// What has been understood so far.
@@ -81,6 +88,8 @@ struct Reading {
     clock: Option<(i8, i8)>,
     half: Option<Half>,
     part: Option<Part>,
+    /// Weeks after that day: `monday week`.
+    weeks: i64,
 }
 
 /// Half of the day.
@@ -100,12 +109,24 @@ enum Part {
 }
 
 impl Reading {
+    /// The time that all of `tokens` say.
+    fn read(mut self, tokens: &[Token], now: DateTime) -> Option<DateTime> {
+        let mut at = 0;
+        while at < tokens.len() {
+            at += self.step(&tokens[at..], now)?;
+        }
+        if self.weeks > 0 {
+            self.day = Some(self.day?.checked_add((self.weeks * 7).days()).ok()?);
+        }
+        self.resolve(now)
+    }
+
     /// Understands what `tokens` begin with and returns how many it took.
     fn step(&mut self, tokens: &[Token], now: DateTime) -> Option<usize> {
         let word = |i: usize| tokens.get(i).and_then(Token::word);
         let number = |i: usize| tokens.get(i).and_then(small);
         let today = now.date();
-        if let Some((date, used)) = date(tokens, today) {
+        if let Some((date, used)) = of_month(tokens, today).or_else(|| date(tokens, today)) {
             return self.set_day(date, used);
         }
         match word(0) {
@@ -120,6 +141,15 @@ impl Reading {
             }
             Some("next") if word(1) == Some("week") => {
                 return self.set_day(today.checked_add(7.days()).ok()?, 2);
+            }
+            // "monday week", "a week from monday"
+            Some("week") if self.day.is_some() || matches!(word(1), Some("from" | "on")) => {
+                self.weeks += 1;
+                return Some(if self.day.is_some() { 1 } else { 2 });
+            }
+            Some("this") if word(1) == Some("time") => {
+                let half = if now.hour() < 12 { Half::Am } else { Half::Pm };
+                return self.set_clock(now.hour(), now.minute(), Some(half), 2);
             }
             Some("weekend") => {
                 return self.set_day(today.nth_weekday(1, Weekday::Saturday).ok()?, 1);
@@ -161,7 +191,7 @@ impl Reading {
             Some("night") => return self.set_part(Part::Night),
             Some(
                 "at" | "on" | "the" | "in" | "this" | "next" | "coming" | "o'clock" | "oclock"
-                | "by" | "of" | "around" | "a" | "sharp" | "clock" | "t",
+                | "by" | "of" | "around" | "a" | "sharp" | "clock" | "t" | "for",
             ) => return Some(1),
             Some(other) => {
                 if let Some(weekday) = weekday(other) {
@@ -379,6 +409,32 @@ fn leading(tokens: &[Token]) -> Option<(i8, usize)> {
     }
 }
 
+/// `last day of this month`, `end of the month`, `first of next month`.
+fn of_month(tokens: &[Token], today: Date) -> Option<(Date, usize)> {
+    let word = |i: usize| tokens.get(i).and_then(Token::word);
+    let (day, mut at) = match (word(0), word(1)) {
+        (Some("last"), Some("day")) => (None, 2),
+        (Some("end"), _) => (None, 1),
+        _ => {
+            let (day, used) = super::number::phrase(tokens)?;
+            (Some(day), used)
+        }
+    };
+    // "the 5th day of"
+    at += usize::from(day.is_some() && word(at) == Some("day"));
+    at += usize::from(word(at) == Some("of"));
+    let month = match (word(at), word(at + 1)) {
+        (Some("next"), Some("month")) => today.first_of_month().checked_add(1.month()).ok()?,
+        (Some("this" | "the"), Some("month")) => today.first_of_month(),
+        _ => return None,
+    };
+    let day = match day {
+        Some(day) => make(month.year(), month.month() as u32, day as u32)?,
+        None => month.last_of_month(),
+    };
+    Some((day, at + 2))
+}
+
 /// A date: `2026-11-23`, `23 november`, `november 23rd 2027`, `the 5th`.
 fn date(tokens: &[Token], today: Date) -> Option<(Date, usize)> {
     let whole = |i: usize| tokens.get(i).and_then(Token::whole);
@@ -568,6 +624,18 @@ mod tests {
             ("2026-12-01T15:30:00", "2026-12-01T15:30:00"),
             ("29 february", "2028-02-29T09:00:00"),
             ("today at 9", "2026-11-23T21:00:00"),
+            ("for friday at noon", "2026-11-27T12:00:00"),
+            ("on monday week at 2 pm", "2026-12-07T14:00:00"),
+            ("a week from saturday at 10 am", "2026-12-05T10:00:00"),
+            ("the last day of this month at 5 pm", "2026-11-30T17:00:00"),
+            ("at the end of next month", "2026-12-31T09:00:00"),
+            (
+                "nine in the morning on the first of next month",
+                "2026-12-01T09:00:00",
+            ),
+            ("this time tomorrow", "2026-11-24T10:30:00"),
+            ("half an hour before noon", "2026-11-23T11:30:00"),
+            ("ten minutes after midnight", "2026-11-24T00:10:00"),
         ] {
             let found = parse(text, now).map(|t| t.strftime("%Y-%m-%dT%H:%M:%S").to_string());
             assert_eq!(found.as_deref(), Some(expected), "{text}");
@@ -584,6 +652,9 @@ mod tests {
             "tomorrow friday saturday",
             "10:75",
             "when the rain stops",
+            "before noon",
+            "a week",
+            "the 31st of next month before noon",
         ] {
             assert_eq!(parse(text, now), None, "{text}");
         }
