@@ -214,17 +214,17 @@ impl Scene<'_> {
         let still: Point<i32, Physical> = still.to_physical(scale).to_i32_round();
         let larger =
             |element| RescaleRenderElement::from_element(element, still, Scale::from(zoom.factor));
-        let mut list: Vec<_> = content
-            .into_iter()
-            .map(larger)
-            .map(Shown::Zoomed)
-            .collect();
+        let mut list: Vec<_> = content.into_iter().map(larger).map(Shown::Zoomed).collect();
         self.leave_out(&mut list, output);
         list
     }
 
     /// Takes out what the renderer cannot draw.
-    fn leave_out<E: smithay::backend::renderer::element::Element>(&self, list: &mut Vec<E>, output: &Output) {
+    fn leave_out<E: smithay::backend::renderer::element::Element>(
+        &self,
+        list: &mut Vec<E>,
+        output: &Output,
+    ) {
         if self.renderer == RendererKind::Pixman {
             let scale = Scale::from(output.current_scale().fractional_scale());
             list.retain(|element| suits_pixman(element, scale));
