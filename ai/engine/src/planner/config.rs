@@ -75,9 +75,15 @@ impl Config {
     /// From which confidence on a tool is called.
     pub fn act_threshold(&self, tool: &str) -> f32 {
         match &self.effects {
-            Some(effects) if !effects.harmless.iter().any(|t| t == tool) => effects.act_threshold,
+            Some(effects) if self.changes_something(tool) => effects.act_threshold,
             _ => self.act_threshold,
         }
+    }
+
+    /// Whether a tool is known to do more than to look.
+    pub(super) fn changes_something(&self, tool: &str) -> bool {
+        let effects = self.effects.as_ref();
+        effects.is_some_and(|effects| !effects.harmless.iter().any(|t| t == tool))
     }
 
     /// What is inconsistent, if anything.

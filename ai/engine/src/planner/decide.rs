@@ -57,6 +57,55 @@ pub(super) struct Words<'a> {
     pub(super) now: DateTime,
 }
 
+/// What a pass over a request comes to, before it is weighed against what is sure enough.
+#[derive(Debug)]
+pub(super) enum Proposal {
+    /// This, in any case.
+    Plan(Plan),
+    /// A call, if that is sure enough.
+    Call(Candidate),
+}
+
+/// A call of a trained tool.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    pub(super) tool: String,
+    pub(super) arguments: Map<String, Value>,
+    /// Probability of tool and arguments being what was meant.
+    pub(super) confidence: f32,
+}
+
+impl Candidate {
+    /// The same where another pass over the same words came to `other`.
+    pub(super) fn heard_again(self, other: &Proposal) -> Self {
+        let same = |other: &Self| {
+            self.tool == other.tool
+                && self.arguments.len() == other.arguments.len()
+                && other.arguments.iter().all(|(name, value)| {
+                    let own = self.arguments.get(name);
+                    own.is_some_and(|own| same_value(own, value))
+                })
+        };
+        let again = match other {
+            Proposal::Call(other) if same(other) => other.confidence,
+            _ => 0.0,
+        };
+        Self {
+            confidence: (self.confidence + again) / 2.0,
+            ..self
+        }
+    }
+
+    /// The call, or the question whether it was meant.
+    pub(super) fn decide(self, config: &Config) -> Plan {
+        if self.confidence < config.act_threshold(&self.tool) {
+            Plan::question(wording::confirm(&self.tool, &self.arguments))
+        } else {
+            Plan::call(&self.tool, self.arguments, self.confidence)
+        }
+    }
+}
+
 /// Whether a range holds nothing of any argument but `name`.
 fn free(range: &Range<usize>, name: &str, all: &BTreeMap<String, Span>) -> bool {
     all.iter()
@@ -96,6 +145,20 @@ impl Words<'_> {
 
     /// What to do about a request by the trained tools, of which `allowed` may be proposed (`None`: all).
     pub(super) fn decide(&self, allowed: Option<&[&str]>) -> Plan {
+        match self.propose(allowed) {
+            Proposal::Plan(plan) => plan,
+            Proposal::Call(call) => call.decide(self.config),
+        }
+    }
+
+    /// [`Self::decide`], with a call not yet decided on.
+    pub(super) fn propose(&self, allowed: Option<&[&str]>) -> Proposal {
+        self.call(allowed)
+            .map_or_else(Proposal::Plan, Proposal::Call)
+    }
+
+    /// The call that is meant, or what to do instead.
+    fn call(&self, allowed: Option<&[&str]>) -> Result<Candidate, Plan> {
         let config = self.config;
         let ranked = rank(config, self.heads.tool_logits);
         let name = |r: &Ranked| config.tools[r.tool].as_str();
@@ -110,29 +173,29 @@ impl Words<'_> {
             wording::offer(&likely)
         };
         let Some(top) = ranked.first() else {
-            return Plan::reply("I have no tools at all.".into());
+            return Err(Plan::reply("I have no tools at all.".into()));
         };
         let tool = name(top);
         if tool == NONE || top.probability < config.ask_threshold {
-            return Plan::reply(format!("I have no tool for that.{}", offer()));
+            return Err(Plan::reply(format!("I have no tool for that.{}", offer())));
         }
         if !may(tool) {
             let what = wording::phrase(tool);
-            return Plan::reply(format!(
+            return Err(Plan::reply(format!(
                 "I understand that I should {what}, but I have no tool for that here.{}",
                 offer()
-            ));
+            )));
         }
         let wanted = config.tool_slots.get(tool);
-        let (arguments, certainty) = match wanted.map(|wanted| self.arguments(tool, wanted)) {
-            Some(Ok(found)) => found,
-            Some(Err(plan)) => return plan,
+        let (arguments, certainty) = match wanted {
+            Some(wanted) => self.arguments(tool, wanted)?,
             None => (Map::new(), 1.0),
         };
-        if top.probability * certainty < config.act_threshold(tool) {
-            return Plan::question(wording::confirm(tool, &arguments));
-        }
-        Plan::call(tool, arguments, top.probability * certainty)
+        Ok(Candidate {
+            tool: tool.to_owned(),
+            arguments,
+            confidence: top.probability * certainty,
+        })
     }
 
     /// The arguments of `tool` and how likely they are meant, or the question for one that is missing.
@@ -383,6 +446,28 @@ mod tests {
             p.question.as_deref(),
             Some("Did you mean to list ~/Documents?")
         );
+    }
+
+    #[test]
+    fn what_is_heard_twice_is_believed_where_it_is_the_same() {
+        let heard = |tool: &str, path: &str, confidence| Candidate {
+            tool: tool.into(),
+            arguments: Map::from_iter([("path".to_owned(), json!(path))]),
+            confidence,
+        };
+        let again = |other| {
+            heard("files.trash", "~/a", 0.8)
+                .heard_again(&other)
+                .confidence
+        };
+        assert!((again(Proposal::Call(heard("files.trash", "~/a", 0.6))) - 0.7).abs() < 1e-6);
+        for other in [
+            Proposal::Call(heard("files.trash", "~/b", 1.0)),
+            Proposal::Call(heard("files.read", "~/a", 1.0)),
+            Proposal::Plan(Plan::question("Which file?".into())),
+        ] {
+            assert!((again(other) - 0.4).abs() < 1e-6);
+        }
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub use described::{Described, Offered};
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -34,7 +34,7 @@ use tokenizers::Tokenizer;
 use crate::embedding::unit;
 use crate::{Error, Result, folder, session};
 use config::Config;
-use decide::Words;
+use decide::{Proposal, Words};
 use decode::Heads;
 use described::{Known, Parameters};
 
@@ -43,6 +43,9 @@ const MAX_CALLS: usize = 4;
 
 /// From this probability on a sentence is tried as two requests.
 const MAYBE_NEXT: f32 = 0.15;
+
+/// What is surer is done and what is less sure asked back, whatever a second pass says.
+const DOUBTFUL: RangeInclusive<f32> = 0.4..=0.97;
 
 /// Below this confidence in a whole sentence as one request it is tried as two, wherever something joins in it.
 const SURE_AS_ONE: f64 = 0.9;
@@ -157,6 +160,15 @@ pub struct Planner {
 }
 
 /// What one pass over a request says.
+struct Pass {
+    proposal: Proposal,
+    /// See [`Reading`], as for what follows.
+    next: Option<(usize, f32)>,
+    lead: Option<String>,
+    end: usize,
+}
+
+/// What is done about one request.
 struct Reading {
     plan: Plan,
     /// Where another request begins in the same sentence, and how likely.
@@ -381,8 +393,36 @@ impl Planner {
         self.session.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Plans one request.
+    /// Plans one request. What would change something and is neither sure nor unlikely is heard twice, with the
+    /// sentence's stop and without: what does not hang on that is rather believed.
     fn plan_one(&self, request: &str, choice: &Choice<'_>) -> Result<Reading> {
+        let first = self.pass(request, choice)?;
+        let plan = match first.proposal {
+            Proposal::Plan(plan) => plan,
+            Proposal::Call(call)
+                if self.config.changes_something(&call.tool)
+                    && DOUBTFUL.contains(&call.confidence) =>
+            {
+                let call = match self.pass(&other_stop(request), choice) {
+                    Ok(again) => call.heard_again(&again.proposal),
+                    // The stop is one token too many.
+                    Err(Error::TooLong { .. }) => call,
+                    Err(e) => return Err(e),
+                };
+                call.decide(&self.config)
+            }
+            Proposal::Call(call) => call.decide(&self.config),
+        };
+        Ok(Reading {
+            plan,
+            next: first.next,
+            lead: first.lead,
+            end: first.end,
+        })
+    }
+
+    /// One pass over a request.
+    fn pass(&self, request: &str, choice: &Choice<'_>) -> Result<Pass> {
         let encoded = self.encode(request, "the request")?;
         let length = encoded.ids.len();
         let mut session = self.session();
@@ -417,10 +457,10 @@ impl Planner {
         let vector = output("embedding", self.dimensions)?;
         let likeliest = words.likeliest();
         let near = described::nearest(&choice.described, vector, likeliest);
-        let plan = match near {
+        let proposal = match near {
             Some((known, probability)) if probability >= described::MEANT => {
                 let own = words.decide(choice.trained.as_deref());
-                match &own.calls[..] {
+                Proposal::Plan(match &own.calls[..] {
                     // A description must not take over what the system certainly does itself.
                     [call] if likeliest >= CERTAIN => Plan {
                         question: Some(format!(
@@ -431,13 +471,13 @@ impl Planner {
                         ..own
                     },
                     _ => words.described(known, probability),
-                }
+                })
             }
-            _ => words.decide(choice.trained.as_deref()),
+            _ => words.propose(choice.trained.as_deref()),
         };
         let (lead, end) = words.around();
-        Ok(Reading {
-            plan,
+        Ok(Pass {
+            proposal,
             next: decode::next_request(&self.config, heads, request, &encoded.offsets),
             lead: lead.map(str::to_owned),
             end,
@@ -552,6 +592,17 @@ impl Planner {
 
     fn failed(&self, step: &'static str, reason: &dyn std::fmt::Display) -> Error {
         Error::inference(&self.name, step, reason)
+    }
+}
+
+/// A request without what ends its sentence, or with a full stop where it has none.
+fn other_stop(request: &str) -> String {
+    let request = request.trim_end();
+    let bare = request.trim_end_matches(['.', '!', '?', ' ']);
+    if bare.is_empty() || bare.len() == request.len() {
+        format!("{request}.")
+    } else {
+        bare.to_owned()
     }
 }
 
