@@ -214,7 +214,8 @@ def _check_planner(planner: dict) -> None:
         for name, argument in arguments.items():
             if argument["slot"] not in planner["slots"]:
                 raise Failure(f"planner.json: {tool}.{name} uses the unknown slot {argument['slot']}")
-    thresholds = [planner["ask_threshold"], planner["act_threshold"], planner["effects"]["act_threshold"]]
+    effects = planner["effects"]
+    thresholds = [planner["ask_threshold"], *(p["act_threshold"] for p in (planner, effects, effects["adding"]))]
     if not all(0 <= threshold <= 1 for threshold in thresholds):
         raise Failure("planner.json: thresholds must be within 0 and 1")
 

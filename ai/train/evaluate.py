@@ -149,7 +149,10 @@ def correct(example: Example, logits: np.ndarray, arguments: dict[str, str], too
 
 def act_threshold(planner: dict, tool: str) -> float:
     """From which confidence on a tool is called."""
-    return (planner if tool in planner["effects"]["harmless"] else planner["effects"])["act_threshold"]
+    effects = planner["effects"]
+    if tool in effects["harmless"]:
+        return planner["act_threshold"]
+    return (effects["adding"] if tool in effects["adding"]["tools"] else effects)["act_threshold"]
 
 
 def report(name: str, examples: list[Example], results: list, planner: dict, misses: int = 0) -> str:

@@ -34,6 +34,9 @@ HARMLESS = {
 }  # fmt: skip
 """Tools that only look. All others have side effects."""
 
+ADDING = {"notes.add", "memory.remember", "timer.set", "reminder.add"}
+"""Tools that only add something, which can be taken away again."""
+
 TYPED = {"percent", "number", "when", "topic", "sort", "url", "enabled", "append", "max_bytes", "theme"}
 """Arguments of the built-in tools that are right or wrong to the letter."""
 

@@ -51,16 +51,17 @@ import dataset  # noqa: E402
 import graph  # noqa: E402
 import head as head_model  # noqa: E402
 import tensors  # noqa: E402
-from measure import HARMLESS  # noqa: E402
+from measure import ADDING, HARMLESS  # noqa: E402
 from evaluate import Example, Labeller, Model, correct, probabilities  # noqa: E402
 
 TOOL_NAMES = list(dataset.TOOLS)
 
 
 WRONG_LOOK = 0.025
-WRONG_ACT = 0.03
-"""Share of all requests that may end in a call that was not meant, of tools that only look and of those that
-change something; see `calibrate`."""
+WRONG_ADD = 0.013
+WRONG_ACT = 0.017
+"""Share of all requests that may end in a call that was not meant, of tools that only look, of those that add
+something and of the others; see `calibrate`."""
 
 
 class Features:
@@ -170,8 +171,8 @@ def calibrate(examples: list[Example], results: list) -> dict:
     """When to act, when to ask back, measured on phrasings that training has not seen.
 
     The temperature makes the right tool likeliest. Then the thresholds are the lowest that keep their promise:
-    at most `WRONG_LOOK` and `WRONG_ACT` of all requests end in a call with a wrong tool or argument; a question
-    "did you mean ...?" is apt at least every second time."""
+    at most `WRONG_LOOK`, `WRONG_ADD` and `WRONG_ACT` of all requests end in a call with a wrong tool or argument;
+    a question "did you mean ...?" is apt at least every second time."""
     logits = np.stack([r[0] for r in results])
     words = np.array([r[2] for r in results])
     truth = np.array([TOOL_NAMES.index(e.request.tool) for e in examples])
@@ -190,7 +191,7 @@ def calibrate(examples: list[Example], results: list) -> dict:
         kept = (float(c) for c in candidates if promise(c))
         return round(next(kept, float(candidates[-1])), 3)
 
-    harmless = np.isin(best, [TOOL_NAMES.index(t) for t in HARMLESS])
+    harmless, adding = (np.isin(best, [TOOL_NAMES.index(t) for t in tools]) for tools in (HARMLESS, ADDING))
     sure = confidence * words
     steps = np.linspace(0.1, 0.99, 179)
 
@@ -198,17 +199,22 @@ def calibrate(examples: list[Example], results: list) -> dict:
         return (tool & group & (sure >= threshold) & ~right).mean()
 
     act = lowest(steps, lambda c: wrong(harmless, c) <= WRONG_LOOK)
-    careful = lowest(steps, lambda c: wrong(~harmless, c) <= WRONG_ACT)
+    add = lowest(steps, lambda c: wrong(adding, c) <= WRONG_ADD)
+    careful = lowest(steps, lambda c: wrong(~harmless & ~adding, c) <= WRONG_ACT)
 
     def apt(c: float) -> bool:
-        asked = tool & (confidence >= c) & (sure < np.where(harmless, act, careful))
+        asked = tool & (confidence >= c) & (sure < np.where(harmless, act, np.where(adding, add, careful)))
         return not asked.any() or (best[asked] == truth[asked]).mean() >= 0.5
 
     return {
         "temperature": round(temperature, 3),
         "act_threshold": act,
         "ask_threshold": lowest(np.linspace(0.1, 0.9, 81), apt),
-        "effects": {"harmless": sorted(HARMLESS), "act_threshold": careful},
+        "effects": {
+            "harmless": sorted(HARMLESS),
+            "act_threshold": careful,
+            "adding": {"tools": sorted(ADDING), "act_threshold": add},
+        },
     }
 
 
@@ -252,7 +258,7 @@ def save(path: Path, heads: list[dict], calibration: dict) -> None:
 
 def set_thresholds(out: Path, heads: list[dict], labeller: Labeller) -> list:
     """Writes the heads with thresholds measured on their own graph; returns what that graph said."""
-    effects = {"harmless": [], "act_threshold": 1.0}
+    effects = {"harmless": [], "act_threshold": 1.0, "adding": {"tools": [], "act_threshold": 1.0}}
     unset = {"temperature": 1.0, "act_threshold": 1.0, "ask_threshold": 1.0, "effects": effects}
     save(out, heads, unset)
     with tempfile.TemporaryDirectory() as folder:

@@ -44,6 +44,27 @@ pub struct Effects {
     pub harmless: Vec<String>,
     /// As [`Config::act_threshold`].
     pub act_threshold: f32,
+    /// Those of the others that only add something, which can be taken away again. Absent: the same for them.
+    #[serde(default)]
+    pub adding: Option<Adding>,
+}
+
+/// How sure is sure for tools that add something.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Adding {
+    /// These tools.
+    pub tools: Vec<String>,
+    /// As [`Config::act_threshold`].
+    pub act_threshold: f32,
+}
+
+impl Effects {
+    fn act_threshold(&self, tool: &str) -> f32 {
+        match &self.adding {
+            Some(adding) if adding.tools.iter().any(|t| t == tool) => adding.act_threshold,
+            _ => self.act_threshold,
+        }
+    }
 }
 
 /// One argument of a tool.
@@ -75,7 +96,7 @@ impl Config {
     /// From which confidence on a tool is called.
     pub fn act_threshold(&self, tool: &str) -> f32 {
         match &self.effects {
-            Some(effects) if self.changes_something(tool) => effects.act_threshold,
+            Some(effects) if self.changes_something(tool) => effects.act_threshold(tool),
             _ => self.act_threshold,
         }
     }
@@ -110,11 +131,13 @@ impl Config {
                 }
             }
         }
-        let effects = self.effects.as_ref().map(|e| e.act_threshold);
+        let effects = self.effects.as_ref();
+        let adding = effects.and_then(|e| e.adding.as_ref());
         let thresholds = [
             self.act_threshold,
             self.ask_threshold,
-            effects.unwrap_or(0.0),
+            effects.map_or(0.0, |e| e.act_threshold),
+            adding.map_or(0.0, |a| a.act_threshold),
         ];
         if !thresholds.iter().all(|t| (0.0..=1.0).contains(t)) {
             return Err("thresholds must be probabilities".into());

@@ -476,12 +476,22 @@ mod tests {
         config.effects = Some(super::super::config::Effects {
             harmless: vec!["files.list".into()],
             act_threshold: 0.95,
+            adding: Some(super::super::config::Adding {
+                tools: vec!["timer.set".into()],
+                act_threshold: 0.5,
+            }),
         });
         config.check().unwrap();
         // e^4 / (e^4 + 6) = 0.90
         for (tool, request, marks, acts) in [
             ("files.list", "list /etc", vec![("path", "/etc")], true),
             ("power.off", "good night", vec![], false),
+            (
+                "timer.set",
+                "timer for half an hour",
+                vec![("time", "half an hour")],
+                true,
+            ),
         ] {
             let made = made_up(&config, request, tool, 4.0, &marks);
             let words = Words {

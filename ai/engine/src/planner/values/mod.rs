@@ -165,7 +165,7 @@ pub(super) fn place(request: &str, free: impl Fn(&Range<usize>) -> bool) -> Opti
 }
 
 /// Brackets that stand around something.
-const BRACKETS: [(char, char); 4] = [('(', ')'), ('[', ']'), ('{', '}'), ('<', '>')];
+const BRACKETS: [(char, char); 3] = [('(', ')'), ('[', ']'), ('{', '}')];
 
 /// What ends a sentence or a part of it.
 const STOPS: &str = ".,;:!?…—–";
