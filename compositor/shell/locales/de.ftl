@@ -298,7 +298,7 @@ agents-count-waiting = { $count ->
     [one] { $count } wartet auf Sie
    *[other] { $count } warten auf Sie
 }
-agents-events-of = Ereignisse · { $who }
+agents-events-of = Verlauf · { $who }
 agents-familiar = Mit Ihnen vertraut
 agents-goals = Ziele
 agents-how-to-choose = Wählen Sie einen Agenten oder Raum mit Tab, Pfeiltasten oder Zeiger, um hineinzusehen.
@@ -496,7 +496,7 @@ set-model = { $name } ({ $state ->
 unit-never = Nie
 unit-pixels = { $value } px
 unit-milliseconds = { $value } ms
-unit-per-second = { $value } pro s
+unit-per-second = { $value } / s
 unit-kelvins = { $value } K
 unit-times = ×{ $value }
 unit-seconds = { $count ->

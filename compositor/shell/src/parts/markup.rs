@@ -208,7 +208,7 @@ mod tests {
             super::plain(text),
             "Found\nIn letters/landlord.odt, see ~/Docs.\n• *.odt\n2. two"
         );
-        assert_eq!(super::plain("2 ** 3 and **open"), "2 ** 3 and **open");
+        assert_eq!(super::plain("2 * 3 and **open"), "2 * 3 and **open");
     }
 
     #[test]

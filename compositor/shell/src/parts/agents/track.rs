@@ -18,7 +18,7 @@ use crate::widgets::mix;
 /// Height of the track.
 pub(super) const HEIGHT: f32 = 62.0;
 /// Room for the lanes' names.
-const NAMES: f32 = 64.0;
+const NAMES: f32 = 78.0;
 /// Room behind the last event.
 const END: f32 = 16.0;
 /// Distances between two events.

@@ -26,9 +26,9 @@ pub(super) const CHOICE: f32 = 40.0;
 /// Height of what is seen of the rows.
 pub(super) const ROWS_HEIGHT: f32 = 430.0;
 /// Width of the pages' column.
-const PAGES: f32 = 216.0;
+const PAGES: f32 = 236.0;
 /// Width of the value between − and +.
-const VALUE: f32 = 92.0;
+const VALUE: f32 = 98.0;
 /// Width of what is only told, or picked from a list.
 const WORDS: f32 = 250.0;
 /// So many choices are shown as they are; more are in a list of their own.
