@@ -6,15 +6,18 @@
 //! * [`shell`], [`prompt`] and [`lock`]: the programs that put them together, each a process.
 //! * [`private_socket`]: how prompt and locker reach the compositor; [`pam`]: how the locker checks
 //!   a password.
-//! * [`theme`], [`widgets`], [`icons`], [`fonts`]: the look.
+//! * [`theme`], [`widgets`], [`icons`], [`fonts`]: the look; [`l10n`]: the words.
 
 pub mod bus;
 pub mod fonts;
 pub mod host;
 pub mod icons;
+pub mod inventory;
+pub mod l10n;
 pub mod lock;
 pub mod pam;
 pub mod parts;
+pub mod preferences;
 pub mod private_socket;
 pub mod prompt;
 pub mod settings;
@@ -22,3 +25,4 @@ pub mod shell;
 pub mod theme;
 pub mod visible;
 pub mod widgets;
+pub mod yaml;

@@ -1,4 +1,4 @@
-//! `argos-shell`: wallpaper, panel, launcher, chat, power menu, permissions page and
+//! `argos-shell`: wallpaper, panel, launcher, chat, power menu, permissions page, settings and
 //! notifications.
 //! `argos-shell prompt`: the permission prompt, a process of its own.
 //! `argos-shell lock`: locks the screen and unlocks it by password, a process of its own.
@@ -11,6 +11,7 @@ use argos_shell::bus::shell::Shown;
 use argos_shell::bus::{self, Notices};
 use argos_shell::fonts;
 use argos_shell::host::{self, Connection, probe};
+use argos_shell::l10n;
 use argos_shell::lock::{self, Account, Locker};
 use argos_shell::prompt::{self, Prompt};
 use argos_shell::settings::Settings;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .without_time()
         .init();
+    l10n::speak_chosen(&Settings::load().language);
     let ended = match arguments.role {
         None => shell(),
         Some(Role::Prompt) => permission_prompt(),
@@ -80,7 +82,7 @@ fn shell() -> Result<(), host::Error> {
             frames: theme.frame_colours(),
         },
     );
-    let program = Shell::new(settings.theme, theme, commands, inbox);
+    let program = Shell::new(settings, theme, commands, inbox);
     host::run(program, connection, choice(), messages)
 }
 

@@ -228,7 +228,7 @@ pub fn divider_down<'a, M: 'a>(height: f32, palette: &Palette) -> Element<'a, M>
 }
 
 /// A key as it is printed on the keyboard.
-pub fn key_cap<'a, M: 'a>(name: &'a str, palette: &Palette) -> Element<'a, M> {
+pub fn key_cap<'a, M: 'a>(name: impl text::IntoFragment<'a>, palette: &Palette) -> Element<'a, M> {
     let palette = *palette;
     container(label(name, TEXT_SMALL - 1.0, palette.text_dim).font(fonts::UI_MEDIUM))
         .padding(Padding::from([1.0, 6.0]))
@@ -246,8 +246,8 @@ pub fn key_cap<'a, M: 'a>(name: &'a str, palette: &Palette) -> Element<'a, M> {
 
 /// A key and what it does.
 pub fn hint<'a, M: 'a>(
-    key: &'a str,
-    does: &'a str,
+    key: impl text::IntoFragment<'a>,
+    does: impl text::IntoFragment<'a>,
     palette: &Palette,
 ) -> Row<'a, M, iced_core::Theme, crate::host::Renderer> {
     row![
@@ -407,7 +407,7 @@ pub fn sheet<'a, M: 'a>(
 /// A row of a menu: icon, text, and whether the keyboard is on it.
 pub fn menu_row<'a, M: Clone + 'a>(
     shown: Icon,
-    title: &'a str,
+    title: impl text::IntoFragment<'a>,
     chosen: bool,
     message: M,
     palette: &Palette,

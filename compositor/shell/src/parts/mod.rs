@@ -15,5 +15,6 @@ pub mod panel;
 pub mod permission;
 pub mod permissions;
 pub mod power;
+pub mod settings;
 pub mod tray;
 pub mod wallpaper;

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use argos_apps::App;
 use argos_bus::agents::{self as bus_agents, Agent, ChatMessage};
+use argos_bus::compositor::Output;
 use argos_bus::devices::{Brightness, Volume};
 use argos_bus::network::{Link, Status};
 use argos_bus::permissions::{Explanation, Grant, Request};
@@ -15,7 +16,8 @@ use argos_shell::pam::{Answer, Verdict};
 use argos_shell::parts::notifications::{Notification, Notifications, Urgency};
 use argos_shell::parts::permission::{GUARD, Permission};
 use argos_shell::parts::{
-    agents, chat, controls, launcher, lock, notifications, panel, permissions, power, tray,
+    agents, chat, controls, launcher, lock, notifications, panel, permissions, power, settings,
+    tray,
 };
 use argos_shell::theme::Theme;
 use iced_core::{Color, Size};
@@ -59,6 +61,18 @@ macro_rules! scene {
     }};
 }
 
+macro_rules! setting {
+    ($name:literal, $state:expr) => {
+        scene!(
+            $name,
+            settings::WIDTH,
+            settings::HEIGHT,
+            $state,
+            |s, theme| s.view(&theme.colors)
+        )
+    };
+}
+
 /// All of them.
 pub(crate) fn all(now: Instant) -> Vec<Scene> {
     let quiet = panel::Panel::default();
@@ -87,12 +101,12 @@ pub(crate) fn all(now: Instant) -> Vec<Scene> {
         ),
         scene!("tray-menu", tray::WIDTH, 300, items(), |s, theme| s
             .view(&theme.colors)),
-        scene!("controls", controls::WIDTH, 292, machine(), |s, theme| s
+        scene!("controls", controls::WIDTH, 334, machine(), |s, theme| s
             .view(theme.appearance, &theme.colors)),
         scene!(
             "controls-nothing-known",
             controls::WIDTH,
-            292,
+            334,
             controls::Controls::default(),
             |s, theme| s.view(theme.appearance, &theme.colors)
         ),
@@ -270,7 +284,131 @@ pub(crate) fn all(now: Instant) -> Vec<Scene> {
             permissions::Permissions::default(),
             |s, theme| s.view(&noon(), &theme.colors)
         ),
+        setting!("settings-appearance", page(settings::Page::Appearance)),
+        setting!("settings-windows", page(settings::Page::Windows)),
+        setting!("settings-displays", page(settings::Page::Displays)),
+        setting!("settings-input", page(settings::Page::Input)),
+        setting!(
+            "settings-accessibility",
+            page(settings::Page::Accessibility)
+        ),
+        setting!("settings-power", page(settings::Page::Power)),
+        setting!("settings-agents", page(settings::Page::Agents)),
+        setting!("settings-language", page(settings::Page::Language)),
+        setting!("settings-about", page(settings::Page::About)),
+        setting!("settings-search", searched("key")),
+        setting!("settings-nothing-found", searched("xyzzy")),
+        setting!("settings-nothing-known", {
+            let mut nothing = settings::Settings::default();
+            nothing.open(settings::Page::About);
+            nothing
+        }),
+        setting!("settings-picker", {
+            let mut picker = page(settings::Page::Input);
+            picker.update(settings::Message::Activate(settings::Item::Layout));
+            picker
+        }),
+        setting!("settings-refused", refused()),
+        setting!("settings-broken", {
+            let mut broken = page(settings::Page::Power);
+            let why = "compositor.yaml:12:3: unknown key `lock-aftr`; did you mean `lock-after`?";
+            broken.set_known(settings::Known {
+                compositor: Err(why.into()),
+                ..known()
+            });
+            broken
+        }),
     ]
+}
+
+fn known() -> settings::Known {
+    let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+    settings::Known {
+        compositor: Ok(serde_json::json!({
+            "idle": {"lock-after": 300, "screen-off-after": 5400},
+            "night-light": {"enabled": true},
+            "accessibility": {"slow-keys": 300, "sticky-keys": true},
+            "outputs": {"eDP-1": {"scale": 1.5}},
+        })),
+        shell: Ok(serde_json::json!({"theme": "dark"})),
+        themes: vec![
+            pair("contrast", "High contrast"),
+            pair("dark", "Dark"),
+            pair("dusk", "Dusk"),
+            pair("light", "Light"),
+        ],
+        wallpapers: vec!["tide-day".into(), "tide-night".into()],
+        layouts: [
+            ("al", "Albanian"),
+            ("ara", "Arabic"),
+            ("be", "Belgian"),
+            ("br", "Portuguese (Brazil)"),
+            ("cz", "Czech"),
+            ("dk", "Danish"),
+            ("de", "German"),
+            ("es", "Spanish"),
+            ("fr", "French"),
+            ("gb", "English (UK)"),
+            ("us", "English (US)"),
+        ]
+        .map(|(name, title)| pair(name, title))
+        .to_vec(),
+        about: settings::About {
+            system: "ArgOS 0.1.0 (Debian GNU/Linux 13), argos-shell 0.1.0".into(),
+            machine: "QEMU Standard PC (Q35 + ICH9, 2009)".into(),
+            processor: "Intel(R) Xeon(R) Platinum 8581C CPU @ 2.10GHz × 2".into(),
+            memory: Some((2_090_000_000, 1_500_000_000)),
+        },
+    }
+}
+
+/// A page on a machine with two screens, the keyboard on its second row.
+fn page(page: settings::Page) -> settings::Settings {
+    let output = |name: &str, transform: &str, scale| Output {
+        name: name.into(),
+        width: 1920,
+        height: 1080,
+        refresh: 59_940,
+        scale,
+        transform: transform.into(),
+        x: 0,
+        y: 0,
+        dark: false,
+    };
+    let mut state = settings::Settings::default();
+    state.set_known(known());
+    state.set_outputs(vec![
+        output("eDP-1", "normal", 1.5),
+        output("HDMI-A-1", "90", 1.0),
+    ]);
+    let model = |name: &str, state: &str| (name.to_owned(), state.to_owned());
+    let models = vec![
+        model("default", "ready"),
+        model("smollm2-135m", "available"),
+    ];
+    state.set_models(Some(models));
+    state.open(page);
+    for _ in 0..2 {
+        state.update(settings::Message::Move(1));
+    }
+    state
+}
+
+fn searched(query: &str) -> settings::Settings {
+    let mut state = page(settings::Page::Appearance);
+    state.update(settings::Message::Typed(query.into()));
+    state
+}
+
+/// A change that could not be made.
+fn refused() -> settings::Settings {
+    let mut state = page(settings::Page::Windows);
+    let wanted = settings::Message::Activate(settings::Item::Tiling);
+    if let settings::Outcome::Change(change) = state.update(wanted) {
+        let why = "/home/ada/.config/argos/compositor.yaml cannot be written: Read-only file system (os error 30)";
+        state.changed(&change, Err(why.into()));
+    }
+    state
 }
 
 fn noon() -> jiff::Zoned {
