@@ -1,4 +1,4 @@
-//! Pictures of every part in both themes, without a compositor: `pictures FOLDER`.
+//! Pictures of every part in both themes, at scale 1 and 2, without a compositor: `pictures FOLDER`.
 
 use std::path::Path;
 use std::time::Instant;
@@ -18,12 +18,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let theme = theme::built_in(name);
         for scene in scenes::all(Instant::now()) {
             let ground = Color::from_rgb8(70, 110, 120);
-            let drawn = scene.draw(&theme, 1.0, ground);
-            save(
-                &folder.join(format!("{}-{name}.png", scene.name)),
-                drawn.size,
-                &drawn.rgba,
-            )?;
+            for (scale, ending) in [(1.0, ""), (2.0, "@2")] {
+                let drawn = scene.draw(&theme, scale, ground);
+                save(
+                    &folder.join(format!("{}-{name}{ending}.png", scene.name)),
+                    drawn.size,
+                    &drawn.rgba,
+                )?;
+            }
         }
         let (width, height) = (1280, 800);
         let mut pixels = vec![0; width * height * 4];

@@ -19,10 +19,19 @@ pub enum Icon {
     Back,
     Bell,
     Chat,
+    Check,
     Close,
+    Disk,
+    Down,
+    Download,
     Enter,
+    Eye,
+    File,
+    Folder,
+    FolderNew,
     Forward,
     Graph,
+    Home,
     Lock,
     Logout,
     Moon,
@@ -30,6 +39,7 @@ pub enum Icon {
     Network,
     Offline,
     Pause,
+    Picture,
     Play,
     Power,
     Restart,
@@ -41,6 +51,7 @@ pub enum Icon {
     Step,
     Stop,
     Sun,
+    Up,
 }
 
 macro_rules! drawings {
@@ -52,10 +63,13 @@ macro_rules! drawings {
     };
 }
 drawings! {
-    Alert: "alert", App: "app", Argos: "argos", Back: "back", Bell: "bell", Chat: "chat", Close: "close",
-    Enter: "enter", Forward: "forward", Graph: "graph", Lock: "lock", Logout: "logout", Moon: "moon", Muted: "muted", Network: "network",
-    Offline: "offline", Pause: "pause", Play: "play", Power: "power", Restart: "restart", Search: "search", Send: "send",
-    Shield: "shield", Sound: "sound", Spark: "spark", Step: "step", Stop: "stop", Sun: "sun",
+    Alert: "alert", App: "app", Argos: "argos", Back: "back", Bell: "bell", Chat: "chat", Check: "check",
+    Close: "close", Disk: "disk", Down: "down", Download: "download", Enter: "enter", Eye: "eye",
+    File: "file", Folder: "folder", FolderNew: "folder-new", Forward: "forward", Graph: "graph", Home: "home",
+    Lock: "lock", Logout: "logout", Moon: "moon", Muted: "muted", Network: "network", Offline: "offline",
+    Pause: "pause", Picture: "picture", Play: "play", Power: "power", Restart: "restart", Search: "search",
+    Send: "send", Shield: "shield", Sound: "sound", Spark: "spark", Step: "step", Stop: "stop", Sun: "sun",
+    Up: "up",
 }
 
 impl Icon {

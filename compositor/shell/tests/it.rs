@@ -64,7 +64,7 @@ fn all_text_lies_within_its_surface() {
                 scene.name
             );
             // What scrolls may lie above or below.
-            let scrolls = ["agents", "chat", "launcher", "permissions"]
+            let scrolls = ["agents", "chat", "files", "launcher", "permissions"]
                 .iter()
                 .any(|name| scene.name.starts_with(name));
             let down =
