@@ -319,7 +319,7 @@ impl Chooser {
             .padding(Padding::from([TIGHT, SMALL]))
             .on_press(Message::Sort(column))
         };
-        let mut heads = row![head(By::Name, "Name", names + 26.0 + SMALL, false),];
+        let mut heads = row![head(By::Name, "Name", names + 18.0 + 4.0 * SMALL, false),];
         heads = heads.push(head(By::Size, "Size", SIZES, true));
         if times {
             heads = heads.push(head(By::Modified, "Modified", TIMES + SMALL, true));
