@@ -133,9 +133,13 @@ impl Bench {
     }
 
     pub(super) async fn opened(&mut self) -> (u32, Box<Dialog>) {
-        match self.event().await {
-            Event::Open(id, dialog) => (id, dialog),
-            other => panic!("a dialog opens: {other:?}"),
+        loop {
+            match self.event().await {
+                Event::Open(id, dialog) => return (id, dialog),
+                // The one before is over.
+                Event::Close(_) => {}
+                other => panic!("a dialog opens: {other:?}"),
+            }
         }
     }
 
