@@ -20,12 +20,21 @@ pub enum Icon {
     Bell,
     Brush,
     Chat,
+    Check,
     Close,
+    Disk,
     Display,
+    Down,
+    Download,
     Enter,
+    Eye,
+    File,
+    Folder,
+    FolderNew,
     Forward,
     Globe,
     Graph,
+    Home,
     Info,
     Keyboard,
     Lock,
@@ -37,6 +46,7 @@ pub enum Icon {
     Offline,
     Pause,
     Person,
+    Picture,
     Play,
     Power,
     Restart,
@@ -49,6 +59,7 @@ pub enum Icon {
     Step,
     Stop,
     Sun,
+    Up,
 }
 
 macro_rules! drawings {
@@ -60,10 +71,7 @@ macro_rules! drawings {
     };
 }
 drawings! {
-    Alert: "alert", App: "app", Argos: "argos", Back: "back", Bell: "bell", Brush: "brush", Chat: "chat", Close: "close", Display: "display",
-    Enter: "enter", Forward: "forward", Globe: "globe", Graph: "graph", Info: "info", Keyboard: "keyboard", Lock: "lock", Logout: "logout", Moon: "moon", Muted: "muted", Network: "network", NightLight: "night-light",
-    Offline: "offline", Pause: "pause", Person: "person", Play: "play", Power: "power", Restart: "restart", Search: "search", Send: "send", Settings: "settings",
-    Shield: "shield", Sound: "sound", Spark: "spark", Step: "step", Stop: "stop", Sun: "sun",
+    Alert: "alert", App: "app", Argos: "argos", Back: "back", Bell: "bell", Brush: "brush", Chat: "chat", Check: "check", Close: "close", Disk: "disk", Display: "display", Down: "down", Download: "download", Enter: "enter", Eye: "eye", File: "file", Folder: "folder", FolderNew: "folder-new", Forward: "forward", Globe: "globe", Graph: "graph", Home: "home", Info: "info", Keyboard: "keyboard", Lock: "lock", Logout: "logout", Moon: "moon", Muted: "muted", Network: "network", NightLight: "night-light", Offline: "offline", Pause: "pause", Person: "person", Picture: "picture", Play: "play", Power: "power", Restart: "restart", Search: "search", Send: "send", Settings: "settings", Shield: "shield", Sound: "sound", Spark: "spark", Step: "step", Stop: "stop", Sun: "sun", Up: "up",
 }
 
 impl Icon {

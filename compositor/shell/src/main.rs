@@ -2,6 +2,7 @@
 //! notifications.
 //! `argos-shell prompt`: the permission prompt, a process of its own.
 //! `argos-shell lock`: locks the screen and unlocks it by password, a process of its own.
+//! `argos-shell portal`: dialogs that other programs ask for, a process of its own.
 #![allow(unsafe_code)]
 
 use std::path::Path;
@@ -13,6 +14,7 @@ use argos_shell::fonts;
 use argos_shell::host::{self, Connection, probe};
 use argos_shell::l10n;
 use argos_shell::lock::{self, Account, Locker};
+use argos_shell::portal::{self, Portal};
 use argos_shell::prompt::{self, Prompt};
 use argos_shell::settings::Settings;
 use argos_shell::shell::{Message, Shell};
@@ -33,6 +35,8 @@ enum Role {
     Prompt,
     /// The locker: locks the screen, and unlocks it by the person's password.
     Lock,
+    /// Dialogs that other programs ask for: the back end of xdg-desktop-portal.
+    Portal,
 }
 
 fn main() -> ExitCode {
@@ -52,6 +56,7 @@ fn main() -> ExitCode {
         None => shell(),
         Some(Role::Prompt) => permission_prompt(),
         Some(Role::Lock) => locker(),
+        Some(Role::Portal) => portal(),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -104,4 +109,20 @@ fn locker() -> Result<(), host::Error> {
         choice(),
         messages,
     )
+}
+
+fn portal() -> Result<(), host::Error> {
+    let connection =
+        Connection::connect_to_env().map_err(|e| host::Error::Connect(e.to_string()))?;
+    fonts::load();
+    let settings = Settings::load();
+    let (inbox, messages) = calloop::channel::channel();
+    let events = inbox.clone();
+    let events = bus::portal::Events::new(move |event| {
+        // The receiver is gone only when the program ends.
+        let _ = events.send(portal::Message::Bus(event));
+    });
+    let theme = theme::load_or_default(&settings.theme);
+    bus::portal::start(events, settings.theme);
+    host::run(Portal::new(theme, inbox), connection, choice(), messages)
 }

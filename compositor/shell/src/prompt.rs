@@ -108,6 +108,8 @@ impl Program for Prompt {
             keyboard: KeyboardInteractivity::Exclusive,
             namespace: "argos-prompt",
             content: Content::Widgets,
+            window: None,
+            keeps_awake: false,
         }]
     }
 

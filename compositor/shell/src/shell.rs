@@ -602,6 +602,8 @@ impl Program for Shell {
             keyboard: KeyboardInteractivity::None,
             namespace: "argos-wallpaper",
             content: Content::Picture(self.picture.clone()),
+            window: None,
+            keeps_awake: false,
         };
         let overlay = Spec {
             on: Outputs::Active,

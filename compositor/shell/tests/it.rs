@@ -72,9 +72,16 @@ fn text_lies_within() {
                 scene.name
             );
             // What scrolls may lie above or below.
-            let scrolls = ["agents", "chat", "launcher", "permissions", "settings"]
-                .iter()
-                .any(|name| scene.name.starts_with(name));
+            let scrolls = [
+                "agents",
+                "chat",
+                "files",
+                "launcher",
+                "permissions",
+                "settings",
+            ]
+            .iter()
+            .any(|name| scene.name.starts_with(name));
             let down =
                 bounds.y >= 0.0 && bounds.y + bounds.height <= scene.size.height as f32 + 0.5;
             assert!(down || scrolls, "{}: {text:?} at {bounds:?}", scene.name);

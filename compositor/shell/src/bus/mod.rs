@@ -5,11 +5,13 @@
 //! thread connects again quietly, and what could not be done comes back as a notice with a reason.
 //!
 //! [`shell`] is the shell's side (it owns `org.argos.Shell1` and the notification service), with [`machine`] for
-//! the system's services and [`tray`] for programs' icons; [`prompt`] is the permission prompt's, which shares no process with it.
+//! the system's services and [`tray`] for programs' icons; [`prompt`] is the permission prompt's and [`portal`] that
+//! of the dialogs other programs ask for, which share no process with it.
 
 pub mod machine;
 mod names;
 pub mod notify;
+pub mod portal;
 pub mod prompt;
 pub mod shell;
 pub mod tray;

@@ -313,24 +313,7 @@ impl Launcher {
                 .height(32)
                 .into();
         }
-        // A letter on a colour of its own tells applications without an icon apart.
-        let letter = app
-            .name
-            .chars()
-            .find(|c| c.is_alphanumeric())
-            .unwrap_or('?')
-            .to_uppercase()
-            .to_string();
-        let ground = widgets::mix(tile_color(&app.id), palette.card, 0.25);
-        widgets::raised(
-            container(
-                widgets::label(letter, TEXT_LARGE - 1.0, Color::WHITE).font(fonts::UI_STRONG),
-            )
-            .center(32),
-            ground,
-            SMALL + TIGHT / 2.0,
-        )
-        .into()
+        tile(app, palette)
     }
 }
 
@@ -372,6 +355,25 @@ fn page(app: &App) -> Option<Page> {
         "" => Some(Page::default()),
         rest => Page::named(rest.strip_prefix(':')?),
     }
+}
+
+/// A letter on a colour of its own tells applications without an icon apart.
+pub(super) fn tile<'a, M: 'a>(app: &App, palette: &Palette) -> Element<'a, M> {
+    let letter = app
+        .name
+        .chars()
+        .find(|c| c.is_alphanumeric())
+        .unwrap_or('?')
+        .to_uppercase()
+        .to_string();
+    let ground = widgets::mix(tile_color(&app.id), palette.card, 0.25);
+    widgets::raised(
+        container(widgets::label(letter, TEXT_LARGE - 1.0, Color::WHITE).font(fonts::UI_STRONG))
+            .center(32),
+        ground,
+        SMALL + TIGHT / 2.0,
+    )
+    .into()
 }
 
 /// A colour by an application's id: always the same, dark enough for white text.
