@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `color-scheme` | 1 with a dark theme, 2 with a light one |
 //! | `accent-color` | the theme's, as red, green and blue from 0 to 1 |
-//! | `contrast`, `reduced-motion` | 0: the desktop has no setting that says otherwise |
+//! | `contrast` | 1 with the theme of high contrast, else 0 |
+//! | `reduced-motion` | 0: the desktop has no setting that says otherwise |
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +19,7 @@ use zbus::wire::{OwnedVariant, Variant};
 
 use super::{Desk, Event, PATH};
 use crate::bus::names::Presence;
-use crate::theme::{self, Appearance};
+use crate::theme::{self, Appearance, HIGH_CONTRAST};
 
 const NAMESPACE: &str = "org.freedesktop.appearance";
 
@@ -30,6 +31,7 @@ pub(super) struct Shared(Arc<Mutex<Look>>);
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Look {
     dark: bool,
+    high_contrast: bool,
     accent: [f64; 3],
 }
 
@@ -39,6 +41,7 @@ impl Look {
         let accent = theme.colors.accent;
         Self {
             dark: theme.appearance == Appearance::Dark,
+            high_contrast: name == HIGH_CONTRAST,
             accent: [accent.r, accent.g, accent.b].map(f64::from),
         }
     }
@@ -49,7 +52,7 @@ impl Look {
         BTreeMap::from([
             ("color-scheme", Variant::from(scheme)),
             ("accent-color", Variant::from((red, green, blue))),
-            ("contrast", Variant::from(0_u32)),
+            ("contrast", Variant::from(u32::from(self.high_contrast))),
             ("reduced-motion", Variant::from(0_u32)),
         ])
     }
@@ -157,5 +160,22 @@ pub(super) async fn follow(
                 return Ok(());
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_hear_of_what_a_theme_changes() {
+        let shared = Shared::new("dark");
+        assert!(shared.set("dark").is_empty());
+        let changed = shared.set(HIGH_CONTRAST);
+        let contrast = changed.iter().find(|(key, _)| *key == "contrast");
+        assert_eq!(contrast, Some(&("contrast", Variant::from(1_u32))));
+        let changed = shared.set("light");
+        let scheme = changed.iter().find(|(key, _)| *key == "color-scheme");
+        assert_eq!(scheme, Some(&("color-scheme", Variant::from(2_u32))));
     }
 }
