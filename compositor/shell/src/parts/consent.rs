@@ -20,6 +20,7 @@ use crate::fonts;
 use crate::host::Element;
 use crate::icons::Icon;
 use crate::theme::{GAP, HUGE, Palette, SMALL, TEXT, TEXT_LARGE, TEXT_SMALL, TIGHT, WIDE};
+use crate::tr;
 use crate::visible::visible;
 use crate::widgets::{self, Kind, next_row, shortened};
 
@@ -225,7 +226,7 @@ impl Consent {
         // In a fixed width: it is a name by which the person may look it up.
         let app = fit(&visible(&request.app), 380.0, TEXT_SMALL);
         let who = if request.app.is_empty() {
-            widgets::label("a program without a name", TEXT_SMALL, palette.text_dim)
+            widgets::label(tr!("consent-nameless"), TEXT_SMALL, palette.text_dim)
         } else {
             widgets::label(app, TEXT_SMALL, palette.text_dim).font(fonts::MONO)
         };
@@ -340,7 +341,7 @@ fn preview<'a>(picture: &Picture, palette: &Palette) -> Element<'a, Message> {
     column![
         widgets::raised(container(shown).padding(SMALL), palette.raised, 10.0),
         widgets::label(
-            format!("{width} × {height} pixels"),
+            tr!("consent-pixels", width = width, height = height),
             TEXT_SMALL,
             palette.text_dim
         )

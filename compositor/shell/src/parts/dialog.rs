@@ -140,19 +140,13 @@ pub fn field<'a, M: Clone + 'a>(
         .into()
 }
 
-/// A text field that has not the keyboard: a click gives it that.
+/// A text field that has not the keyboard: a click gives it that. It shows `says` in a colour.
 pub fn field_off<'a, M: Clone + 'a>(
-    placeholder: &'a str,
-    value: &'a str,
+    (says, ink): (String, Color),
     palette: &Palette,
     click: M,
 ) -> Element<'a, M> {
     let palette = *palette;
-    let (says, ink) = if value.is_empty() {
-        (placeholder, palette.text_dim)
-    } else {
-        (value, palette.text)
-    };
     let inside = container(
         text(says)
             .size(TEXT)
