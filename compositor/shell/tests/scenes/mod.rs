@@ -13,7 +13,7 @@ use argos_shell::host::Element;
 use argos_shell::host::headless::{Drawn, draw};
 use argos_shell::icons::Icon;
 use argos_shell::pam::{Answer, Verdict};
-use argos_shell::parts::chooser::{self, Chooser, Filter, Listing, Mode, Rule, entries::Entry};
+use argos_shell::parts::chooser::{self, Chooser, Filter, Listing, Mode, Rule, entries};
 use argos_shell::parts::consent::{self, Consent};
 use argos_shell::parts::notifications::{Notification, Notifications, Urgency};
 use argos_shell::parts::permission::{GUARD, Permission};
@@ -553,10 +553,10 @@ fn files(request: chooser::Request) -> Chooser {
     let (mut chooser, _) = Chooser::new(request, places);
     let now = noon().timestamp().as_second();
     let file = |name: &str, size: u64, days: i64| {
-        Entry::new(name.into(), false, Some(size), Some(now - days * 86_400))
+        entries::Entry::new(name.into(), false, Some(size), Some(now - days * 86_400))
     };
     let folder = |name: &str, days: i64| {
-        Entry::new(name.into(), true, Some(4096), Some(now - days * 86_400))
+        entries::Entry::new(name.into(), true, Some(4096), Some(now - days * 86_400))
     };
     let entries = vec![
         folder("Letters", 0),
@@ -612,7 +612,7 @@ fn many_files() -> Chooser {
     let mut chooser = files(open_many());
     let entries = (0..3000_u64).map(|number| {
         let name = format!("scan {number}.png");
-        Entry::new(name.into(), false, Some(number * 1000), Some(number as i64))
+        entries::Entry::new(name.into(), false, Some(number * 1000), Some(number as i64))
     });
     let listing = Listing {
         entries: entries.collect(),

@@ -411,13 +411,7 @@ impl Chooser {
         };
         let list = list.direction(scrollable::Direction::Vertical(own));
         // Both ways the list is at the same place among the widgets, and stays where it is scrolled to.
-        stack![
-            list,
-            container(handle)
-                .align_right(Length::Fill)
-                .padding(Padding::from([2.0, 3.0]))
-        ]
-        .into()
+        stack![list, container(handle).align_right(Length::Fill).padding(1)].into()
     }
 
     fn foot(&self, size: Size, palette: &Palette) -> Element<'_, Message> {
@@ -473,8 +467,12 @@ impl Chooser {
         let foot: Element<'_, Message> = if crowded {
             column![
                 left.wrap().vertical_spacing(TIGHT),
-                row![self.count(palette), space().width(Length::Fill), buttons]
-                    .align_y(Alignment::Center)
+                row![
+                    container(self.count(palette)).padding(Padding::from([0.0, dialog::RING])),
+                    space().width(Length::Fill),
+                    buttons
+                ]
+                .align_y(Alignment::Center)
             ]
             .spacing(SMALL)
             .into()
@@ -573,10 +571,11 @@ fn vertical<'a, M: 'a>(palette: &Palette) -> Element<'a, M> {
 }
 
 fn scrollbar() -> scrollable::Scrollbar {
+    // Beside the rows, which leave as much room.
     scrollable::Scrollbar::new()
-        .width(8)
+        .width(6)
         .scroller_width(6)
-        .margin(2)
+        .margin(1)
 }
 
 /// A row that can be pressed, with an edge where the keyboard is.
