@@ -33,6 +33,7 @@ does-close = schließen
 does-command = Befehl
 does-deny = ablehnen
 does-in-time = in der Zeit
+does-make = anlegen
 does-next = weiter
 does-open = öffnen
 does-other-page = andere Seite
@@ -371,6 +372,90 @@ order-stopped = { $agent } ist gestoppt.
 order-stopped-all = Alles ist gestoppt, und nichts startet, bis Sie fortfahren.
 no-bus-for-agents = Es gibt keinen Sitzungsbus; kein Agent ist erreichbar.
 no-bus-to-lock = Es gibt keinen Sitzungsbus; von hier kann der Bildschirm nicht gesperrt werden, mit Super+l schon.
+
+## Dateidialog
+
+cancel = Abbrechen
+open = Öffnen
+save = Speichern
+place-home = Persönlich
+place-computer = Rechner
+size = { $value } { $thousands ->
+    [0] B
+    [1] kB
+    [2] MB
+    [3] GB
+    [4] TB
+    [5] PB
+   *[6] EB
+}
+modified-today = Heute { $time }
+modified-yesterday = Gestern { $time }
+modified-this-year = { $date } { $time }
+chooser-title-folder = Einen Ordner wählen
+chooser-title-files = Dateien speichern
+chooser-choose-folder = Ordner wählen
+chooser-save-here = Hier speichern
+chooser-saves = { $count ->
+    [one] { $count } Datei kommt in den Ordner, den Sie wählen; keine wird ersetzt.
+   *[other] { $count } Dateien kommen in den Ordner, den Sie wählen; keine wird ersetzt.
+}
+chooser-path = Ein Pfad wie /home oder ~/Dokumente
+chooser-name = Name
+chooser-size = Größe
+chooser-modified = Geändert
+chooser-name-of-file = Name der Datei
+chooser-reading = Wird gelesen …
+chooser-no-folders = Hier sind keine Ordner.
+chooser-none-of-kind = Hier sind keine Dateien dieser Art.
+chooser-only-hidden = Hier sind nur versteckte Dateien.
+chooser-empty = Dieser Ordner ist leer.
+chooser-try-again = Nochmals versuchen
+chooser-left-out = { $count ->
+    [one] { $count } weitere wird nicht gezeigt; ein getippter Pfad führt hin.
+   *[other] { $count } weitere werden nicht gezeigt; ein getippter Pfad führt hin.
+}
+chooser-chosen = { $count } gewählt
+chooser-options = { $shown } von { $count }; die Pfeiltasten zeigen die anderen
+chooser-new-folder = Neuer Ordner
+chooser-folder-name = Sein Name
+chooser-folder-long = Der Name ist zu lang.
+chooser-folder-wrong = Geben Sie einen Namen ein; er darf kein „/“ enthalten.
+chooser-replace = Die Datei ersetzen?
+chooser-replace-about = In „{ $folder }“ gibt es „{ $name }“ bereits. Der Inhalt geht verloren.
+chooser-replace-no = Behalten
+chooser-replace-yes = Ersetzen
+chooser-no-name = Geben Sie der Datei einen Namen.
+chooser-no-file-name = So kann keine Datei heißen; geben Sie den Namen einer Datei ein.
+chooser-long = Der Name ist zu lang: Er hat { $bytes } von { $most } Bytes.
+chooser-no-folder = Es gibt keinen Ordner „{ $folder }“.
+chooser-no-such = „{ $path }“ gibt es nicht.
+chooser-no-replacing = „{ $name }“ gibt es bereits, und Sie dürfen es nicht ersetzen.
+chooser-no-writing = Sie dürfen in „{ $folder }“ keine Datei ablegen.
+chooser-no-making = Sie dürfen hier keinen Ordner anlegen.
+chooser-denied = Sie dürfen „{ $name }“ nicht öffnen.
+chooser-gone = „{ $name }“ ist nicht mehr da.
+chooser-not-a-folder = „{ $name }“ ist kein Ordner.
+chooser-exists = „{ $name }“ gibt es bereits.
+chooser-read-only = „{ $name }“ lässt sich nicht anlegen: Dieser Datenträger kann nur gelesen werden.
+chooser-disk-full = „{ $name }“ lässt sich nicht anlegen: Der Datenträger ist voll.
+chooser-unreadable = „{ $name }“ lässt sich nicht öffnen: { $why }.
+
+## Andere Fragen von Programmen
+
+access-title = Ein Programm fragt
+access-allow = Erlauben
+access-deny = Ablehnen
+consent-nameless = ein Programm ohne Namen
+consent-pixels = { $width } × { $height } Pixel
+screenshot-title = Bild des Bildschirms
+screenshot-asks = Dem Programm dieses Bild des Bildschirms geben?
+screenshot-about = Es wird auch in Ihrem Ordner für Bilder aufbewahrt.
+screenshot-yes = Geben
+screenshot-no = Nicht geben
+open-with = Öffnen mit
+open-with-what = „{ $what }“ öffnen mit
+open-with-nothing = Keine installierte Anwendung öffnet dies.
 
 ## Die Shell selbst
 

@@ -33,6 +33,7 @@ does-close = close
 does-command = command
 does-deny = deny
 does-in-time = in time
+does-make = make it
 does-next = next
 does-open = open
 does-other-page = other page
@@ -371,6 +372,90 @@ order-stopped = { $agent } is stopped.
 order-stopped-all = Everything is stopped, and nothing starts until you resume.
 no-bus-for-agents = There is no session bus, so no agent can be reached.
 no-bus-to-lock = There is no session bus, so the screen cannot be locked from here; Super+l does it.
+
+## File dialog
+
+cancel = Cancel
+open = Open
+save = Save
+place-home = Home
+place-computer = Computer
+size = { $value } { $thousands ->
+    [0] B
+    [1] kB
+    [2] MB
+    [3] GB
+    [4] TB
+    [5] PB
+   *[6] EB
+}
+modified-today = Today { $time }
+modified-yesterday = Yesterday { $time }
+modified-this-year = { $date } { $time }
+chooser-title-folder = Choose a folder
+chooser-title-files = Save files
+chooser-choose-folder = Choose folder
+chooser-save-here = Save here
+chooser-saves = { $count ->
+    [one] { $count } file is put into the folder that you choose; none is replaced.
+   *[other] { $count } files are put into the folder that you choose; none is replaced.
+}
+chooser-path = A path, as /home or ~/Documents
+chooser-name = Name
+chooser-size = Size
+chooser-modified = Modified
+chooser-name-of-file = Name of the file
+chooser-reading = Reading…
+chooser-no-folders = There are no folders in here.
+chooser-none-of-kind = There are no files of this kind in here.
+chooser-only-hidden = There are only hidden files in here.
+chooser-empty = This folder is empty.
+chooser-try-again = Try again
+chooser-left-out = { $count ->
+    [one] { $count } more is not shown; type a path to get at it.
+   *[other] { $count } more are not shown; type a path to get at them.
+}
+chooser-chosen = { $count } chosen
+chooser-options = { $shown } of { $count }; the arrow keys show the others
+chooser-new-folder = New folder
+chooser-folder-name = Its name
+chooser-folder-long = The name is too long.
+chooser-folder-wrong = Type a name; it may have no “/”.
+chooser-replace = Replace the file?
+chooser-replace-about = There is a “{ $name }” in “{ $folder }” already. What is in it will be lost.
+chooser-replace-no = Keep it
+chooser-replace-yes = Replace
+chooser-no-name = Type a name for the file.
+chooser-no-file-name = A folder has no such name; type the name of a file.
+chooser-long = The name is too long: it has { $bytes } bytes of { $most }.
+chooser-no-folder = There is no folder “{ $folder }”.
+chooser-no-such = There is no “{ $path }”.
+chooser-no-replacing = “{ $name }” exists already, and you have no permission to replace it.
+chooser-no-writing = You have no permission to put a file into “{ $folder }”.
+chooser-no-making = You have no permission to make a folder here.
+chooser-denied = You have no permission to open “{ $name }”.
+chooser-gone = “{ $name }” is not there any more.
+chooser-not-a-folder = “{ $name }” is no folder.
+chooser-exists = “{ $name }” exists already.
+chooser-read-only = “{ $name }” cannot be made: this disk can only be read.
+chooser-disk-full = “{ $name }” cannot be made: the disk is full.
+chooser-unreadable = “{ $name }” cannot be opened: { $why }.
+
+## Other questions of programs
+
+access-title = A program asks
+access-allow = Allow
+access-deny = Deny
+consent-nameless = a program without a name
+consent-pixels = { $width } × { $height } pixels
+screenshot-title = Picture of the screen
+screenshot-asks = Give this picture of the screen to the program?
+screenshot-about = It is also kept in your folder for pictures.
+screenshot-yes = Give it
+screenshot-no = Do not
+open-with = Open with
+open-with-what = Open “{ $what }” with
+open-with-nothing = No application that is installed opens this.
 
 ## The shell itself
 

@@ -33,6 +33,7 @@ does-close = fermer
 does-command = commande
 does-deny = refuser
 does-in-time = dans le temps
+does-make = créer
 does-next = suivant
 does-open = ouvrir
 does-other-page = autre page
@@ -374,6 +375,93 @@ order-stopped = { $agent } est arrêté.
 order-stopped-all = Tout est arrêté, et rien ne démarre avant la reprise.
 no-bus-for-agents = Il n’y a pas de bus de session ; aucun agent n’est joignable.
 no-bus-to-lock = Il n’y a pas de bus de session ; l’écran ne se verrouille pas d’ici, mais avec Super+l.
+
+## Dialogue des fichiers
+
+cancel = Annuler
+open = Ouvrir
+save = Enregistrer
+place-home = Personnel
+place-computer = Ordinateur
+size = { $value } { $thousands ->
+    [0] o
+    [1] ko
+    [2] Mo
+    [3] Go
+    [4] To
+    [5] Po
+   *[6] Eo
+}
+modified-today = Aujourd’hui { $time }
+modified-yesterday = Hier { $time }
+modified-this-year = { $date } { $time }
+chooser-title-folder = Choisir un dossier
+chooser-title-files = Enregistrer des fichiers
+chooser-choose-folder = Choisir le dossier
+chooser-save-here = Enregistrer ici
+chooser-saves = { $count ->
+    [one] { $count } fichier ira dans le dossier que vous choisissez ; aucun n’est remplacé.
+   *[other] { $count } fichiers iront dans le dossier que vous choisissez ; aucun n’est remplacé.
+}
+chooser-path = Un chemin, comme /home ou ~/Documents
+chooser-name = Nom
+chooser-size = Taille
+chooser-modified = Modifié
+chooser-name-of-file = Nom du fichier
+chooser-reading = Lecture…
+chooser-no-folders = Il n’y a pas de dossiers ici.
+chooser-none-of-kind = Il n’y a pas de fichiers de ce type ici.
+chooser-only-hidden = Il n’y a que des fichiers cachés ici.
+chooser-empty = Ce dossier est vide.
+chooser-try-again = Réessayer
+chooser-left-out = { $count ->
+    [one] { $count } autre n’est pas montré ; saisissez un chemin pour y accéder.
+   *[other] { $count } autres ne sont pas montrés ; saisissez un chemin pour y accéder.
+}
+chooser-chosen = { $count ->
+    [one] { $count } choisi
+   *[other] { $count } choisis
+}
+chooser-options = { $shown } sur { $count } ; les flèches montrent les autres
+chooser-new-folder = Nouveau dossier
+chooser-folder-name = Son nom
+chooser-folder-long = Le nom est trop long.
+chooser-folder-wrong = Saisissez un nom, sans « / ».
+chooser-replace = Remplacer le fichier ?
+chooser-replace-about = Il y a déjà « { $name } » dans « { $folder } ». Son contenu sera perdu.
+chooser-replace-no = Garder
+chooser-replace-yes = Remplacer
+chooser-no-name = Donnez un nom au fichier.
+chooser-no-file-name = Aucun fichier ne peut s’appeler ainsi ; saisissez le nom d’un fichier.
+chooser-long = Le nom est trop long : il a { $bytes } octets sur { $most }.
+chooser-no-folder = Il n’y a pas de dossier « { $folder } ».
+chooser-no-such = « { $path } » n’existe pas.
+chooser-no-replacing = « { $name } » existe déjà, et vous n’avez pas le droit de le remplacer.
+chooser-no-writing = Vous n’avez pas le droit de mettre un fichier dans « { $folder } ».
+chooser-no-making = Vous n’avez pas le droit de créer un dossier ici.
+chooser-denied = Vous n’avez pas le droit d’ouvrir « { $name } ».
+chooser-gone = « { $name } » n’est plus là.
+chooser-not-a-folder = « { $name } » n’est pas un dossier.
+chooser-exists = « { $name } » existe déjà.
+chooser-read-only = « { $name } » ne peut être créé : ce disque est en lecture seule.
+chooser-disk-full = « { $name } » ne peut être créé : le disque est plein.
+chooser-unreadable = « { $name } » ne peut être ouvert : { $why }.
+
+## Autres questions des programmes
+
+access-title = Un programme demande
+access-allow = Autoriser
+access-deny = Refuser
+consent-nameless = un programme sans nom
+consent-pixels = { $width } × { $height } pixels
+screenshot-title = Image de l’écran
+screenshot-asks = Donner cette image de l’écran au programme ?
+screenshot-about = Elle est aussi gardée dans votre dossier d’images.
+screenshot-yes = Donner
+screenshot-no = Ne pas donner
+open-with = Ouvrir avec
+open-with-what = Ouvrir « { $what } » avec
+open-with-nothing = Aucune application installée n’ouvre ceci.
 
 ## Le bureau lui-même
 

@@ -20,6 +20,8 @@ use crate::theme::{
 
 /// Room around a card for its shadow, in logical pixels.
 pub const SHADOW: f32 = 18.0;
+/// The shortest handle of a scroll bar that can be taken, in logical pixels.
+pub const LEAST_HANDLE: u16 = 32;
 
 /// One line or paragraph of text.
 pub fn label<'a>(content: impl text::IntoFragment<'a>, size: f32, color: Color) -> Text<'a> {
@@ -343,6 +345,44 @@ pub fn scroll_style(
             },
         }
     }
+}
+
+/// The handle of a scroll bar, for lists so long that one as long as the part that is seen could not be
+/// taken. `offset` logical pixels are above what is seen, `farthest` at most; `to` is told where it is
+/// dragged.
+pub fn scroll_handle<'a, M: Clone + 'a>(
+    offset: f32,
+    farthest: f32,
+    to: impl Fn(f32) -> M + 'a,
+    palette: &Palette,
+) -> Element<'a, M> {
+    use iced_widget::slider::{Handle, HandleShape, Rail, Status, Style};
+    let palette = *palette;
+    // Such a slider counts from below.
+    let below = (farthest - offset).clamp(0.0, farthest);
+    iced_widget::vertical_slider(0.0..=farthest, below, move |below| to(farthest - below))
+        .width(6)
+        .step(1.0)
+        .style(move |_, status| Style {
+            rail: Rail {
+                backgrounds: (Color::TRANSPARENT.into(), Color::TRANSPARENT.into()),
+                width: 0.0,
+                border: Border::default(),
+            },
+            handle: Handle {
+                shape: HandleShape::Rectangle {
+                    width: LEAST_HANDLE,
+                    border_radius: rounded(3.0).radius,
+                },
+                background: Background::Color(match status {
+                    Status::Active => palette.line,
+                    Status::Hovered | Status::Dragged => palette.text_dim.scale_alpha(0.7),
+                }),
+                border_width: 0.0,
+                border_color: Color::TRANSPARENT,
+            },
+        })
+        .into()
 }
 
 /// Rows that scroll, to fill what room there is.

@@ -9,17 +9,18 @@ use std::time::{Duration, Instant};
 
 use iced_core::keyboard::{self, Key, key::Named};
 use iced_core::text::Wrapping;
-use iced_core::{Alignment, ContentFit, Event, Length, Size};
+use iced_core::{Alignment, ContentFit, Event, Length, Padding, Size};
 use iced_widget::image::Handle;
 use iced_widget::{column, container, row, scrollable, space};
 
 pub use super::chooser::Choice;
 use super::chooser::MOST_CHOICES;
-use super::dialog::{self, fit, ring};
+use super::dialog::{self, RING, fit, ring};
 use crate::fonts;
 use crate::host::Element;
 use crate::icons::Icon;
 use crate::theme::{GAP, HUGE, Palette, SMALL, TEXT, TEXT_LARGE, TEXT_SMALL, TIGHT, WIDE};
+use crate::tr;
 use crate::visible::visible;
 use crate::widgets::{self, Kind, next_row, shortened};
 
@@ -225,7 +226,7 @@ impl Consent {
         // In a fixed width: it is a name by which the person may look it up.
         let app = fit(&visible(&request.app), 380.0, TEXT_SMALL);
         let who = if request.app.is_empty() {
-            widgets::label("a program without a name", TEXT_SMALL, palette.text_dim)
+            widgets::label(tr!("consent-nameless"), TEXT_SMALL, palette.text_dim)
         } else {
             widgets::label(app, TEXT_SMALL, palette.text_dim).font(fonts::MONO)
         };
@@ -237,11 +238,12 @@ impl Consent {
         ] {
             if !says.is_empty() {
                 let says = visible_lines(&shortened(says, LONGEST_BODY));
-                about = about.push(widgets::label(says, size, ink).wrapping(Wrapping::WordOrGlyph));
+                let says = widgets::label(says, size, ink).wrapping(Wrapping::WordOrGlyph);
+                about = about.push(in_line(says));
             }
         }
         if let Some(picture) = &request.picture {
-            about = about.push(preview(picture, palette));
+            about = about.push(in_line(preview(picture, palette)));
         }
         for (at, choice) in request.choices.iter().take(MOST_CHOICES).enumerate() {
             about = about.push(ring(
@@ -272,7 +274,9 @@ impl Consent {
             ))
             .style(widgets::scroll_style(palette));
         let about = container(about).max_height(HIGHEST as f32 - 190.0);
-        let all = column![head, about, buttons].spacing(WIDE).padding(HUGE);
+        let all = column![in_line(head), about, buttons]
+            .spacing(WIDE)
+            .padding(HUGE - RING);
         let height = if size.height < HIGHEST as f32 {
             Length::Fill
         } else {
@@ -280,6 +284,13 @@ impl Consent {
         };
         dialog::ground(all, palette).height(height).into()
     }
+}
+
+/// In line with what has a ring.
+fn in_line<'a>(content: impl Into<Element<'a, Message>>) -> Element<'a, Message> {
+    container(content)
+        .padding(Padding::from([0.0, RING]))
+        .into()
 }
 
 /// Lines stay lines; everything else that does not show is made visible.
@@ -303,6 +314,7 @@ fn choice_row<'a>(at: usize, choice: &'a Choice, palette: &Palette) -> Element<'
     let label = visible(&shortened(&choice.label, 60));
     if choice.is_switch() {
         return dialog::switch(&label, choice.chosen == "true", palette)
+            .padding(Padding::from([6.0, 0.0]))
             .on_press(Message::Choose(at))
             .into();
     }
@@ -340,7 +352,7 @@ fn preview<'a>(picture: &Picture, palette: &Palette) -> Element<'a, Message> {
     column![
         widgets::raised(container(shown).padding(SMALL), palette.raised, 10.0),
         widgets::label(
-            format!("{width} × {height} pixels"),
+            tr!("consent-pixels", width = width, height = height),
             TEXT_SMALL,
             palette.text_dim
         )

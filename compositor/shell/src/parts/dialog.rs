@@ -67,6 +67,10 @@ pub fn ground<'a, M: 'a>(
         })
 }
 
+/// Room for the edge around what has the keyboard, in logical pixels: what has none is moved in by it to
+/// stand in line.
+pub const RING: f32 = 3.0;
+
 /// `content` with an edge around it while the keyboard is there. The room for it is always there.
 pub fn ring<'a, M: 'a>(
     content: impl Into<Element<'a, M>>,
@@ -79,12 +83,12 @@ pub fn ring<'a, M: 'a>(
         Color::TRANSPARENT
     };
     container(content)
-        .padding(3)
+        .padding(RING)
         .style(move |_| container::Style {
             border: Border {
                 color,
                 width: 2.0,
-                radius: Radius::new(ROUND + 3.0),
+                radius: Radius::new(ROUND + RING),
             },
             ..container::Style::default()
         })
@@ -140,19 +144,13 @@ pub fn field<'a, M: Clone + 'a>(
         .into()
 }
 
-/// A text field that has not the keyboard: a click gives it that.
+/// A text field that has not the keyboard: a click gives it that. It shows `says` in a colour.
 pub fn field_off<'a, M: Clone + 'a>(
-    placeholder: &'a str,
-    value: &'a str,
+    (says, ink): (String, Color),
     palette: &Palette,
     click: M,
 ) -> Element<'a, M> {
     let palette = *palette;
-    let (says, ink) = if value.is_empty() {
-        (placeholder, palette.text_dim)
-    } else {
-        (value, palette.text)
-    };
     let inside = container(
         text(says)
             .size(TEXT)

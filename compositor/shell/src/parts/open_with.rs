@@ -15,6 +15,7 @@ use crate::fonts;
 use crate::host::Element;
 use crate::icons::Icon;
 use crate::theme::{GAP, HUGE, Palette, TEXT, TEXT_LARGE, TEXT_SMALL, TIGHT, WIDE};
+use crate::tr;
 use crate::visible::visible;
 use crate::widgets::{self, Kind, centred, next_row};
 
@@ -151,16 +152,16 @@ impl OpenWith {
     /// The dialog's widgets, for a window of this width.
     pub fn view(&self, width: f32, palette: &Palette) -> Element<'_, Message> {
         let title = if self.what.is_empty() {
-            "Open with".to_owned()
+            tr!("open-with")
         } else {
-            format!("Open “{}” with", visible(&self.what))
+            tr!("open-with-what", what = visible(&self.what))
         };
         let title = fit(&title, width - 2.0 * HUGE, TEXT_LARGE);
         let head = widgets::label(title, TEXT_LARGE, palette.text)
             .font(fonts::UI_STRONG)
             .wrapping(Wrapping::None);
         let list: Element<'_, Message> = if self.apps.is_empty() {
-            let says = "No application that is installed opens this.";
+            let says = tr!("open-with-nothing");
             let says = column![
                 widgets::icon(Icon::App, 34.0, palette.text_dim),
                 widgets::label(says, TEXT, palette.text_dim)
@@ -176,8 +177,8 @@ impl OpenWith {
         let can = !self.apps.is_empty();
         let buttons = row![
             space().width(Length::Fill),
-            dialog::big_button("Cancel".into(), Kind::Raised, palette).on_press(Message::Cancel),
-            dialog::big_button("Open".into(), Kind::Primary, palette)
+            dialog::big_button(tr!("cancel"), Kind::Raised, palette).on_press(Message::Cancel),
+            dialog::big_button(tr!("open"), Kind::Primary, palette)
                 .on_press_maybe(can.then_some(Message::Open)),
         ]
         .spacing(crate::theme::SMALL);

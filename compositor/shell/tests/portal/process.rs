@@ -72,6 +72,7 @@ impl Desktop {
             .env("HOME", home.path())
             .env("XDG_RUNTIME_DIR", home.path())
             .env("ARGOS_SHELL_RENDERER", "cpu")
+            .env("LC_ALL", "C.UTF-8")
             .env_remove("XDG_CONFIG_HOME")
             .env_remove("WAYLAND_SOCKET")
             .spawn()
@@ -280,8 +281,12 @@ async fn a_picture_of_the_screen_is_given_after_a_yes() {
         "no was no"
     );
 
+    // The next question is in the language that the settings say by then.
+    let settings = desktop.home.path().join(".config/argos");
+    std::fs::create_dir_all(&settings).unwrap();
+    std::fs::write(settings.join("shell.yaml"), "language: de\n").unwrap();
     let reply = asks("3", false);
-    desktop.shows("Picture of the screen").await;
+    desktop.shows("Bild des Bildschirms").await;
     desktop.presses(&[RIGHT]);
     let (response, _) = desktop.presses_until_replied(&[ENTER], reply).await;
     assert_eq!(response, 0);

@@ -13,7 +13,7 @@ use argos_shell::host::Element;
 use argos_shell::host::headless::{Drawn, draw};
 use argos_shell::icons::Icon;
 use argos_shell::pam::{Answer, Verdict};
-use argos_shell::parts::chooser::{self, Chooser, Filter, Listing, Mode, Rule, entries::Entry};
+use argos_shell::parts::chooser::{self, Chooser, Filter, Listing, Mode, Rule, entries};
 use argos_shell::parts::consent::{self, Consent};
 use argos_shell::parts::notifications::{Notification, Notifications, Urgency};
 use argos_shell::parts::permission::{GUARD, Permission};
@@ -22,6 +22,7 @@ use argos_shell::parts::{
     power, settings, tray,
 };
 use argos_shell::theme::Theme;
+use argos_shell::tr;
 use iced_core::{Color, Size};
 
 type View = Box<dyn Fn(&Theme, &mut dyn FnMut(Element<'_, ()>))>;
@@ -263,6 +264,13 @@ pub(crate) fn all(now: Instant) -> Vec<Scene> {
             &noon(),
             &theme.colors
         )),
+        scene!("files-many", 860, 560, many_files(), |s, theme| s.view(
+            size(860, 560),
+            &noon(),
+            &theme.colors
+        )),
+        scene!("files-new-folder", 860, 560, new_folder(), |s, theme| s
+            .view(size(860, 560), &noon(), &theme.colors)),
         scene!("files-save", 860, 560, save(), |s, theme| s.view(
             size(860, 560),
             &noon(),
@@ -527,14 +535,15 @@ fn files(request: chooser::Request) -> Chooser {
         name: name.into(),
         path: path.into(),
         icon,
+        first: false,
     };
     let places = vec![
-        place("Home", "/home/argos", Icon::Home),
+        place(&tr!("place-home"), "/home/argos", Icon::Home),
         place("Documents", "/usr/share/doc", Icon::File),
         place("Downloads", "/home/argos/Downloads", Icon::Download),
         place("Music", "/home/argos/Music", Icon::Sound),
         place("Pictures", "/home/argos/Pictures", Icon::Picture),
-        place("Computer", "/", Icon::Disk),
+        place(&tr!("place-computer"), "/", Icon::Disk),
         place(
             "A stick with a name that is long",
             "/run/media/argos/s",
@@ -544,10 +553,10 @@ fn files(request: chooser::Request) -> Chooser {
     let (mut chooser, _) = Chooser::new(request, places);
     let now = noon().timestamp().as_second();
     let file = |name: &str, size: u64, days: i64| {
-        Entry::new(name.into(), false, Some(size), Some(now - days * 86_400))
+        entries::Entry::new(name.into(), false, Some(size), Some(now - days * 86_400))
     };
     let folder = |name: &str, days: i64| {
-        Entry::new(name.into(), true, Some(4096), Some(now - days * 86_400))
+        entries::Entry::new(name.into(), true, Some(4096), Some(now - days * 86_400))
     };
     let entries = vec![
         folder("Letters", 0),
@@ -598,6 +607,35 @@ fn save() -> Chooser {
     files(request)
 }
 
+/// So many that the scroll bar's handle would be a line.
+fn many_files() -> Chooser {
+    let mut chooser = files(open_many());
+    let entries = (0..3000_u64).map(|number| {
+        let name = format!("scan {number}.png");
+        entries::Entry::new(name.into(), false, Some(number * 1000), Some(number as i64))
+    });
+    let listing = Listing {
+        entries: entries.collect(),
+        left_out: 0,
+    };
+    chooser.update(chooser::Message::Reload, Instant::now());
+    chooser.update(chooser::Message::Listed(2, Ok(listing)), Instant::now());
+    chooser
+}
+
+/// A new folder whose name cannot be.
+fn new_folder() -> Chooser {
+    let mut request = open_many();
+    request.mode = Mode::Save;
+    let mut chooser = files(request);
+    chooser.update(chooser::Message::NewFolder, Instant::now());
+    let typed = chooser::Message::Typed(chooser::Field::Folder, "a/b".into());
+    chooser.update(typed, Instant::now());
+    let enter = chooser::Message::Key(chooser::Stroke::Enter);
+    chooser.update(enter, Instant::now());
+    chooser
+}
+
 /// Asks whether a file that exists, in every tree, is to be replaced.
 fn replace() -> Chooser {
     let mut request = open_many();
@@ -630,7 +668,7 @@ fn narrow() -> Chooser {
 
 fn denied() -> Chooser {
     let mut chooser = files(open_many());
-    let why = "You have no permission to open “private”.".to_owned();
+    let why = tr!("chooser-denied", name = "private");
     chooser.update(chooser::Message::Reload, Instant::now());
     chooser.update(chooser::Message::Listed(2, Err(why)), Instant::now());
     chooser
@@ -667,8 +705,8 @@ fn camera(now: Instant) -> Consent {
         subtitle: "The program wants to see what the camera sees.".into(),
         body: "You can take this back at any time.\nThe camera's light is on while it is used."
             .into(),
-        grant: "Allow".into(),
-        deny: "Deny".into(),
+        grant: tr!("access-allow"),
+        deny: tr!("access-deny"),
         choices: vec![
             choice(
                 "device",
@@ -693,11 +731,11 @@ fn picture(now: Instant) -> Consent {
     let handle = iced_widget::image::Handle::from_rgba(width, height, pixels.collect::<Vec<u8>>());
     let mut consent = Consent::new(consent::Request {
         app: String::new(),
-        title: "Give this picture of the screen to the program?".into(),
+        title: tr!("screenshot-asks"),
         subtitle: String::new(),
-        body: "It is also kept in your folder for pictures.".into(),
-        grant: "Give it".into(),
-        deny: "Do not".into(),
+        body: tr!("screenshot-about"),
+        grant: tr!("screenshot-yes"),
+        deny: tr!("screenshot-no"),
         choices: Vec::new(),
         picture: Some(consent::Picture {
             handle,

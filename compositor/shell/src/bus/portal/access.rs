@@ -7,6 +7,7 @@ use zbus::wire::{OwnedObjectPath, OwnedVariant, Variant};
 use super::desk::{Asked, Waiting};
 use super::{Answer, CANCELLED, Desk, OTHER, Question, Results, SUCCESS, options};
 use crate::parts::consent;
+use crate::tr;
 
 #[derive(Debug)]
 pub(super) struct Access(pub(super) Desk);
@@ -28,11 +29,10 @@ impl Access {
         #[zbus(connection)] connection: &zbus::Connection,
     ) -> fdo::Result<(u32, Results)> {
         let waiting = Waiting::new(connection, &header, handle).await?;
-        let label = |name, otherwise: &str| {
-            options::label(&options, name).unwrap_or_else(|| otherwise.to_owned())
-        };
+        self.0.speak();
+        let label = |name| options::label(&options, name);
         let asked = Asked {
-            title: "A program asks".to_owned(),
+            title: tr!("access-title"),
             parent: options::parent(&parent_window),
             modal: options::flag(&options, "modal").unwrap_or(true),
             question: Question::Consent(Box::new(consent::Request {
@@ -40,8 +40,8 @@ impl Access {
                 title,
                 subtitle,
                 body,
-                grant: label("grant_label", "Allow"),
-                deny: label("deny_label", "Deny"),
+                grant: label("grant_label").unwrap_or_else(|| tr!("access-allow")),
+                deny: label("deny_label").unwrap_or_else(|| tr!("access-deny")),
                 choices: options::choices(&options),
                 picture: None,
             })),

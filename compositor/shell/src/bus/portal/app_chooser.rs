@@ -13,6 +13,7 @@ use super::desk::{Asked, Waiting};
 use super::{Answer, CANCELLED, Desk, Event, OTHER, Question, Results, SUCCESS, options};
 use crate::icons::load_app_icon;
 use crate::parts::open_with::MOST;
+use crate::tr;
 
 /// Pixels of an icon: twice its size in the list, for sharp screens.
 const ICON: u32 = 60;
@@ -55,9 +56,10 @@ impl AppChooser {
         let waiting = Waiting::new(connection, &header, handle.clone()).await?;
         let what = ["filename", "uri", "content_type"];
         let what = what.iter().find_map(|name| options::text(&options, name));
+        self.desk.speak();
         let (apps, icons) = installed(choices).await;
         let asked = Asked {
-            title: "Open with".to_owned(),
+            title: tr!("open-with"),
             parent: options::parent(&parent_window),
             modal: options::flag(&options, "modal").unwrap_or(true),
             question: Question::Apps {

@@ -13,6 +13,8 @@ use zbus::names::{BusName, UniqueName};
 use zbus::wire::OwnedObjectPath;
 
 use super::{Answer, Dialog, Event, Events, Question};
+use crate::l10n;
+use crate::settings::Settings;
 
 /// As many dialogs are open at once; further requests fail.
 const MOST: usize = 16;
@@ -65,6 +67,15 @@ impl Desk {
         }
         *self.awake.lock().unwrap_or_else(PoisonError::into_inner) = 0;
         self.events.send(Event::Awake(0));
+    }
+
+    /// Speaks the person's language, which may have changed since the last dialog. While one is open
+    /// it stays.
+    pub(super) fn speak(&self) {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.is_empty() {
+            l10n::speak_chosen(&Settings::load().language);
+        }
     }
 
     /// One program more keeps the session awake, or one less.

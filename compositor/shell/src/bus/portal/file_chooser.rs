@@ -7,6 +7,7 @@ use zbus::wire::{OwnedObjectPath, OwnedVariant, Variant};
 use super::desk::{Asked, Waiting};
 use super::{Answer, CANCELLED, Desk, OTHER, Question, Results, SUCCESS, options};
 use crate::parts::chooser::{self, Filter, Mode, Rule};
+use crate::tr;
 use crate::widgets::shortened;
 
 #[derive(Debug)]
@@ -32,9 +33,14 @@ impl FileChooser {
             multiple: flag("multiple"),
             folders,
         };
-        let otherwise = if folders { "Choose a folder" } else { "Open" };
         let request = request(mode, &options);
         let waiting = Waiting::new(connection, &header, handle).await?;
+        self.0.speak();
+        let otherwise = if folders {
+            tr!("chooser-title-folder")
+        } else {
+            tr!("open")
+        };
         let call = Call {
             app_id,
             parent_window,
@@ -67,11 +73,12 @@ impl FileChooser {
             }
         }
         let waiting = Waiting::new(connection, &header, handle).await?;
+        self.0.speak();
         let call = Call {
             app_id,
             parent_window,
             title,
-            otherwise: "Save",
+            otherwise: tr!("save"),
         };
         self.choose(call, request, &options, waiting).await
     }
@@ -96,11 +103,12 @@ impl FileChooser {
         }
         let request = request(Mode::SaveAll(names), &options);
         let waiting = Waiting::new(connection, &header, handle).await?;
+        self.0.speak();
         let call = Call {
             app_id,
             parent_window,
             title,
-            otherwise: "Save files",
+            otherwise: tr!("chooser-title-files"),
         };
         self.choose(call, request, &options, waiting).await
     }
@@ -111,7 +119,7 @@ struct Call {
     parent_window: String,
     title: String,
     /// The window's title where the caller gives none.
-    otherwise: &'static str,
+    otherwise: String,
 }
 
 fn request(mode: Mode, options: &Results) -> chooser::Request {
@@ -140,7 +148,7 @@ impl FileChooser {
         let title = call.title.trim();
         let asked = Asked {
             title: if title.is_empty() {
-                call.otherwise.to_owned()
+                call.otherwise
             } else {
                 shortened(title, 120)
             },

@@ -15,6 +15,7 @@ use super::{Answer, CANCELLED, Desk, OTHER, Question, Results, SUCCESS, options}
 use crate::capture::{self, Picture};
 use crate::parts::chooser::places;
 use crate::parts::consent;
+use crate::tr;
 
 /// The longest side of the picture in the question, in pixels.
 const PREVIEW: u32 = 1100;
@@ -73,17 +74,18 @@ impl Screenshot {
         let picture = on_a_thread(|| capture::screen().map_err(|error| error.to_string())).await?;
         if asks {
             let (handle, picture_size) = (picture.smaller(PREVIEW), picture.size());
+            self.0.speak();
             let asked = Asked {
-                title: "Picture of the screen".to_owned(),
+                title: tr!("screenshot-title"),
                 parent: options::parent(parent),
                 modal: options::flag(options, "modal").unwrap_or(true),
                 question: Question::Consent(Box::new(consent::Request {
                     app,
-                    title: "Give this picture of the screen to the program?".to_owned(),
+                    title: tr!("screenshot-asks"),
                     subtitle: String::new(),
-                    body: "It is also kept in your folder for pictures.".to_owned(),
-                    grant: "Give it".to_owned(),
-                    deny: "Do not".to_owned(),
+                    body: tr!("screenshot-about"),
+                    grant: tr!("screenshot-yes"),
+                    deny: tr!("screenshot-no"),
                     choices: Vec::new(),
                     picture: Some(consent::Picture {
                         handle,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::types;
+use crate::tr;
 use crate::visible::visible;
 
 /// As many entries of a folder are shown.
@@ -106,7 +107,7 @@ pub fn make(folder: PathBuf) -> Result<PathBuf, String> {
     match std::fs::create_dir(&folder) {
         Ok(()) => Ok(folder),
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-            Err("You have no permission to make a folder here.".to_owned())
+            Err(tr!("chooser-no-making"))
         }
         Err(error) => Err(why(&folder, &error)),
     }
@@ -118,17 +119,13 @@ pub(super) fn why(path: &Path, error: &std::io::Error) -> String {
     let name = path.file_name().unwrap_or(path.as_os_str());
     let name = visible(&name.to_string_lossy());
     match error.kind() {
-        Kind::PermissionDenied => format!("You have no permission to open “{name}”."),
-        Kind::NotFound => format!("“{name}” is not there any more."),
-        Kind::NotADirectory => format!("“{name}” is no folder."),
-        Kind::AlreadyExists => format!("“{name}” exists already."),
-        Kind::ReadOnlyFilesystem => {
-            format!("“{name}” cannot be made: this disk can only be read.")
-        }
-        Kind::StorageFull | Kind::QuotaExceeded => {
-            format!("“{name}” cannot be made: the disk is full.")
-        }
-        _ => format!("“{name}” cannot be opened: {error}."),
+        Kind::PermissionDenied => tr!("chooser-denied", name = name),
+        Kind::NotFound => tr!("chooser-gone", name = name),
+        Kind::NotADirectory => tr!("chooser-not-a-folder", name = name),
+        Kind::AlreadyExists => tr!("chooser-exists", name = name),
+        Kind::ReadOnlyFilesystem => tr!("chooser-read-only", name = name),
+        Kind::StorageFull | Kind::QuotaExceeded => tr!("chooser-disk-full", name = name),
+        _ => tr!("chooser-unreadable", name = name, why = error.to_string()),
     }
 }
 

@@ -26,6 +26,7 @@ pub use entries::{Column, Filter, Listing, Rule};
 use entries::{Entry, compare, why};
 use places::Place;
 
+use crate::tr;
 use crate::visible::visible;
 use crate::widgets::next_row;
 
@@ -214,6 +215,8 @@ pub enum Message {
     Made(Result<PathBuf, String>),
     /// The list is scrolled to here.
     Scrolled(f32),
+    /// Scroll the list to here.
+    ScrollTo(f32),
     /// A row was clicked.
     Click(usize),
     /// Go to this folder.
@@ -314,7 +317,7 @@ impl Chooser {
     pub fn new(request: Request, places: Vec<Place>) -> (Self, Vec<Task>) {
         let known = |path: &PathBuf| path.is_absolute() && path.is_dir();
         let folder = request.folder.clone().filter(known);
-        let documents = || places.iter().find(|place| place.name == "Documents");
+        let documents = || places.iter().find(|place| place.first);
         let folder = folder
             .or_else(|| {
                 documents()
@@ -650,7 +653,7 @@ impl Chooser {
     fn save(&mut self) -> Vec<Task> {
         let name = self.name.trim().to_owned();
         if name.is_empty() {
-            "Type a name for the file.".clone_into(&mut self.problem);
+            self.problem = tr!("chooser-no-name");
             return self.turn_to(Stop::Name);
         }
         let path = self.meant(&name);
@@ -659,26 +662,21 @@ impl Chooser {
             return self.go(path);
         }
         let (Some(folder), Some(file)) = (path.parent(), path.file_name()) else {
-            "A folder has no such name; type the name of a file.".clone_into(&mut self.problem);
+            self.problem = tr!("chooser-no-file-name");
             return Vec::new();
         };
         if file.len() > LONGEST_NAME {
-            self.problem = format!(
-                "The name is too long: it has {} bytes of {LONGEST_NAME}.",
-                file.len()
-            );
+            self.problem = tr!("chooser-long", bytes = file.len(), most = LONGEST_NAME);
             return Vec::new();
         }
         if name.contains('\0') || name.ends_with('/') || !folder.is_dir() {
-            self.problem = format!("There is no folder “{}”.", readable(folder));
+            self.problem = tr!("chooser-no-folder", folder = readable(folder));
             return Vec::new();
         }
         match std::fs::symlink_metadata(&path) {
             Ok(_) if !may_write(&path) => {
-                self.problem = format!(
-                    "“{}” exists already, and you have no permission to replace it.",
-                    visible(&file.to_string_lossy())
-                );
+                let name = visible(&file.to_string_lossy());
+                self.problem = tr!("chooser-no-replacing", name = name);
                 Vec::new()
             }
             Ok(_) => {
@@ -734,7 +732,7 @@ impl Chooser {
             Err(error) => {
                 self.problem = match error.kind() {
                     std::io::ErrorKind::NotFound => {
-                        format!("There is no “{}”.", readable(&path))
+                        tr!("chooser-no-such", path = readable(&path))
                     }
                     _ => why(&path, &error),
                 };
@@ -799,6 +797,10 @@ impl Chooser {
             Message::Scrolled(offset) => {
                 self.offset = offset;
                 Vec::new()
+            }
+            Message::ScrollTo(offset) => {
+                self.offset = offset.max(0.0).round();
+                vec![Task::Scroll(self.offset as u32)]
             }
             Message::Click(row) => self.click(row, now),
             Message::Go(folder) => self.go(folder),
@@ -1171,9 +1173,9 @@ impl Chooser {
                     || name.len() > LONGEST_NAME;
                 if bad {
                     let problem = if name.len() > LONGEST_NAME {
-                        "The name is too long.".to_owned()
+                        tr!("chooser-folder-long")
                     } else {
-                        "Type a name; it may have no “/”.".to_owned()
+                        tr!("chooser-folder-wrong")
                     };
                     self.popup = Some(Popup::Folder(name.to_owned(), problem));
                     return Vec::new();
@@ -1275,10 +1277,7 @@ fn may_write(path: &Path) -> bool {
 }
 
 fn no_writing(folder: &Path) -> String {
-    format!(
-        "You have no permission to put a file into “{}”.",
-        readable(folder)
-    )
+    tr!("chooser-no-writing", folder = readable(folder))
 }
 
 /// A path to be read by people.

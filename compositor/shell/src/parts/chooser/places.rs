@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::icons::Icon;
+use crate::tr;
 use crate::visible::visible;
 
 /// A place at the left of the dialog.
@@ -14,6 +15,8 @@ pub struct Place {
     pub path: PathBuf,
     /// How it is drawn.
     pub icon: Icon,
+    /// Whether dialogs begin there that are not told where to: the folder for documents.
+    pub first: bool,
 }
 
 /// As many disks are shown.
@@ -34,9 +37,10 @@ pub fn places() -> Vec<Place> {
     let mut places = Vec::new();
     if let Some(home) = home() {
         places.push(Place {
-            name: "Home".into(),
+            name: tr!("place-home"),
             path: home.clone(),
             icon: Icon::Home,
+            first: false,
         });
         let own = user_dirs(&home);
         for (key, name, icon) in FOLDERS {
@@ -45,14 +49,20 @@ pub fn places() -> Vec<Place> {
             if path != home && path.is_dir() {
                 let name = path.file_name().unwrap_or(path.as_os_str());
                 let name = visible(&name.to_string_lossy());
-                places.push(Place { name, path, icon });
+                places.push(Place {
+                    name,
+                    path,
+                    icon,
+                    first: key == "DOCUMENTS",
+                });
             }
         }
     }
     places.push(Place {
-        name: "Computer".into(),
+        name: tr!("place-computer"),
         path: "/".into(),
         icon: Icon::Disk,
+        first: false,
     });
     let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     places.extend(disks(&mounts));
@@ -114,6 +124,7 @@ fn disks(mounts: &str) -> Vec<Place> {
             name,
             path,
             icon: Icon::Disk,
+            first: false,
         })
     };
     let disks = mounts.lines().filter_map(disk);

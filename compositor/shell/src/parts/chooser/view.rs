@@ -17,8 +17,10 @@ use super::{
 use crate::fonts;
 use crate::host::Element;
 use crate::icons::Icon;
+use crate::l10n;
 use crate::parts::dialog::{self, fit, ring};
 use crate::theme::{GAP, Palette, ROUND, SMALL, TEXT, TEXT_SMALL, TIGHT, WIDE};
+use crate::tr;
 use crate::visible::visible;
 use crate::widgets::{self, Kind};
 
@@ -38,11 +40,7 @@ impl Chooser {
             all = all.push(self.name_row(palette));
         }
         if let Mode::SaveAll(names) = &self.request.mode {
-            let count = match names.len() {
-                1 => "1 file is".to_owned(),
-                count => format!("{count} files are"),
-            };
-            let says = format!("{count} put into the folder that you choose; none is replaced.");
+            let says = tr!("chooser-saves", count = names.len());
             let says = widgets::label(says, TEXT_SMALL, palette.text_dim);
             all = all.push(container(says).padding(Padding::from([0.0, WIDE]).bottom(GAP)));
         }
@@ -125,20 +123,13 @@ impl Chooser {
     fn path_bar(&self, size: Size, palette: &Palette) -> Element<'_, Message> {
         if let Some(text) = &self.location {
             let typed = |text| Message::Typed(Field::Location, text);
-            return dialog::field(
-                LOCATION,
-                "A path, as /home or ~/Documents",
-                text,
-                true,
-                palette,
-                typed,
-            );
+            return dialog::field(LOCATION, &tr!("chooser-path"), text, true, palette, typed);
         }
         let home = super::places::home();
         let mut crumbs: Vec<(String, std::path::PathBuf, Option<Icon>)> = Vec::new();
         for folder in self.folder.ancestors() {
             if home.as_deref() == Some(folder) {
-                crumbs.push(("Home".into(), folder.to_owned(), Some(Icon::Home)));
+                crumbs.push((tr!("place-home"), folder.to_owned(), Some(Icon::Home)));
                 break;
             }
             match folder.file_name() {
@@ -146,7 +137,9 @@ impl Chooser {
                     let name = visible(&name.to_string_lossy());
                     crumbs.push((fit(&name, 180.0, TEXT), folder.to_owned(), None));
                 }
-                None => crumbs.push(("Computer".into(), folder.to_owned(), Some(Icon::Disk))),
+                None => {
+                    crumbs.push((tr!("place-computer"), folder.to_owned(), Some(Icon::Disk)));
+                }
             }
         }
         // From the end: as many as there is room for, and the folder itself in any case.
@@ -208,13 +201,19 @@ impl Chooser {
     }
 
     fn name_row(&self, palette: &Palette) -> Element<'_, Message> {
-        let label = widgets::label("Name", TEXT, palette.text_dim);
+        let label = widgets::label(tr!("chooser-name"), TEXT, palette.text_dim);
         let on = self.on(Stop::Name);
         let typed = |text| Message::Typed(Field::Name, text);
         let field: Element<'_, Message> = if on {
-            dialog::field(NAME, "Name of the file", &self.name, true, palette, typed)
+            let empty = tr!("chooser-name-of-file");
+            dialog::field(NAME, &empty, &self.name, true, palette, typed)
         } else {
-            dialog::field_off("Name of the file", &self.name, palette, Message::EditName)
+            let says = if self.name.is_empty() {
+                (tr!("chooser-name-of-file"), palette.text_dim)
+            } else {
+                (self.name.clone(), palette.text)
+            };
+            dialog::field_off(says, palette, Message::EditName)
         };
         row![label, field]
             .spacing(GAP)
@@ -246,7 +245,7 @@ impl Chooser {
         scrollable(rows)
             .width(PLACES)
             .height(Length::Fill)
-            .direction(bar())
+            .direction(scrollable::Direction::Vertical(scrollbar()))
             .style(widgets::scroll_style(palette))
             .into()
     }
@@ -260,19 +259,20 @@ impl Chooser {
         self.height
             .set((size.height - 150.0 - if self.saves() { 46.0 } else { 0.0 }).max(ROW));
         let list: Element<'_, Message> = match &self.state {
-            State::Failed(why) => self.instead(Icon::Alert, palette.warn, why, true, palette),
+            State::Failed(why) => {
+                self.instead(Icon::Alert, palette.warn, why.clone(), true, palette)
+            }
             State::Reading if self.shown.is_empty() => {
-                self.instead(Icon::Folder, palette.text_dim, "Reading…", false, palette)
+                let says = tr!("chooser-reading");
+                self.instead(Icon::Folder, palette.text_dim, says, false, palette)
             }
             _ if self.shown.is_empty() => {
                 let all_hidden = !self.listing.entries.is_empty();
                 let says = match (all_hidden, self.folders()) {
-                    (true, true) => "There are no folders in here.",
-                    (true, false) if self.filter().is_some() => {
-                        "There are no files of this kind in here."
-                    }
-                    (true, false) => "There are only hidden files in here.",
-                    (false, _) => "This folder is empty.",
+                    (true, true) => tr!("chooser-no-folders"),
+                    (true, false) if self.filter().is_some() => tr!("chooser-none-of-kind"),
+                    (true, false) => tr!("chooser-only-hidden"),
+                    (false, _) => tr!("chooser-empty"),
                 };
                 self.instead(Icon::Folder, palette.text_dim, says, false, palette)
             }
@@ -285,7 +285,7 @@ impl Chooser {
 
     fn heads(&self, names: f32, times: bool, palette: &Palette) -> Element<'_, Message> {
         let (by, downwards) = self.sort;
-        let head = |column: By, says: &'static str, width: f32, right: bool| {
+        let head = |column: By, says: String, width: f32, right: bool| {
             let ink = if by == column {
                 palette.text
             } else {
@@ -319,10 +319,12 @@ impl Chooser {
             .padding(Padding::from([TIGHT, SMALL]))
             .on_press(Message::Sort(column))
         };
-        let mut heads = row![head(By::Name, "Name", names + 18.0 + 4.0 * SMALL, false),];
-        heads = heads.push(head(By::Size, "Size", SIZES, true));
+        let width = names + 18.0 + 4.0 * SMALL;
+        let mut heads = row![head(By::Name, tr!("chooser-name"), width, false)];
+        heads = heads.push(head(By::Size, tr!("chooser-size"), SIZES, true));
         if times {
-            heads = heads.push(head(By::Modified, "Modified", TIMES + SMALL, true));
+            let says = tr!("chooser-modified");
+            heads = heads.push(head(By::Modified, says, TIMES + SMALL, true));
         }
         container(heads)
             .padding(Padding::from([TIGHT, SMALL]))
@@ -334,7 +336,7 @@ impl Chooser {
         &'a self,
         icon: Icon,
         ink: Color,
-        says: &'a str,
+        says: String,
         failed: bool,
         palette: &Palette,
     ) -> Element<'a, Message> {
@@ -349,7 +351,7 @@ impl Chooser {
         .align_x(Alignment::Center);
         if failed {
             let again = widgets::press(
-                widgets::label("Try again", TEXT_SMALL, palette.text),
+                widgets::label(tr!("chooser-try-again"), TEXT_SMALL, palette.text),
                 Kind::Raised,
                 palette,
             );
@@ -386,21 +388,30 @@ impl Chooser {
         let below = space().height((count - last) as f32 * ROW);
         let mut all = column![above, Column::with_children(rows), below];
         if self.listing.left_out > 0 {
-            let says = format!(
-                "{} more are not shown; type a path to get at them.",
-                self.listing.left_out
-            );
+            let says = tr!("chooser-left-out", count = self.listing.left_out);
             all =
                 all.push(container(widgets::label(says, TEXT_SMALL, palette.warn)).padding(SMALL));
         }
-        scrollable(all.padding(Padding::from([0.0, SMALL])))
+        let list = scrollable(all.padding(Padding::from([0.0, SMALL])))
             .id(LIST)
             .width(Length::Fill)
             .height(Length::Fill)
             .on_scroll(|view| Message::Scrolled(view.absolute_offset().y))
-            .direction(bar())
-            .style(widgets::scroll_style(palette))
-            .into()
+            .style(widgets::scroll_style(palette));
+        // A bar's own handle is as long as the part of the list that is seen, however little that is.
+        let (height, whole) = (self.height.get(), count as f32 * ROW);
+        let short = height * height / whole < f32::from(widgets::LEAST_HANDLE);
+        let (own, handle) = if short {
+            let farthest = (whole - height).max(1.0);
+            let to = Message::ScrollTo;
+            let handle = widgets::scroll_handle(self.offset, farthest, to, palette);
+            (scrollable::Scrollbar::hidden(), handle)
+        } else {
+            (scrollbar(), space().width(6).into())
+        };
+        let list = list.direction(scrollable::Direction::Vertical(own));
+        // Both ways the list is at the same place among the widgets, and stays where it is scrolled to.
+        stack![list, container(handle).align_right(Length::Fill).padding(1)].into()
     }
 
     fn foot(&self, size: Size, palette: &Palette) -> Element<'_, Message> {
@@ -431,16 +442,15 @@ impl Chooser {
         }
         let accept = match (&self.request.accept, &self.request.mode) {
             (Some(label), _) => fit(&short(label), 200.0, TEXT),
-            (None, Mode::Save) => "Save".into(),
-            (None, Mode::SaveAll(_)) => "Save here".into(),
-            (None, Mode::Open { folders: true, .. }) => "Choose folder".into(),
-            (None, Mode::Open { .. }) => "Open".into(),
+            (None, Mode::Save) => tr!("save"),
+            (None, Mode::SaveAll(_)) => tr!("chooser-save-here"),
+            (None, Mode::Open { folders: true, .. }) => tr!("chooser-choose-folder"),
+            (None, Mode::Open { .. }) => tr!("open"),
         };
         let can = self.can_accept();
         let buttons = row![
             ring(
-                dialog::big_button("Cancel".into(), Kind::Raised, palette)
-                    .on_press(Message::Cancel),
+                dialog::big_button(tr!("cancel"), Kind::Raised, palette).on_press(Message::Cancel),
                 self.on(Stop::Cancel),
                 palette
             ),
@@ -457,8 +467,12 @@ impl Chooser {
         let foot: Element<'_, Message> = if crowded {
             column![
                 left.wrap().vertical_spacing(TIGHT),
-                row![self.count(palette), space().width(Length::Fill), buttons]
-                    .align_y(Alignment::Center)
+                row![
+                    container(self.count(palette)).padding(Padding::from([0.0, dialog::RING])),
+                    space().width(Length::Fill),
+                    buttons
+                ]
+                .align_y(Alignment::Center)
             ]
             .spacing(SMALL)
             .into()
@@ -481,7 +495,7 @@ impl Chooser {
     /// How many are chosen, where that can be several.
     fn count(&self, palette: &Palette) -> Element<'_, Message> {
         let says = match self.selected.len() {
-            count if count > 1 => format!("{count} chosen"),
+            count if count > 1 => tr!("chooser-chosen", count = count),
             _ => String::new(),
         };
         widgets::label(says, TEXT_SMALL, palette.text_dim)
@@ -533,11 +547,7 @@ impl Chooser {
         });
         let mut rows = Column::with_children(rows).padding(TIGHT);
         if labels.len() > most {
-            let says = format!(
-                "{} of {}; the arrow keys show the others",
-                most,
-                labels.len()
-            );
+            let says = tr!("chooser-options", shown = most, count = labels.len());
             rows = rows
                 .push(container(widgets::label(says, TEXT_SMALL, palette.text_dim)).padding(SMALL));
         }
@@ -560,13 +570,12 @@ fn vertical<'a, M: 'a>(palette: &Palette) -> Element<'a, M> {
     widgets::raised(space().width(1).height(Length::Fill), palette.line, 0.0).into()
 }
 
-fn bar() -> scrollable::Direction {
-    scrollable::Direction::Vertical(
-        scrollable::Scrollbar::new()
-            .width(8)
-            .scroller_width(6)
-            .margin(2),
-    )
+fn scrollbar() -> scrollable::Scrollbar {
+    // Beside the rows, which leave as much room.
+    scrollable::Scrollbar::new()
+        .width(6)
+        .scroller_width(6)
+        .margin(1)
 }
 
 /// A row that can be pressed, with an edge where the keyboard is.
@@ -634,18 +643,19 @@ fn file_row<'a>(
 
 /// A number of bytes as people say it.
 fn bytes(bytes: u64) -> String {
-    const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
     if bytes < 1000 {
-        return format!("{bytes} B");
+        return tr!("size", value = bytes.to_string(), thousands = 0);
     }
     let mut value = bytes as f64 / 1000.0;
-    let mut unit = 0;
-    while value >= 999.5 && unit + 1 < UNITS.len() {
+    // How many times it was divided: the unit.
+    let mut thousands = 1;
+    while value >= 999.5 && thousands < 6 {
         value /= 1000.0;
-        unit += 1;
+        thousands += 1;
     }
     let digits = usize::from(value < 9.95);
-    format!("{value:.digits$} {}", UNITS[unit])
+    let value = l10n::decimal(value, digits);
+    tr!("size", value = value, thousands = thousands)
 }
 
 /// A time as people say it.
@@ -655,11 +665,15 @@ fn when(seconds: i64, now: &Zoned) -> String {
     };
     let then = then.to_zoned(now.time_zone().clone());
     let days = now.date().duration_since(then.date()).as_hours() / 24;
+    let time = l10n::minutes(&then);
     match days {
-        0 => then.strftime("Today %H:%M").to_string(),
-        1 => then.strftime("Yesterday %H:%M").to_string(),
-        _ if then.year() == now.year() => then.strftime("%-d %b %H:%M").to_string(),
-        _ => then.strftime("%-d %b %Y").to_string(),
+        0 => tr!("modified-today", time = time),
+        1 => tr!("modified-yesterday", time = time),
+        _ if then.year() == now.year() => {
+            let date = l10n::short_date(&then);
+            tr!("modified-this-year", date = date, time = time)
+        }
+        _ => l10n::short_date_with_year(&then),
     }
 }
 
@@ -687,16 +701,23 @@ fn drop_down<'a>(
 fn folder_popup<'a>(name: &'a str, problem: &'a str, palette: &Palette) -> Element<'a, Message> {
     let typed = |text| Message::Typed(Field::Folder, text);
     let mut inside = column![
-        widgets::label("New folder", TEXT + 1.0, palette.text).font(fonts::UI_STRONG),
-        dialog::field(FOLDER, "Its name", name, true, palette, typed),
+        widgets::label(tr!("chooser-new-folder"), TEXT + 1.0, palette.text).font(fonts::UI_STRONG),
+        dialog::field(
+            FOLDER,
+            &tr!("chooser-folder-name"),
+            name,
+            true,
+            palette,
+            typed
+        ),
     ]
     .spacing(GAP);
     if !problem.is_empty() {
         inside = inside.push(dialog::problem(problem, palette));
     }
     let keys = row![
-        widgets::hint("Enter", "make it", palette),
-        widgets::hint("Esc", "back", palette)
+        widgets::hint(tr!("key-enter"), tr!("does-make"), palette),
+        widgets::hint(tr!("key-escape"), tr!("does-back"), palette)
     ]
     .spacing(WIDE);
     dialog::in_front(inside.push(keys), 400.0, palette)
@@ -708,20 +729,20 @@ fn replace_popup<'a>(path: &std::path::Path, yes: bool, palette: &Palette) -> El
     let folder = path.parent().and_then(std::path::Path::file_name);
     let folder = folder.map_or_else(|| "/".into(), |name| visible(&name.to_string_lossy()));
     let folder = fit(&folder, 250.0, TEXT);
-    let says = format!("There is a “{name}” in “{folder}” already. What is in it will be lost.");
+    let says = tr!("chooser-replace-about", name = name, folder = folder);
     let inside = column![
-        widgets::label("Replace the file?", TEXT + 1.0, palette.text).font(fonts::UI_STRONG),
+        widgets::label(tr!("chooser-replace"), TEXT + 1.0, palette.text).font(fonts::UI_STRONG),
         widgets::label(says, TEXT, palette.text_dim).wrapping(Wrapping::WordOrGlyph),
         row![
             space().width(Length::Fill),
             ring(
-                dialog::big_button("Keep it".into(), Kind::Raised, palette)
+                dialog::big_button(tr!("chooser-replace-no"), Kind::Raised, palette)
                     .on_press(Message::Replace(false)),
                 !yes,
                 palette
             ),
             ring(
-                dialog::big_button("Replace".into(), Kind::Danger, palette)
+                dialog::big_button(tr!("chooser-replace-yes"), Kind::Danger, palette)
                     .on_press(Message::Replace(true)),
                 yes,
                 palette
@@ -751,6 +772,37 @@ mod tests {
         ] {
             assert_eq!(bytes(size), says);
         }
+    }
+
+    #[test]
+    fn sizes_and_times_are_those_of_the_language() {
+        let now: Zoned = "2026-11-25T12:00:00+00:00[UTC]".parse().unwrap();
+        let at = now.timestamp().as_second();
+        let all = || {
+            let days = |days: i64| when(at - days * 86_400, &now);
+            [bytes(7), bytes(2_304_112), days(1), days(30), days(400)]
+        };
+        use l10n::{Language, speaking};
+        assert_eq!(
+            speaking(Language::German, all),
+            [
+                "7 B",
+                "2,3 MB",
+                "Gestern 12:00",
+                "26. Okt. 12:00",
+                "21. Okt. 2025"
+            ]
+        );
+        assert_eq!(
+            speaking(Language::French, all),
+            [
+                "7 o",
+                "2,3 Mo",
+                "Hier 12:00",
+                "26 oct. 12:00",
+                "21 oct. 2025"
+            ]
+        );
     }
 
     #[test]
