@@ -276,7 +276,7 @@ impl Consent {
         let about = container(about).max_height(HIGHEST as f32 - 190.0);
         let all = column![in_line(head), about, buttons]
             .spacing(WIDE)
-            .padding(HUGE - RING);
+            .padding(Padding::new(HUGE - RING).top(HUGE));
         let height = if size.height < HIGHEST as f32 {
             Length::Fill
         } else {
