@@ -166,6 +166,7 @@ impl Link {
 impl State {
     /// Carries out what was asked on the bus.
     pub fn bus_request(&mut self, request: Request) {
+        self.turn.urgent = true;
         let (answer, found) = match request {
             Request::Focus(id, answer) => (answer, self.focus_window(WindowId(id))),
             Request::Close(id, answer) => (answer, self.close_window(WindowId(id))),
