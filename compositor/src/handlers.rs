@@ -127,6 +127,7 @@ impl CompositorHandler for State {
             let (id, window, mapped) = (managed.id, managed.window.clone(), managed.mapped);
             let before = self.windows.extent(id);
             window.on_commit();
+            self.windows.content_changed(id);
             if root == *surface {
                 self.icon_committed(surface);
                 self.toplevel_committed(surface);
@@ -164,8 +165,9 @@ impl CompositorHandler for State {
                 PopupKind::InputMethod(popup) => self.place_input_popup(popup),
             }
             if let Ok(owner) = find_popup_root_surface(&popup) {
-                if let Some(managed) = self.windows.by_surface(&owner) {
-                    if self.windows.layout.is_visible(managed.id) {
+                if let Some(id) = self.windows.by_surface(&owner).map(|managed| managed.id) {
+                    self.windows.content_changed(id);
+                    if self.windows.layout.is_visible(id) {
                         self.outputs.queue_all();
                     }
                 } else {
@@ -191,6 +193,7 @@ impl CompositorHandler for State {
         if let CursorImageStatus::Surface(cursor) = self.cursor.status()
             && cursor == root
         {
+            self.cursor.changes += 1;
             if let Some(delta) = delta(&cursor) {
                 with_states(&cursor, |states| {
                     if let Some(data) = states

@@ -66,6 +66,8 @@ pub(crate) struct Managed {
     pub(crate) icon: Option<Rc<Icon>>,
     pub(crate) title_bar: Option<TitleBar>,
     pub(crate) borders: Borders,
+    /// How often its content may have become another one.
+    pub(crate) changes: u64,
     /// What the settings say of it.
     wish: Wish,
     /// The button under the pointer.
@@ -90,6 +92,7 @@ impl Managed {
             icon: None,
             title_bar: None,
             borders: Borders::default(),
+            changes: 0,
             wish: Wish::default(),
             hovered: None,
             told: None,
@@ -203,6 +206,13 @@ impl Windows {
 
     pub(crate) fn get_mut(&mut self, id: WindowId) -> Option<&mut Managed> {
         self.list.iter_mut().find(|managed| managed.id == id)
+    }
+
+    /// A window shows something else than before.
+    pub(crate) fn content_changed(&mut self, id: WindowId) {
+        if let Some(managed) = self.get_mut(id) {
+            managed.changes += 1;
+        }
     }
 
     /// Has every title bar drawn anew.
