@@ -385,6 +385,8 @@ pub(crate) struct Events {
     pub(crate) closed: Vec<xdg_toplevel::XdgToplevel>,
     pub(crate) layers_closed: u32,
     pub(crate) keyboard: Option<wl_surface::WlSurface>,
+    /// The serial of the keyboard's last enter.
+    pub(crate) entered: u32,
     pub(crate) pointer: Option<wl_surface::WlSurface>,
     pub(crate) clicks: u32,
     /// How far was scrolled down.
@@ -712,7 +714,12 @@ on!(
 );
 on!(wl_keyboard::WlKeyboard, |state, _keyboard, event| {
     match event {
-        wl_keyboard::Event::Enter { surface, .. } => state.keyboard = Some(surface),
+        wl_keyboard::Event::Enter {
+            serial, surface, ..
+        } => {
+            state.entered = serial;
+            state.keyboard = Some(surface);
+        }
         wl_keyboard::Event::Leave { surface, .. } if state.keyboard.as_ref() == Some(&surface) => {
             state.keyboard = None;
         }
