@@ -253,6 +253,14 @@ impl Windows {
             .find(|managed| managed.window.x11_surface().is_some_and(is_it))
     }
 
+    /// The window of an X program with that number.
+    pub(crate) fn by_x11_number(&mut self, number: u32) -> Option<&mut Managed> {
+        self.list.iter_mut().find(|managed| {
+            let window = managed.window.x11_surface();
+            window.is_some_and(|window| window.window_id() == number)
+        })
+    }
+
     /// The window that an X window says it belongs to.
     fn owner_of(&self, window: &X11Surface) -> Option<&Managed> {
         let number = window.is_transient_for()?;
