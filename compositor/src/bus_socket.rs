@@ -127,9 +127,12 @@ fn identity(path: &Path) -> Option<Identity> {
     Some((data.dev(), data.ino(), data.ctime(), data.ctime_nsec()))
 }
 
+#[allow(unsafe_code)]
 fn watcher() -> io::Result<AsyncFd<OwnedFd>> {
     let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
-    AsyncFd::with_interest(fd, Interest::READABLE)
+    // SAFETY: the descriptor is open as long as what owns it, and that is not replaced in the result.
+    let watcher = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) };
+    Ok(watcher?)
 }
 
 /// Watches the folder of a path, or the nearest above it that exists. Watching a folder twice is watching it once.
