@@ -20,8 +20,12 @@ use zbus::address::{
     transport::{Transport, UnixSocket},
 };
 
-/// The first pause, enough for who made a socket to listen on it, and the longest.
-const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(300)];
+/// The first pause: enough for who made a socket to listen on it.
+const FIRST: Duration = Duration::from_millis(100);
+/// The longest pause for the session's bus, which the compositor can do without.
+const LONGEST: Duration = Duration::from_secs(300);
+/// The longest for the system's: until login1 is there, the session is not locked before the machine sleeps.
+const LONGEST_OF_SYSTEM: Duration = Duration::from_secs(30);
 
 /// Tells the socket that is there from those before it.
 type Identity = (u64, u64, i64, i64);
@@ -32,6 +36,7 @@ pub(crate) struct Awaited {
     /// The socket, if it is a file.
     path: Option<PathBuf>,
     pause: Duration,
+    longest: Duration,
     watcher: Option<AsyncFd<OwnedFd>>,
     /// What was there when it was last tried.
     tried: Option<Identity>,
@@ -40,18 +45,20 @@ pub(crate) struct Awaited {
 impl Awaited {
     /// The bus of the session.
     pub(crate) fn session() -> Self {
-        Self::new(Address::session().ok().as_ref().and_then(file))
+        Self::new(Address::session().ok().as_ref().and_then(file), LONGEST)
     }
 
     /// The bus of the system.
     pub(crate) fn system() -> Self {
-        Self::new(Address::system().ok().as_ref().and_then(file))
+        let path = Address::system().ok().as_ref().and_then(file);
+        Self::new(path, LONGEST_OF_SYSTEM)
     }
 
-    fn new(path: Option<PathBuf>) -> Self {
+    fn new(path: Option<PathBuf>, longest: Duration) -> Self {
         Self {
             path,
-            pause: PAUSES[0],
+            pause: FIRST,
+            longest,
             watcher: None,
             tried: None,
         }
@@ -73,7 +80,7 @@ impl Awaited {
 
     /// It was reached.
     pub(crate) fn reached(&mut self) {
-        self.pause = PAUSES[0];
+        self.pause = FIRST;
         self.watcher = None;
     }
 
@@ -106,7 +113,7 @@ impl Awaited {
         };
         tokio::select! {
             () = watched => {}
-            () = late => self.pause = (pause * 2).min(PAUSES[1]),
+            () = late => self.pause = (pause * 2).min(self.longest),
         }
     }
 }
@@ -191,7 +198,7 @@ mod tests {
     async fn a_socket_is_heard_of_when_it_comes_even_with_its_folder_and_no_timer_runs_before() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a/b/bus");
-        let mut awaited = Awaited::new(Some(path.clone()));
+        let mut awaited = Awaited::new(Some(path.clone()), LONGEST);
         awaited.begin();
         assert!(does_not_come(&mut awaited).await);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -203,7 +210,7 @@ mod tests {
             UnixListener::bind(socket).unwrap()
         });
         assert!(comes(&mut awaited).await);
-        assert_eq!(awaited.pause, PAUSES[0], "no pause was over");
+        assert_eq!(awaited.pause, FIRST, "no pause was over");
         drop(maker.join().unwrap());
     }
 
@@ -211,11 +218,11 @@ mod tests {
     async fn what_comes_between_trying_and_waiting_is_not_missed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("bus");
-        let mut awaited = Awaited::new(Some(path.clone()));
+        let mut awaited = Awaited::new(Some(path.clone()), LONGEST);
         awaited.begin();
         let _listener = UnixListener::bind(&path).unwrap();
         assert!(comes(&mut awaited).await);
-        assert_eq!(awaited.pause, PAUSES[0]);
+        assert_eq!(awaited.pause, FIRST);
     }
 
     #[tokio::test]
@@ -223,11 +230,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("bus");
         drop(UnixListener::bind(&path).unwrap());
-        let mut awaited = Awaited::new(Some(path.clone()));
+        let mut awaited = Awaited::new(Some(path.clone()), LONGEST);
         for pauses in [2, 4] {
             awaited.begin();
             assert!(comes(&mut awaited).await);
-            assert_eq!(awaited.pause, PAUSES[0] * pauses);
+            assert_eq!(awaited.pause, FIRST * pauses);
         }
         awaited.pause = 2 * LONG;
         awaited.begin();
@@ -236,16 +243,16 @@ mod tests {
         let _listener = UnixListener::bind(&path).unwrap();
         assert!(comes(&mut awaited).await);
         awaited.reached();
-        assert_eq!(awaited.pause, PAUSES[0]);
+        assert_eq!(awaited.pause, FIRST);
     }
 
     #[tokio::test]
     async fn what_is_no_file_is_tried_after_pauses() {
-        let mut awaited = Awaited::new(None);
+        let mut awaited = Awaited::new(None, LONGEST);
         awaited.begin();
         assert!(comes(&mut awaited).await);
-        assert_eq!(awaited.pause, PAUSES[0] * 2);
-        awaited.pause = PAUSES[1];
+        assert_eq!(awaited.pause, FIRST * 2);
+        awaited.pause = 2 * LONG;
         awaited.begin();
         assert!(does_not_come(&mut awaited).await);
     }

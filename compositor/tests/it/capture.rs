@@ -8,7 +8,7 @@ use std::{
 
 use argos_compositor::{backend::headless, render::Picture, smithay::utils::Transform};
 use wayland_client::{
-    Connection, Dispatch, QueueHandle, WEnum, delegate_noop,
+    Connection, Dispatch, Proxy, QueueHandle, WEnum, delegate_noop,
     protocol::{wl_buffer::WlBuffer, wl_shm::Format},
 };
 use wayland_protocols::ext::{
@@ -671,7 +671,7 @@ fn a_window_is_recorded_by_itself_wherever_it_is() {
     let mut client = f.client();
     let toplevel = f.window(&mut client, "recorded", (400, 300), RED);
     let mut other = f.client();
-    f.window(&mut other, "above", (500, 400), BLUE);
+    let above = f.window(&mut other, "above", (500, 400), BLUE);
     let mut recorder = window_recorder(&mut f, Options::empty());
     assert_eq!(recorder.constraints().sizes, [(400, 300)]);
 
@@ -685,10 +685,11 @@ fn a_window_is_recorded_by_itself_wherever_it_is() {
     frame.destroy();
 
     // What happens elsewhere is no news, its own content is, though it is not shown.
-    f.state.place_window(&toplevel.surface, (50, 60).into());
     toplevel.toplevel.set_minimized();
     f.roundtrip(&mut client);
     let (frame, heard, memory) = recorder.capture(&mut f, (400, 300));
+    other.draw(&above, (500, 400), GREEN);
+    f.roundtrip(&mut other);
     f.turn();
     f.roundtrip(&mut recorder.client);
     assert_eq!(*heard.lock().unwrap(), Heard::default(), "it waits");
@@ -725,9 +726,10 @@ fn a_window_is_recorded_by_itself_wherever_it_is() {
 fn a_window_is_recorded_with_the_pointer_for_who_wants_it() {
     let mut f = Fixture::new();
     let mut client = f.client();
-    let toplevel = f.window(&mut client, "recorded", (400, 300), RED);
-    f.state.place_window(&toplevel.surface, (100, 100).into());
-    f.pointer(200.0, 200.0);
+    f.window(&mut client, "recorded", (400, 300), RED);
+    let place = f.state.window_list().remove(0);
+    let (x, y) = (f64::from(place.x), f64::from(place.y));
+    f.pointer(x + 100.0, y + 100.0);
     let mut recorder = window_recorder(&mut f, Options::PaintCursors);
     let (frame, _, memory) = recorder.capture(&mut f, (400, 300));
     frame.destroy();
@@ -736,7 +738,7 @@ fn a_window_is_recorded_with_the_pointer_for_who_wants_it() {
     };
     assert!(differs(&memory, 100, 100), "the pointer is in it");
     let (frame, heard, memory) = recorder.capture(&mut f, (400, 300));
-    f.pointer(300.0, 200.0);
+    f.pointer(x + 200.0, y + 100.0);
     f.turn();
     f.roundtrip(&mut recorder.client);
     assert!(heard.lock().unwrap().ready, "that it moved is news");

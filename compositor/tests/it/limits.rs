@@ -5,12 +5,8 @@ use std::{io, os::unix::net::UnixStream, time::Instant};
 use argos_compositor::limits::Limits;
 use argos_hostile::{
     client::Client,
-    wire::{
-        Arg::{I, S, U},
-        memory,
-    },
+    wire::Arg::{I, S, U},
 };
-
 use wayland_client::{Connection, Dispatch, Proxy, QueueHandle, delegate_noop};
 use wayland_protocols::xdg::activation::v1::client::{
     xdg_activation_token_v1::{self, XdgActivationTokenV1},

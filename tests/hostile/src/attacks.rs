@@ -15,7 +15,7 @@ use crate::{
     client::Client,
     wire::{
         Arg::{I, S, U},
-        DISPLAY, Wire, memory,
+        DISPLAY, memory,
     },
 };
 
