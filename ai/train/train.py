@@ -109,9 +109,9 @@ def collate(examples: list[Example], length: int):
     return tokens, pooled, mask, tool, spans, weight
 
 
-def loss(params, batch, key):
+def loss(params, batch, noise):
     tokens, pooled, mask, tool, spans, weight = batch
-    logits, start, end = head_model.apply(params, tokens.astype(jnp.float32), pooled, mask, key)
+    logits, start, end = head_model.apply(params, tokens.astype(jnp.float32), pooled, mask, noise)
     # A little label smoothing keeps the confidence usable as one.
     target = jax.nn.one_hot(tool, logits.shape[-1]) * 0.98 + 0.02 / logits.shape[-1]
     tool_loss = -(target * jax.nn.log_softmax(logits)).sum(-1).mean()
@@ -129,8 +129,8 @@ def train(params, examples: list[Example], epochs: float, batch: int, rate: floa
     total = int(len(examples) * epochs / batch)
 
     @jax.jit
-    def step(params, moments, count, data, key):
-        value, gradient = jax.value_and_grad(loss)(params, data, key)
+    def step(params, moments, count, data, noise):
+        value, gradient = jax.value_and_grad(loss)(params, data, noise)
         norm = jnp.sqrt(sum((g * g).sum() for g in gradient.values()))
         scale = jnp.minimum(1.0, 1.0 / (norm + 1e-9))
         speed = rate * jnp.minimum(1.0, (count + 1) / 200) * (0.02 + 0.98 * 0.5 * (1 + jnp.cos(jnp.pi * count / total)))
@@ -145,7 +145,7 @@ def train(params, examples: list[Example], epochs: float, batch: int, rate: floa
             updated[name] = params[name] - speed * (m / (jnp.sqrt(v) + 1e-8) + decay * params[name])
         return updated, (first, second), value
 
-    rng, key = random.Random(seed), jax.random.PRNGKey(seed)
+    rng, dropout = random.Random(seed), np.random.default_rng(seed)
     buckets: dict[int, list[Example]] = {}
     for example in examples:
         buckets.setdefault(-(-len(example.ids) // 4) * 4, []).append(example)
@@ -158,8 +158,9 @@ def train(params, examples: list[Example], epochs: float, batch: int, rate: floa
                 queue += [(length, bucket[n : n + batch]) for n in range(0, len(bucket) - batch + 1, batch)]
             rng.shuffle(queue)
         length, chosen = queue.pop()
-        key, now = jax.random.split(key)
-        params, moments, value = step(params, moments, count, collate(chosen, length), now)
+        tokens, *others = collate(chosen, length)
+        data = (head_model.drop_features(dropout, tokens), *others)
+        params, moments, value = step(params, moments, count, data, head_model.noise(dropout, *tokens.shape[:2]))
         if count % 20 == 0:
             average = float(value) if average is None else 0.8 * average + 0.2 * float(value)
         if count % 100 == 0:

@@ -24,7 +24,7 @@ use smithay::{
     },
 };
 
-use crate::state::State;
+use crate::{notice::Topic, state::State};
 
 /// So many taps of Shift switch sticky keys on and off.
 const TAPS: u32 = 5;
@@ -390,13 +390,12 @@ impl State {
         let text = if on {
             "Sticky keys are on: a tap of Shift, Ctrl, Alt or Super holds it for the next key, two hold it until \
              the third.\nFive taps of Shift switch them off again; with `accessibility: {sticky-keys-shortcut: \
-             false}` in compositor.yaml they do nothing. Click here, or press Super+Escape, to close this."
+             false}` in compositor.yaml they do nothing."
         } else {
             self.release_modifiers();
-            "Sticky keys are off.\nFive taps of Shift switch them on again. Click here, or press Super+Escape, to \
-             close this."
+            "Sticky keys are off.\nFive taps of Shift switch them on again."
         };
-        self.show_notice(Some(text.to_owned()));
+        self.show_notice(Topic::StickyKeys, Some(text.to_owned()));
     }
 
     /// A button of the mouse was let go of: what was latched was for it.

@@ -532,7 +532,7 @@ impl State {
                     self.pointer_follows();
                 }
             }
-            Action::Dismiss => self.show_notice(None),
+            Action::Dismiss => self.dismiss_notices(),
             Action::Lock => {
                 self.lock_session();
             }
@@ -749,7 +749,7 @@ impl State {
                 true
             }
             Under::Notice => {
-                self.show_notice(None);
+                self.dismiss_notices();
                 true
             }
             Under::Switcher(window) => {
@@ -911,7 +911,7 @@ impl State {
             Under::Frame(id, part @ Part::Button(_)) if !prompting => {
                 self.press_part(*id, *part, time);
             }
-            Under::Notice if !prompting => self.show_notice(None),
+            Under::Notice if !prompting => self.dismiss_notices(),
             Under::Switcher(window) if !prompting => self.choose_in_switcher(*window),
             Under::Overview(spot) if !prompting => self.overview_touched(*spot),
             Under::Behind(dialog) if !prompting => {

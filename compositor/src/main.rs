@@ -29,6 +29,9 @@ struct Options {
     /// Settings to use instead of the usual files.
     #[arg(long)]
     config: Option<PathBuf>,
+    /// Say what is wrong with the settings, and do nothing else. Fails if something is.
+    #[arg(long)]
+    check: bool,
     /// Seconds to wait for a graphics device to appear.
     #[arg(long, default_value_t = 10)]
     patience: u64,
@@ -66,7 +69,19 @@ fn main() -> anyhow::Result<()> {
         .without_time()
         .init();
     let options = Options::parse();
+    if options.check {
+        return check(&options);
+    }
     run(&options)
+}
+
+fn check(options: &Options) -> anyhow::Result<()> {
+    let mistakes = settings::check(options.config.as_deref());
+    for mistake in &mistakes {
+        println!("{mistake}");
+    }
+    anyhow::ensure!(mistakes.is_empty(), "the settings have mistakes");
+    Ok(())
 }
 
 fn run(options: &Options) -> anyhow::Result<()> {

@@ -2,7 +2,8 @@
 //!
 //! It is for what only the compositor can say, as that its settings have a mistake: the shell may not
 //! run, and a log is read by nobody who does not know that there is something to read. It stays until
-//! what it says is no longer so, or until it is clicked or dismissed by a key.
+//! what it says is no longer so, or until it is clicked or dismissed by a key. Messages about several things
+//! stand below each other: none takes the place of another's.
 //!
 //! A *badge* is a small one at the lower side that only shows a state and that nobody can click.
 
@@ -38,9 +39,28 @@ const MOST_LINES: usize = 12;
 /// Width of the stripe at the left.
 const STRIPE: i32 = 5;
 
+/// How all that is shown is closed.
+const HOW_TO_CLOSE: &str = "Click here, or press Super+Escape, to close this.";
+
+/// What a message is about. A newer one about the same takes its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Topic {
+    /// The file with the settings.
+    Settings,
+    /// The keyboard's layout.
+    Layout,
+    /// Sticky keys.
+    StickyKeys,
+    /// What a badge says.
+    State,
+}
+
 /// See the module's page.
 #[derive(Debug, Default)]
 pub(crate) struct Notice {
+    /// In the order in which they came.
+    said: Vec<(Topic, String)>,
+    /// All of it, as it is shown.
     text: Option<String>,
     picture: Option<Picture>,
     /// At the lower side, no wider than its text.
@@ -63,6 +83,37 @@ impl Notice {
     /// What it says now.
     pub(crate) fn text(&self) -> Option<&str> {
         self.text.as_deref()
+    }
+
+    /// Says this about a topic, or nothing any more. Returns whether that changes anything.
+    fn say(&mut self, topic: Topic, text: Option<String>) -> bool {
+        let at = self.said.iter().position(|(other, _)| *other == topic);
+        match (at, text) {
+            (None, None) => return false,
+            (Some(at), Some(text)) if self.said[at].1 == text => return false,
+            (Some(at), Some(text)) => self.said[at].1 = text,
+            (Some(at), None) => drop(self.said.remove(at)),
+            (None, Some(text)) => self.said.push((topic, text)),
+        }
+        let all: Vec<&str> = self.said.iter().map(|(_, text)| text.as_str()).collect();
+        let closes = (!self.low).then_some(HOW_TO_CLOSE);
+        let all: Vec<&str> = all.into_iter().chain(closes).collect();
+        self.text = (!self.said.is_empty()).then(|| all.join("\n"));
+        self.picture = None;
+        true
+    }
+
+    /// Whether a line of the text is the first one about something.
+    fn begins(&self, line: usize) -> bool {
+        let lengths = self.said.iter().map(|(_, text)| text.lines().count());
+        let mut first = 0;
+        for length in lengths {
+            if line == first {
+                return true;
+            }
+            first += length;
+        }
+        false
     }
 
     /// Where it is on an output with that usable area.
@@ -88,16 +139,26 @@ impl Notice {
             return;
         }
         let room = (widest - 2 * PADDING).max(1) as f32;
-        let lines = match font {
-            Some(font) => wrap(font, text, room),
-            None => Vec::new(),
-        };
+        // Each line as it fits, and whether it begins a message.
+        let mut lines = Vec::new();
+        if let Some(font) = font {
+            for (number, line) in text.lines().enumerate() {
+                let parts = wrap(font, line, room).into_iter().enumerate();
+                lines.extend(parts.map(|(at, part)| (part, at == 0 && self.begins(number))));
+            }
+            if lines.len() > MOST_LINES {
+                // The last one says how to close it.
+                let last = lines.pop();
+                lines.truncate(MOST_LINES - 1);
+                lines.extend(last);
+            }
+        }
         let padding = if self.low { PADDING / 2 } else { PADDING };
         let height = lines.len().max(1) as i32 * LINE + 2 * padding;
         let longest = font.filter(|_| self.low).map(|font| {
             lines
                 .iter()
-                .map(|line| length(font, line))
+                .map(|(line, _)| length(font, line))
                 .fold(0.0, f32::max)
         });
         let width = longest.map_or(widest, |longest| longest.ceil() as i32 + 2 * PADDING);
@@ -110,9 +171,9 @@ impl Notice {
         canvas.fill_within(stripe, rows, look.accent, |_, _| 1.0);
         if let Some(font) = font {
             let at = |length: i32| physical(length) as f32;
-            for (index, line) in lines.iter().enumerate() {
+            for (index, (line, begins)) in lines.iter().enumerate() {
                 let top = padding + index as i32 * LINE;
-                let ink = if index == 0 {
+                let ink = if *begins {
                     look.title
                 } else {
                     look.title_inactive
@@ -206,35 +267,34 @@ fn wrap(font: &FontVec, text: &str, room: f32) -> Vec<String> {
         }
         lines.push(line);
     }
-    lines.truncate(MOST_LINES);
     lines
 }
 
 impl State {
-    /// Shows a message, or takes the one away that is shown.
-    pub(crate) fn show_notice(&mut self, text: Option<String>) {
-        if self.notice.text != text {
-            self.notice = Notice {
-                text,
-                ..Notice::default()
-            };
+    /// Shows a message about something, or takes the one away that is shown.
+    pub(crate) fn show_notice(&mut self, topic: Topic, text: Option<String>) {
+        if self.notice.say(topic, text) {
+            self.outputs.queue_all();
+        }
+    }
+
+    /// Takes all messages away.
+    pub(crate) fn dismiss_notices(&mut self) {
+        if self.notice.text.is_some() {
+            self.notice = Notice::default();
             self.outputs.queue_all();
         }
     }
 
     /// Shows a state at the lower side of the screen, or takes away what is shown there.
     pub(crate) fn show_badge(&mut self, text: Option<String>) {
-        if self.badge.text != text {
-            self.badge = Notice {
-                text,
-                low: true,
-                ..Notice::default()
-            };
+        self.badge.low = true;
+        if self.badge.say(Topic::State, text) {
             self.outputs.queue_all();
         }
     }
 
-    /// What the message says that is shown, if one is.
+    /// What the messages say that are shown, if any are.
     pub fn notice(&self) -> Option<&str> {
         self.notice.text()
     }
@@ -263,5 +323,31 @@ impl State {
             .filter(|area| area.full.to_f64().contains(point))
             .filter_map(|area| self.notice.place(area.usable))
             .any(|place| place.to_f64().contains(point))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_about_several_things_stand_below_each_other() {
+        let mut notice = Notice::default();
+        let text = |words: &str| Some(words.to_owned());
+        assert!(!notice.say(Topic::Layout, None));
+        assert!(notice.say(Topic::Settings, text("line 3: wrong\nThey stay.")));
+        assert!(notice.say(Topic::StickyKeys, text("Sticky keys are on")));
+        let shown = format!("line 3: wrong\nThey stay.\nSticky keys are on\n{HOW_TO_CLOSE}");
+        assert_eq!(notice.text(), Some(shown.as_str()));
+        let begins: Vec<bool> = (0..4).map(|line| notice.begins(line)).collect();
+        assert_eq!(begins, [true, false, true, false]);
+        // The same again is nothing new; something else about it takes its place.
+        assert!(!notice.say(Topic::StickyKeys, text("Sticky keys are on")));
+        assert!(notice.say(Topic::StickyKeys, text("Sticky keys are off")));
+        assert!(notice.say(Topic::Settings, None));
+        let shown = format!("Sticky keys are off\n{HOW_TO_CLOSE}");
+        assert_eq!(notice.text(), Some(shown.as_str()));
+        assert!(notice.say(Topic::StickyKeys, None));
+        assert_eq!(notice.text(), None);
     }
 }

@@ -17,7 +17,7 @@ use std::{
 
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use smithay::{
-    input::keyboard::XkbConfig,
+    input::keyboard::{XkbConfig, xkb},
     output::Scale,
     reexports::calloop::{
         Interest, Mode, PostAction,
@@ -30,6 +30,7 @@ use crate::{
     bindings::Bindings,
     config::{Config, Keyboard, Look},
     error::Error,
+    notice::Topic,
     state::State,
 };
 
@@ -83,6 +84,37 @@ pub fn load(named: Option<&Path>) -> Loaded {
         mistakes,
         read: Some((path, text)),
     }
+}
+
+/// What is wrong with settings, those of a keyboard's layout included: nothing for a good file. It is read as
+/// [`load`] does, and nothing is put in force.
+pub fn check(named: Option<&Path>) -> Vec<String> {
+    let mut loaded = load(named);
+    let keyboard = &loaded.config.keyboard;
+    let keymap = xkb::Keymap::new_from_names(
+        &xkb::Context::new(xkb::CONTEXT_NO_FLAGS),
+        "",
+        keyboard.model.as_str(),
+        keyboard.layout.as_str(),
+        keyboard.variant.as_str(),
+        options(keyboard),
+        xkb::KEYMAP_COMPILE_NO_FLAGS,
+    );
+    if keymap.is_none() {
+        loaded.mistakes.push(no_such_layout(keyboard));
+    }
+    loaded.mistakes
+}
+
+fn options(keyboard: &Keyboard) -> Option<String> {
+    Some(keyboard.options.clone()).filter(|options| !options.is_empty())
+}
+
+fn no_such_layout(keyboard: &Keyboard) -> String {
+    format!(
+        "keyboard: there is no layout `{}` with variant `{}`, model `{}` and options `{}`",
+        keyboard.layout, keyboard.variant, keyboard.model, keyboard.options
+    )
 }
 
 /// The files that may hold the settings, the one that goes before the others first.
@@ -200,7 +232,8 @@ impl State {
         self.settings.read = loaded.read;
         if loaded.mistakes.is_empty() {
             tracing::info!("the settings changed");
-            self.show_notice(None);
+            self.show_notice(Topic::Settings, None);
+            self.show_notice(Topic::Layout, None);
             self.apply_settings(loaded.config);
         } else {
             self.show_mistakes(&loaded.mistakes, "The settings from before stay in force.");
@@ -211,11 +244,8 @@ impl State {
         if mistakes.is_empty() {
             return;
         }
-        let text = format!(
-            "{}\n{meanwhile} Click here, or press Super+Escape, to close this.",
-            mistakes.join("\n")
-        );
-        self.show_notice(Some(text));
+        let text = format!("{}\n{meanwhile}", mistakes.join("\n"));
+        self.show_notice(Topic::Settings, Some(text));
     }
 
     /// Puts other settings in force.
@@ -261,7 +291,7 @@ impl State {
 
     fn set_keyboard(&mut self, settings: &Keyboard) {
         let keyboard = self.keyboard.clone();
-        let options = Some(settings.options.clone()).filter(|options| !options.is_empty());
+        let options = options(settings);
         let layout = XkbConfig {
             rules: "",
             model: &settings.model,
@@ -271,12 +301,11 @@ impl State {
         };
         if let Err(error) = keyboard.set_xkb_config(self, layout) {
             let text = format!(
-                "keyboard: there is no layout `{}` with variant `{}`, model `{}` and options `{}` ({error}); \
-                 the layout from before stays in force",
-                settings.layout, settings.variant, settings.model, settings.options
+                "{} ({error}); the layout from before stays in force",
+                no_such_layout(settings)
             );
             tracing::warn!("{text}");
-            self.show_notice(Some(text));
+            self.show_notice(Topic::Layout, Some(text));
         }
         keyboard.change_repeat_info(settings.repeat_rate, settings.repeat_delay);
     }
@@ -336,6 +365,22 @@ mod tests {
             })
             .collect();
         assert_eq!(lines, ["1", "3", "5"], "{:?}", loaded.mistakes);
+    }
+
+    #[test]
+    fn settings_are_checked_with_the_layout_of_the_keyboard() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("compositor.yaml");
+        let mistakes = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            check(Some(&path))
+        };
+        assert_eq!(mistakes("keyboard: {layout: de}\n"), [""; 0]);
+        let wrong = mistakes("keyboard: {layout: nowhere}\n");
+        assert!(wrong[0].contains("`nowhere`"), "{wrong:?}");
+        let wrong = mistakes("workspaces: 40\nkeyboard: {layout: nowhere}\n");
+        assert_eq!(wrong.len(), 2, "{wrong:?}");
+        assert!(mistakes("workspaces: [\n")[0].contains(":1:"));
     }
 
     #[test]

@@ -186,6 +186,50 @@ pub(crate) fn terminal(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
+/// What is switched in the settings on the screen stands in the person's file, and nothing else of it changes.
+pub(crate) fn settings(stage: &mut Stage) -> Result<()> {
+    const FILE: &str = "$HOME/.config/argos/compositor.yaml";
+    let machine = stage.desktop()?;
+    let before = machine.screen()?;
+    machine.person("argos desktop settings windows")?;
+    machine.until("the settings", SOON, |m| {
+        let now = m.screen()?;
+        Ok((now.difference(&before, now.all()) > 0.1).then_some(()))
+    })?;
+    machine.keep_screen("settings")?;
+    let tiling = |m: &mut Machine| {
+        m.person(&format!(
+            "sed -n '/^tiling:/,/^[a-z]/p' {FILE} 2>&1 || true"
+        ))
+    };
+    let switched = |m: &mut Machine, on: bool| {
+        let wanted = format!("enabled: {on}");
+        m.until(&wanted, SOON, |m| {
+            Ok(tiling(m)?.contains(&wanted).then_some(()))
+        })
+    };
+    // To the second row.
+    machine.press(&["down"])?;
+    machine.press(&["down"])?;
+    machine.press(&["ret"])?;
+    switched(machine, true)?;
+    let shipped = "/usr/share/argos/compositor.yaml";
+    let changed = machine.person(&format!("diff {shipped} {FILE} | grep -c '^>' || true"))?;
+    ensure!(
+        changed.trim() == "1",
+        "{} lines are others than in {shipped}",
+        changed.trim()
+    );
+    machine.press(&["ret"])?;
+    switched(machine, false)?;
+    machine.person(&format!("rm {FILE}"))?;
+    machine.press(&["esc"])?;
+    machine.until("the settings' end", SOON, |m| {
+        let now = m.screen()?;
+        Ok((now.difference(&before, now.all()) < 0.05).then_some(()))
+    })
+}
+
 /// Two ordinary programs, one that draws with shared memory and no decoration of its own; pointer
 /// and keys move, resize, maximise, switch and close them.
 pub(crate) fn windows(stage: &mut Stage) -> Result<()> {

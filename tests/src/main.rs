@@ -51,6 +51,10 @@ const SCENARIOS: &[Scenario<Stage>] = &[
         run: desktop::terminal,
     },
     Scenario {
+        name: "settings-are-changed-on-the-screen",
+        run: desktop::settings,
+    },
+    Scenario {
         name: "windows-obey-pointer-and-keys",
         run: desktop::windows,
     },

@@ -6,7 +6,8 @@
 //! cancels its generation.
 //!
 //! It has to be a thread: whoever shares the fd can make it block again at any time. There are few of them,
-//! and nobody gets all ([`argos_engine::causal::Places`]).
+//! and nobody gets all ([`argos_engine::causal::Places`]). A place is free before the end of the last line can
+//! be read, so that whoever reads it may ask for the next generation at once.
 
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -23,10 +24,17 @@ pub(crate) const MOST: usize = 16;
 /// How long a reader may leave a full pipe unread.
 const STALLED: Duration = Duration::from_secs(30);
 
+/// One event, and whether none follows it.
+#[derive(Debug)]
+struct Line {
+    event: Value,
+    last: bool,
+}
+
 /// The writing end of one generation's events. Dropping it closes the fd once all is written.
 #[derive(Debug)]
 pub(crate) struct Events {
-    queue: Sender<Value>,
+    queue: Sender<Line>,
     gone: Cancel,
 }
 
@@ -42,18 +50,22 @@ impl Events {
         std::thread::Builder::new()
             .name("events".into())
             .spawn(move || {
-                if let Err(e) = write_all(&fd, &events) {
+                if let Err(e) = write_all(&fd, &events, place) {
                     tracing::debug!("a reader of generated text went away: {e}");
                 }
                 flag.cancel();
-                drop(place);
             })?;
         Ok(Self { queue, gone })
     }
 
     /// Queues one event.
     pub(crate) fn send(&self, event: Value) {
-        let _ = self.queue.send(event);
+        let _ = self.queue.send(Line { event, last: false });
+    }
+
+    /// Queues the event that nothing follows.
+    pub(crate) fn finish(&self, event: Value) {
+        let _ = self.queue.send(Line { event, last: true });
     }
 
     /// Cancelled when nobody reads any more.
@@ -62,32 +74,44 @@ impl Events {
     }
 }
 
-fn write_all(fd: &OwnedFd, events: &Receiver<Value>) -> Result<(), Errno> {
+/// Writes until the last event or until nobody sends any more; the place is free from then on.
+fn write_all(fd: &OwnedFd, events: &Receiver<Line>, place: Place) -> Result<(), Errno> {
     loop {
-        let mut text = String::new();
         match events.recv_timeout(Duration::from_millis(500)) {
-            Ok(event) => text += &format!("{event}\n"),
+            Ok(Line { event, last: false }) => write(fd, &format!("{event}\n"))?,
+            Ok(Line { event, last: true }) => {
+                write(fd, &event.to_string())?;
+                if !ready(fd, STALLED)? {
+                    return Err(Errno::TIMEDOUT);
+                }
+                drop(place);
+                // One byte, where there is room for it: this thread has no place to wait with.
+                return rustix::io::retry_on_intr(|| rustix::io::write(fd, b"\n")).map(drop);
+            }
             Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => return Ok(()),
             // Nothing to write for a while (a long prompt): is the reader still there?
             Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {
                 ready(fd, Duration::ZERO)?;
-                continue;
-            }
-        }
-        let mut rest = text.as_bytes();
-        while !rest.is_empty() {
-            match rustix::io::write(fd, rest) {
-                Ok(n) => rest = &rest[n..],
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => {
-                    if !ready(fd, STALLED)? {
-                        return Err(Errno::TIMEDOUT);
-                    }
-                }
-                Err(e) => return Err(e),
             }
         }
     }
+}
+
+fn write(fd: &OwnedFd, text: &str) -> Result<(), Errno> {
+    let mut rest = text.as_bytes();
+    while !rest.is_empty() {
+        match rustix::io::write(fd, rest) {
+            Ok(n) => rest = &rest[n..],
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => {
+                if !ready(fd, STALLED)? {
+                    return Err(Errno::TIMEDOUT);
+                }
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
 }
 
 /// Whether the fd takes bytes within `limit`; an error if its reader is gone.
@@ -112,7 +136,7 @@ fn ready(fd: &OwnedFd, limit: Duration) -> Result<bool, Errno> {
 mod tests {
     use super::*;
     use argos_engine::causal::Places;
-    use std::io::Read;
+    use std::io::{BufRead, Read};
 
     #[test]
     fn lines_arrive_in_order_and_the_fd_is_closed() {
@@ -127,6 +151,21 @@ mod tests {
         reader.read_to_string(&mut text).unwrap();
         assert_eq!(text.lines().count(), 20_000);
         assert_eq!(text.lines().next_back(), Some(r#"{"text":19999}"#));
+    }
+
+    #[test]
+    fn place_is_free_for_whoever_has_read_the_last_line() {
+        let places = Places::new(1);
+        for _ in 0..200 {
+            let (reader, writer) = std::io::pipe().unwrap();
+            let place = places.take(1).expect("the place of the one before is free");
+            let events = Events::new(writer.into(), place).unwrap();
+            events.send(serde_json::json!({"text": "a"}));
+            events.finish(serde_json::json!({"done": {}}));
+            let mut lines = std::io::BufReader::new(reader).lines();
+            assert_eq!(lines.next().unwrap().unwrap(), r#"{"text":"a"}"#);
+            assert_eq!(lines.next().unwrap().unwrap(), r#"{"done":{}}"#);
+        }
     }
 
     #[test]

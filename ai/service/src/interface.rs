@@ -82,15 +82,15 @@ fn generate(service: &Arc<Service>, id: &str, request: Request, events: Events) 
         move |event| match event {
             Event::Text { text, .. } if text.is_empty() => {}
             Event::Text { text, .. } => events.send(json!({ "text": text })),
-            Event::Finished(finished) => events.send(json!({ "done": json(&finished) })),
-            Event::Failed(e) => events.send(json!({ "error": e.to_string() })),
+            Event::Finished(finished) => events.finish(json!({ "done": json(&finished) })),
+            Event::Failed(e) => events.finish(json!({ "error": e.to_string() })),
         }
     };
     let submitted = service
         .causal(id)
         .and_then(|model| Ok(service.submit(id, &model, request, sink)?));
     if let Err(e) = submitted {
-        events.send(json!({ "error": Error::from(e).text() }));
+        events.finish(json!({ "error": Error::from(e).text() }));
     }
 }
 

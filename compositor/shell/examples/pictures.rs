@@ -1,24 +1,30 @@
-//! Pictures of every part in both themes, without a compositor: `pictures FOLDER`.
+//! Pictures of every part in all themes, without a compositor: `pictures FOLDER [LANGUAGE [SCALE [PART]]]`, as
+//! `pictures /tmp/p de 2 settings`.
 
 use std::path::Path;
 use std::time::Instant;
 
-use argos_shell::{fonts, theme};
+use argos_shell::{fonts, l10n, theme};
 use iced_core::{Color, Size};
 
 #[path = "../tests/scenes/mod.rs"]
 mod scenes;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let folder = std::env::args().nth(1).ok_or("usage: pictures FOLDER")?;
+    let argument = |at| std::env::args().nth(at);
+    let folder = argument(1).ok_or("usage: pictures FOLDER [LANGUAGE [SCALE [PART]]]")?;
     let folder = Path::new(&folder);
+    l10n::speak_chosen(&argument(2).unwrap_or_default());
+    let scale: f32 = argument(3).map_or(Ok(1.0), |scale| scale.parse())?;
+    let part = argument(4).unwrap_or_default();
     std::fs::create_dir_all(folder)?;
     fonts::load();
-    for name in ["dark", "light"] {
+    for name in ["dark", "light", theme::HIGH_CONTRAST] {
         let theme = theme::built_in(name);
-        for scene in scenes::all(Instant::now()) {
+        let scenes = scenes::all(Instant::now()).into_iter();
+        for scene in scenes.filter(|scene| scene.name.starts_with(&part)) {
             let ground = Color::from_rgb8(70, 110, 120);
-            let drawn = scene.draw(&theme, 1.0, ground);
+            let drawn = scene.draw(&theme, scale, ground);
             save(
                 &folder.join(format!("{}-{name}.png", scene.name)),
                 drawn.size,
@@ -27,7 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         let (width, height) = (1280, 800);
         let mut pixels = vec![0; width * height * 4];
-        argos_shell::parts::wallpaper::picture(&theme).draw(&mut pixels, width);
+        argos_shell::parts::wallpaper::picture(&theme, "").draw(&mut pixels, width);
         for pixel in pixels.chunks_exact_mut(4) {
             pixel.swap(0, 2);
         }

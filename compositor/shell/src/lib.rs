@@ -3,18 +3,24 @@
 //! * [`host`]: iced's widgets on layer-shell surfaces; knows nothing of what they show.
 //! * [`parts`]: panel, launcher, chat and the others: state, look and keys, pure.
 //! * [`bus`]: the D-Bus side, on a thread of its own.
-//! * [`shell`], [`prompt`] and [`lock`]: the programs that put them together, each a process.
+//! * [`shell`], [`prompt`], [`lock`] and [`portal`]: the programs that put them together, each a process.
 //! * [`private_socket`]: how prompt and locker reach the compositor; [`pam`]: how the locker checks
 //!   a password.
-//! * [`theme`], [`widgets`], [`icons`], [`fonts`]: the look.
+//! * [`capture`]: pictures of the screen.
+//! * [`theme`], [`widgets`], [`icons`], [`fonts`]: the look; [`l10n`]: the words.
 
 pub mod bus;
+pub mod capture;
 pub mod fonts;
 pub mod host;
 pub mod icons;
+pub mod inventory;
+pub mod l10n;
 pub mod lock;
 pub mod pam;
 pub mod parts;
+pub mod portal;
+pub mod preferences;
 pub mod private_socket;
 pub mod prompt;
 pub mod settings;
@@ -22,3 +28,4 @@ pub mod shell;
 pub mod theme;
 pub mod visible;
 pub mod widgets;
+pub mod yaml;

@@ -162,6 +162,8 @@ impl Program for Locker {
             keyboard: KeyboardInteractivity::Exclusive,
             namespace: "argos-lock",
             content: Content::Widgets,
+            window: None,
+            keeps_awake: false,
         }]
     }
 

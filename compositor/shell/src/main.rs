@@ -1,7 +1,8 @@
-//! `argos-shell`: wallpaper, panel, launcher, chat, power menu, permissions page and
+//! `argos-shell`: wallpaper, panel, launcher, chat, power menu, permissions page, settings and
 //! notifications.
 //! `argos-shell prompt`: the permission prompt, a process of its own.
 //! `argos-shell lock`: locks the screen and unlocks it by password, a process of its own.
+//! `argos-shell portal`: dialogs that other programs ask for, a process of its own.
 #![allow(unsafe_code)]
 
 use std::path::Path;
@@ -11,7 +12,9 @@ use argos_shell::bus::shell::Shown;
 use argos_shell::bus::{self, Notices};
 use argos_shell::fonts;
 use argos_shell::host::{self, Connection, probe};
+use argos_shell::l10n;
 use argos_shell::lock::{self, Account, Locker};
+use argos_shell::portal::{self, Portal};
 use argos_shell::prompt::{self, Prompt};
 use argos_shell::settings::Settings;
 use argos_shell::shell::{Message, Shell};
@@ -32,6 +35,8 @@ enum Role {
     Prompt,
     /// The locker: locks the screen, and unlocks it by the person's password.
     Lock,
+    /// Dialogs that other programs ask for: the back end of xdg-desktop-portal.
+    Portal,
 }
 
 fn main() -> ExitCode {
@@ -46,10 +51,12 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .without_time()
         .init();
+    l10n::speak_chosen(&Settings::load().language);
     let ended = match arguments.role {
         None => shell(),
         Some(Role::Prompt) => permission_prompt(),
         Some(Role::Lock) => locker(),
+        Some(Role::Portal) => portal(),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -80,7 +87,7 @@ fn shell() -> Result<(), host::Error> {
             frames: theme.frame_colours(),
         },
     );
-    let program = Shell::new(settings.theme, theme, commands, inbox);
+    let program = Shell::new(settings, theme, commands, inbox);
     host::run(program, connection, choice(), messages)
 }
 
@@ -102,4 +109,20 @@ fn locker() -> Result<(), host::Error> {
         choice(),
         messages,
     )
+}
+
+fn portal() -> Result<(), host::Error> {
+    let connection =
+        Connection::connect_to_env().map_err(|e| host::Error::Connect(e.to_string()))?;
+    fonts::load();
+    let settings = Settings::load();
+    let (inbox, messages) = calloop::channel::channel();
+    let events = inbox.clone();
+    let events = bus::portal::Events::new(move |event| {
+        // The receiver is gone only when the program ends.
+        let _ = events.send(portal::Message::Bus(event));
+    });
+    let theme = theme::load_or_default(&settings.theme);
+    bus::portal::start(events, settings.theme);
+    host::run(Portal::new(theme, inbox), connection, choice(), messages)
 }

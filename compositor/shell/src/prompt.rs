@@ -13,6 +13,7 @@ use crate::bus::{Command, Notice};
 use crate::host::{
     Anchor, Content, Element, Height, KeyboardInteractivity, Layer, Outputs, Program, Spec, Tasks,
 };
+use crate::l10n;
 use crate::parts::permission::{self, Outcome, Permission};
 use crate::private_socket::Purpose;
 use crate::settings::Settings;
@@ -69,8 +70,10 @@ impl Prompt {
         match notice {
             Notice::Requested(requests) => {
                 if !self.permission.is_asking() {
-                    // The person may have changed the theme since the last question.
-                    self.theme = theme::load_or_default(&Settings::load().theme);
+                    // The person may have changed theme and language since the last question.
+                    let settings = Settings::load();
+                    self.theme = theme::load_or_default(&settings.theme);
+                    l10n::speak_chosen(&settings.language);
                 }
                 for request in requests {
                     self.permission.ask(request, now, now_ms);
@@ -105,6 +108,8 @@ impl Program for Prompt {
             keyboard: KeyboardInteractivity::Exclusive,
             namespace: "argos-prompt",
             content: Content::Widgets,
+            window: None,
+            keeps_awake: false,
         }]
     }
 

@@ -2,29 +2,35 @@
 
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 /// The shell's settings.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Name of the theme.
     pub theme: String,
+    /// Wallpaper, as in themes: a name or the absolute path of a PNG; empty for the theme's.
+    pub wallpaper: String,
+    /// Language, as `de`; empty for that of the environment.
+    pub language: String,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
             theme: crate::theme::DEFAULT.to_owned(),
+            wallpaper: String::new(),
+            language: String::new(),
         }
     }
 }
 
 impl Settings {
     /// Reads them. Without a file they are the defaults; a broken file is named in the log and left
-    /// alone until the next change.
+    /// alone.
     pub fn load() -> Self {
-        match path() {
+        match config_home().map(|home| home.join("argos/shell.yaml")) {
             Some(path) if path.exists() => argos_config::load(&path).unwrap_or_else(|error| {
                 tracing::warn!("{error}; using the defaults");
                 Self::default()
@@ -32,18 +38,11 @@ impl Settings {
             _ => Self::default(),
         }
     }
-
-    /// Writes them by write-to-temp, fsync, rename.
-    pub fn save(&self) {
-        let Some(path) = path() else { return };
-        if let Err(error) = argos_config::save(&path, self) {
-            tracing::warn!("{error}; the theme is not remembered");
-        }
-    }
 }
 
-fn path() -> Option<PathBuf> {
-    Some(home("XDG_CONFIG_HOME", ".config")?.join("argos/shell.yaml"))
+/// The folder for a person's settings: `~/.config`.
+pub fn config_home() -> Option<PathBuf> {
+    home("XDG_CONFIG_HOME", ".config")
 }
 
 /// The folder for a person's data: `~/.local/share`.

@@ -20,12 +20,14 @@ use crate::host::{
 use crate::icons;
 use crate::parts::notifications::{Notification, Notifications, Reason, Urgency};
 use crate::parts::{
-    agents, ahead, chat, controls, launcher, notifications, panel, permissions, power, tray,
-    wallpaper,
+    agents, ahead, chat, controls, launcher, notifications, panel, permissions, power, settings,
+    tray, wallpaper,
 };
+use crate::preferences::{Change, File, Files, Writer};
 use crate::settings::Settings;
 use crate::theme::{self, Appearance, Palette, Theme};
 use crate::widgets::SHADOW;
+use crate::{inventory, l10n, tr};
 
 /// Applications' icons are decoded at twice their size in the list, for sharp screens.
 const ICON_PIXELS: u32 = 64;
@@ -49,6 +51,8 @@ pub enum Part {
     Permissions,
     /// Over everything but the panel.
     Agents,
+    /// In the middle.
+    Settings,
     /// At the top right.
     Notifications,
     /// Below the panel's right end.
@@ -80,6 +84,12 @@ pub enum Message {
     Permissions(permissions::Message),
     /// In the agent view.
     Agents(agents::Message),
+    /// In the settings.
+    Settings(settings::Message),
+    /// What the settings say, and what there is to choose from.
+    Known(Box<settings::Known>),
+    /// What became of a change of the settings.
+    Kept(Change, Result<(), String>),
     /// On a pop-up.
     Notifications(notifications::Message),
     /// The chat got the keyboard.
@@ -104,12 +114,13 @@ enum Open {
     Power,
     Permissions,
     Agents,
+    Settings,
 }
 
 /// The shell's state.
 #[derive(Debug)]
 pub struct Shell {
-    theme_name: String,
+    own: Settings,
     theme: Theme,
     picture: Arc<dyn Picture>,
     panel: panel::Panel,
@@ -120,7 +131,9 @@ pub struct Shell {
     power: power::Power,
     permissions: permissions::Permissions,
     agents: agents::Agents,
+    settings: settings::Settings,
     notifications: Notifications,
+    writer: Writer,
     open: Open,
     chat_open: bool,
     /// Whether the chat still has to be given the keyboard.
@@ -132,17 +145,22 @@ pub struct Shell {
 }
 
 impl Shell {
-    /// A shell that shows the theme of that name, gives `commands` to the services, and hears from
+    /// A shell with these settings and their theme, that gives `commands` to the services, and hears from
     /// its own threads through `inbox`.
     pub fn new(
-        theme_name: String,
+        own: Settings,
         theme: Theme,
         commands: UnboundedSender<Command>,
         inbox: Sender<Message>,
     ) -> Self {
+        let done = inbox.clone();
+        let done = move |change, outcome| {
+            // The receiver is gone only when the program ends.
+            let _ = done.send(Message::Kept(change, outcome));
+        };
         let mut shell = Self {
-            theme_name,
-            picture: wallpaper::picture(&theme),
+            picture: wallpaper::picture(&theme, &own.wallpaper),
+            own,
             theme,
             panel: panel::Panel::default(),
             launcher: launcher::Launcher::default(),
@@ -152,6 +170,8 @@ impl Shell {
             power: power::Power::default(),
             permissions: permissions::Permissions::default(),
             agents: agents::Agents::default(),
+            settings: settings::Settings::default(),
+            writer: Writer::start(Files::usual(), done),
             notifications: Notifications::default(),
             open: Open::Nothing,
             chat_open: false,
@@ -239,8 +259,22 @@ impl Shell {
                 self.command(Command::World);
                 self.command(Command::Permissions);
             }
+            "settings" if self.open == Open::Settings => self.open = Open::Nothing,
+            "settings" => self.open_settings(settings::Page::default(), tasks),
             "chat" if self.chat_open => self.chat_open = false,
             "chat" => self.open_chat(tasks),
+            other if other.starts_with("settings/") => {
+                let page = other
+                    .strip_prefix("settings/")
+                    .and_then(settings::Page::named);
+                match page {
+                    Some(page) if self.open == Open::Settings && self.settings.page() == page => {
+                        self.open = Open::Nothing;
+                    }
+                    Some(page) => self.open_settings(page, tasks),
+                    None => tracing::warn!("asked to show `{other}`, which is no page"),
+                }
+            }
             other => match self.controls.key(other, Instant::now()) {
                 Some(command) => self.command(Command::Machine(command)),
                 None => tracing::warn!("asked to show `{other}`, which is no part of the shell"),
@@ -256,24 +290,97 @@ impl Shell {
         tasks.focus(Part::Chat, chat::INPUT);
     }
 
+    fn open_settings(&mut self, page: settings::Page, tasks: &mut Tasks<Part>) {
+        self.open = Open::Settings;
+        self.settings.open(page);
+        self.read_settings();
+        self.command(Command::About);
+        tasks.focus(Part::Settings, settings::INPUT);
+    }
+
+    /// Reads what the settings say, off the main thread.
+    fn read_settings(&self) {
+        let inbox = self.inbox.clone();
+        let read = move || {
+            let known = inventory::take(&Files::usual());
+            let _ = inbox.send(Message::Known(Box::new(known)));
+        };
+        let started = std::thread::Builder::new()
+            .name("inventory".to_owned())
+            .spawn(read);
+        if let Err(error) = started {
+            tracing::warn!("the settings cannot be read: {error}");
+        }
+    }
+
+    /// Has something of the shell's own settings kept.
+    fn keep(&mut self, key: &str, value: &str) {
+        self.settings.set_own(key, value);
+        self.write(Change {
+            file: File::Shell,
+            values: vec![(vec![key.to_owned()], value.into())],
+        });
+    }
+
+    fn write(&mut self, change: Change) {
+        if let Err(change) = self.writer.change(change) {
+            let why = tr!("settings-no-thread");
+            let _ = self.inbox.send(Message::Kept(change, Err(why)));
+        }
+    }
+
+    fn set_wallpaper(&mut self, name: String) {
+        self.keep("wallpaper", &name);
+        self.own.wallpaper = name;
+        self.picture = wallpaper::picture(&self.theme, &self.own.wallpaper);
+    }
+
+    fn set_language(&mut self, code: String) {
+        self.keep("language", &code);
+        l10n::speak_chosen(&code);
+        self.own.language = code;
+        self.set_clock(Instant::now());
+        self.agents.retell();
+        // Settings are found by names of the language.
+        self.find_apps();
+    }
+
+    /// What follows from the settings.
+    fn set(&mut self, outcome: settings::Outcome, tasks: &mut Tasks<Part>) {
+        use settings::Outcome;
+        match outcome {
+            Outcome::None => {}
+            Outcome::Focus => {
+                tasks.focus(Part::Settings, settings::INPUT);
+                tasks.scroll_to(Part::Settings, settings::LIST, 0.0);
+            }
+            Outcome::Scroll(offset) => tasks.scroll_to(Part::Settings, settings::LIST, offset),
+            Outcome::Change(change) => self.write(change),
+            Outcome::Theme(name) => self.set_theme(&name),
+            Outcome::Wallpaper(name) => self.set_wallpaper(name),
+            Outcome::Language(code) => self.set_language(code),
+            Outcome::Permissions => self.toggle("permissions", tasks),
+            Outcome::Agents => self.toggle("agents", tasks),
+            Outcome::Read => self.read_settings(),
+            Outcome::Close => self.open = Open::Nothing,
+        }
+    }
+
     fn set_theme(&mut self, name: &str) {
         match theme::load(name) {
             Ok(theme) => {
-                if theme.wallpaper != self.theme.wallpaper {
-                    self.picture = wallpaper::picture(&theme);
+                if theme.wallpaper != self.theme.wallpaper && self.own.wallpaper.is_empty() {
+                    self.picture = wallpaper::picture(&theme, "");
                 }
                 self.theme = theme;
-                self.theme_name = name.to_owned();
-                Settings {
-                    theme: name.to_owned(),
-                }
-                .save();
+                self.own.theme = name.to_owned();
+                self.keep("theme", name);
                 self.command(Command::Theme(Shown {
                     name: name.to_owned(),
                     frames: self.theme.frame_colours(),
                 }));
             }
-            Err(error) => self.tell("The theme was not changed", &error.to_string()),
+            Err(error) => self.tell(&tr!("shell-theme-not-changed"), &error.to_string()),
         }
     }
 
@@ -384,7 +491,7 @@ impl Shell {
                 self.command(Command::Permissions);
             }
             Notice::PermissionsChanged => {}
-            Notice::Problem(text) => self.tell("That did not work", &text),
+            Notice::Problem(text) => self.tell(&tr!("shell-problem"), &text),
             Notice::TrayItem(item) => self.tray.set(*item),
             Notice::TrayGone(address) => {
                 if self.tray.remove(&address) {
@@ -404,6 +511,8 @@ impl Shell {
             Notice::Light(light) => self.controls.set_light(light),
             Notice::Network(network) => self.controls.set_network(network),
             Notice::Night(night) => self.controls.set_night(night),
+            Notice::Outputs(outputs) => self.settings.set_outputs(outputs),
+            Notice::Models(models) => self.settings.set_models(models),
             // The prompt's, which is a process of its own.
             Notice::Requested(_)
             | Notice::Resolved(_)
@@ -493,6 +602,8 @@ impl Program for Shell {
             keyboard: KeyboardInteractivity::None,
             namespace: "argos-wallpaper",
             content: Content::Picture(self.picture.clone()),
+            window: None,
+            keeps_awake: false,
         };
         let overlay = Spec {
             on: Outputs::Active,
@@ -594,6 +705,16 @@ impl Program for Shell {
                 namespace: "argos-permissions",
                 ..overlay.clone()
             }),
+            Open::Settings => surfaces.push(Spec {
+                part: Part::Settings,
+                anchor: Anchor::empty(),
+                width: settings::WIDTH,
+                height: Height::Fixed(settings::HEIGHT),
+                shadow: SHADOW as u32,
+                keyboard: KeyboardInteractivity::Exclusive,
+                namespace: "argos-settings",
+                ..overlay.clone()
+            }),
             Open::Agents => surfaces.push(Spec {
                 part: Part::Agents,
                 anchor: Anchor::all(),
@@ -661,6 +782,7 @@ impl Program for Shell {
                 .view(&Zoned::now(), palette)
                 .map(Message::Permissions),
             Part::Agents => self.agents.view(palette).map(Message::Agents),
+            Part::Settings => self.settings.view(palette).map(Message::Settings),
             Part::Notifications => self.notifications.view(palette).map(Message::Notifications),
             Part::Controls => self
                 .controls
@@ -705,6 +827,7 @@ impl Program for Shell {
                     self.open = Open::Nothing;
                     self.command(Command::Launch(app));
                 }
+                launcher::Outcome::Settings(page) => self.open_settings(page, tasks),
                 launcher::Outcome::Ask(question) => {
                     self.open_chat(tasks);
                     self.say(question);
@@ -738,6 +861,7 @@ impl Program for Shell {
                 controls::Outcome::Do(command) => self.command(Command::Machine(command)),
                 controls::Outcome::Night(on) => self.command(Command::Night(on)),
                 controls::Outcome::Theme => self.other_theme(),
+                controls::Outcome::Settings => self.open_settings(settings::Page::default(), tasks),
                 controls::Outcome::Close => self.open = Open::Nothing,
             },
             Message::Permissions(message) => {
@@ -747,6 +871,20 @@ impl Program for Shell {
             Message::Agents(message) => {
                 let outcome = self.agents.update(message, Instant::now());
                 self.watched(outcome, tasks);
+            }
+            Message::Settings(message) => {
+                let outcome = self.settings.update(message);
+                self.set(outcome, tasks);
+            }
+            Message::Known(known) => self.settings.set_known(*known),
+            Message::Kept(change, outcome) => {
+                if let Err(why) = &outcome
+                    && self.open != Open::Settings
+                {
+                    self.tell(&tr!("settings-not-kept-title"), why);
+                }
+                let outcome = self.settings.changed(&change, outcome);
+                self.set(outcome, tasks);
             }
             Message::Notifications(message) => {
                 let outcomes = self.notifications.update(message, Instant::now());
@@ -771,6 +909,7 @@ impl Program for Shell {
             Part::Controls => controls::Controls::intercept(event).map(Message::Controls),
             Part::Permissions => self.permissions.intercept(event).map(Message::Permissions),
             Part::Agents => self.agents.intercept(event).map(Message::Agents),
+            Part::Settings => self.settings.intercept(event).map(Message::Settings),
             Part::Chat => {
                 let focused = matches!(event, Event::Window(iced_core::window::Event::Focused));
                 if focused && self.chat_wants_keyboard {

@@ -40,7 +40,7 @@ pub const ROUND_CARD: f32 = 14.0;
 /// Folders with themes, later ones over earlier ones.
 const FOLDERS: [&str; 2] = ["/usr/share/argos/themes", "/etc/argos/themes"];
 /// The theme there is when no file can be read, so that the shell always has one.
-const BUILT_IN: [(&str, &str); 2] = [
+const BUILT_IN: [(&str, &str); 3] = [
     (
         "dark",
         include_str!("../../../rootfs/usr/share/argos/themes/dark.yaml"),
@@ -49,9 +49,15 @@ const BUILT_IN: [(&str, &str); 2] = [
         "light",
         include_str!("../../../rootfs/usr/share/argos/themes/light.yaml"),
     ),
+    (
+        HIGH_CONTRAST,
+        include_str!("../../../rootfs/usr/share/argos/themes/contrast.yaml"),
+    ),
 ];
 /// The theme of a fresh account.
 pub const DEFAULT: &str = "dark";
+/// The theme for eyes that need more contrast.
+pub const HIGH_CONTRAST: &str = "contrast";
 
 /// A theme file.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -318,6 +324,15 @@ mod tests {
                 let ratio = contrast(text, ground);
                 assert!(ratio >= 4.5, "{name}: {pair} has a contrast of {ratio:.2}");
             }
+        }
+    }
+
+    /// WCAG's enhanced level.
+    #[test]
+    fn the_high_contrast_theme_has_it() {
+        for (pair, text, ground) in built_in(HIGH_CONTRAST).colors.text_pairs() {
+            let ratio = contrast(text, ground);
+            assert!(ratio >= 7.0, "{pair} has a contrast of {ratio:.2}");
         }
     }
 

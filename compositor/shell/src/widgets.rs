@@ -20,6 +20,8 @@ use crate::theme::{
 
 /// Room around a card for its shadow, in logical pixels.
 pub const SHADOW: f32 = 18.0;
+/// The shortest handle of a scroll bar that can be taken, in logical pixels.
+pub const LEAST_HANDLE: u16 = 32;
 
 /// One line or paragraph of text.
 pub fn label<'a>(content: impl text::IntoFragment<'a>, size: f32, color: Color) -> Text<'a> {
@@ -228,7 +230,7 @@ pub fn divider_down<'a, M: 'a>(height: f32, palette: &Palette) -> Element<'a, M>
 }
 
 /// A key as it is printed on the keyboard.
-pub fn key_cap<'a, M: 'a>(name: &'a str, palette: &Palette) -> Element<'a, M> {
+pub fn key_cap<'a, M: 'a>(name: impl text::IntoFragment<'a>, palette: &Palette) -> Element<'a, M> {
     let palette = *palette;
     container(label(name, TEXT_SMALL - 1.0, palette.text_dim).font(fonts::UI_MEDIUM))
         .padding(Padding::from([1.0, 6.0]))
@@ -246,8 +248,8 @@ pub fn key_cap<'a, M: 'a>(name: &'a str, palette: &Palette) -> Element<'a, M> {
 
 /// A key and what it does.
 pub fn hint<'a, M: 'a>(
-    key: &'a str,
-    does: &'a str,
+    key: impl text::IntoFragment<'a>,
+    does: impl text::IntoFragment<'a>,
     palette: &Palette,
 ) -> Row<'a, M, iced_core::Theme, crate::host::Renderer> {
     row![
@@ -345,6 +347,44 @@ pub fn scroll_style(
     }
 }
 
+/// The handle of a scroll bar, for lists so long that one as long as the part that is seen could not be
+/// taken. `offset` logical pixels are above what is seen, `farthest` at most; `to` is told where it is
+/// dragged.
+pub fn scroll_handle<'a, M: Clone + 'a>(
+    offset: f32,
+    farthest: f32,
+    to: impl Fn(f32) -> M + 'a,
+    palette: &Palette,
+) -> Element<'a, M> {
+    use iced_widget::slider::{Handle, HandleShape, Rail, Status, Style};
+    let palette = *palette;
+    // Such a slider counts from below.
+    let below = (farthest - offset).clamp(0.0, farthest);
+    iced_widget::vertical_slider(0.0..=farthest, below, move |below| to(farthest - below))
+        .width(6)
+        .step(1.0)
+        .style(move |_, status| Style {
+            rail: Rail {
+                backgrounds: (Color::TRANSPARENT.into(), Color::TRANSPARENT.into()),
+                width: 0.0,
+                border: Border::default(),
+            },
+            handle: Handle {
+                shape: HandleShape::Rectangle {
+                    width: LEAST_HANDLE,
+                    border_radius: rounded(3.0).radius,
+                },
+                background: Background::Color(match status {
+                    Status::Active => palette.line,
+                    Status::Hovered | Status::Dragged => palette.text_dim.scale_alpha(0.7),
+                }),
+                border_width: 0.0,
+                border_color: Color::TRANSPARENT,
+            },
+        })
+        .into()
+}
+
 /// Rows that scroll, to fill what room there is.
 pub fn list<'a, M: 'a>(
     rows: Column<'a, M, iced_core::Theme, crate::host::Renderer>,
@@ -407,7 +447,7 @@ pub fn sheet<'a, M: 'a>(
 /// A row of a menu: icon, text, and whether the keyboard is on it.
 pub fn menu_row<'a, M: Clone + 'a>(
     shown: Icon,
-    title: &'a str,
+    title: impl text::IntoFragment<'a>,
     chosen: bool,
     message: M,
     palette: &Palette,

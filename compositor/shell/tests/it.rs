@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Instant;
 
+use argos_shell::l10n::{Language, speaking};
 use argos_shell::{fonts, theme};
 use iced_core::Color;
 
@@ -47,9 +48,16 @@ fn the_themes_differ_on_every_part() {
     }
 }
 
+/// In every language: German's words are long.
 #[test]
 fn all_text_lies_within_its_surface() {
     fonts::load();
+    for language in Language::ALL {
+        speaking(language, text_lies_within);
+    }
+}
+
+fn text_lies_within() {
     let theme = theme::built_in("dark");
     for scene in scenes::all(Instant::now()) {
         let drawn = scene.draw(&theme, 1.0, Color::TRANSPARENT);
@@ -64,9 +72,16 @@ fn all_text_lies_within_its_surface() {
                 scene.name
             );
             // What scrolls may lie above or below.
-            let scrolls = ["agents", "chat", "launcher", "permissions"]
-                .iter()
-                .any(|name| scene.name.starts_with(name));
+            let scrolls = [
+                "agents",
+                "chat",
+                "files",
+                "launcher",
+                "permissions",
+                "settings",
+            ]
+            .iter()
+            .any(|name| scene.name.starts_with(name));
             let down =
                 bounds.y >= 0.0 && bounds.y + bounds.height <= scene.size.height as f32 + 0.5;
             assert!(down || scrolls, "{}: {text:?} at {bounds:?}", scene.name);
@@ -132,4 +147,31 @@ fn documented_files_are_taken() {
             .map(drop)
             .map_err(|e| e.to_string())
     });
+}
+
+/// What a language lacks is said in English: nothing of it is to be seen, but for names.
+#[test]
+fn every_part_speaks_the_language() {
+    fonts::load();
+    let theme = theme::built_in("dark");
+    let texts = |language| -> Vec<(&'static str, HashSet<String>)> {
+        speaking(language, || {
+            let scenes = scenes::all(Instant::now());
+            let texts = scenes.iter().map(|scene| {
+                let drawn = scene.draw(&theme, 1.0, Color::TRANSPARENT);
+                let texts = drawn.texts.into_iter().map(|(text, _)| text);
+                (scene.name, texts.collect())
+            });
+            texts.collect()
+        })
+    };
+    let english = texts(Language::English);
+    for language in [Language::German, Language::French] {
+        for ((name, ours), (_, theirs)) in english.iter().zip(texts(language)) {
+            // These show what applications say, and a number.
+            if !["tray-menu", "notifications", "display-volume"].contains(name) {
+                assert_ne!(*ours, theirs, "{name} is the same in {language:?}");
+            }
+        }
+    }
 }

@@ -858,8 +858,14 @@ pub(crate) enum DesktopCommand {
     },
     /// Show or hide a part of the shell.
     Toggle {
-        /// `launcher`, `chat`, `agents`, `controls`, `power` or `permissions`.
+        /// `launcher`, `chat`, `agents`, `controls`, `power`, `permissions` or `settings`.
         part: String,
+    },
+    /// Show or hide the settings, or a page of them.
+    Settings {
+        /// `appearance`, `windows`, `displays`, `input`, `accessibility`, `power`, `agents`, `language` or
+        /// `about`.
+        page: Option<String>,
     },
 }
 

@@ -101,6 +101,11 @@ pub(crate) async fn run(out: Output, command: DesktopCommand) -> Result {
         DesktopCommand::Outputs { follow } => outputs(out, &compositor, follow).await,
         DesktopCommand::Lock => Ok(compositor.lock().await?),
         DesktopCommand::Toggle { part } => Ok(Shell1Proxy::new(&bus).await?.toggle(&part).await?),
+        DesktopCommand::Settings { page } => {
+            let part =
+                page.map_or_else(|| "settings".to_owned(), |page| format!("settings/{page}"));
+            Ok(Shell1Proxy::new(&bus).await?.toggle(&part).await?)
+        }
     }
 }
 

@@ -228,7 +228,13 @@ impl Words<'_> {
                 }
                 continue;
             }
-            match normalise(argument.kind, words, self.now) {
+            let value = normalise(argument.kind, words, self.now).or_else(|problem| {
+                // "hush it completely": the verb says how much.
+                let verb = (trained && argument.kind == Kind::Percent)
+                    .then(|| named_in(argument.kind, self.request));
+                verb.flatten().ok_or(problem)
+            });
+            match value {
                 Ok(value) => {
                     // However its words are cut, the value is what counts.
                     let same = span.others.iter().filter(|(range, _)| {

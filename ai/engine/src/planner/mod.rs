@@ -11,6 +11,7 @@ pub mod config;
 mod decide;
 pub mod decode;
 mod described;
+mod reference;
 #[cfg(test)]
 mod test_data;
 pub mod values;
@@ -324,7 +325,7 @@ impl Planner {
     }
 
     /// Plans what stands behind a request, which may go without the words that both begin with: `move a to music
-    /// and b to videos`.
+    /// and b to videos`, or speak of what the first one names: `read a.txt and throw it away`.
     fn second(
         &self,
         first: &Reading,
@@ -332,6 +333,12 @@ impl Planner {
         choice: &Choice<'_>,
         calls: usize,
     ) -> Result<Plan> {
+        if let Some(resolved) = reference::resolve(rest, &first.plan, &self.config) {
+            let plan = self.plan_clauses(&resolved.request, choice, calls)?;
+            if plan.sure().is_some() && resolved.is_meant(&plan, &self.config) {
+                return Ok(plan);
+            }
+        }
         let plan = self.plan_clauses(rest, choice, calls)?;
         match (&first.lead, plan.sure()) {
             (Some(lead), None) => {

@@ -88,6 +88,37 @@ fn requests_become_calls() {
 }
 
 #[test]
+fn second_request_speaks_of_what_the_first_names() {
+    let Some((_, planner)) = model() else { return };
+    for (request, tool, arguments) in [
+        (
+            "read shopping.txt to me and afterwards throw it in the trash",
+            "files.trash",
+            json!({"path": "~/shopping.txt"}),
+        ),
+        (
+            "show me the downloads folder and find *.zip in it",
+            "files.search",
+            json!({"path": "~/Downloads", "query": "*.zip"}),
+        ),
+        (
+            "restart cups and tell me if it's running",
+            "services.status",
+            json!({"unit": "cups"}),
+        ),
+    ] {
+        let plan = plan(&planner, request);
+        assert_eq!(plan.calls.len(), 2, "{request}: {plan:?}");
+        let second = &plan.calls[1];
+        assert_eq!(
+            (second.tool.as_str(), &second.arguments),
+            (tool, &arguments),
+            "{request}"
+        );
+    }
+}
+
+#[test]
 fn what_it_cannot_do_is_a_reply_or_a_question_never_a_call() {
     let Some((_, planner)) = model() else { return };
     for request in [

@@ -14,6 +14,7 @@ use zbus::Connection;
 
 use super::names::Presence;
 use super::{Notice, Notices, Pauses};
+use crate::tr;
 
 /// How often it is looked at what nobody tells of: sound cards and cables that come and go, and what other programs
 /// set.
@@ -170,11 +171,13 @@ impl<'a> Told<'a> {
         self.set_network(said(network.status().await));
     }
 
-    fn refused(&self, what: &str, error: &argos_bus::Error) {
-        self.notices.send(Notice::Problem(format!(
-            "The {what} stays as it is: {}",
-            error.text()
-        )));
+    fn refused(&self, command: Command, error: &argos_bus::Error) {
+        let why = error.text();
+        self.notices.send(Notice::Problem(match command {
+            Command::Network(_) => tr!("problem-network", why = why),
+            Command::Brightness(_) | Command::BrightnessBy(_) => tr!("problem-light", why = why),
+            _ => tr!("problem-volume", why = why),
+        }));
     }
 }
 
@@ -211,7 +214,7 @@ async fn obey(
         Command::Network(enabled) => match network.set_enabled(enabled).await {
             Ok(status) => told.set_network(Ok(status)),
             Err(error) => {
-                told.refused("network", &error);
+                told.refused(command, &error);
                 told.network(network).await;
             }
         },
@@ -227,7 +230,7 @@ async fn obey(
             };
             let set = devices.set_brightness(percent).await;
             let is = set.unwrap_or_else(|error| {
-                told.refused("light", &error);
+                told.refused(command, &error);
                 now
             });
             told.set_light(Ok(is));
@@ -243,7 +246,7 @@ async fn obey(
                 _ => devices.set_muted(!now.muted).await,
             };
             let is = set.unwrap_or_else(|error| {
-                told.refused("volume", &error);
+                told.refused(command, &error);
                 now
             });
             told.set_sound(Ok(is));

@@ -5,11 +5,13 @@
 //! thread connects again quietly, and what could not be done comes back as a notice with a reason.
 //!
 //! [`shell`] is the shell's side (it owns `org.argos.Shell1` and the notification service), with [`machine`] for
-//! the system's services and [`tray`] for programs' icons; [`prompt`] is the permission prompt's, which shares no process with it.
+//! the system's services and [`tray`] for programs' icons; [`prompt`] is the permission prompt's and [`portal`] that
+//! of the dialogs other programs ask for, which share no process with it.
 
 pub mod machine;
 mod names;
 pub mod notify;
+pub mod portal;
 pub mod prompt;
 pub mod shell;
 pub mod tray;
@@ -38,7 +40,7 @@ pub enum Notice {
         count: u32,
     },
     /// A part is to be shown, or hidden if it is: `launcher`, `chat`, `agents`, `controls`,
-    /// `power`, `permissions`; or a key of the keyboard was pressed, as `volume-up`.
+    /// `power`, `permissions`, `settings` (also with a page, as `settings/displays`); or a key of the keyboard was pressed, as `volume-up`.
     Toggle(String),
     /// The theme is to be this one, which exists.
     SetTheme(String),
@@ -119,6 +121,10 @@ pub enum Notice {
     Light(Result<Brightness, String>),
     /// Where the network stands, the same.
     Network(Result<Status, String>),
+    /// The screens that are on.
+    Outputs(Vec<argos_bus::compositor::Output>),
+    /// The AI service's models, by name and state; nothing while it is not there.
+    Models(Option<Vec<(String, String)>>),
     /// Whether the colours are warmer; nothing while the compositor does not say.
     Night(Option<bool>),
 }
@@ -165,6 +171,8 @@ pub enum Command {
     Explain(Question),
     /// Grant or refuse without being asked.
     Grant(Wish),
+    /// Ask for the screens that are on, and for the AI service's models.
+    About,
     /// Warmer colours, or none.
     Night(bool),
     /// Sound, light, links.

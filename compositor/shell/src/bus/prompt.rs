@@ -7,6 +7,7 @@ use zbus::Connection;
 
 use super::names::Presence;
 use super::{Command, Notice, Notices, Pauses, on_own_thread};
+use crate::tr;
 
 /// Starts the thread.
 pub fn start(notices: Notices) -> UnboundedSender<Command> {
@@ -82,14 +83,16 @@ async fn serve(
                             notices.send(Notice::Resolved(id));
                         }
                         Err(error) => {
-                            notices.send(Notice::NotAnswered(format!("The answer did not get through: {error}")));
+                            let why = error.to_string();
+                            notices.send(Notice::NotAnswered(tr!("answer-lost", why = why)));
                         }
                     }
                 }
                 Some(Command::DenyAll(agent)) => {
                     // Each of them is said to be closed by a signal.
                     if let Err(error) = broker.deny_all(&agent).await {
-                        notices.send(Notice::NotAnswered(format!("The answer did not get through: {error}")));
+                        let why = error.to_string();
+                            notices.send(Notice::NotAnswered(tr!("answer-lost", why = why)));
                     }
                 }
                 Some(_) => {}

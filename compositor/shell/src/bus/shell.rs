@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use argos_bus::Error;
 use argos_bus::agents::Agents1Proxy;
+use argos_bus::ai::{Ai1Proxy, Model};
 use argos_bus::compositor::{Compositor1Proxy, FrameColours};
 use argos_bus::permissions::Permissions1Proxy;
 use argos_bus::power::{self, Refusal, Shutdown};
@@ -22,7 +23,9 @@ use crate::parts::ahead::Question;
 use crate::parts::chat::KEPT;
 use crate::parts::permissions::ROWS;
 use crate::parts::power::Item;
+use crate::parts::settings::Page;
 use crate::theme;
+use crate::{l10n, tr};
 
 /// Name of the shell's own service.
 const NAME: &str = "org.argos.Shell1";
@@ -30,13 +33,14 @@ const NAME: &str = "org.argos.Shell1";
 const PATH: &str = "/org/argos/Shell1";
 
 /// What can be shown and hidden.
-const PARTS: [&str; 6] = [
+const PARTS: [&str; 7] = [
     "launcher",
     "chat",
     "agents",
     "controls",
     "power",
     "permissions",
+    "settings",
 ];
 
 /// The theme that is shown.
@@ -301,13 +305,13 @@ async fn order(agents: &Agents1Proxy<'_>, order: Order) -> Result<String, String
     };
     match done {
         Ok(()) => Ok(match order {
-            Order::Start(agent) => format!("{agent} is started."),
-            Order::Stop(agent) => format!("{agent} is stopped."),
-            Order::StopAll => "Everything is stopped, and nothing starts until you resume.".into(),
-            Order::Pause(true) => "No agent turns to anything new until you resume.".into(),
-            Order::Pause(false) => "The agents go on.".into(),
-            Order::Step => "One step.".into(),
-            Order::Speed(speed) => format!("The speed is {speed}."),
+            Order::Start(agent) => tr!("order-started", agent = agent),
+            Order::Stop(agent) => tr!("order-stopped", agent = agent),
+            Order::StopAll => tr!("order-stopped-all"),
+            Order::Pause(true) => tr!("order-paused"),
+            Order::Pause(false) => tr!("order-resumed"),
+            Order::Step => tr!("order-stepped"),
+            Order::Speed(speed) => tr!("order-speed", speed = l10n::number(speed)),
         }),
         Err(error) => Err(reason(&error)),
     }
@@ -394,10 +398,9 @@ async fn workspaces(compositor: &Compositor1Proxy<'_>, notices: &Notices) {
 /// Does what needs no bus; says of the rest that it cannot be done.
 fn without_bus(command: Command, notices: &Notices, theme: &Arc<Mutex<Shown>>) {
     match command {
-        Command::Power(Item::Lock) => notices.send(Notice::Problem(
-            "There is no session bus, so the screen cannot be locked from here; Super+l does it."
-                .to_owned(),
-        )),
+        Command::Power(Item::Lock) => {
+            notices.send(Notice::Problem(tr!("no-bus-to-lock")));
+        }
         Command::Launch(_) | Command::Power(_) => {
             tokio::task::spawn_blocking({
                 let notices = notices.clone();
@@ -406,18 +409,19 @@ fn without_bus(command: Command, notices: &Notices, theme: &Arc<Mutex<Shown>>) {
         }
         Command::Theme(shown) => set(theme, shown),
         Command::Send { agent, text } => {
-            let why = "There is no session bus, so no agent can be reached.".to_owned();
+            let why = tr!("no-bus-for-agents");
             notices.send(Notice::NotSent { agent, text, why });
         }
         Command::World => notices.send(Notice::AgentsLost),
         Command::Order(_) => {
-            let why = "There is no session bus, so no agent can be reached.".to_owned();
+            let why = tr!("no-bus-for-agents");
             notices.send(Notice::Ordered(Err(why)));
         }
         Command::Permissions | Command::Revoke(_) | Command::Explain(_) | Command::Grant(_) => {
-            let why = "There is no session bus, so the broker cannot be reached.".to_owned();
+            let why = tr!("no-bus-for-broker");
             notices.send(Notice::NoPermissions(why));
         }
+        Command::About => notices.send(Notice::Models(None)),
         Command::Workspace(_)
         | Command::Night(_)
         | Command::DenyAll(_)
@@ -455,12 +459,19 @@ async fn try_obey(
                 tracing::warn!("workspace {number} cannot be shown: {error}");
             }
         }
+        Command::About => {
+            // Of the system bus, which may be slow or not there.
+            tokio::spawn(models(notices.clone()));
+            let compositor = Compositor1Proxy::new(connection).await?;
+            if let Ok(outputs) = compositor.list_outputs().await {
+                notices.send(Notice::Outputs(outputs));
+            }
+        }
         Command::Night(on) => {
             let compositor = Compositor1Proxy::new(connection).await?;
             if let Err(error) = compositor.set_night_light(on, 0).await {
-                notices.send(Notice::Problem(format!(
-                    "The colours stay as they are: {error}"
-                )));
+                let why = error.to_string();
+                notices.send(Notice::Problem(tr!("problem-colours", why = why)));
             }
         }
         Command::Send { agent, text } => {
@@ -518,7 +529,8 @@ async fn try_obey(
         Command::Power(Item::Lock) => {
             let compositor = Compositor1Proxy::new(connection).await?;
             if let Err(error) = compositor.lock().await {
-                notices.send(Notice::Problem(format!("Cannot lock the screen: {error}")));
+                let why = error.to_string();
+                notices.send(Notice::Problem(tr!("problem-lock", why = why)));
             }
         }
         Command::Power(item @ (Item::PowerOff | Item::Restart)) => {
@@ -557,11 +569,36 @@ async fn try_obey(
     Ok(())
 }
 
+/// The AI service's models, if it runs; it is not started for this.
+async fn models(notices: Notices) {
+    let asked = async {
+        let bus = Connection::system().await?;
+        let ai = Ai1Proxy::new(&bus).await?;
+        let names = zbus::fdo::DBusProxy::new(&bus).await?;
+        let there = names
+            .name_has_owner(ai.inner().destination().clone())
+            .await?;
+        zbus::Result::Ok(match there {
+            true => ai.list_models().await.ok(),
+            false => None,
+        })
+    };
+    let models = match asked.await {
+        Ok(models) => models,
+        Err(error) => {
+            tracing::debug!("the AI service's models are not known: {error}");
+            None
+        }
+    };
+    let told = |models: Vec<Model>| models.into_iter().map(|model| (model.id, model.state));
+    notices.send(Notice::Models(models.map(|models| told(models).collect())));
+}
+
 /// Has the machine shut down by login1, or by PID 1 where login1 is not there.
 async fn shut_down(item: Item, notices: Notices) {
-    let (how, what) = match item {
-        Item::Restart => (Shutdown::Reboot, "restart"),
-        _ => (Shutdown::PowerOff, "power off"),
+    let how = match item {
+        Item::Restart => Shutdown::Reboot,
+        _ => Shutdown::PowerOff,
     };
     let asked = match Connection::system().await {
         Ok(bus) => power::shut_down(&bus, how).await,
@@ -573,7 +610,16 @@ async fn shut_down(item: Item, notices: Notices) {
             let by_init = move || locally(Command::Power(item), &notices);
             let _ = tokio::task::spawn_blocking(by_init).await;
         }
-        Err(refusal) => notices.send(Notice::Problem(format!("Cannot {what}: {refusal}"))),
+        Err(refusal) => notices.send(Notice::Problem(not_done(item, &refusal.to_string()))),
+    }
+}
+
+/// Why the machine does not shut down, or the session does not end.
+fn not_done(item: Item, why: &str) -> String {
+    match item {
+        Item::Restart => tr!("problem-restart", why = why),
+        Item::LogOut => tr!("problem-log-out", why = why),
+        _ => tr!("problem-power-off", why = why),
     }
 }
 
@@ -586,14 +632,14 @@ fn locally(command: Command, notices: &Notices) {
             .map_err(|e| e.to_string()),
         Command::Power(Item::PowerOff) => Client::system()
             .and_then(|mut init| init.poweroff())
-            .map_err(|e| format!("Cannot power off: {e}")),
+            .map_err(|e| not_done(Item::PowerOff, &e.to_string())),
         Command::Power(Item::Restart) => Client::system()
             .and_then(|mut init| init.reboot())
-            .map_err(|e| format!("Cannot restart: {e}")),
+            .map_err(|e| not_done(Item::Restart, &e.to_string())),
         // The session waits for this target; when it is down, the login takes over.
         Command::Power(Item::LogOut) => Client::user()
             .and_then(|mut supervisor| supervisor.stop("desktop"))
-            .map_err(|e| format!("Cannot log out: {e}")),
+            .map_err(|e| not_done(Item::LogOut, &e.to_string())),
         _ => Ok(()),
     };
     if let Err(problem) = done {
@@ -625,7 +671,7 @@ fn no_permissions(error: &Error) -> Notice {
 /// The broker's error in words.
 fn by_broker(error: &Error) -> String {
     match error {
-        Error::ZBus(_) => "The broker is not running.".to_owned(),
+        Error::ZBus(_) => tr!("broker-not-running"),
         error => reason(error),
     }
 }
@@ -633,9 +679,7 @@ fn by_broker(error: &Error) -> String {
 /// A service's error in words for the chat.
 fn reason(error: &argos_bus::Error) -> String {
     match error {
-        Error::ZBus(_) => {
-            "The agents are not running. They are started again by themselves.".to_owned()
-        }
+        Error::ZBus(_) => tr!("agents-not-running"),
         Error::Denied(text)
         | Error::NoAnswer(text)
         | Error::InvalidArguments(text)
@@ -671,10 +715,16 @@ struct Shell {
 
 #[zbus::interface(name = "org.argos.Shell1")]
 impl Shell {
-    /// Shows a part: `launcher`, `chat`, `agents`, `controls`, `power`, `permissions`. Shown again, it
-    /// hides. Errors: `InvalidArguments`.
+    /// Shows a part: `launcher`, `chat`, `agents`, `controls`, `power`, `permissions`, `settings`, or a page of
+    /// the settings, as `settings/displays`. Shown again, it hides. Errors: `InvalidArguments`.
     fn toggle(&self, part: &str) -> argos_bus::Result<()> {
-        if !PARTS.contains(&part) {
+        let page = part.strip_prefix("settings/");
+        if let Some(page) = page.filter(|page| Page::named(page).is_none()) {
+            let pages = Page::ALL.map(Page::name).join(", ");
+            let text = format!("the settings have no page `{page}`; there are: {pages}");
+            return Err(argos_bus::Error::InvalidArguments(text));
+        }
+        if page.is_none() && !PARTS.contains(&part) {
             let text = format!(
                 "`{part}` is no part of the shell; there are: {}",
                 PARTS.join(", ")

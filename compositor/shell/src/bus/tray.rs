@@ -19,6 +19,7 @@ use zbus::{Connection, Proxy};
 use super::names::Presence;
 use super::{Notice, Notices};
 use crate::icons::{Pixels, load_app_icon};
+use crate::tr;
 use crate::widgets::shortened;
 
 /// Name of the watcher.
@@ -424,10 +425,10 @@ pub(super) async fn obey(
                     let root = entry(id, &properties, &children);
                     notices.send(Notice::TrayMenu(item, root.children));
                 }
-                Err(_) => notices.send(Notice::Problem(format!(
-                    "{} does not show its menu: it did not answer within {} s",
-                    item.bus,
-                    PATIENCE.as_secs()
+                Err(_) => notices.send(Notice::Problem(tr!(
+                    "problem-tray",
+                    program = &item.bus,
+                    seconds = PATIENCE.as_secs()
                 ))),
             }
             Ok(())

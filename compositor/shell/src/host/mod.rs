@@ -1,4 +1,4 @@
-//! iced's widgets on layer-shell surfaces, without winit and without softbuffer.
+//! iced's widgets on layer-shell surfaces and in windows, without winit and without softbuffer.
 //!
 //! A [`Program`] says which surfaces it wants ([`Spec`]), what each of them shows (a widget tree)
 //! and how messages change it. [`run`] makes the surfaces so, translates Wayland input into widget
@@ -68,6 +68,9 @@ pub trait Program: Sized {
     /// `part`, which was on screen, has another size or scale or is gone: what is seen is not where
     /// it will be, until it is [`Program::shown`].
     fn moves(&mut self, _part: Self::Part) {}
+    /// The person closes the window of `part`, by its frame or by a key of the compositor's. It stays
+    /// until [`Program::surfaces`] has it no more.
+    fn closes(&mut self, _part: Self::Part, _tasks: &mut Tasks<Self::Part>) {}
     /// Caps Lock was switched on or off.
     fn caps_lock(&mut self, _on: bool) {}
     /// The colour of text that says none.
@@ -170,6 +173,49 @@ pub struct Spec<Part> {
     pub namespace: &'static str,
     /// What it shows.
     pub content: Content,
+    /// Makes it a window as other programs have them: of the above, `part`, `width`, `height` and
+    /// `content` count then, the sizes being what it opens with.
+    pub window: Option<Window>,
+    /// Whether the session does not count as idle while it is on screen.
+    pub keeps_awake: bool,
+}
+
+impl<Part> Spec<Part> {
+    /// A window of `width` by `height` logical pixels with widgets.
+    pub fn window(part: Part, width: u32, height: Height, window: Window) -> Self {
+        Self {
+            part,
+            on: Outputs::Active,
+            layer: Layer::Top,
+            anchor: Anchor::empty(),
+            width,
+            height,
+            margin: [0; 4],
+            shadow: 0,
+            exclusive_zone: 0,
+            keyboard: KeyboardInteractivity::OnDemand,
+            namespace: "argos-window",
+            content: Content::Widgets,
+            window: Some(window),
+            keeps_awake: false,
+        }
+    }
+}
+
+/// What makes a surface a window. Only the title may change while it is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Window {
+    /// Its title.
+    pub title: String,
+    /// By what the compositor knows the application.
+    pub app_id: &'static str,
+    /// Another program's window that it belongs to, as `xdg-foreign` names it. One that is not
+    /// there (any more) is no error.
+    pub parent: Option<String>,
+    /// Whether its parent takes no input while it is there.
+    pub modal: bool,
+    /// Narrower and lower than this, in logical pixels, it is not made.
+    pub least: (u32, u32),
 }
 
 /// Where a surface is shown.
@@ -380,6 +426,12 @@ impl<P: Program> Host<P> {
                         self.program.shown(self.surfaces[index].part());
                         self.refresh();
                     }
+                }
+                Happening::CloseAsked => {
+                    let part = self.surfaces[index].part();
+                    self.program.closes(part, &mut self.tasks);
+                    self.refresh();
+                    changed = true;
                 }
                 Happening::Closed => {
                     let gone = self.surfaces.remove(index);

@@ -1,4 +1,4 @@
-//! One surface, of the layer shell or of a lock: its size and scale, its widgets' state, its place in the frame cycle.
+//! One surface, of the layer shell, of a lock or of a window: its size and scale, its widgets' state, its place in the frame cycle.
 //!
 //! A surface moves through: made (committed without a buffer) → configured (has a size; the next
 //! draw makes the first frame) → drawn and waiting for the frame callback ⇄ ready. Until it is
@@ -24,10 +24,14 @@ use sctk::reexports::client::protocol::wl_output::WlOutput;
 use sctk::reexports::client::protocol::wl_shm::Format;
 use sctk::reexports::client::protocol::wl_surface::WlSurface;
 use sctk::reexports::protocols::wp::fractional_scale::v1::client::wp_fractional_scale_v1::WpFractionalScaleV1;
+use sctk::reexports::protocols::wp::idle_inhibit::zv1::client::zwp_idle_inhibitor_v1::ZwpIdleInhibitorV1;
 use sctk::reexports::protocols::wp::viewporter::client::wp_viewport::WpViewport;
+use sctk::reexports::protocols::xdg::dialog::v1::client::xdg_dialog_v1::XdgDialogV1;
+use sctk::reexports::protocols::xdg::foreign::zv2::client::zxdg_imported_v2::ZxdgImportedV2;
 use sctk::session_lock::SessionLockSurface;
 use sctk::shell::WaylandSurface;
 use sctk::shell::wlr_layer::LayerSurface;
+use sctk::shell::xdg::window::{self as xdg_window, WindowDecorations};
 use sctk::shm::raw::RawPool;
 use smithay_client_toolkit as sctk;
 
@@ -48,6 +52,77 @@ enum Role {
     Layer(LayerSurface),
     /// Covers an output of the locked session.
     Lock(SessionLockSurface),
+    Window(Window),
+}
+
+/// A window, and what ties it to its parent.
+struct Window {
+    // Destroyed before the window itself.
+    dialog: Option<XdgDialogV1>,
+    parent: Option<ZxdgImportedV2>,
+    window: xdg_window::Window,
+}
+
+impl Window {
+    fn new(of: &super::Window, surface: WlSurface, wayland: &Wayland) -> Result<Self, Error> {
+        let shell = wayland.windows.as_ref().ok_or(Error::Missing {
+            protocol: "xdg_wm_base",
+        })?;
+        let window = shell.create_window(
+            surface.clone(),
+            WindowDecorations::RequestServer,
+            &wayland.queue,
+        );
+        window.set_app_id(of.app_id);
+        window.set_title(wire_text(&of.title));
+        window.set_min_size(Some(of.least));
+        let parent = match (&of.parent, &wayland.importer) {
+            (Some(name), Some(importer)) => {
+                let name = wire_text(name);
+                let parent = importer.import_toplevel(name, &wayland.queue, Silent);
+                parent.set_parent_of(&surface);
+                Some(parent)
+            }
+            _ => None,
+        };
+        let dialog = wayland
+            .dialogs
+            .as_ref()
+            .filter(|_| of.modal)
+            .map(|dialogs| {
+                let dialog = dialogs.get_xdg_dialog(window.xdg_toplevel(), &wayland.queue, Silent);
+                dialog.set_modal();
+                dialog
+            });
+        Ok(Self {
+            dialog,
+            parent,
+            window,
+        })
+    }
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        if let Some(dialog) = self.dialog.take() {
+            dialog.destroy();
+        }
+        if let Some(parent) = self.parent.take() {
+            parent.destroy();
+        }
+    }
+}
+
+/// The longest text that goes into a message to the compositor, in bytes: a message has an end.
+const LONGEST_TEXT: usize = 1024;
+
+/// `text` as a message to the compositor can carry it: without NUL, and not too long.
+fn wire_text(text: &str) -> String {
+    let mut end = text.len().min(LONGEST_TEXT);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].replace('\0', "")
 }
 
 impl Role {
@@ -55,6 +130,7 @@ impl Role {
         match self {
             Self::Layer(layer) => layer.wl_surface(),
             Self::Lock(lock) => lock.wl_surface(),
+            Self::Window(window) => window.window.wl_surface(),
         }
     }
 }
@@ -68,6 +144,7 @@ pub(super) struct Surface<Part> {
     role: Role,
     viewport: Option<WpViewport>,
     fractional_scale: Option<WpFractionalScaleV1>,
+    idle_inhibitor: Option<ZwpIdleInhibitorV1>,
     /// What was asked of the compositor.
     asked: Size<u32>,
     /// What the compositor gave.
@@ -95,6 +172,9 @@ impl<Part> Drop for Surface<Part> {
         }
         if let Some(scale) = self.fractional_scale.take() {
             scale.destroy();
+        }
+        if let Some(inhibitor) = self.idle_inhibitor.take() {
+            inhibitor.destroy();
         }
         if let Some((buffer, _)) = self.picture.take() {
             buffer.destroy();
@@ -146,10 +226,16 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
             Content::Widgets => Some(backend.target(wayland, &surface)?),
             Content::Picture(_) | Content::Nothing => None,
         };
-        let role = match (&wayland.lock, &output) {
-            (Some(lock), Some(output)) => {
+        let idle_inhibitor = wayland
+            .idle_inhibit
+            .as_ref()
+            .filter(|_| spec.keeps_awake)
+            .map(|manager| manager.create_inhibitor(&surface, &wayland.queue, Silent));
+        let role = match (&wayland.lock, &output, &spec.window) {
+            (Some(lock), Some(output), _) => {
                 Role::Lock(lock.create_lock_surface(surface, output, &wayland.queue))
             }
+            (_, _, Some(window)) => Role::Window(Window::new(window, surface, wayland)?),
             _ => Role::Layer(wayland.layer_shell.create_layer_surface(
                 &wayland.queue,
                 surface,
@@ -170,6 +256,7 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
             role,
             viewport,
             fractional_scale,
+            idle_inhibitor,
             asked,
             size: None,
             scale: f64::from(scale),
@@ -190,8 +277,16 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
 
     /// A lock's surface asks for nothing: it is told its size, and may not commit before that.
     fn ask(&self) {
-        let Role::Layer(layer) = &self.role else {
-            return;
+        let layer = match &self.role {
+            Role::Layer(layer) => layer,
+            Role::Lock(_) => return,
+            Role::Window(window) => {
+                // The first commit asks for a size; later ones come with a frame.
+                if self.size.is_none() {
+                    window.window.commit();
+                }
+                return;
+            }
         };
         let [top, right, bottom, left] = self.spec.margin;
         layer.set_anchor(self.spec.anchor);
@@ -242,8 +337,15 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
             (Content::Picture(new), Content::Picture(old)) => !Arc::ptr_eq(new, old),
             _ => false,
         };
+        if let (Role::Window(shown), Some(new), Some(old)) =
+            (&self.role, &spec.window, &self.spec.window)
+            && new.title != old.title
+        {
+            shown.window.set_title(wire_text(&new.title));
+        }
         self.spec = spec;
-        if differs {
+        // A window is as large as its person made it.
+        if differs && matches!(self.role, Role::Layer(_)) {
             self.asked = asked;
             self.ask();
         }

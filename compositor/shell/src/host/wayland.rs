@@ -4,6 +4,7 @@
 //! [`super::Host`] works through after each dispatch, in order. That keeps the protocol apart from
 //! widgets, and lets one batch of pointer motions cost one layout.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -24,8 +25,17 @@ use sctk::reexports::protocols::wp::fractional_scale::v1::client::{
     wp_fractional_scale_manager_v1::WpFractionalScaleManagerV1,
     wp_fractional_scale_v1::{self, WpFractionalScaleV1},
 };
+use sctk::reexports::protocols::wp::idle_inhibit::zv1::client::{
+    zwp_idle_inhibit_manager_v1::ZwpIdleInhibitManagerV1, zwp_idle_inhibitor_v1::ZwpIdleInhibitorV1,
+};
 use sctk::reexports::protocols::wp::viewporter::client::{
     wp_viewport::WpViewport, wp_viewporter::WpViewporter,
+};
+use sctk::reexports::protocols::xdg::dialog::v1::client::{
+    xdg_dialog_v1::XdgDialogV1, xdg_wm_dialog_v1::XdgWmDialogV1,
+};
+use sctk::reexports::protocols::xdg::foreign::zv2::client::{
+    zxdg_imported_v2::ZxdgImportedV2, zxdg_importer_v2::ZxdgImporterV2,
 };
 use sctk::registry::{ProvidesRegistryState, RegistryState};
 use sctk::seat::keyboard::{KeyEvent, KeyboardHandler, Keysym, Modifiers, RawModifiers};
@@ -39,6 +49,8 @@ use sctk::session_lock::{
 };
 use sctk::shell::WaylandSurface;
 use sctk::shell::wlr_layer::{LayerShell, LayerShellHandler, LayerSurface, LayerSurfaceConfigure};
+use sctk::shell::xdg::XdgShell;
+use sctk::shell::xdg::window::{Window, WindowConfigure, WindowHandler};
 use sctk::shm::{Shm, ShmHandler};
 use smithay_client_toolkit as sctk;
 
@@ -51,6 +63,8 @@ pub(super) enum Happening {
     Configured(Size<u32>),
     /// The compositor took it away.
     Closed,
+    /// The person closes it.
+    CloseAsked,
     /// It is shown at this scale now.
     Scaled(f64),
     /// The compositor is ready for its next frame.
@@ -65,6 +79,12 @@ pub(super) struct Wayland {
     pub(super) queue: QueueHandle<Self>,
     pub(super) compositor: CompositorState,
     pub(super) layer_shell: LayerShell,
+    /// Windows; nothing where the compositor has none.
+    pub(super) windows: Option<XdgShell>,
+    pub(super) dialogs: Option<XdgWmDialogV1>,
+    /// Other programs' windows by their names.
+    pub(super) importer: Option<ZxdgImporterV2>,
+    pub(super) idle_inhibit: Option<ZwpIdleInhibitManagerV1>,
     pub(super) shm: Shm,
     pub(super) outputs: OutputState,
     pub(super) viewporter: Option<WpViewporter>,
@@ -107,6 +127,10 @@ impl Wayland {
             compositor: CompositorState::bind(globals, &queue).map_err(missing("wl_compositor"))?,
             layer_shell: LayerShell::bind(globals, &queue)
                 .map_err(missing("zwlr_layer_shell_v1"))?,
+            windows: XdgShell::bind(globals, &queue).ok(),
+            dialogs: globals.bind(&queue, 1..=1, Silent).ok(),
+            importer: globals.bind(&queue, 1..=1, Silent).ok(),
+            idle_inhibit: globals.bind(&queue, 1..=1, Silent).ok(),
             shm: Shm::bind(globals, &queue).map_err(missing("wl_shm"))?,
             outputs: OutputState::new(globals, &queue),
             viewporter: globals.bind(&queue, 1..=1, Silent).ok(),
@@ -198,7 +222,18 @@ macro_rules! silent {
         }
     )*};
 }
-silent!(WpViewporter, WpViewport, WpFractionalScaleManagerV1);
+silent!(
+    WpViewporter,
+    WpViewport,
+    WpFractionalScaleManagerV1,
+    XdgWmDialogV1,
+    XdgDialogV1,
+    ZxdgImporterV2,
+    // That its window is gone needs no answer: the compositor takes the tie away by itself.
+    ZxdgImportedV2,
+    ZwpIdleInhibitManagerV1,
+    ZwpIdleInhibitorV1
+);
 
 /// Data of a fractional scale object: whose scale it is.
 #[derive(Debug)]
@@ -308,6 +343,28 @@ impl LayerShellHandler for Wayland {
         self.push(
             layer.wl_surface(),
             Happening::Configured(Size::new(width, height)),
+        );
+    }
+}
+
+impl WindowHandler for Wayland {
+    fn request_close(&mut self, _: &Connection, _: &QueueHandle<Self>, window: &Window) {
+        self.push(window.wl_surface(), Happening::CloseAsked);
+    }
+
+    fn configure(
+        &mut self,
+        _: &Connection,
+        _: &QueueHandle<Self>,
+        window: &Window,
+        configure: WindowConfigure,
+        _: u32,
+    ) {
+        let length = |given: Option<NonZeroU32>| given.map_or(0, NonZeroU32::get);
+        let (width, height) = configure.new_size;
+        self.push(
+            window.wl_surface(),
+            Happening::Configured(Size::new(length(width), length(height))),
         );
     }
 }

@@ -17,6 +17,7 @@ use super::permissions::{SURE, verb};
 use crate::fonts;
 use crate::host::Element;
 use crate::theme::{GAP, HUGE, Palette, SMALL, TEXT, TEXT_SMALL, TIGHT, WIDE};
+use crate::tr;
 use crate::visible::{in_order, mixes_scripts, visible};
 use crate::widgets::{self, Kind};
 
@@ -29,18 +30,8 @@ const TITLES: f32 = 92.0;
 /// Between two things to press.
 const BETWEEN: f32 = TIGHT + 2.0;
 
-/// Every action of the broker, and what its resources look like.
-const ACTIONS: [(&str, &str); 6] = [
-    ("read", "A file or a folder with all in it: ~/Documents"),
-    ("write", "A file or a folder with all in it: ~/Documents"),
-    ("launch", "An application: foot"),
-    (
-        "control",
-        "A part of the desktop: windows, services, power …",
-    ),
-    ("network", "A host or a pattern of hosts: *.example.org"),
-    ("message", "An agent: steward"),
-];
+/// Every action of the broker.
+const ACTIONS: [&str; 6] = ["read", "write", "launch", "control", "network", "message"];
 
 /// How long a decision can hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,14 +42,18 @@ enum Lasts {
     Always,
 }
 
-const LASTS: [(Lasts, &str); 4] = [
-    (Lasts::Session, "this session"),
-    (Lasts::Hour, "an hour"),
-    (Lasts::Day, "a day"),
-    (Lasts::Always, "from now on"),
-];
+const LASTS: [Lasts; 4] = [Lasts::Session, Lasts::Hour, Lasts::Day, Lasts::Always];
 
 impl Lasts {
+    fn title(self) -> String {
+        match self {
+            Self::Session => tr!("ahead-session"),
+            Self::Hour => tr!("ahead-hour"),
+            Self::Day => tr!("ahead-day"),
+            Self::Always => tr!("lasts-always"),
+        }
+    }
+
     /// As the broker takes it: the scope, and when it is over (0: never).
     fn from(self, now_ms: u64) -> (&'static str, u64) {
         match self {
@@ -283,7 +278,7 @@ impl Ahead {
         let Some((agent, _)) = self.agents.get(self.agent).filter(|_| !resource.is_empty()) else {
             return Outcome::None;
         };
-        let (action, _) = ACTIONS[self.action];
+        let action = ACTIONS[self.action];
         Outcome::Ask(Question {
             number: self.number,
             agent: agent.clone(),
@@ -304,7 +299,7 @@ impl Ahead {
             self.sure = Some((row, now + SURE));
             return Outcome::None;
         }
-        let (scope, expires_ms) = LASTS[self.lasts].0.from(now_ms);
+        let (scope, expires_ms) = LASTS[self.lasts].from(now_ms);
         Outcome::Grant(Wish {
             agent: said.agent.clone(),
             action: said.action.clone(),
@@ -335,10 +330,11 @@ impl Ahead {
             .agents
             .iter()
             .map(|(_, title)| widgets::shortened(&visible(title), 32));
-        let actions = ACTIONS.iter().map(|(action, _)| verb(action).to_owned());
-        let lasts = LASTS.iter().map(|(_, words)| (*words).to_owned());
-        let (_, example) = ACTIONS[self.action];
-        let input = widgets::field(example, &self.resource, TEXT, palette)
+        let actions = ACTIONS.iter().map(|action| verb(action));
+        let lasts = LASTS.iter().map(|lasts| lasts.title());
+        // What its resources look like.
+        let example = tr!("ahead-example", action = ACTIONS[self.action]);
+        let input = widgets::field(&example, &self.resource, TEXT, palette)
             .id(INPUT)
             .font(fonts::MONO)
             .on_input(Message::Typed);
@@ -351,11 +347,23 @@ impl Ahead {
             .padding(Padding::from([SMALL, GAP]))
             .width(Length::Fill);
         let form = column![
-            self.line("Agent", self.chips(Row::Agent, agents, palette), palette),
-            self.line("May it", self.chips(Row::Action, actions, palette), palette),
-            self.line("This", input.into(), palette),
+            self.line(
+                tr!("ahead-agent"),
+                self.chips(Row::Agent, agents, palette),
+                palette
+            ),
+            self.line(
+                tr!("ahead-may"),
+                self.chips(Row::Action, actions, palette),
+                palette
+            ),
+            self.line(tr!("ahead-this"), input.into(), palette),
             self.answer(palette),
-            self.line("For", self.chips(Row::Lasts, lasts, palette), palette),
+            self.line(
+                tr!("ahead-for"),
+                self.chips(Row::Lasts, lasts, palette),
+                palette
+            ),
             self.buttons(palette),
         ]
         .spacing(GAP)
@@ -365,7 +373,7 @@ impl Ahead {
 
     fn line<'a>(
         &'a self,
-        title: &'a str,
+        title: String,
         content: Element<'a, Message>,
         palette: &Palette,
     ) -> Element<'a, Message> {
@@ -397,7 +405,7 @@ impl Ahead {
         };
         let chips: Vec<Element<'a, Message>> = titles.enumerate().map(chip).collect();
         if chips.is_empty() {
-            return widgets::label("There is no agent", TEXT, palette.text_dim).into();
+            return widgets::label(tr!("ahead-no-agent"), TEXT, palette.text_dim).into();
         }
         row(chips)
             .spacing(BETWEEN)
@@ -410,7 +418,7 @@ impl Ahead {
     fn answer<'a>(&'a self, palette: &Palette) -> Element<'a, Message> {
         let words: Element<'a, Message> = match &self.said {
             None if self.resource.trim().is_empty() => {
-                let words = "Say what it is about: what would happen now shows here.";
+                let words = tr!("ahead-empty");
                 widgets::label(words, TEXT_SMALL, palette.text_dim).into()
             }
             None => widgets::label("…", TEXT_SMALL, palette.text_dim).into(),
@@ -425,7 +433,7 @@ impl Ahead {
         let button = |row, title, ink| {
             let sure = self.sure.is_some_and(|(sure, _)| sure == row);
             let (title, kind, ink) = match sure {
-                true => ("Sure? Press again", Kind::Primary, palette.accent_text),
+                true => (tr!("sure"), Kind::Primary, palette.accent_text),
                 false if self.row == row => (title, Kind::Chosen, ink),
                 false => (title, Kind::Raised, ink),
             };
@@ -439,8 +447,8 @@ impl Ahead {
         };
         row![
             space().width(TITLES - BETWEEN),
-            button(Row::Allow, "Allow", palette.good),
-            button(Row::Refuse, "Refuse", palette.bad),
+            button(Row::Allow, tr!("ahead-allow"), palette.good),
+            button(Row::Refuse, tr!("ahead-refuse"), palette.bad),
         ]
         .spacing(BETWEEN)
         .into()
@@ -467,15 +475,18 @@ fn explained<'a>(said: &'a Explanation, palette: &Palette) -> Element<'a, Messag
         .width(Length::Fill);
     let mut shown = column![exact].spacing(TIGHT + 2.0);
     if mixes_scripts(&said.resource) {
-        let note = "Letters of several scripts look alike here: those with a number are not Latin.";
-        shown = shown.push(widgets::label(note, TEXT_SMALL, palette.warn));
+        shown = shown.push(widgets::label(
+            tr!("mixed-scripts"),
+            TEXT_SMALL,
+            palette.warn,
+        ));
     }
     let tools = said.tools.iter().map(|(tool, outcome)| {
         let (color, what) = match outcome.as_str() {
-            "allow" => (palette.good, "goes ahead"),
-            "deny" => (palette.bad, "is refused"),
-            "confirm" => (palette.warn, "asks you every time"),
-            _ => (palette.warn, "asks you"),
+            "allow" => (palette.good, tr!("ahead-goes")),
+            "deny" => (palette.bad, tr!("ahead-refused")),
+            "confirm" => (palette.warn, tr!("ahead-asks-always")),
+            _ => (palette.warn, tr!("ahead-asks")),
         };
         row![
             widgets::label(visible(tool), TEXT_SMALL, palette.text).font(fonts::MONO),

@@ -15,6 +15,7 @@ use crate::host::Element;
 use crate::icons::Icon;
 use crate::theme::{GAP, Palette, ROUND, SMALL, TEXT, TEXT_SMALL, TIGHT, WIDE};
 use crate::widgets::{self, Kind, SHADOW};
+use crate::{l10n, tr};
 
 /// Width of the surface in logical pixels, shadow included.
 pub const WIDTH: u32 = 420 + 2 * SHADOW as u32;
@@ -27,6 +28,7 @@ pub const STEWARD: &str = "steward";
 /// As many messages are kept of a conversation.
 pub const KEPT: usize = 200;
 
+// As agents are asked: their planner knows English.
 const SUGGESTIONS: [&str; 3] = [
     "What is in my Documents folder?",
     "How much memory is in use?",
@@ -128,8 +130,7 @@ impl Chat {
     /// The orchestrator went away.
     pub fn lost(&mut self) {
         self.agents.clear();
-        self.problem =
-            "The agents are not running. They are started again by themselves.".to_owned();
+        self.problem = tr!("agents-not-running");
     }
 
     /// What was said before.
@@ -256,10 +257,10 @@ impl Chat {
                 agent.detail.as_str(),
                 state_color(&agent.state, palette),
             ),
-            None => ("not running", "", palette.text_dim),
+            None => (tr!("chat-not-running"), "", palette.text_dim),
         };
         let below = if detail.is_empty() {
-            word.to_owned()
+            word
         } else {
             format!("{word} · {detail}")
         };
@@ -325,16 +326,16 @@ impl Chat {
                 lines = lines.push(bubble(shown, palette));
             }
             for text in &conversation.pending {
-                lines = lines.push(person_bubble(text, "sends …", true, palette));
+                lines = lines.push(person_bubble(text, tr!("chat-sends"), true, palette));
             }
         }
         if let Some(agent) = self.state() {
             let about = match agent.state.as_str() {
-                "thinking" => Some("thinks …".to_owned()),
-                "acting" if agent.detail.is_empty() => Some("works …".to_owned()),
-                "acting" => Some(format!("works: {} …", agent.detail)),
-                "waiting" => Some("waits for your permission".to_owned()),
-                "starting" => Some("starts …".to_owned()),
+                "thinking" => Some(tr!("chat-thinks")),
+                "acting" if agent.detail.is_empty() => Some(tr!("chat-works")),
+                "acting" => Some(tr!("chat-works-at", what = &agent.detail)),
+                "waiting" => Some(tr!("chat-waits")),
+                "starting" => Some(tr!("chat-starts")),
                 _ => None,
             };
             if let Some(about) = about {
@@ -381,10 +382,10 @@ impl Chat {
         let content = column![
             widgets::icon(Icon::Argos, 44.0, palette.accent),
             space().height(GAP),
-            widgets::label("How can I help?", TEXT + 4.0, palette.text).font(fonts::UI_STRONG),
+            widgets::label(tr!("chat-welcome"), TEXT + 4.0, palette.text).font(fonts::UI_STRONG),
             container(
                 widgets::label(
-                    "Everything stays on this machine. You are asked before anything private is read or changed.",
+                    tr!("chat-welcome-about"),
                     TEXT_SMALL + 0.5,
                     palette.text_dim,
                 )
@@ -418,7 +419,7 @@ impl Chat {
             .on_press_maybe(ready.then_some(Message::Submit));
         let field = row![
             widgets::field(
-                &format!("Message {}", self.agent_title()),
+                &tr!("chat-message-to", agent = self.agent_title()),
                 &self.input,
                 TEXT,
                 palette
@@ -463,11 +464,7 @@ impl Shown {
     fn new(message: ChatMessage) -> Self {
         let blocks = markup::parse(&message.text);
         let time = jiff::Timestamp::from_millisecond(message.when_ms as i64)
-            .map(|when| {
-                when.to_zoned(jiff::tz::TimeZone::system())
-                    .strftime("%H:%M")
-                    .to_string()
-            })
+            .map(|when| l10n::minutes(&when.to_zoned(jiff::tz::TimeZone::system())))
             .unwrap_or_default();
         Self {
             message,
@@ -482,12 +479,12 @@ const BUBBLE: f32 = 330.0;
 
 fn bubble<'a>(shown: &'a Shown, palette: &Palette) -> Element<'a, Message> {
     match shown.message.role.as_str() {
-        "person" => person_bubble(&shown.message.text, &shown.time, false, palette),
+        "person" => person_bubble(&shown.message.text, shown.time.clone(), false, palette),
         "agent" => {
             let blocks = shown.blocks.iter().map(|block| block_view(block, palette));
             let content = column![
                 column(blocks).spacing(SMALL - 2.0),
-                stamp(&shown.time, palette.text_dim)
+                stamp(shown.time.clone(), palette.text_dim)
             ]
             .spacing(TIGHT);
             left(framed(content, palette.raised))
@@ -504,7 +501,7 @@ fn bubble<'a>(shown: &'a Shown, palette: &Palette) -> Element<'a, Message> {
 
 fn person_bubble<'a>(
     text: &'a str,
-    time: &'a str,
+    time: String,
     pending: bool,
     palette: &Palette,
 ) -> Element<'a, Message> {
@@ -527,7 +524,7 @@ fn person_bubble<'a>(
         .into()
 }
 
-fn stamp<'a>(time: &'a str, color: Color) -> Element<'a, Message> {
+fn stamp<'a>(time: String, color: Color) -> Element<'a, Message> {
     widgets::label(time, TEXT_SMALL - 1.5, color).into()
 }
 

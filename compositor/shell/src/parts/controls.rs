@@ -15,11 +15,12 @@ use crate::host::{Element, Renderer};
 use crate::icons::Icon;
 use crate::theme::{Appearance, GAP, Palette, SMALL, TEXT, TEXT_SMALL, TIGHT, WIDE};
 use crate::widgets::{self, Kind, SHADOW};
+use crate::{l10n, tr};
 
 /// Width of the quick settings in logical pixels, shadow included.
 pub const WIDTH: u32 = 320 + 2 * SHADOW as u32;
 /// The quick settings are never higher than this.
-pub const HIGHEST: u32 = 400;
+pub const HIGHEST: u32 = 440;
 /// Size of the momentary display in logical pixels, shadow included.
 pub const DISPLAY: (u32, u32) = (260 + 2 * SHADOW as u32, 52 + 2 * SHADOW as u32);
 /// How long the momentary display stays after the last change.
@@ -45,14 +46,16 @@ enum Control {
     Network,
     Night,
     Theme,
+    Settings,
 }
 
-const CONTROLS: [Control; 5] = [
+const CONTROLS: [Control; 6] = [
     Control::Sound,
     Control::Light,
     Control::Network,
     Control::Night,
     Control::Theme,
+    Control::Settings,
 ];
 
 /// What is known of the machine, and what is shown of it.
@@ -101,6 +104,8 @@ pub enum Message {
     Night,
     /// The other of dark and light.
     Theme,
+    /// All settings.
+    Settings,
     /// Away with it.
     Close,
 }
@@ -116,6 +121,8 @@ pub enum Outcome {
     Night(bool),
     /// The other theme.
     Theme,
+    /// Show all settings.
+    Settings,
     /// Close it.
     Close,
 }
@@ -194,6 +201,7 @@ impl Controls {
                 Some(Control::Network) => self.update(Message::Network),
                 Some(Control::Night) => self.update(Message::Night),
                 Some(Control::Theme) => Outcome::Theme,
+                Some(Control::Settings) => Outcome::Settings,
                 Some(Control::Light) | None => Outcome::None,
             },
             // Shown at once; what the service says corrects it.
@@ -220,6 +228,7 @@ impl Controls {
                 None => Outcome::None,
             },
             Message::Theme => Outcome::Theme,
+            Message::Settings => Outcome::Settings,
             Message::Close => Outcome::Close,
         }
     }
@@ -274,7 +283,7 @@ impl Controls {
                 Message::Volume,
                 palette,
             ),
-            Err(_) => self.missing(Control::Sound, "Nothing here plays sound", palette),
+            Err(_) => self.missing(Control::Sound, tr!("controls-no-sound"), palette),
         };
         let light = match &self.light {
             Ok(light) => self.slider(
@@ -284,40 +293,47 @@ impl Controls {
                 Message::Brightness,
                 palette,
             ),
-            Err(_) => self.missing(Control::Light, "This screen's light is fixed", palette),
+            Err(_) => self.missing(Control::Light, tr!("controls-light-fixed"), palette),
         };
         let (network, known) = match &self.network {
             Ok(status) => (network_words(status), true),
-            Err(_) => ("Not known".to_owned(), false),
+            Err(_) => (tr!("controls-not-known"), false),
         };
         let theme = match appearance {
-            Appearance::Dark => "Dark",
-            Appearance::Light => "Light",
+            Appearance::Dark => tr!("controls-dark"),
+            Appearance::Light => tr!("controls-light"),
         };
         let network = self.tile(
             Control::Network,
-            "Network",
+            tr!("controls-network"),
             network,
             known.then_some(Message::Network),
             palette,
         );
         let night = match self.night {
-            Some(true) => "On",
-            Some(false) => "Off",
-            None => "Not known",
+            Some(true) => tr!("on"),
+            Some(false) => tr!("off"),
+            None => tr!("controls-not-known"),
         };
         let night = self.tile(
             Control::Night,
-            "Night light",
-            night.to_owned(),
+            tr!("controls-night-light"),
+            night,
             self.night.map(|_| Message::Night),
             palette,
         );
         let theme = self.tile(
             Control::Theme,
-            "Theme",
-            theme.to_owned(),
+            tr!("controls-theme"),
+            theme,
             Some(Message::Theme),
+            palette,
+        );
+        let settings = self.tile(
+            Control::Settings,
+            tr!("controls-settings"),
+            String::new(),
+            Some(Message::Settings),
             palette,
         );
         let content = column![
@@ -327,6 +343,7 @@ impl Controls {
             network,
             night,
             theme,
+            settings,
         ]
         .spacing(TIGHT / 2.0)
         .padding(SMALL);
@@ -347,9 +364,9 @@ impl Controls {
             }
         };
         let words = match (value, self.changed) {
-            (Some(percent), _) => percentage(percent),
-            (None, Some((Change::Light, _))) => "fixed".to_owned(),
-            (None, _) => "no sound".to_owned(),
+            (Some(percent), _) => l10n::percent(percent),
+            (None, Some((Change::Light, _))) => tr!("controls-display-fixed"),
+            (None, _) => tr!("controls-display-silent"),
         };
         let content = row![
             widgets::icon(icon, 20.0, palette.text),
@@ -392,7 +409,7 @@ impl Controls {
                 .padding(SMALL - 2.0)
                 .into()
         };
-        let words = widgets::label(percentage(percent), TEXT_SMALL, palette.text_dim);
+        let words = widgets::label(l10n::percent(percent), TEXT_SMALL, palette.text_dim);
         self.framed(
             control,
             row![
@@ -407,7 +424,7 @@ impl Controls {
     fn missing<'a>(
         &self,
         control: Control,
-        words: &'a str,
+        words: String,
         palette: &Palette,
     ) -> Element<'a, Message> {
         let icon = match control {
@@ -456,14 +473,15 @@ impl Controls {
     fn tile<'a>(
         &self,
         control: Control,
-        title: &'a str,
+        title: String,
         state: String,
         message: Option<Message>,
         palette: &Palette,
     ) -> Element<'a, Message> {
         let icon = match control {
             Control::Network => self.network_icon(),
-            Control::Night => Icon::Sun,
+            Control::Night => Icon::NightLight,
+            Control::Settings => Icon::Settings,
             _ => Icon::Moon,
         };
         let kind = if self.is_chosen(control) {
@@ -488,10 +506,6 @@ impl Controls {
         .on_press_maybe(message)
         .into()
     }
-}
-
-fn percentage(percent: u32) -> String {
-    format!("{percent} %")
 }
 
 /// A bar that is filled as far as `percent` says.
@@ -524,14 +538,14 @@ fn links(status: &Status) -> impl Iterator<Item = &argos_bus::network::Link> {
 
 fn network_words(status: &Status) -> String {
     if !status.enabled {
-        return "Off".to_owned();
+        return tr!("off");
     }
     match links(status).next() {
         Some(link) => match link.addresses.first() {
             Some(address) => address.split('/').next().unwrap_or(address).to_owned(),
-            None => format!("{}, no address", link.name),
+            None => tr!("controls-no-address", link = &link.name),
         },
-        None => "Not connected".to_owned(),
+        None => tr!("controls-not-connected"),
     }
 }
 
@@ -606,6 +620,7 @@ mod tests {
             (Message::Activate, Outcome::Do(Command::Network(false))),
             (Message::Activate, Outcome::Night(true)),
             (Message::Activate, Outcome::Theme),
+            (Message::Activate, Outcome::Settings),
             (Message::Activate, Outcome::Do(Command::Mute)),
         ];
         for (message, outcome) in expected {

@@ -11,7 +11,10 @@ use iced_widget::{column, container, row};
 use crate::fonts;
 use crate::host::Element;
 use crate::icons::Icon;
+use crate::l10n::{self, Language};
+use crate::parts::settings::Page;
 use crate::theme::{GAP, Palette, SMALL, TEXT, TEXT_LARGE, TEXT_SMALL, TIGHT, WIDE};
+use crate::tr;
 use crate::widgets::{self, Kind, SHADOW};
 
 /// Size of the surface in logical pixels, shadow included.
@@ -22,6 +25,9 @@ pub const HEIGHT: u32 = 500 + 2 * SHADOW as u32;
 pub const INPUT: &str = "launcher-input";
 /// The list's name.
 pub const LIST: &str = "launcher-list";
+
+/// Id of the settings among the applications; a page's is this, a colon and its name.
+const SETTINGS: &str = "argos-settings";
 
 const ROW: f32 = 52.0;
 /// About as many characters of [`TEXT_SMALL`] fit into a row.
@@ -64,6 +70,8 @@ pub enum Outcome {
     Scroll(f32),
     /// Start this application.
     Launch(Box<App>),
+    /// Show this page of the settings.
+    Settings(Page),
     /// Ask the agent this.
     Ask(String),
     /// Close it.
@@ -71,9 +79,10 @@ pub enum Outcome {
 }
 
 impl Launcher {
-    /// What is installed.
+    /// What is installed. The settings and their pages are found beside it.
     pub fn set_apps(&mut self, apps: Vec<App>) {
         self.apps = apps;
+        self.apps.extend(settings());
         self.search();
     }
 
@@ -90,9 +99,12 @@ impl Launcher {
 
     fn search(&mut self) {
         let found = argos_apps::search(&self.apps, &self.query);
+        // Pages only come when somebody looks for them.
+        let page = |app: &&App| page(app).is_some() && app.id != SETTINGS;
+        let asked = self.can_ask();
+        let found = found.into_iter().filter(|app| asked || !page(app));
         // Positions rather than references, which could not be kept beside what they refer to.
         self.found = found
-            .into_iter()
             .filter_map(|app| self.apps.iter().position(|other| std::ptr::eq(other, app)))
             .collect();
         self.selected = 0;
@@ -133,7 +145,10 @@ impl Launcher {
 
     fn activate(&mut self) -> Outcome {
         match self.found.get(self.selected) {
-            Some(index) => Outcome::Launch(Box::new(self.apps[*index].clone())),
+            Some(index) => match page(&self.apps[*index]) {
+                Some(page) => Outcome::Settings(page),
+                None => Outcome::Launch(Box::new(self.apps[*index].clone())),
+            },
             None if self.can_ask() => Outcome::Ask(self.query.trim().to_owned()),
             None => Outcome::None,
         }
@@ -160,14 +175,9 @@ impl Launcher {
     pub fn view<'a>(&'a self, agent: &'a str, palette: &Palette) -> Element<'a, Message> {
         let field = row![
             widgets::icon(Icon::Search, 20.0, palette.text_dim),
-            widgets::field(
-                "Search applications or ask a question",
-                &self.query,
-                TEXT_LARGE,
-                palette
-            )
-            .id(INPUT)
-            .on_input(Message::Typed),
+            widgets::field(&tr!("launcher-search"), &self.query, TEXT_LARGE, palette)
+                .id(INPUT)
+                .on_input(Message::Typed),
         ]
         .spacing(GAP)
         .padding(Padding::from([0.0, WIDE + 2.0]))
@@ -185,7 +195,7 @@ impl Launcher {
         } else if self.found.is_empty() {
             rows = rows.push(
                 container(widgets::label(
-                    "No applications are installed",
+                    tr!("launcher-nothing"),
                     TEXT,
                     palette.text_dim,
                 ))
@@ -196,9 +206,9 @@ impl Launcher {
         let list = widgets::list(rows, LIST, palette);
 
         let keys = row![
-            widgets::hint("↑↓", "choose", palette),
-            widgets::hint("Enter", "open", palette),
-            widgets::hint("Esc", "close", palette),
+            widgets::hint("↑↓", tr!("does-choose"), palette),
+            widgets::hint(tr!("key-enter"), tr!("does-open"), palette),
+            widgets::hint(tr!("key-escape"), tr!("does-close"), palette),
         ]
         .spacing(WIDE)
         .align_y(Alignment::Center);
@@ -245,16 +255,17 @@ impl Launcher {
         let mark = container(widgets::icon(Icon::Spark, 20.0, palette.accent)).center(32);
         let words = column![
             widgets::line(
-                format!(
-                    "Ask {agent}: “{}”",
-                    widgets::shortened(self.query.trim(), 60)
+                tr!(
+                    "launcher-ask",
+                    agent = agent,
+                    question = widgets::shortened(self.query.trim(), 60)
                 ),
                 TEXT,
                 palette.text,
                 fonts::UI_MEDIUM
             ),
             widgets::line(
-                "Opens the chat and sends it",
+                tr!("launcher-ask-about"),
                 TEXT_SMALL,
                 palette.text_dim,
                 fonts::UI
@@ -288,31 +299,81 @@ impl Launcher {
     }
 
     fn app_icon<'a>(&'a self, app: &'a App, palette: &Palette) -> Element<'a, Message> {
+        if let Some(page) = page(app) {
+            let icon = match app.id.as_str() {
+                SETTINGS => Icon::Settings,
+                _ => page.icon(),
+            };
+            let icon = container(widgets::icon(icon, 18.0, palette.accent)).center(32);
+            return widgets::raised(icon, palette.raised, SMALL + TIGHT / 2.0).into();
+        }
         if let Some(handle) = self.icons.get(&app.icon) {
             return iced_widget::image(handle.clone())
                 .width(32)
                 .height(32)
                 .into();
         }
-        // A letter on a colour of its own tells applications without an icon apart.
-        let letter = app
-            .name
-            .chars()
-            .find(|c| c.is_alphanumeric())
-            .unwrap_or('?')
-            .to_uppercase()
-            .to_string();
-        let ground = widgets::mix(tile_color(&app.id), palette.card, 0.25);
-        widgets::raised(
-            container(
-                widgets::label(letter, TEXT_LARGE - 1.0, Color::WHITE).font(fonts::UI_STRONG),
-            )
-            .center(32),
-            ground,
-            SMALL + TIGHT / 2.0,
-        )
-        .into()
+        tile(app, palette)
     }
+}
+
+/// The settings and their pages as things to be found, by their English names as well.
+fn settings() -> impl Iterator<Item = App> {
+    let entry = |id: String, name: String, english: String, comment: String| App {
+        id,
+        name,
+        generic_name: String::new(),
+        comment,
+        icon: String::new(),
+        exec: vec![SETTINGS.to_owned()],
+        working_directory: None,
+        terminal: false,
+        keywords: vec![english],
+        categories: Vec::new(),
+    };
+    let english = |words: &dyn Fn() -> String| l10n::speaking(Language::English, words);
+    let whole = entry(
+        SETTINGS.to_owned(),
+        tr!("settings"),
+        english(&|| tr!("settings")),
+        tr!("settings-about"),
+    );
+    let pages = Page::ALL.into_iter().map(move |page| {
+        entry(
+            format!("{SETTINGS}:{}", page.name()),
+            page.title(),
+            english(&|| page.title()),
+            tr!("settings-page-about", about = page.about()),
+        )
+    });
+    std::iter::once(whole).chain(pages)
+}
+
+/// The page of the settings that an entry stands for.
+fn page(app: &App) -> Option<Page> {
+    match app.id.strip_prefix(SETTINGS)? {
+        "" => Some(Page::default()),
+        rest => Page::named(rest.strip_prefix(':')?),
+    }
+}
+
+/// A letter on a colour of its own tells applications without an icon apart.
+pub(super) fn tile<'a, M: 'a>(app: &App, palette: &Palette) -> Element<'a, M> {
+    let letter = app
+        .name
+        .chars()
+        .find(|c| c.is_alphanumeric())
+        .unwrap_or('?')
+        .to_uppercase()
+        .to_string();
+    let ground = widgets::mix(tile_color(&app.id), palette.card, 0.25);
+    widgets::raised(
+        container(widgets::label(letter, TEXT_LARGE - 1.0, Color::WHITE).font(fonts::UI_STRONG))
+            .center(32),
+        ground,
+        SMALL + TIGHT / 2.0,
+    )
+    .into()
 }
 
 /// A colour by an application's id: always the same, dark enough for white text.
@@ -370,6 +431,42 @@ mod tests {
             panic!("nothing starts")
         };
         assert_eq!(app.name, "Foot");
+    }
+
+    #[test]
+    fn settings_are_found_and_their_pages_by_name() {
+        let mut launcher = launcher();
+        let shown = |launcher: &Launcher| -> Vec<String> {
+            let found = launcher.found.iter();
+            found
+                .map(|index| launcher.apps[*index].name.clone())
+                .collect()
+        };
+        assert_eq!(
+            shown(&launcher),
+            ["Calculator", "Files", "Foot", "Settings"]
+        );
+        launcher.update(Message::Typed("displ".into()));
+        assert_eq!(shown(&launcher), ["Displays"]);
+        let outcome = launcher.update(Message::Activate);
+        assert!(
+            matches!(outcome, Outcome::Settings(Page::Displays)),
+            "{outcome:?}"
+        );
+        launcher.update(Message::Typed("settings".into()));
+        let outcome = launcher.update(Message::Activate);
+        assert!(
+            matches!(outcome, Outcome::Settings(Page::Appearance)),
+            "{outcome:?}"
+        );
+        // In German as well, by either name.
+        l10n::speaking(Language::German, || {
+            launcher.set_apps(Vec::new());
+            for query in ["bildschirme", "displays"] {
+                launcher.update(Message::Typed(query.into()));
+                assert_eq!(shown(&launcher), ["Bildschirme"], "{query}");
+            }
+        });
     }
 
     #[test]

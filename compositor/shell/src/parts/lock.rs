@@ -29,6 +29,7 @@ use crate::icons::Icon;
 use crate::pam::{Answer, Password, Verdict};
 use crate::theme::{GAP, HUGE, Palette, ROUND, SMALL, TEXT, TEXT_CLOCK, TEXT_LARGE, TIGHT};
 use crate::widgets::{self, Kind, SHADOW};
+use crate::{l10n, tr};
 
 /// Width of the card in logical pixels.
 const WIDTH: f32 = 360.0;
@@ -165,8 +166,8 @@ impl Lock {
 
     /// Shows `now` and returns how long that stays true.
     pub fn set_time(&mut self, now: &Zoned) -> Duration {
-        self.date = now.strftime("%A, %-d %B").to_string();
-        self.time = now.strftime("%H:%M").to_string();
+        self.date = l10n::long_date(now);
+        self.time = l10n::minutes(now);
         let left = 60_000 - (i64::from(now.second()) * 1000 + i64::from(now.millisecond()));
         Duration::from_millis(left.clamp(1, 60_000) as u64)
     }
@@ -238,7 +239,7 @@ impl Lock {
             Stage::Waiting { until } if until <= now => self.stage = Stage::Ready,
             Stage::Checking { since } if since + LONGEST_CHECK <= now => {
                 self.stage = Stage::Ready;
-                let why = format!("PAM has not answered for {} s", LONGEST_CHECK.as_secs());
+                let why = tr!("lock-no-answer", seconds = LONGEST_CHECK.as_secs());
                 self.said = Said::Broken(why);
             }
             _ => {}
@@ -349,7 +350,7 @@ impl Lock {
             mark,
             column![
                 widgets::line(name, TEXT_LARGE, palette.text, fonts::UI_STRONG),
-                widgets::label("The screen is locked", TEXT, palette.text_dim),
+                widgets::label(tr!("lock-locked"), TEXT, palette.text_dim),
             ]
             .spacing(TIGHT / 2.0)
         ]
@@ -371,14 +372,17 @@ impl Lock {
         };
         let inside: Element<'_, Message> = match (letters, self.needs_password) {
             _ if matches!(self.stage, Stage::Checking { .. }) => {
-                widgets::label("Checking…", TEXT, palette.text_dim).into()
+                widgets::label(tr!("lock-checking"), TEXT, palette.text_dim).into()
             }
             (0, Some(false)) => {
-                widgets::label("Press Enter to unlock", TEXT, palette.text_dim).into()
+                widgets::label(tr!("lock-press-enter"), TEXT, palette.text_dim).into()
             }
-            (0, _) => row![caret(), widgets::label("Password", TEXT, palette.text_dim)]
-                .align_y(Alignment::Center)
-                .into(),
+            (0, _) => row![
+                caret(),
+                widgets::label(tr!("lock-password"), TEXT, palette.text_dim)
+            ]
+            .align_y(Alignment::Center)
+            .into(),
             (many, _) => {
                 let dots = (0..many.min(MOST_DOTS)).map(|_| widgets::dot(7.0, palette.text));
                 row![row(dots).spacing(3.0), caret()]
@@ -429,38 +433,29 @@ impl Lock {
         let left = match self.stage {
             Stage::Waiting { until } => {
                 let left = until.saturating_duration_since(now);
-                left.as_millis().div_ceil(1000)
+                u64::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u64::MAX)
             }
             _ => 0,
         };
         let (text, ink) = match &self.said {
-            Said::Wrong if left > 0 => (
-                format!("Wrong password. Once more in {left} s"),
-                palette.bad,
-            ),
-            Said::Wrong => ("Wrong password".to_owned(), palette.bad),
-            Said::TypeFirst => ("Type the password first".to_owned(), palette.warn),
-            Said::TooLong => (
-                "That is longer than a password can be".to_owned(),
-                palette.bad,
-            ),
+            Said::Wrong if left > 0 => (tr!("lock-wrong-wait", seconds = left), palette.bad),
+            Said::Wrong => (tr!("lock-wrong"), palette.bad),
+            Said::TypeFirst => (tr!("lock-type-first"), palette.warn),
+            Said::TooLong => (tr!("lock-too-long"), palette.bad),
             Said::Broken(why) => (
                 // The log has all of it.
-                format!(
-                    "The password cannot be checked: {}. Enter tries again",
-                    widgets::shortened(why, 48)
-                ),
+                tr!("lock-broken", why = widgets::shortened(why, 48)),
                 palette.bad,
             ),
-            Said::Nothing if self.caps_lock => ("Caps Lock is on".to_owned(), palette.warn),
+            Said::Nothing if self.caps_lock => (tr!("lock-caps"), palette.warn),
             Said::Nothing if self.needs_password == Some(false) => {
-                ("This account has no password".to_owned(), palette.text_dim)
+                (tr!("lock-no-password"), palette.text_dim)
             }
             Said::Nothing => (String::new(), palette.text_dim),
         };
         let caps = self.caps_lock && matches!(self.said, Said::Wrong);
         let text = if caps {
-            format!("{text}. Caps Lock is on")
+            tr!("lock-and-caps", said = text)
         } else {
             text
         };

@@ -77,6 +77,23 @@ pub fn parse(text: &str) -> Vec<Block> {
     blocks
 }
 
+/// The text alone, a line for each block: for where there is room for one style only.
+pub fn plain(text: &str) -> String {
+    let whole = |spans: &[Span]| {
+        spans
+            .iter()
+            .map(|span| span.text.as_str())
+            .collect::<String>()
+    };
+    let blocks = parse(text);
+    let lines = blocks.iter().map(|block| match block {
+        Block::Paragraph(spans) | Block::Heading(spans) => whole(spans),
+        Block::Item(mark, spans) => format!("{mark} {}", whole(spans)),
+        Block::Code(code) => code.clone(),
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 fn heading(line: &str) -> Option<&str> {
     let rest = line.trim_start_matches('#');
     let level = line.len() - rest.len();
@@ -182,6 +199,16 @@ mod tests {
                 (" *that* ä`", Style::Plain),
             ]
         );
+    }
+
+    #[test]
+    fn the_text_alone_has_no_marks() {
+        let text = "# Found\nIn **letters/landlord.odt**, see `~/Docs`.\n- *.odt\n2. two";
+        assert_eq!(
+            super::plain(text),
+            "Found\nIn letters/landlord.odt, see ~/Docs.\n• *.odt\n2. two"
+        );
+        assert_eq!(super::plain("2 * 3 and **open"), "2 * 3 and **open");
     }
 
     #[test]

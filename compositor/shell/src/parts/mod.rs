@@ -1,19 +1,24 @@
 //! What a person sees: each part holds its state, its view and what its keys do.
 //!
-//! Parts know nothing of Wayland or D-Bus. [`crate::shell`], [`crate::prompt`] and [`crate::lock`] put them on
+//! Parts know nothing of Wayland or D-Bus. [`crate::shell`], [`crate::prompt`], [`crate::lock`] and [`crate::portal`] put them on
 //! surfaces and connect them with the services.
 
 pub mod agents;
 pub mod ahead;
 pub mod chat;
+pub mod chooser;
+pub mod consent;
 pub mod controls;
+pub mod dialog;
 pub mod launcher;
 pub mod lock;
 pub mod markup;
 pub mod notifications;
+pub mod open_with;
 pub mod panel;
 pub mod permission;
 pub mod permissions;
 pub mod power;
+pub mod settings;
 pub mod tray;
 pub mod wallpaper;

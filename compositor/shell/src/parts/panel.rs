@@ -13,6 +13,7 @@ use crate::host::Element;
 use crate::icons::Icon;
 use crate::theme::{GAP, Palette, SMALL, TEXT, TEXT_SMALL, TIGHT};
 use crate::widgets::{self, Kind};
+use crate::{l10n, tr};
 
 /// Height in logical pixels.
 pub const HEIGHT: u32 = 36;
@@ -76,8 +77,8 @@ impl Default for Panel {
 impl Panel {
     /// Shows `now` and returns how long that stays true.
     pub fn set_time(&mut self, now: &Zoned) -> Duration {
-        self.date = now.strftime("%a %-d %b").to_string();
-        self.time = now.strftime("%H:%M").to_string();
+        self.date = l10n::short_date_with_weekday(now);
+        self.time = l10n::minutes(now);
         let left = 60_000 - (i64::from(now.second()) * 1000 + i64::from(now.millisecond()));
         Duration::from_millis(left.clamp(1, 60_000) as u64)
     }
@@ -223,10 +224,11 @@ impl Panel {
         let mut content =
             row![widgets::icon(Icon::Graph, 18.0, palette.text)].align_y(Alignment::Center);
         if self.paused {
-            content =
-                content
-                    .spacing(SMALL)
-                    .push(widgets::label("paused", TEXT_SMALL, palette.warn));
+            content = content.spacing(SMALL).push(widgets::label(
+                tr!("panel-paused"),
+                TEXT_SMALL,
+                palette.warn,
+            ));
         }
         bar_button(content, palette)
             .on_press(Message::Agents)
@@ -280,16 +282,8 @@ pub fn state_color(state: &str, palette: &Palette) -> Color {
 }
 
 /// An agent's state for people.
-pub fn state_word(state: &str) -> &'static str {
-    match state {
-        "starting" => "starts",
-        "thinking" => "thinks",
-        "acting" => "works",
-        "waiting" => "waits for you",
-        "failed" => "failed",
-        "stopped" => "stopped",
-        _ => "ready",
-    }
+pub fn state_word(state: &str) -> String {
+    tr!("agent-state", state = state)
 }
 
 #[cfg(test)]

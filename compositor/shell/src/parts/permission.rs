@@ -28,6 +28,7 @@ use crate::icons::Icon;
 use crate::theme::{GAP, HUGE, Palette, ROUND, SMALL, TEXT, TEXT_LARGE, TEXT_SMALL, TIGHT, WIDE};
 use crate::visible::{in_order, mixes_scripts, visible};
 use crate::widgets::{self, Kind};
+use crate::{l10n, tr};
 
 /// How long a question must be on screen before it takes an answer.
 pub const GUARD: Duration = Duration::from_millis(500);
@@ -64,26 +65,38 @@ impl Decision {
     }
 
     /// Label, split around the letter that answers with Alt.
-    fn label(self) -> [&'static str; 3] {
-        match self {
-            Self::Deny => ["", "D", "eny"],
-            Self::Never => ["", "N", "ever"],
-            Self::Once => ["Allow ", "o", "nce"],
-            Self::Session => ["Allow for this ", "s", "ession"],
-            Self::Always => ["", "A", "lways allow"],
-        }
-    }
-
-    fn by_letter(letter: &str) -> Option<Self> {
-        Some(match letter {
-            "d" => Self::Deny,
-            "n" => Self::Never,
-            "o" => Self::Once,
-            "s" => Self::Session,
-            "a" => Self::Always,
-            _ => return None,
+    fn label(self) -> [String; 3] {
+        l10n::mnemonic(&match self {
+            Self::Deny => tr!("permission-deny"),
+            Self::Never => tr!("permission-never"),
+            Self::Once => tr!("permission-once"),
+            Self::Session => tr!("permission-session"),
+            Self::Always => tr!("permission-always"),
         })
     }
+
+    fn by_letter(letter: char) -> Option<Self> {
+        const ALL: [Decision; 5] = [
+            Decision::Deny,
+            Decision::Never,
+            Decision::Once,
+            Decision::Session,
+            Decision::Always,
+        ];
+        ALL.into_iter()
+            .find(|decision| answers(&decision.label(), letter))
+    }
+}
+
+/// The label of the button that denies all, split around its letter.
+fn deny_all() -> [String; 3] {
+    l10n::mnemonic(&tr!("permission-deny-all"))
+}
+
+/// Whether Alt with this letter presses the button of that label.
+fn answers(label: &[String; 3], letter: char) -> bool {
+    let lower = letter.to_lowercase();
+    label[1].to_lowercase().chars().eq(lower)
 }
 
 /// The prompt's state.
@@ -287,10 +300,10 @@ impl Permission {
             Key::Named(Named::Tab) => Some(Message::Move(if modifiers.shift() { -1 } else { 1 })),
             Key::Character(_) if modifiers.alt() && !modifiers.control() && !modifiers.logo() => {
                 let letter = key.to_latin(*physical_key)?.to_ascii_lowercase();
-                if letter == 'l' {
+                if answers(&deny_all(), letter) {
                     return Some(Message::DenyAll);
                 }
-                Decision::by_letter(letter.encode_utf8(&mut [0; 4])).map(Message::Decide)
+                Decision::by_letter(letter).map(Message::Decide)
             }
             _ => None,
         }
@@ -334,17 +347,17 @@ impl Permission {
         );
         let words = column![
             widgets::label(
-                format!("{} asks for permission", short(&request.title)),
+                tr!("permission-asks", agent = short(&request.title)),
                 TEXT_LARGE + 1.0,
                 palette.text
             )
             .font(fonts::UI_STRONG)
             .wrapping(Wrapping::WordOrGlyph),
             row![
-                widgets::label("agent", TEXT_SMALL, palette.text_dim),
+                widgets::label(tr!("permission-agent"), TEXT_SMALL, palette.text_dim),
                 widgets::label(short(&request.agent), TEXT_SMALL, palette.text_dim)
                     .font(fonts::MONO),
-                widgets::label("·  tool", TEXT_SMALL, palette.text_dim),
+                widgets::label(tr!("permission-tool"), TEXT_SMALL, palette.text_dim),
                 widgets::label(short(&request.tool), TEXT_SMALL, palette.text_dim)
                     .font(fonts::MONO),
             ]
@@ -393,18 +406,15 @@ impl Permission {
             0 | 1 => space().into(),
             several => {
                 let more = several - 1;
-                let s = if more == 1 { "" } else { "s" };
-                let spans: [iced_core::text::Span<'_, (), iced_core::Font>; 3] = [
-                    span("Deny al"),
-                    span("l").underline(true),
-                    span(" of these"),
-                ];
+                let [before, letter, after] = deny_all();
+                let spans: [iced_core::text::Span<'_, (), iced_core::Font>; 3] =
+                    [span(before), span(letter).underline(true), span(after)];
                 let label = rich_text(spans).size(TEXT_SMALL).font(fonts::UI_MEDIUM);
                 let chosen = self.stops().get(self.selected) == Some(&Message::DenyAll);
                 let colors = *palette;
                 row![
                     widgets::label(
-                        format!("This agent asks {more} more question{s}"),
+                        tr!("permission-more", count = more),
                         TEXT_SMALL,
                         palette.warn
                     ),
@@ -460,32 +470,28 @@ impl Permission {
         if !self.problem.is_empty() {
             words = words.push(widgets::label(&self.problem, TEXT_SMALL, palette.bad));
         }
-        let note = if request.grantable {
-            ""
+        let left = duration(self.left);
+        let left = if request.grantable {
+            tr!("permission-left", left = left)
         } else {
-            "This is asked every time.  "
+            tr!("permission-left-every-time", left = left)
         };
         let left = row![
-            widgets::label(
-                format!("{note}No answer counts as no: {} left", duration(self.left)),
-                TEXT_SMALL,
-                palette.text_dim
-            ),
+            widgets::label(left, TEXT_SMALL, palette.text_dim),
             space().width(Length::Fill),
             widgets::label(
                 match self.queue.len() - self.theirs() {
                     0 => String::new(),
-                    1 => "1 question of another agent waits".to_owned(),
-                    more => format!("{more} questions of other agents wait"),
+                    more => tr!("permission-others", count = more),
                 },
                 TEXT_SMALL,
                 palette.text_dim,
             ),
         ];
         let keys = row![
-            widgets::hint("Alt + letter", "answer", palette),
-            widgets::hint("Tab", "next", palette),
-            widgets::hint("Esc", "deny", palette),
+            widgets::hint(tr!("key-alt-letter"), tr!("does-answer"), palette),
+            widgets::hint(tr!("key-tab"), tr!("does-next"), palette),
+            widgets::hint(tr!("key-escape"), tr!("does-deny"), palette),
         ]
         .spacing(WIDE);
         words
@@ -499,15 +505,7 @@ impl Permission {
 }
 
 fn resource<'a>(request: &Request, palette: &Palette) -> Element<'a, Message> {
-    let what = match request.action.as_str() {
-        "read" => "May read",
-        "write" => "May change",
-        "launch" => "May start",
-        "control" => "May control",
-        "network" => "May reach",
-        "message" => "May write to",
-        _ => "May use",
-    };
+    let what = tr!("permission-may", action = &request.action);
     let exact = widgets::label(in_order(&visible(&request.resource)), TEXT, palette.text)
         .font(fonts::MONO)
         .wrapping(Wrapping::Glyph)
@@ -536,8 +534,11 @@ fn resource<'a>(request: &Request, palette: &Palette) -> Element<'a, Message> {
     ]
     .spacing(TIGHT + 2.0);
     if mixes_scripts(&request.resource) {
-        let note = "Letters of several scripts look alike here: those with a number are not Latin.";
-        shown = shown.push(widgets::label(note, TEXT_SMALL, palette.warn));
+        shown = shown.push(widgets::label(
+            tr!("mixed-scripts"),
+            TEXT_SMALL,
+            palette.warn,
+        ));
     }
     shown.into()
 }
@@ -548,9 +549,10 @@ fn short(text: &str) -> String {
 
 fn duration(seconds: u64) -> String {
     if seconds >= 60 {
-        format!("{} min {:02} s", seconds / 60, seconds % 60)
+        let (minutes, seconds) = (seconds / 60, format!("{:02}", seconds % 60));
+        tr!("duration-minutes", minutes = minutes, seconds = seconds)
     } else {
-        format!("{seconds} s")
+        tr!("duration-seconds", seconds = seconds)
     }
 }
 

@@ -20,6 +20,7 @@ use crate::icons::Icon;
 use crate::theme::{GAP, HUGE, Palette, TEXT, TEXT_SMALL, TIGHT, WIDE};
 use crate::visible::{in_order, visible};
 use crate::widgets::{self, Kind, SHADOW};
+use crate::{l10n, tr};
 
 /// Size of the surface in logical pixels, shadow included.
 pub const WIDTH: u32 = 780 + 2 * SHADOW as u32;
@@ -50,11 +51,17 @@ pub enum Page {
 }
 
 /// In the order of their tabs.
-const PAGES: [(Page, &str); 3] = [
-    (Page::Granted, "Granted"),
-    (Page::Done, "What was done"),
-    (Page::Ahead, "Decide ahead"),
-];
+const PAGES: [Page; 3] = [Page::Granted, Page::Done, Page::Ahead];
+
+impl Page {
+    fn title(self) -> String {
+        match self {
+            Self::Granted => tr!("permissions-granted"),
+            Self::Done => tr!("permissions-done"),
+            Self::Ahead => tr!("permissions-ahead"),
+        }
+    }
+}
 
 /// A row of the audit log, as far as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -202,9 +209,9 @@ impl Permissions {
                 }
             }
             Message::Turn(by) => {
-                let at = PAGES.iter().position(|(page, _)| *page == self.page);
+                let at = PAGES.iter().position(|page| *page == self.page);
                 let next = (at.unwrap_or(0) as isize + by).rem_euclid(PAGES.len() as isize);
-                self.update(Message::Show(PAGES[next as usize].0), now)
+                self.update(Message::Show(PAGES[next as usize]), now)
             }
             Message::Ahead(message) => {
                 let now_ms = Timestamp::now().as_millisecond();
@@ -280,7 +287,7 @@ impl Permissions {
 
     /// The page's widgets. `now` is the time, for what is over soon.
     pub fn view(&self, now: &Zoned, palette: &Palette) -> Element<'_, Message> {
-        let tab = |page, title| {
+        let tab = |page: Page| {
             let chosen = self.page == page;
             let (kind, ink) = if chosen {
                 (Kind::Chosen, palette.text)
@@ -288,7 +295,7 @@ impl Permissions {
                 (Kind::Plain, palette.text_dim)
             };
             widgets::press(
-                widgets::label(title, TEXT, ink).font(fonts::UI_MEDIUM),
+                widgets::label(page.title(), TEXT, ink).font(fonts::UI_MEDIUM),
                 kind,
                 palette,
             )
@@ -296,15 +303,15 @@ impl Permissions {
         };
         let mut head = row![
             widgets::icon(Icon::Shield, 22.0, palette.accent),
-            widgets::label("Permissions", TEXT + 3.0, palette.text).font(fonts::UI_STRONG),
+            widgets::label(tr!("permissions"), TEXT + 3.0, palette.text).font(fonts::UI_STRONG),
             space().width(Length::Fill),
         ]
         .spacing(GAP)
         .padding(Padding::from([0.0, WIDE + 2.0]))
         .height(58)
         .align_y(Alignment::Center);
-        for (page, title) in PAGES {
-            head = head.push(tab(page, title));
+        for page in PAGES {
+            head = head.push(tab(page));
         }
         widgets::sheet(
             head.into(),
@@ -323,7 +330,7 @@ impl Permissions {
                     .enumerate()
                     .map(|(at, grant)| self.grant_row(at, grant, now, palette))
                     .collect(),
-                "Nothing is granted, and nothing refused for good",
+                tr!("permissions-nothing-granted"),
             ),
             Page::Done => (
                 self.deeds
@@ -331,7 +338,7 @@ impl Permissions {
                     .enumerate()
                     .map(|(at, deed)| self.deed_row(at, deed, palette))
                     .collect(),
-                "No agent has done anything yet",
+                tr!("permissions-nothing-done"),
             ),
         };
         if rows.is_empty() {
@@ -344,19 +351,22 @@ impl Permissions {
 
     fn keys(&self, palette: &Palette) -> Element<'_, Message> {
         let mut keys = row![
-            widgets::hint("↑↓", "choose", palette),
-            widgets::hint("Tab", "other page", palette),
+            widgets::hint("↑↓", tr!("does-choose"), palette),
+            widgets::hint(tr!("key-tab"), tr!("does-other-page"), palette),
         ];
         match self.page {
-            Page::Granted => keys = keys.push(widgets::hint("Del", "take back", palette)),
+            Page::Granted => {
+                let (key, does) = (tr!("key-delete"), tr!("does-take-back"));
+                keys = keys.push(widgets::hint(key, does, palette));
+            }
             Page::Done => {}
             Page::Ahead => {
                 keys = keys
-                    .push(widgets::hint("←→", "change", palette))
-                    .push(widgets::hint("Enter", "press", palette));
+                    .push(widgets::hint("←→", tr!("does-change"), palette))
+                    .push(widgets::hint(tr!("key-enter"), tr!("does-press"), palette));
             }
         }
-        keys.push(widgets::hint("Esc", "close", palette))
+        keys.push(widgets::hint(tr!("key-escape"), tr!("does-close"), palette))
             .push(space().width(Length::Fill))
             .push(widgets::label(
                 self.problem.clone(),
@@ -377,16 +387,15 @@ impl Permissions {
     ) -> Element<'a, Message> {
         let allowed = grant.verdict == "allow";
         let color = if allowed { palette.good } else { palette.bad };
-        let may = if allowed { "may" } else { "may not" };
         let sure = self.sure.is_some_and(|(id, _)| id == grant.id);
         let (label, kind) = if sure {
-            ("Sure? Press again", Kind::Primary)
+            (tr!("sure"), Kind::Primary)
         } else {
-            ("Take back", Kind::Danger)
+            (tr!("permissions-take-back"), Kind::Danger)
         };
         let words = row![
             widgets::label(visible(&grant.agent), TEXT, palette.text).font(fonts::UI_MEDIUM),
-            widgets::label(format!("{may} {}", verb(&grant.action)), TEXT, palette.text),
+            widgets::label(may(&grant.verdict, &grant.action), TEXT, palette.text),
             widgets::label(
                 format!("·  {}", lasts(grant, now)),
                 TEXT_SMALL,
@@ -435,7 +444,11 @@ impl Permissions {
             widgets::label(&deed.agent, TEXT, palette.text).font(fonts::UI_MEDIUM),
             widgets::label(&deed.tool, TEXT_SMALL, palette.text).font(fonts::MONO),
             widgets::label(
-                format!("·  {} by {}", deed.outcome, deed.by),
+                tr!(
+                    "permissions-deed",
+                    outcome = outcome(&deed.outcome),
+                    by = &deed.by
+                ),
                 TEXT_SMALL,
                 palette.text_dim
             ),
@@ -498,29 +511,38 @@ fn resource<'a>(text: &str, palette: &Palette) -> Element<'a, Message> {
 }
 
 /// An action as it stands behind "may".
-pub(super) fn verb(action: &str) -> &str {
-    match action {
-        "write" => "change",
-        "launch" => "start",
-        "network" => "reach",
-        "message" => "write to",
-        other => other,
-    }
+pub(super) fn verb(action: &str) -> String {
+    tr!("action", action = action)
+}
+
+/// "may read", "may not read".
+pub(super) fn may(verdict: &str, action: &str) -> String {
+    tr!("may", verdict = verdict, action = action)
+}
+
+/// What became of a call.
+fn outcome(word: &str) -> String {
+    tr!("permissions-outcome", outcome = word)
 }
 
 fn lasts(grant: &Grant, now: &Zoned) -> String {
     match (grant.expires_ms, grant.scope.as_str()) {
-        (0, "session") => "until the session ends".to_owned(),
-        (0, _) => "from now on".to_owned(),
+        (0, "session") => tr!("lasts-session"),
+        (0, _) => tr!("lasts-always"),
         (at, _) => {
             let at = i64::try_from(at)
                 .ok()
                 .and_then(|ms| Timestamp::from_millisecond(ms).ok())
                 .map(|at| at.to_zoned(now.time_zone().clone()));
             match at {
-                Some(at) if at.date() == now.date() => at.strftime("until %H:%M").to_string(),
-                Some(at) => at.strftime("until %-d %b %Y, %H:%M").to_string(),
-                None => "for a long time".to_owned(),
+                Some(at) if at.date() == now.date() => {
+                    tr!("lasts-until", when = l10n::minutes(&at))
+                }
+                Some(at) => {
+                    let (day, time) = (l10n::short_date_with_year(&at), l10n::minutes(&at));
+                    tr!("lasts-until-day", day = day, time = time)
+                }
+                None => tr!("lasts-long"),
             }
         }
     }
@@ -548,14 +570,14 @@ fn deed(row: &str) -> Option<Deed> {
         || widgets::shortened(&visible(&row.time), 24),
         |at| {
             let at = at.to_zoned(TimeZone::system());
-            at.strftime("%-d %b, %H:%M:%S").to_string()
+            format!("{}, {}", l10n::short_date(&at), l10n::seconds(&at))
         },
     );
     let short = |text: &str| widgets::shortened(&visible(text), 40);
     Some(match row.event {
         Some(event) => Deed {
             when,
-            agent: "The log".to_owned(),
+            agent: tr!("permissions-the-log"),
             tool: short(&event),
             what: row.error,
             outcome: row.outcome,
@@ -571,7 +593,7 @@ fn deed(row: &str) -> Option<Deed> {
             },
             outcome: short(&row.outcome),
             by: match row.by.as_str() {
-                "" => "nobody".to_owned(),
+                "" => tr!("permissions-nobody"),
                 by => short(by),
             },
         },

@@ -7,6 +7,7 @@ use iced_widget::{column, container};
 use crate::host::Element;
 use crate::icons::Icon;
 use crate::theme::{Appearance, Palette, SMALL, TIGHT};
+use crate::tr;
 use crate::widgets::{self, SHADOW};
 
 /// Size of the surface in logical pixels, shadow included.
@@ -104,13 +105,13 @@ impl Power {
         let mut rows = column![].spacing(TIGHT / 2.0);
         for (index, item) in ITEMS.into_iter().enumerate() {
             let (icon, title) = match (item, appearance) {
-                (Item::SwitchTheme, Appearance::Dark) => (Icon::Sun, "Light theme"),
-                (Item::SwitchTheme, Appearance::Light) => (Icon::Moon, "Dark theme"),
-                (Item::Permissions, _) => (Icon::Shield, "Permissions"),
-                (Item::Lock, _) => (Icon::Lock, "Lock"),
-                (Item::LogOut, _) => (Icon::Logout, "Log out"),
-                (Item::Restart, _) => (Icon::Restart, "Restart"),
-                (Item::PowerOff, _) => (Icon::Power, "Power off"),
+                (Item::SwitchTheme, Appearance::Dark) => (Icon::Sun, tr!("power-light-theme")),
+                (Item::SwitchTheme, Appearance::Light) => (Icon::Moon, tr!("power-dark-theme")),
+                (Item::Permissions, _) => (Icon::Shield, tr!("permissions")),
+                (Item::Lock, _) => (Icon::Lock, tr!("power-lock")),
+                (Item::LogOut, _) => (Icon::Logout, tr!("power-log-out")),
+                (Item::Restart, _) => (Icon::Restart, tr!("power-restart")),
+                (Item::PowerOff, _) => (Icon::Power, tr!("power-off")),
             };
             let chosen = self.selected == Some(index);
             rows = rows.push(widgets::menu_row(

@@ -9,6 +9,7 @@ use crate::bus::tray::{Address, Command, Entry, Item};
 use crate::host::Element;
 use crate::icons::Icon;
 use crate::theme::{GAP, Palette, SMALL, TEXT, TIGHT};
+use crate::tr;
 use crate::widgets::{self, Kind, SHADOW};
 
 /// Width of the menu's surface in logical pixels, shadow included.
@@ -302,7 +303,7 @@ impl Tray {
         } else {
             rows = rows.push(widgets::menu_row(
                 Icon::Back,
-                "Back",
+                tr!("tray-back"),
                 false,
                 Message::Back,
                 palette,
@@ -311,7 +312,7 @@ impl Tray {
         let entries = self.rows();
         if entries.is_empty() {
             rows = rows.push(
-                container(widgets::label("Nothing here", TEXT, palette.text_dim))
+                container(widgets::label(tr!("tray-nothing"), TEXT, palette.text_dim))
                     .padding(Padding::from([SMALL, GAP])),
             );
         }

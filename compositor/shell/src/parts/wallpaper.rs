@@ -73,11 +73,15 @@ struct Image {
     rgba: Vec<u8>,
 }
 
-/// The wallpaper of `theme`. A missing or broken file is named in the log; the sky is then one
+/// The wallpaper `wanted`, or that of `theme` where it is empty. A missing or broken file is named in the log; the sky is then one
 /// colour.
-pub fn picture(theme: &Theme) -> Arc<dyn Picture> {
-    let path = theme::wallpaper_path(&theme.wallpaper);
-    match load(&path, &theme.wallpaper) {
+pub fn picture(theme: &Theme, wanted: &str) -> Arc<dyn Picture> {
+    let name = match wanted {
+        "" => &theme.wallpaper,
+        wanted => wanted,
+    };
+    let path = theme::wallpaper_path(name);
+    match load(&path, name) {
         Ok(picture) => picture,
         Err(error) => {
             tracing::warn!("wallpaper: {error}");

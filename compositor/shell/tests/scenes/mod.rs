@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use argos_apps::App;
 use argos_bus::agents::{self as bus_agents, Agent, ChatMessage};
+use argos_bus::compositor::Output;
 use argos_bus::devices::{Brightness, Volume};
 use argos_bus::network::{Link, Status};
 use argos_bus::permissions::{Explanation, Grant, Request};
@@ -12,12 +13,16 @@ use argos_shell::host::Element;
 use argos_shell::host::headless::{Drawn, draw};
 use argos_shell::icons::Icon;
 use argos_shell::pam::{Answer, Verdict};
+use argos_shell::parts::chooser::{self, Chooser, Filter, Listing, Mode, Rule, entries};
+use argos_shell::parts::consent::{self, Consent};
 use argos_shell::parts::notifications::{Notification, Notifications, Urgency};
 use argos_shell::parts::permission::{GUARD, Permission};
 use argos_shell::parts::{
-    agents, chat, controls, launcher, lock, notifications, panel, permissions, power, tray,
+    agents, chat, controls, launcher, lock, notifications, open_with as opener, panel, permissions,
+    power, settings, tray,
 };
 use argos_shell::theme::Theme;
+use argos_shell::tr;
 use iced_core::{Color, Size};
 
 type View = Box<dyn Fn(&Theme, &mut dyn FnMut(Element<'_, ()>))>;
@@ -59,6 +64,18 @@ macro_rules! scene {
     }};
 }
 
+macro_rules! setting {
+    ($name:literal, $state:expr) => {
+        scene!(
+            $name,
+            settings::WIDTH,
+            settings::HEIGHT,
+            $state,
+            |s, theme| s.view(&theme.colors)
+        )
+    };
+}
+
 /// All of them.
 pub(crate) fn all(now: Instant) -> Vec<Scene> {
     let quiet = panel::Panel::default();
@@ -87,12 +104,12 @@ pub(crate) fn all(now: Instant) -> Vec<Scene> {
         ),
         scene!("tray-menu", tray::WIDTH, 300, items(), |s, theme| s
             .view(&theme.colors)),
-        scene!("controls", controls::WIDTH, 292, machine(), |s, theme| s
+        scene!("controls", controls::WIDTH, 334, machine(), |s, theme| s
             .view(theme.appearance, &theme.colors)),
         scene!(
             "controls-nothing-known",
             controls::WIDTH,
-            292,
+            334,
             controls::Controls::default(),
             |s, theme| s.view(theme.appearance, &theme.colors)
         ),
@@ -242,6 +259,81 @@ pub(crate) fn all(now: Instant) -> Vec<Scene> {
             ahead(now, false),
             |s, theme| s.view(&noon(), &theme.colors)
         ),
+        scene!("files", 860, 560, files(open_many()), |s, theme| s.view(
+            size(860, 560),
+            &noon(),
+            &theme.colors
+        )),
+        scene!("files-many", 860, 560, many_files(), |s, theme| s.view(
+            size(860, 560),
+            &noon(),
+            &theme.colors
+        )),
+        scene!("files-new-folder", 860, 560, new_folder(), |s, theme| s
+            .view(size(860, 560), &noon(), &theme.colors)),
+        scene!("files-save", 860, 560, save(), |s, theme| s.view(
+            size(860, 560),
+            &noon(),
+            &theme.colors
+        )),
+        scene!("files-replace", 860, 560, replace(), |s, theme| s.view(
+            size(860, 560),
+            &noon(),
+            &theme.colors
+        )),
+        scene!("files-filters", 860, 560, filters(), |s, theme| s.view(
+            size(860, 560),
+            &noon(),
+            &theme.colors
+        )),
+        scene!("files-narrow", 560, 420, narrow(), |s, theme| s.view(
+            size(560, 420),
+            &noon(),
+            &theme.colors
+        )),
+        scene!("files-denied", 860, 560, denied(), |s, theme| s.view(
+            size(860, 560),
+            &noon(),
+            &theme.colors
+        )),
+        scene!("files-empty", 860, 560, folder_to_save(), |s, theme| s
+            .view(size(860, 560), &noon(), &theme.colors)),
+        scene!("files-path", 860, 560, typed_path(), |s, theme| s.view(
+            size(860, 560),
+            &noon(),
+            &theme.colors
+        )),
+        scene!("consent", consent::WIDTH, 330, camera(now), |s, theme| s
+            .view(
+                now + consent::GUARD,
+                size(consent::WIDTH, 330),
+                &theme.colors
+            )),
+        scene!(
+            "consent-picture",
+            consent::WIDTH_PICTURE,
+            590,
+            picture(now),
+            |s, theme| s.view(
+                now + consent::GUARD,
+                size(consent::WIDTH_PICTURE, 590),
+                &theme.colors
+            )
+        ),
+        scene!(
+            "open-with",
+            440,
+            460,
+            open_with("photo.png", true),
+            |s, theme| s.view(440.0, &theme.colors)
+        ),
+        scene!(
+            "open-with-nothing",
+            440,
+            460,
+            open_with(&"a-long-name-".repeat(9), false),
+            |s, theme| s.view(440.0, &theme.colors)
+        ),
         scene!("agents", 1244, 742, some_agents(now), |s, theme| s
             .view(&theme.colors)),
         scene!("agents-chosen", 1244, 742, chosen_agent(now), |s, theme| s
@@ -270,7 +362,401 @@ pub(crate) fn all(now: Instant) -> Vec<Scene> {
             permissions::Permissions::default(),
             |s, theme| s.view(&noon(), &theme.colors)
         ),
+        setting!("settings-appearance", page(settings::Page::Appearance)),
+        setting!("settings-windows", page(settings::Page::Windows)),
+        setting!("settings-displays", page(settings::Page::Displays)),
+        setting!("settings-input", page(settings::Page::Input)),
+        setting!(
+            "settings-accessibility",
+            page(settings::Page::Accessibility)
+        ),
+        setting!("settings-power", page(settings::Page::Power)),
+        setting!("settings-agents", page(settings::Page::Agents)),
+        setting!("settings-language", page(settings::Page::Language)),
+        setting!("settings-about", page(settings::Page::About)),
+        setting!("settings-search", searched("key")),
+        setting!("settings-nothing-found", searched("xyzzy")),
+        setting!("settings-nothing-known", {
+            let mut nothing = settings::Settings::default();
+            nothing.open(settings::Page::About);
+            nothing
+        }),
+        setting!("settings-picker", {
+            let mut picker = page(settings::Page::Input);
+            picker.update(settings::Message::Activate(settings::Item::Layout));
+            picker
+        }),
+        setting!("settings-refused", refused()),
+        setting!("settings-broken", {
+            let mut broken = page(settings::Page::Power);
+            let why = "compositor.yaml:12:3: unknown key `lock-aftr`; did you mean `lock-after`?";
+            broken.set_known(settings::Known {
+                compositor: Err(why.into()),
+                ..known()
+            });
+            broken
+        }),
     ]
+}
+
+fn known() -> settings::Known {
+    let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+    settings::Known {
+        compositor: Ok(serde_json::json!({
+            "idle": {"lock-after": 300, "screen-off-after": 5400},
+            "night-light": {"enabled": true},
+            "accessibility": {"slow-keys": 300, "sticky-keys": true},
+            "outputs": {"eDP-1": {"scale": 1.5}},
+        })),
+        shell: Ok(serde_json::json!({"theme": "dark"})),
+        themes: vec![
+            pair("contrast", "High contrast"),
+            pair("dark", "Dark"),
+            pair("dusk", "Dusk"),
+            pair("light", "Light"),
+        ],
+        wallpapers: vec!["tide-day".into(), "tide-night".into()],
+        layouts: [
+            ("al", "Albanian"),
+            ("ara", "Arabic"),
+            ("be", "Belgian"),
+            ("br", "Portuguese (Brazil)"),
+            ("cz", "Czech"),
+            ("dk", "Danish"),
+            ("de", "German"),
+            ("es", "Spanish"),
+            ("fr", "French"),
+            ("gb", "English (UK)"),
+            ("us", "English (US)"),
+        ]
+        .map(|(name, title)| pair(name, title))
+        .to_vec(),
+        about: settings::About {
+            system: "ArgOS 0.1.0 (Debian GNU/Linux 13), argos-shell 0.1.0".into(),
+            machine: "QEMU Standard PC (Q35 + ICH9, 2009)".into(),
+            processor: "Intel(R) Xeon(R) Platinum 8581C CPU @ 2.10GHz × 2".into(),
+            memory: Some((2_090_000_000, 1_500_000_000)),
+        },
+    }
+}
+
+/// A page on a machine with two screens, the keyboard on its second row.
+fn page(page: settings::Page) -> settings::Settings {
+    let output = |name: &str, transform: &str, scale| Output {
+        name: name.into(),
+        width: 1920,
+        height: 1080,
+        refresh: 59_940,
+        scale,
+        transform: transform.into(),
+        x: 0,
+        y: 0,
+        dark: false,
+    };
+    let mut state = settings::Settings::default();
+    state.set_known(known());
+    state.set_outputs(vec![
+        output("eDP-1", "normal", 1.5),
+        output("HDMI-A-1", "90", 1.0),
+    ]);
+    let model = |name: &str, state: &str| (name.to_owned(), state.to_owned());
+    let models = vec![
+        model("default", "ready"),
+        model("smollm2-135m", "available"),
+    ];
+    state.set_models(Some(models));
+    state.open(page);
+    for _ in 0..2 {
+        state.update(settings::Message::Move(1));
+    }
+    state
+}
+
+fn searched(query: &str) -> settings::Settings {
+    let mut state = page(settings::Page::Appearance);
+    state.update(settings::Message::Typed(query.into()));
+    state
+}
+
+/// A change that could not be made.
+fn refused() -> settings::Settings {
+    let mut state = page(settings::Page::Windows);
+    let wanted = settings::Message::Activate(settings::Item::Tiling);
+    if let settings::Outcome::Change(change) = state.update(wanted) {
+        let why = "/home/ada/.config/argos/compositor.yaml cannot be written: Read-only file system (os error 30)";
+        state.changed(&change, Err(why.into()));
+    }
+    state
+}
+
+fn size(width: u32, height: u32) -> Size {
+    Size::new(width as f32, height as f32)
+}
+
+fn filter(label: &str, pattern: &str) -> Filter {
+    Filter {
+        label: label.into(),
+        rules: vec![Rule::Glob(pattern.into())],
+    }
+}
+
+fn choice(id: &str, label: &str, options: &[&str], chosen: &str) -> chooser::Choice {
+    chooser::Choice {
+        id: id.into(),
+        label: label.into(),
+        options: options
+            .iter()
+            .map(|option| (option.to_lowercase(), (*option).to_owned()))
+            .collect(),
+        chosen: chosen.into(),
+    }
+}
+
+fn open_many() -> chooser::Request {
+    chooser::Request {
+        mode: Mode::Open {
+            multiple: true,
+            folders: false,
+        },
+        accept: None,
+        folder: Some("/usr/share/doc".into()),
+        name: String::new(),
+        filters: vec![filter("All files", "*"), filter("Pictures", "*.png")],
+        filter: 0,
+        choices: vec![choice("follow", "Follow links", &[], "true")],
+    }
+}
+
+/// A dialog that shows a folder with a few files, two of them chosen.
+fn files(request: chooser::Request) -> Chooser {
+    use argos_shell::icons::Icon;
+    use argos_shell::parts::chooser::places::Place;
+    let place = |name: &str, path: &str, icon| Place {
+        name: name.into(),
+        path: path.into(),
+        icon,
+        first: false,
+    };
+    let places = vec![
+        place(&tr!("place-home"), "/home/argos", Icon::Home),
+        place("Documents", "/usr/share/doc", Icon::File),
+        place("Downloads", "/home/argos/Downloads", Icon::Download),
+        place("Music", "/home/argos/Music", Icon::Sound),
+        place("Pictures", "/home/argos/Pictures", Icon::Picture),
+        place(&tr!("place-computer"), "/", Icon::Disk),
+        place(
+            "A stick with a name that is long",
+            "/run/media/argos/s",
+            Icon::Disk,
+        ),
+    ];
+    let (mut chooser, _) = Chooser::new(request, places);
+    let now = noon().timestamp().as_second();
+    let file = |name: &str, size: u64, days: i64| {
+        entries::Entry::new(name.into(), false, Some(size), Some(now - days * 86_400))
+    };
+    let folder = |name: &str, days: i64| {
+        entries::Entry::new(name.into(), true, Some(4096), Some(now - days * 86_400))
+    };
+    let entries = vec![
+        folder("Letters", 0),
+        folder("Taxes 2025", 12),
+        file("budget.ods", 48_213, 0),
+        file("cat.png", 2_304_112, 1),
+        file("letter to the landlord.odt", 21_004, 20),
+        file("photo 2.png", 3_204_112, 300),
+        file("photo 10.png", 2_904_112, 301),
+        file("read me.txt", 912, 700),
+        file("song.ogg", 5_204_112, 4),
+        file(
+            &format!("{}.tar.gz", "a-very-long-name-".repeat(9)),
+            1_200_000_000,
+            2,
+        ),
+        file("turned\u{202e}gnp.exe", 100, 3),
+        file(".hidden", 1, 1),
+    ];
+    let listing = Listing {
+        entries,
+        left_out: 0,
+    };
+    chooser.update(chooser::Message::Listed(1, Ok(listing)), Instant::now());
+    for row in [3, 4] {
+        chooser.update(chooser::Message::Click(row), Instant::now());
+        chooser.update(
+            chooser::Message::Modifiers(iced_core::keyboard::Modifiers::CTRL),
+            Instant::now(),
+        );
+    }
+    chooser
+}
+
+fn save() -> Chooser {
+    let mut request = open_many();
+    request.mode = Mode::Save;
+    request.name = "drawing.png".into();
+    request.filters = vec![
+        filter("PNG picture", "*.png"),
+        filter("JPEG picture", "*.jpg"),
+    ];
+    request.choices = vec![
+        choice("encoding", "Encoding", &["Utf-8", "Latin-1"], "utf-8"),
+        choice("layers", "Keep the layers", &[], "true"),
+        choice("meta", "Leave out where it was taken", &[], "false"),
+    ];
+    files(request)
+}
+
+/// So many that the scroll bar's handle would be a line.
+fn many_files() -> Chooser {
+    let mut chooser = files(open_many());
+    let entries = (0..3000_u64).map(|number| {
+        let name = format!("scan {number}.png");
+        entries::Entry::new(name.into(), false, Some(number * 1000), Some(number as i64))
+    });
+    let listing = Listing {
+        entries: entries.collect(),
+        left_out: 0,
+    };
+    chooser.update(chooser::Message::Reload, Instant::now());
+    chooser.update(chooser::Message::Listed(2, Ok(listing)), Instant::now());
+    chooser
+}
+
+/// A new folder whose name cannot be.
+fn new_folder() -> Chooser {
+    let mut request = open_many();
+    request.mode = Mode::Save;
+    let mut chooser = files(request);
+    chooser.update(chooser::Message::NewFolder, Instant::now());
+    let typed = chooser::Message::Typed(chooser::Field::Folder, "a/b".into());
+    chooser.update(typed, Instant::now());
+    let enter = chooser::Message::Key(chooser::Stroke::Enter);
+    chooser.update(enter, Instant::now());
+    chooser
+}
+
+/// Asks whether a file that exists, in every tree, is to be replaced.
+fn replace() -> Chooser {
+    let mut request = open_many();
+    request.mode = Mode::Save;
+    request.folder = Some("/etc".into());
+    request.name = "passwd".into();
+    let mut chooser = files(request);
+    let typed = chooser::Message::Typed(chooser::Field::Name, "passwd".into());
+    chooser.update(typed, Instant::now());
+    chooser.update(chooser::Message::Accept, Instant::now());
+    chooser
+}
+
+fn filters() -> Chooser {
+    let mut request = open_many();
+    let many = (3..40).map(|n| filter(&format!("Kind number {n} (*.k{n})"), "*"));
+    request.filters.extend(many);
+    let mut chooser = files(request);
+    chooser.update(chooser::Message::Open(None), Instant::now());
+    let down = chooser::Message::Key(chooser::Stroke::Move(1, 0));
+    chooser.update(down, Instant::now());
+    chooser
+}
+
+fn narrow() -> Chooser {
+    let mut request = open_many();
+    request.accept = Some("A button with a label that is much too long for any button".into());
+    files(request)
+}
+
+fn denied() -> Chooser {
+    let mut chooser = files(open_many());
+    let why = tr!("chooser-denied", name = "private");
+    chooser.update(chooser::Message::Reload, Instant::now());
+    chooser.update(chooser::Message::Listed(2, Err(why)), Instant::now());
+    chooser
+}
+
+/// A folder without folders, when several files are saved.
+fn folder_to_save() -> Chooser {
+    let mut request = open_many();
+    request.mode = Mode::SaveAll(vec!["a.txt".into(), "b.txt".into()]);
+    request.choices.clear();
+    let mut chooser = files(request);
+    chooser.update(chooser::Message::Reload, Instant::now());
+    chooser.update(
+        chooser::Message::Listed(2, Ok(Listing::default())),
+        Instant::now(),
+    );
+    chooser
+}
+
+fn typed_path() -> Chooser {
+    let mut chooser = files(open_many());
+    chooser.update(chooser::Message::EditLocation, Instant::now());
+    let typed = chooser::Message::Typed(chooser::Field::Location, "/no/such/folder".into());
+    chooser.update(typed, Instant::now());
+    let enter = chooser::Message::Key(chooser::Stroke::Enter);
+    chooser.update(enter, Instant::now());
+    chooser
+}
+
+fn camera(now: Instant) -> Consent {
+    let mut consent = Consent::new(consent::Request {
+        app: "org.example.VideoCalls".into(),
+        title: "Let Video Calls use the camera?".into(),
+        subtitle: "The program wants to see what the camera sees.".into(),
+        body: "You can take this back at any time.\nThe camera's light is on while it is used."
+            .into(),
+        grant: tr!("access-allow"),
+        deny: tr!("access-deny"),
+        choices: vec![
+            choice(
+                "device",
+                "Camera",
+                &["Built-in", "On the screen"],
+                "built-in",
+            ),
+            choice("remember", "Do not ask again", &[], "false"),
+        ],
+        picture: None,
+    });
+    consent.on_screen(now);
+    consent
+}
+
+fn picture(now: Instant) -> Consent {
+    let (width, height) = (320_u32, 200_u32);
+    let pixels = (0..width * height).flat_map(|at| {
+        let (x, y) = (at % width, at / width);
+        [(x * 255 / width) as u8, (y * 255 / height) as u8, 150, 255]
+    });
+    let handle = iced_widget::image::Handle::from_rgba(width, height, pixels.collect::<Vec<u8>>());
+    let mut consent = Consent::new(consent::Request {
+        app: String::new(),
+        title: tr!("screenshot-asks"),
+        subtitle: String::new(),
+        body: tr!("screenshot-about"),
+        grant: tr!("screenshot-yes"),
+        deny: tr!("screenshot-no"),
+        choices: Vec::new(),
+        picture: Some(consent::Picture {
+            handle,
+            size: (1280, 800),
+        }),
+    });
+    consent.on_screen(now);
+    consent
+}
+
+fn open_with(what: &str, apps: bool) -> opener::OpenWith {
+    let apps = if apps {
+        vec![
+            app("Image Viewer", "Looks at pictures", ""),
+            app("Painter", "", ""),
+            app("Files", "File manager", ""),
+        ]
+    } else {
+        Vec::new()
+    };
+    opener::OpenWith::new(what.into(), apps, Default::default(), "painter")
 }
 
 fn noon() -> jiff::Zoned {

@@ -104,7 +104,15 @@ pub fn normalise(kind: Kind, words: &str, now: DateTime) -> Result<Value, Proble
     };
     match kind {
         Kind::Text if trimmed.is_empty() => Err(problem("text")),
-        Kind::Text => Ok(Value::from(trimmed)),
+        Kind::Text => Ok(Value::from(match trimmed.split_once(' ') {
+            // The pattern of names is meant, not how many of them.
+            Some(("all" | "any" | "every" | "each", pattern))
+                if pattern.contains('*') && !pattern.contains(' ') =>
+            {
+                pattern
+            }
+            _ => trimmed,
+        })),
         Kind::Path => path::parse(words)
             .map(Value::from)
             .ok_or_else(|| problem("path")),
@@ -205,11 +213,21 @@ pub(super) fn written_together(kind: Kind, request: &str, range: Range<usize>) -
         }
         end -= last.len_utf8();
     }
+    // `{"debug": true}` is not the same without its braces. A name in parentheses is.
+    let enclosed = |(open, close): &(char, char)| {
+        request[..range.start].ends_with(*open) && request[range.end..].starts_with(*close)
+    };
+    if kind == Text && BRACKETS[1..].iter().any(enclosed) {
+        return range.start - 1..range.end + 1;
+    }
     let closes = |pair: &(char, char)| {
         request[..end].ends_with(pair.1) && unclosed(&request[range.clone()], *pair) > 0
     };
     let goes_on = |c: char| !STOPS.contains(c) && !is_quote(c);
-    if !request[range.end..end].starts_with(goes_on) && !BRACKETS.iter().any(closes) {
+    let after = &request[range.end..end];
+    // `hunter2!$%` goes on behind what would end a sentence; `a;b` may be two.
+    let signs = || after.contains(goes_on) && !after.contains(char::is_alphanumeric);
+    if !after.starts_with(goes_on) && !signs() && !BRACKETS.iter().any(closes) {
         end = range.end;
     }
     let before = &request[..range.start];
@@ -426,7 +444,7 @@ pub(super) fn named_in(kind: Kind, request: &str) -> Option<Value> {
             let most = words.clone().any(|w| matches!(w, "max" | "maximum"));
             let least = words
                 .clone()
-                .any(|w| matches!(w, "mute" | "silence" | "hush"));
+                .any(|w| matches!(w, "mute" | "silence" | "hush" | "shush" | "muzzle"));
             return (most != least).then(|| Value::from(if most { 100 } else { 0 }));
         }
         Kind::Boolean => {
@@ -542,7 +560,7 @@ fn host(url: &str) -> Option<String> {
 }
 
 fn boolean(text: &str) -> Option<bool> {
-    const YES: [&str; 41] = [
+    const YES: [&str; 45] = [
         "on",
         "yes",
         "true",
@@ -584,8 +602,12 @@ fn boolean(text: &str) -> Option<bool> {
         "hook",
         "alive",
         "live",
+        "raise",
+        "reinstate",
+        "reestablish",
+        "establish",
     ];
-    const NO: [&str; 33] = [
+    const NO: [&str; 45] = [
         "off",
         "no",
         "not",
@@ -619,6 +641,18 @@ fn boolean(text: &str) -> Option<bool> {
         "ditch",
         "away",
         "pull",
+        "snip",
+        "chop",
+        "detach",
+        "uncouple",
+        "suspend",
+        "halt",
+        "ground",
+        "mothball",
+        "rip",
+        "lower",
+        "dark",
+        "dropped",
     ];
     // What a shell writes for it.
     if text.trim() == ">>" {
@@ -775,6 +809,19 @@ mod tests {
                 "{\"a\": 1",
                 "{\"a\": 1}",
             ),
+            (
+                Kind::Text,
+                "write {\"a\": 1} to x",
+                "\"a\": 1",
+                "{\"a\": 1}",
+            ),
+            (
+                Kind::Text,
+                "my password is hunter2!$%&",
+                "hunter2",
+                "hunter2!$%&",
+            ),
+            (Kind::Text, "they shout hunter2!", "hunter2", "hunter2"),
             (Kind::Text, "write #!/bin/sh to x", "#!", "#!/bin/sh"),
             (
                 Kind::Text,
@@ -803,6 +850,21 @@ mod tests {
             let start = request.find(span).unwrap();
             let range = written_together(kind, request, start..start + span.len());
             assert_eq!(&request[range], whole, "{request}");
+        }
+    }
+
+    #[test]
+    fn pattern_of_names_is_what_is_looked_for() {
+        for (words, expected) in [
+            ("every *.mp3", "*.mp3"),
+            ("all report*.pdf", "report*.pdf"),
+            ("every mp3", "every mp3"),
+            ("all * signs here", "all * signs here"),
+        ] {
+            assert_eq!(
+                normalise(Kind::Text, words, now()),
+                Ok(Value::from(expected))
+            );
         }
     }
 

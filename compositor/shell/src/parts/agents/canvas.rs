@@ -17,8 +17,9 @@ use super::graph::{Bond, Graph, Key, View};
 use super::timeline::{Timeline, speaker};
 use crate::fonts;
 use crate::host::Renderer;
-use crate::parts::panel::state_color;
+use crate::parts::panel::{state_color, state_word};
 use crate::theme::{Palette, TEXT_SMALL};
+use crate::tr;
 use crate::widgets::{mix, shortened};
 
 type Frame = canvas::Frame<Renderer>;
@@ -407,7 +408,7 @@ impl Canvas<'_> {
         for dot in order {
             let asked = weight(dot) < 2;
             let label = match dot.key {
-                Key::Person => "You".to_owned(),
+                Key::Person => tr!("you"),
                 Key::Agent(name) => {
                     let title = self.agents.get(name.as_str()).map(|(title, _)| *title);
                     shortened(title.unwrap_or(name), LONGEST)
@@ -458,22 +459,20 @@ impl Canvas<'_> {
         let ground = Size::new(size.width - 1.0, LEGEND);
         frame.fill_rectangle(top, ground, palette.card);
         let mut x = 18.0;
-        for (state, word) in [
-            ("idle", "ready"),
-            ("acting", "at work"),
-            ("waiting", "waits for you"),
-            ("failed", "failed"),
-            ("stopped", "stopped"),
-        ] {
+        for state in ["idle", "acting", "waiting", "failed", "stopped"] {
+            let word = match state {
+                "acting" => tr!("agents-at-work"),
+                _ => state_word(state),
+            };
             mark(frame, Point::new(x, y), 5.0, state, palette);
             write(
                 frame,
-                word,
+                &word,
                 Point::new(x + 13.0, y),
                 TEXT_SMALL,
                 palette.text_dim,
             );
-            x += 13.0 + self.drawn.width(word) + 22.0;
+            x += 13.0 + self.drawn.width(&word) + 22.0;
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use argos_bus::agents::{FASTEST, SLOWEST};
 
+use crate::{l10n, tr};
+
 /// What the orchestrator is to do.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Order {
@@ -39,8 +41,10 @@ pub enum Line {
     Fit,
 }
 
-/// Every command as it is written, for help.
-pub const HELP: &str = "say AGENT TEXT · find NAME · start, stop AGENT · stop all · pause · resume · step · speed N · live · fit";
+/// Every command as it is written, for help. The commands themselves are the same in every language.
+pub fn help() -> String {
+    tr!("command-help")
+}
 
 /// Understands a line. `agents` are those there are, `chosen` the one that is meant where none is named.
 ///
@@ -53,17 +57,17 @@ pub fn parse(line: &str, agents: &[&str], chosen: Option<&str>) -> Result<Line, 
     let named = |name: &str| -> Result<String, String> {
         let name = match (name, chosen) {
             ("", Some(chosen)) => chosen,
-            ("", None) => return Err(format!("`{verb}` whom? Choose an agent or name one.")),
+            ("", None) => return Err(tr!("command-whom", verb = verb)),
             (name, _) => name,
         };
         match agents.iter().find(|known| known.eq_ignore_ascii_case(name)) {
             Some(known) => Ok((*known).to_owned()),
-            None => Err(format!("There is no agent `{name}`.")),
+            None => Err(tr!("command-no-agent", name = name)),
         }
     };
     let alone = |line: Line| match rest {
         "" => Ok(line),
-        _ => Err(format!("`{verb}` stands alone.")),
+        _ => Err(tr!("command-alone", verb = verb)),
     };
     match verb.to_ascii_lowercase().as_str() {
         "pause" => alone(Line::Order(Order::Pause(true))),
@@ -75,14 +79,16 @@ pub fn parse(line: &str, agents: &[&str], chosen: Option<&str>) -> Result<Line, 
             Ok(speed) if (SLOWEST..=FASTEST).contains(&speed) => {
                 Ok(Line::Order(Order::Speed(speed)))
             }
-            _ => Err(format!(
-                "A speed is a number from {SLOWEST} to {FASTEST}; 1 is as usual."
+            _ => Err(tr!(
+                "command-speed",
+                slowest = l10n::number(SLOWEST),
+                fastest = l10n::number(FASTEST)
             )),
         },
         "start" => Ok(Line::Order(Order::Start(named(rest)?))),
         "stop" if rest.eq_ignore_ascii_case("all") => Ok(Line::Order(Order::StopAll)),
         "stop" => Ok(Line::Order(Order::Stop(named(rest)?))),
-        "find" if rest.is_empty() => Err("`find` what? Name an agent or a room.".to_owned()),
+        "find" if rest.is_empty() => Err(tr!("command-find")),
         "find" => Ok(Line::Find(rest.to_owned())),
         "say" => {
             let (first, more) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
@@ -92,14 +98,14 @@ pub fn parse(line: &str, agents: &[&str], chosen: Option<&str>) -> Result<Line, 
                 other => (other?, ""),
             };
             match text {
-                "" => Err(format!("`say {agent}` what?")),
+                "" => Err(tr!("command-say", agent = agent)),
                 text => Ok(Line::Say {
                     agent,
                     text: text.to_owned(),
                 }),
             }
         }
-        _ => Err(format!("There is no command `{verb}`. {HELP}")),
+        _ => Err(tr!("command-unknown", verb = verb, help = help())),
     }
 }
 
@@ -142,7 +148,7 @@ mod tests {
             assert_eq!(line(text), means, "{text}");
             let verb = text.trim().split(' ').next().unwrap_or_default();
             assert!(
-                HELP.contains(&verb.to_lowercase()),
+                help().contains(&verb.to_lowercase()),
                 "{verb} is not in the help"
             );
         }

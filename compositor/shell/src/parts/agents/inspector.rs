@@ -9,11 +9,13 @@ use super::track::color;
 use super::{Agents, Filter, Key, Message, Order, clock};
 use crate::fonts;
 use crate::host::{Element, Renderer};
+use crate::parts::markup;
 use crate::parts::panel::{state_color, state_word};
-use crate::parts::permissions::verb;
+use crate::parts::permissions::may;
 use crate::theme::{GAP, Palette, SMALL, TEXT, TEXT_SMALL, TIGHT, WIDE};
 use crate::visible::{in_order, visible};
 use crate::widgets::{self, Kind};
+use crate::{l10n, tr};
 
 /// Its width in logical pixels.
 pub(super) const WIDTH: f32 = 340.0;
@@ -63,7 +65,11 @@ impl Agents {
     }
 
     fn overview<'a>(&'a self, palette: &Palette) -> Rows<'a> {
-        let mut rows = column![title("Everyone", "Nothing is chosen", palette)];
+        let mut rows = column![title(
+            tr!("everyone"),
+            tr!("agents-nothing-chosen"),
+            palette
+        )];
         let mut counts = column![].spacing(SMALL);
         for state in [
             "waiting", "failed", "acting", "thinking", "starting", "idle", "stopped",
@@ -86,30 +92,28 @@ impl Agents {
             }
         }
         rows = rows.push(counts);
-        rows.push(quiet(
-            "Choose an agent or a room with Tab, the arrows or the pointer to look into it.",
-            palette,
-        ))
+        rows.push(quiet(tr!("agents-how-to-choose"), palette))
     }
 
     fn of_person<'a>(&'a self, palette: &Palette) -> Rows<'a> {
         let said = self.timeline.said();
         let said = said.iter().filter(|(from, ..)| *from == "person");
         let rows = said.map(|(_, room, count)| {
-            let times = if *count == 1 { "message" } else { "messages" };
-            words(format!("{}: {count} {times}", self.title(room)), palette)
+            let said = tr!(
+                "agents-messages-to",
+                agent = self.title(room),
+                count = *count
+            );
+            words(said, palette)
         });
         let rows: Vec<Element<'a, Message>> = rows.collect();
-        let head = column![title("You", "The person at this screen", palette)];
-        push_group(head, "Said lately to", rows, palette)
+        let head = column![title(tr!("you"), tr!("agents-you-about"), palette)];
+        push_group(head, tr!("agents-said-lately"), rows, palette)
     }
 
     fn of_room<'a>(&'a self, name: &'a str, palette: &Palette) -> Rows<'a> {
         let occupants = self.occupants(name);
-        let below = match occupants.len() {
-            1 => "A room with one agent".to_owned(),
-            count => format!("A room with {count} agents"),
-        };
+        let below = tr!("agents-room-with", count = occupants.len());
         let occupants = occupants.iter().map(|agent| {
             let state = self.agent(agent).map_or("stopped", |a| a.state.as_str());
             let content = row![
@@ -126,7 +130,7 @@ impl Agents {
         });
         let occupants: Vec<Element<'a, Message>> = occupants.collect();
         let head = column![title(format!("#{name}"), below, palette)];
-        push_group(head, "In it", occupants, palette)
+        push_group(head, tr!("agents-in-it"), occupants, palette)
     }
 
     fn of_agent<'a>(&'a self, agent: &'a Agent, palette: &Palette) -> Rows<'a> {
@@ -134,12 +138,13 @@ impl Agents {
             .timeline
             .state(&agent.name, &agent.state)
             .unwrap_or("stopped");
-        let mut below = state_word(state).to_owned();
+        let mut below = state_word(state);
         if self.timeline.is_live() {
             if !agent.detail.is_empty() {
                 below.push_str(&format!(" · {}", one_line(&agent.detail, 120)));
             }
-            below.push_str(&format!(" · since {}", clock(agent.since_ms)));
+            let since = tr!("agents-since", time = clock(agent.since_ms));
+            below.push_str(&format!(" · {since}"));
         }
         let mut head = column![
             row![
@@ -156,16 +161,16 @@ impl Agents {
         }
         let runs = !matches!(agent.state.as_str(), "stopped" | "failed");
         let (word, order) = if runs {
-            ("Stop", Order::Stop(agent.name.clone()))
+            (tr!("agents-stop"), Order::Stop(agent.name.clone()))
         } else {
-            ("Start", Order::Start(agent.name.clone()))
+            (tr!("agents-start"), Order::Start(agent.name.clone()))
         };
-        let button = |word, message| {
+        let button = |word: String, message| {
             let label = widgets::label(word, TEXT_SMALL, palette.text).font(fonts::UI_MEDIUM);
             widgets::press(label, Kind::Raised, palette).on_press(message)
         };
         let buttons = row![
-            button("Talk", Message::Talk(agent.name.clone())),
+            button(tr!("agents-talk-to"), Message::Talk(agent.name.clone())),
             button(word, Message::Order(order)),
         ]
         .spacing(SMALL);
@@ -179,7 +184,7 @@ impl Agents {
             // What was on its mind then is not known.
             push_group(
                 rows,
-                "Goals",
+                tr!("agents-goals"),
                 mind.goals.iter().map(|goal| words(goal, palette)).collect(),
                 palette,
             )
@@ -194,8 +199,12 @@ impl Agents {
         };
         let group = |rows, name, content| push_group(rows, name, content, palette);
         let goals = mind.goals.iter().map(|goal| words(goal, palette));
-        let rows = group(rows, "Goals", goals.collect());
-        let rows = group(rows, "Attends to", mind.focus.iter().map(percept).collect());
+        let rows = group(rows, tr!("agents-goals"), goals.collect());
+        let rows = group(
+            rows,
+            tr!("agents-attends"),
+            mind.focus.iter().map(percept).collect(),
+        );
         let plan = mind.plan.iter().enumerate().map(|(at, call)| {
             let tool = widgets::label(
                 format!("{}. {}", at + 1, visible(&call.tool)),
@@ -209,30 +218,37 @@ impl Agents {
                 .wrapping(iced_core::text::Wrapping::WordOrGlyph);
             column![tool, arguments].spacing(2).into()
         });
-        let rows = group(rows, "Plan", plan.collect());
-        let rows = group(rows, "Waiting", mind.waiting.iter().map(percept).collect());
+        let rows = group(rows, tr!("agents-plan"), plan.collect());
+        let rows = group(
+            rows,
+            tr!("agents-waiting"),
+            mind.waiting.iter().map(percept).collect(),
+        );
         let thoughts = mind.thoughts.iter().rev();
         let thoughts = thoughts.map(|thought| self.thought(thought, palette));
-        let rows = group(rows, "Working memory", thoughts.collect());
+        let rows = group(rows, tr!("agents-memory"), thoughts.collect());
         let awaited = mind.awaited.iter().map(|(message, until)| {
-            let text = format!("message {message}, until {}", clock(*until));
-            words(text, palette)
-        });
-        let rows = group(rows, "Owes an answer to", awaited.collect());
-        let familiar = bar(mind.familiarity, palette);
-        let rows = group(rows, "Familiar with you", vec![familiar]);
-        let uses = mind.usage.iter().map(|usage| {
-            let memory = usage.memory as f64 / f64::from(1 << 20);
-            let seconds = usage.cpu_us as f64 / 1e6;
-            let tasks = usage.tasks;
+            let until = clock(*until);
             words(
-                format!(
-                    "{memory:.1} MiB of memory, {seconds:.2} s of processor time, {tasks} tasks"
-                ),
+                tr!("agents-owes", message = *message, until = until),
                 palette,
             )
         });
-        group(rows, "Uses", uses.collect())
+        let rows = group(rows, tr!("agents-owes-to"), awaited.collect());
+        let familiar = bar(mind.familiarity, palette);
+        let rows = group(rows, tr!("agents-familiar"), vec![familiar]);
+        let uses = mind.usage.iter().map(|usage| {
+            let memory = usage.memory as f64 / f64::from(1 << 20);
+            let seconds = usage.cpu_us as f64 / 1e6;
+            let used = tr!(
+                "agents-usage",
+                memory = l10n::decimal(memory, 1),
+                seconds = l10n::decimal(seconds, 2),
+                tasks = usage.tasks
+            );
+            words(used, palette)
+        });
+        group(rows, tr!("agents-uses"), uses.collect())
     }
 
     fn thought<'a>(&self, thought: &'a Thought, palette: &Palette) -> Element<'a, Message> {
@@ -251,19 +267,15 @@ impl Agents {
     fn of_permissions<'a>(&'a self, rows: Rows<'a>, agent: &str, palette: &Palette) -> Rows<'a> {
         let grants = self.grants.iter().filter(|grant| grant.agent == agent);
         let grants = grants.map(|grant| {
-            let (color, may) = match grant.verdict.as_str() {
-                "allow" => (palette.good, "may"),
-                _ => (palette.bad, "may not"),
+            let color = match grant.verdict.as_str() {
+                "allow" => palette.good,
+                _ => palette.bad,
             };
             let what = in_order(&visible(&grant.resource));
             row![
                 container(widgets::dot(8.0, color)).padding(Padding::from([5.0, 0.0])),
                 column![
-                    widgets::label(
-                        format!("{may} {}", verb(&grant.action)),
-                        TEXT_SMALL,
-                        palette.text
-                    ),
+                    widgets::label(may(&grant.verdict, &grant.action), TEXT_SMALL, palette.text),
                     widgets::label(what, TEXT_SMALL, palette.text_dim)
                         .font(fonts::MONO)
                         .wrapping(iced_core::text::Wrapping::WordOrGlyph),
@@ -273,11 +285,11 @@ impl Agents {
             .spacing(SMALL)
             .into()
         });
-        push_group(rows, "Permissions", grants.collect(), palette)
+        push_group(rows, tr!("permissions"), grants.collect(), palette)
     }
 
     fn feed<'a>(&'a self, palette: &Palette) -> Element<'a, Message> {
-        let chip = |filter: Filter, word| {
+        let chip = |filter: Filter, word: String| {
             let chosen = self.filter == filter;
             let (kind, ink) = if chosen {
                 (Kind::Chosen, palette.text)
@@ -290,19 +302,19 @@ impl Agents {
         };
         let about = match &self.selected {
             Some(Key::Agent(name) | Key::Room(name)) => self.title(name).to_owned(),
-            Some(Key::Person) => "You".to_owned(),
-            None => "Everyone".to_owned(),
+            Some(Key::Person) => tr!("you"),
+            None => tr!("everyone"),
         };
         let head = row![
             widgets::line(
-                format!("Events · {about}"),
+                tr!("agents-events-of", who = about),
                 TEXT_SMALL,
                 palette.text_dim,
                 fonts::UI_MEDIUM
             ),
-            chip(Filter::All, "All"),
-            chip(Filter::Talk, "Talk"),
-            chip(Filter::States, "States"),
+            chip(Filter::All, tr!("agents-all")),
+            chip(Filter::Talk, tr!("agents-talk")),
+            chip(Filter::States, tr!("agents-states")),
         ]
         .spacing(TIGHT)
         .align_y(Alignment::Center)
@@ -317,7 +329,7 @@ impl Agents {
         let rows: Vec<Element<'a, Message>> =
             rows.map(|event| self.event(event, now, palette)).collect();
         let list: Element<'a, Message> = if rows.is_empty() {
-            container(quiet("Nothing yet", palette))
+            container(quiet(tr!("agents-nothing-listed"), palette))
                 .center(Length::Fill)
                 .into()
         } else {
@@ -361,20 +373,32 @@ impl Agents {
     /// An event in a sentence.
     pub(super) fn tell(&self, event: &Event) -> String {
         let title = self.title(&event.agent);
-        let text = &event.text;
+        // On one line, where marks for emphasis are only in the way.
+        let text = markup::plain(&event.text);
         match event.kind.as_str() {
-            "appeared" => format!("{title} is there"),
-            "said" => format!("{} to {title}: {text}", self.who(&event.from)),
-            "attended" => format!("{title} turns to {}", self.what(event)),
-            "answered" if text.trim().is_empty() => format!("{title} has nothing to say"),
+            "appeared" => tr!("event-appeared", agent = title),
+            "said" => {
+                let from = self.who(&event.from);
+                tr!("event-said", from = from, agent = title, text = text)
+            }
+            "attended" => tr!("event-attended", agent = title, message = self.what(event)),
+            "answered" if text.trim().is_empty() => tr!("event-answered-nothing", agent = title),
             "answered" => format!("{title}: {text}"),
-            "unanswered" => format!("{title} leaves {} unanswered", self.what(event)),
-            "state" => format!("{title}: {} → {}", state_word(&event.was), state_word(text)),
-            "paused" => "The world stands still".to_owned(),
-            "resumed" => "The world goes on".to_owned(),
-            "stepped" => "One step".to_owned(),
-            "speed" => format!("The world runs at {text} times its speed"),
-            "stopped-all" => "Everything is stopped".to_owned(),
+            "unanswered" => tr!(
+                "event-unanswered",
+                agent = title,
+                message = self.what(event)
+            ),
+            "state" => format!(
+                "{title}: {} → {}",
+                state_word(&event.was),
+                state_word(&event.text)
+            ),
+            "paused" => tr!("event-paused"),
+            "resumed" => tr!("event-resumed"),
+            "stepped" => tr!("event-stepped"),
+            "speed" => tr!("event-speed", speed = text),
+            "stopped-all" => tr!("event-stopped-all"),
             other => other.to_owned(),
         }
     }
@@ -383,17 +407,20 @@ impl Agents {
     fn what(&self, event: &Event) -> String {
         let mut said = self.timeline.events();
         match said.find(|other| other.kind == "said" && other.message == event.message) {
-            Some(said) => format!("“{}”", one_line(&said.text, 40)),
-            None => format!("message {}", event.message),
+            Some(said) => tr!("quoted", text = one_line(&markup::plain(&said.text), 40)),
+            None => tr!("event-message", number = event.message),
         }
     }
 
     /// Who speaks, for people.
-    fn who<'a>(&'a self, from: &'a str) -> &'a str {
+    fn who(&self, from: &str) -> String {
         match speaker(from) {
-            "person" => "You",
-            "timer" => "A timer",
-            agent => self.title(agent.strip_prefix("agent:").unwrap_or(agent)),
+            "person" => tr!("you"),
+            "timer" => tr!("event-timer"),
+            agent => {
+                let name = agent.strip_prefix("agent:").unwrap_or(agent);
+                self.title(name).to_owned()
+            }
         }
     }
 }
@@ -413,14 +440,14 @@ fn words<'a>(text: impl Into<String>, palette: &Palette) -> Element<'a, Message>
         .into()
 }
 
-fn quiet<'a>(text: &'a str, palette: &Palette) -> Element<'a, Message> {
+fn quiet<'a>(text: String, palette: &Palette) -> Element<'a, Message> {
     widgets::label(text, TEXT_SMALL, palette.text_dim).into()
 }
 
 /// A heading with rows below it, where there are any.
 fn push_group<'a>(
     rows: Rows<'a>,
-    name: &'a str,
+    name: String,
     content: Vec<Element<'a, Message>>,
     palette: &Palette,
 ) -> Rows<'a> {
@@ -448,7 +475,7 @@ fn bar<'a>(share: f64, palette: &Palette) -> Element<'a, Message> {
     row![
         whole,
         widgets::label(
-            format!("{:.0} %", share * 100.0),
+            l10n::percent((share * 100.0).round() as u32),
             TEXT_SMALL - 1.0,
             palette.text_dim
         )

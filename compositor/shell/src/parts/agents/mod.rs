@@ -39,6 +39,7 @@ use self::graph::{Graph, View};
 use self::layout::Place;
 use self::timeline::{Kind as EventKind, Timeline};
 use crate::parts::permissions::SURE;
+use crate::{l10n, tr};
 
 /// The command bar's name.
 pub const INPUT: &str = "agents-command";
@@ -210,7 +211,7 @@ fn clock(ms: u64) -> String {
     let at = at.and_then(|ms| Timestamp::from_millisecond(ms).ok());
     at.map_or_else(String::new, |at| {
         let at = at.to_zoned(TimeZone::system());
-        at.strftime("%H:%M:%S").to_string()
+        l10n::seconds(&at)
     })
 }
 
@@ -263,6 +264,11 @@ impl Agents {
         if let Source::World(world) = &mut self.source {
             world.pace = pace;
         }
+    }
+
+    /// What is drawn is in another language.
+    pub fn retell(&self) {
+        self.redraw();
     }
 
     /// What the world holds of an agent.
@@ -534,7 +540,7 @@ impl Agents {
                 match self.graph.find(&words, &titles) {
                     Some(key) => return self.choose(Some(key), now),
                     None => {
-                        let nothing = format!("No agent or room is called “{words}”.");
+                        let nothing = tr!("agents-not-found", name = words);
                         self.answered(Err(nothing));
                     }
                 }

@@ -12,22 +12,27 @@ use super::timeline::{Kind, Timeline};
 use crate::host::Renderer;
 use crate::parts::panel::state_color;
 use crate::theme::{Palette, TEXT_SMALL};
+use crate::tr;
 use crate::widgets::mix;
 
 /// Height of the track.
 pub(super) const HEIGHT: f32 = 62.0;
 /// Room for the lanes' names.
-const NAMES: f32 = 64.0;
+const NAMES: f32 = 78.0;
 /// Room behind the last event.
 const END: f32 = 16.0;
 /// Distances between two events.
 const STEPS: (f32, f32) = (6.0, 22.0);
 /// The lanes, and how far down each is.
-const LANES: [(Kind, &str, f32); 3] = [
-    (Kind::Talk, "Talk", 14.0),
-    (Kind::State, "States", 31.0),
-    (Kind::World, "World", 48.0),
-];
+const LANES: [(Kind, f32); 3] = [(Kind::Talk, 14.0), (Kind::State, 31.0), (Kind::World, 48.0)];
+
+fn title(kind: Kind) -> String {
+    match kind {
+        Kind::Talk => tr!("agents-talk"),
+        Kind::State => tr!("agents-states"),
+        Kind::World => tr!("agents-world"),
+    }
+}
 
 /// The timeline as it is to be seen.
 pub(super) struct Track<'a> {
@@ -85,10 +90,10 @@ impl Track<'_> {
 
     fn paint(&self, frame: &mut canvas::Frame<Renderer>, size: Size) {
         let palette = &self.palette;
-        for (_, name, y) in LANES {
+        for (kind, y) in LANES {
             write(
                 frame,
-                name,
+                &title(kind),
                 Point::new(16.0, y),
                 TEXT_SMALL - 1.0,
                 palette.text_dim,
@@ -134,8 +139,8 @@ impl Track<'_> {
 }
 
 fn lane(kind: Kind) -> f32 {
-    let lane = LANES.iter().find(|(other, _, _)| *other == kind);
-    lane.map_or(0.0, |(_, _, y)| *y)
+    let lane = LANES.iter().find(|(other, _)| *other == kind);
+    lane.map_or(0.0, |(_, y)| *y)
 }
 
 /// The colour of an event.

@@ -12,6 +12,7 @@ use crate::host::Element;
 use crate::icons::Icon;
 use crate::theme::{GAP, Palette, SMALL, TEXT, TEXT_SMALL, TIGHT, WIDE};
 use crate::widgets::{self, Kind};
+use crate::{l10n, tr};
 
 impl Agents {
     /// The view's widgets.
@@ -30,15 +31,15 @@ impl Agents {
             .into(),
             Source::World(_) => notice(
                 Icon::Spark,
-                "There are no agents",
-                "An agent is a folder with an agent.yaml in ~/.local/share/argos/agents.",
+                tr!("agents-none"),
+                tr!("agents-none-about"),
                 palette,
             ),
-            Source::Unheard => notice(Icon::Spark, "Looking at the agents …", "", palette),
+            Source::Unheard => notice(Icon::Spark, tr!("agents-unheard"), String::new(), palette),
             Source::Lost => notice(
                 Icon::Alert,
-                "The agents are not running",
-                "They are started again by themselves. What is the matter: argos log --user orchestrator",
+                tr!("agents-lost"),
+                tr!("agents-lost-about"),
                 palette,
             ),
         };
@@ -55,7 +56,7 @@ impl Agents {
     fn head(&self, palette: &Palette) -> Element<'_, Message> {
         let mut head = row![
             widgets::icon(Icon::Graph, 22.0, palette.accent),
-            widgets::label("Agents", TEXT + 3.0, palette.text).font(fonts::UI_STRONG),
+            widgets::label(tr!("agents"), TEXT + 3.0, palette.text).font(fonts::UI_STRONG),
             widgets::label(self.summary(), TEXT_SMALL, palette.text_dim),
             space().width(Length::Fill),
         ]
@@ -77,25 +78,21 @@ impl Agents {
         let Some(world) = self.world() else {
             return String::new();
         };
-        let count = |number: usize, one: &str| {
-            let ending = if number == 1 { "" } else { "s" };
-            format!("{number} {one}{ending}")
-        };
         let mut parts = vec![
-            count(world.agents.len(), "agent"),
-            count(world.rooms.len(), "room"),
+            tr!("agents-count-agents", count = world.agents.len()),
+            tr!("agents-count-rooms", count = world.rooms.len()),
         ];
         let waiting = world.agents.iter().filter(|a| a.state == "waiting").count();
         if waiting > 0 {
-            parts.push(format!("{waiting} waiting for you"));
+            parts.push(tr!("agents-count-waiting", count = waiting));
         }
         parts.join(" · ")
     }
 
     fn pace_buttons(&self, pace: Pace, palette: &Palette) -> Element<'_, Message> {
         let (shown, word) = match pace.paused {
-            true => (Icon::Play, "Resume"),
-            false => (Icon::Pause, "Pause"),
+            true => (Icon::Play, tr!("agents-resume")),
+            false => (Icon::Pause, tr!("agents-pause")),
         };
         let kind = if pace.paused {
             Kind::Primary
@@ -107,7 +104,7 @@ impl Agents {
         } else {
             palette.text
         };
-        let with_icon = |shown, word, ink, kind| {
+        let with_icon = |shown, word: String, ink, kind| {
             let content = row![
                 widgets::icon(shown, 15.0, ink),
                 widgets::label(word, TEXT_SMALL, ink).font(fonts::UI_MEDIUM),
@@ -129,19 +126,23 @@ impl Agents {
         };
         let sure = self.sure.is_some();
         let (stop, stop_kind, stop_ink) = if sure {
-            ("Sure? Press again", Kind::Primary, palette.accent_text)
+            (tr!("sure"), Kind::Primary, palette.accent_text)
         } else {
-            ("Stop everything", Kind::Danger, palette.bad)
+            (tr!("agents-stop-all"), Kind::Danger, palette.bad)
         };
         row![
             with_icon(shown, word, ink, kind).on_press(Message::PauseOrResume),
-            with_icon(Icon::Step, "Step", step_ink, Kind::Raised)
+            with_icon(Icon::Step, tr!("agents-step"), step_ink, Kind::Raised)
                 .on_press_maybe(pace.paused.then_some(Message::Order(Order::Step))),
             row![
                 small("−", -1),
                 container(
-                    widgets::label(format!("×{}", pace.speed), TEXT_SMALL, palette.text)
-                        .font(fonts::UI_MEDIUM)
+                    widgets::label(
+                        format!("×{}", l10n::number(pace.speed)),
+                        TEXT_SMALL,
+                        palette.text
+                    )
+                    .font(fonts::UI_MEDIUM)
                 )
                 .center_x(38),
                 small("+", 1),
@@ -179,14 +180,14 @@ impl Agents {
         let live = self.timeline.is_live();
         let (words, when) = match self.timeline.at() {
             Some(event) => (self.tell(event), clock(event.at_ms)),
-            None => ("Nothing has happened yet".to_owned(), String::new()),
+            None => (tr!("agents-nothing-yet"), String::new()),
         };
         let words: Vec<&str> = words.split_whitespace().collect();
         let words = widgets::shortened(&words.join(" "), 140);
         let (ground, ink, word) = if live {
-            (palette.raised, palette.good, "Now")
+            (palette.raised, palette.good, tr!("agents-now"))
         } else {
-            (palette.raised, palette.warn, "Then")
+            (palette.raised, palette.warn, tr!("agents-then"))
         };
         let badge = widgets::label(word, TEXT_SMALL, ink).font(fonts::UI_STRONG);
         let mut caption = row![
@@ -199,7 +200,7 @@ impl Agents {
         .padding(Padding::from([0.0, WIDE]))
         .align_y(Alignment::Center);
         if !live {
-            let label = widgets::label("Back to now", TEXT_SMALL, palette.text);
+            let label = widgets::label(tr!("agents-back-to-now"), TEXT_SMALL, palette.text);
             caption = caption.push(
                 widgets::press(label, Kind::Raised, palette)
                     .padding(Padding::from([TIGHT, GAP]))
@@ -219,7 +220,7 @@ impl Agents {
         let content: Element<'_, Message> = if let Some(line) = &self.line {
             row![
                 widgets::label("›", TEXT + 2.0, palette.accent).font(fonts::UI_STRONG),
-                widgets::field(command::HELP, line, TEXT, palette)
+                widgets::field(&command::help(), line, TEXT, palette)
                     .id(INPUT)
                     .on_input(Message::Typed),
             ]
@@ -227,29 +228,33 @@ impl Agents {
             .align_y(Alignment::Center)
             .into()
         } else if self.agents().next().is_none() {
-            widgets::hint("Esc", "close", palette).into()
+            widgets::hint(tr!("key-escape"), tr!("does-close"), palette).into()
         } else {
             let command = row![
                 widgets::key_cap("/", palette),
-                widgets::label("command", TEXT_SMALL, palette.text_dim)
+                widgets::label(tr!("does-command"), TEXT_SMALL, palette.text_dim)
             ]
             .spacing(TIGHT + 2.0)
             .align_y(Alignment::Center);
             let pause = if self.pace().paused {
-                "resume"
+                tr!("does-resume")
             } else {
-                "pause"
+                tr!("does-pause")
             };
             row![
                 widgets::press(command, Kind::Plain, palette)
                     .padding(0)
                     .on_press(Message::OpenBar),
-                widgets::hint("Tab ↑↓←→", "choose", palette),
-                widgets::hint("Enter", "talk", palette),
-                widgets::hint("Space", pause, palette),
-                widgets::hint("PgUp PgDn", "in time", palette),
-                widgets::hint("+ − 0", "zoom", palette),
-                widgets::hint("Esc", "back", palette),
+                widgets::hint(
+                    format!("{} ↑↓←→", tr!("key-tab")),
+                    tr!("does-choose"),
+                    palette
+                ),
+                widgets::hint(tr!("key-enter"), tr!("does-talk"), palette),
+                widgets::hint(tr!("key-space"), pause, palette),
+                widgets::hint(tr!("key-pages"), tr!("does-in-time"), palette),
+                widgets::hint("+ − 0", tr!("does-zoom"), palette),
+                widgets::hint(tr!("key-escape"), tr!("does-back"), palette),
             ]
             .spacing(WIDE)
             .align_y(Alignment::Center)
@@ -277,8 +282,8 @@ fn divider_down<'a>(palette: &Palette) -> Element<'a, Message> {
 /// What is said in the middle when there is no graph.
 fn notice<'a>(
     shown: Icon,
-    title: &'a str,
-    below: &'a str,
+    title: String,
+    below: String,
     palette: &Palette,
 ) -> Element<'a, Message> {
     let content = column![

@@ -1,0 +1,175 @@
+//! The back end of xdg-desktop-portal: `org.freedesktop.impl.portal.*` on the session bus.
+//!
+//! Programs, those in sandboxes above all, ask `org.freedesktop.portal.Desktop`; that asks here. Each
+//! question is a [`Dialog`] that goes to the drawing thread as an [`Event`] and comes back through the
+//! channel in it. While it is open there is a `Request` object by whose `Close` the caller ends it;
+//! a caller that leaves the bus ends it as well.
+//!
+//! What callers say is not taken as it comes: texts, lists and pictures all have an end.
+
+mod access;
+mod app_chooser;
+mod desk;
+mod file_chooser;
+mod inhibit;
+mod options;
+mod screenshot;
+mod settings;
+
+use std::collections::HashMap;
+
+use tokio::sync::oneshot;
+use zbus::Connection;
+use zbus::wire::OwnedVariant;
+
+use super::{Pauses, on_own_thread};
+use crate::parts::{chooser, consent};
+use argos_apps::App;
+use iced_widget::image::Handle;
+
+pub use desk::Desk;
+
+/// The back end's name.
+pub const NAME: &str = "org.freedesktop.impl.portal.desktop.argos";
+/// Where its interfaces are.
+pub const PATH: &str = "/org/freedesktop/portal/desktop";
+
+/// How a request ended, for its caller.
+const SUCCESS: u32 = 0;
+const CANCELLED: u32 = 1;
+const OTHER: u32 = 2;
+
+/// What goes with it.
+type Results = HashMap<String, OwnedVariant>;
+
+/// Something for the drawing thread.
+#[derive(Debug)]
+pub enum Event {
+    /// A dialog of this number is to be shown.
+    Open(u32, Box<Dialog>),
+    /// It is not wanted any more.
+    Close(u32),
+    /// Other applications can be chosen from in it.
+    Apps(u32, Vec<App>),
+    /// The theme has this name.
+    Theme(String),
+    /// How many programs keep the session from being idle.
+    Awake(usize),
+}
+
+/// A dialog.
+#[derive(Debug)]
+pub struct Dialog {
+    /// Title of its window.
+    pub title: String,
+    /// The window it belongs to, as `xdg-foreign` names it.
+    pub parent: Option<String>,
+    /// Whether that takes no input meanwhile.
+    pub modal: bool,
+    /// What it asks.
+    pub question: Question,
+    /// Where the answer goes; dropped, it is one of failure.
+    pub answer: oneshot::Sender<Answer>,
+}
+
+/// What a dialog asks.
+#[derive(Debug)]
+pub enum Question {
+    /// For files.
+    Files(Box<chooser::Request>),
+    /// For a yes.
+    Consent(Box<consent::Request>),
+    /// For an application.
+    Apps {
+        /// What is opened.
+        what: String,
+        /// What can be chosen.
+        apps: Vec<App>,
+        /// Their icons, by name.
+        icons: HashMap<String, Handle>,
+        /// The id of the one that was chosen last.
+        last: String,
+    },
+}
+
+/// What the person answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Nothing: the dialog was closed, or the answer is no.
+    Cancelled,
+    /// These files.
+    Files(chooser::Answer),
+    /// Yes, with these choices.
+    Yes(Vec<(String, String)>),
+    /// This application.
+    App(String),
+}
+
+/// Where events go.
+#[derive(Clone)]
+pub struct Events(std::sync::Arc<dyn Fn(Event) + Send + Sync>);
+
+impl Events {
+    /// Events are given to `to`.
+    pub fn new(to: impl Fn(Event) + Send + Sync + 'static) -> Self {
+        Self(std::sync::Arc::new(to))
+    }
+
+    fn send(&self, event: Event) {
+        (self.0)(event);
+    }
+}
+
+impl std::fmt::Debug for Events {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Events")
+    }
+}
+
+/// Starts the thread. `theme` is the one to begin with.
+pub fn start(events: Events, theme: String) {
+    on_own_thread("bus", async move {
+        let mut pauses = Pauses::new();
+        loop {
+            match Connection::session().await {
+                Ok(connection) => {
+                    let desk = Desk::new(events.clone());
+                    match serve(&connection, &desk, &theme).await {
+                        Ok(()) => pauses = Pauses::new(),
+                        Err(error) => tracing::warn!("the portal's interfaces: {error}"),
+                    }
+                    // Who asked has gone with the bus.
+                    desk.close_all();
+                }
+                Err(error) => tracing::debug!("no session bus yet: {error}"),
+            }
+            pauses.wait().await;
+        }
+    });
+}
+
+/// Serves the interfaces until the bus is gone. `theme` is the one to begin with.
+///
+/// # Errors
+/// When the name is another program's, or the bus does not answer.
+pub async fn serve(connection: &Connection, desk: &Desk, theme: &str) -> zbus::Result<()> {
+    let server = connection.object_server();
+    let desk = || desk.clone();
+    server.at(PATH, file_chooser::FileChooser(desk())).await?;
+    server.at(PATH, access::Access(desk())).await?;
+    server.at(PATH, screenshot::Screenshot(desk())).await?;
+    server
+        .at(PATH, app_chooser::AppChooser::new(desk()))
+        .await?;
+    server.at(PATH, inhibit::Inhibit::new(desk())).await?;
+    let appearance = settings::Shared::new(theme);
+    let settings = settings::Settings(appearance.clone());
+    server.at(PATH, settings).await?;
+    connection.request_name(NAME).await?;
+    let desk = desk();
+    if let Err(error) = settings::follow(connection, &desk, &appearance).await {
+        tracing::debug!("the session bus: {error}");
+    }
+    connection.closed().await;
+    Ok(())
+}

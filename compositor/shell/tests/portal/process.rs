@@ -1,0 +1,489 @@
+//! The portal as a process, between a private bus and a compositor without a screen.
+
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::{Child, Command};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use argos_compositor::State;
+use argos_compositor::backend::headless::{self, Headless};
+use argos_compositor::bus::Link;
+use argos_compositor::config::{Config, Idle};
+use argos_compositor::smithay::backend::input::KeyState;
+use argos_compositor::smithay::input::keyboard::Keycode;
+use argos_compositor::smithay::reexports::calloop::EventLoop;
+use argos_shell::bus::portal::NAME;
+use argos_shell::portal::APP_ID;
+use smithay_client_toolkit::reexports::client::globals::{GlobalListContents, registry_queue_init};
+use smithay_client_toolkit::reexports::client::protocol::{
+    wl_buffer, wl_compositor, wl_registry, wl_shm, wl_shm_pool, wl_surface,
+};
+use smithay_client_toolkit::reexports::client::{
+    Connection, Dispatch, EventQueue, Proxy, QueueHandle, delegate_noop,
+};
+use smithay_client_toolkit::reexports::protocols::xdg::foreign::zv2::client::{
+    zxdg_exported_v2, zxdg_exporter_v2,
+};
+use smithay_client_toolkit::reexports::protocols::xdg::shell::client::{
+    xdg_surface, xdg_toplevel, xdg_wm_base,
+};
+use zbus::names::BusName;
+
+use super::bench::{Bus, OPEN, PATIENCE, Reply, call, options, replied};
+
+type Job = Box<dyn FnOnce(&mut State) + Send>;
+
+// Linux's codes of keys.
+const ESCAPE: u32 = 1;
+const ENTER: u32 = 28;
+const ALT: u32 = 56;
+const F4: u32 = 62;
+const RIGHT: u32 = 106;
+
+/// A compositor, a bus, and the portal between them.
+struct Desktop {
+    jobs: mpsc::Sender<Job>,
+    bus: Bus,
+    portal: Child,
+    home: tempfile::TempDir,
+    time: u32,
+}
+
+impl Drop for Desktop {
+    fn drop(&mut self) {
+        let _ = self.portal.kill();
+        let _ = self.portal.wait();
+    }
+}
+
+impl Desktop {
+    async fn new(idle: Idle) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(home.path().join("wayland")).unwrap();
+        let (jobs, wanted) = mpsc::channel::<Job>();
+        std::thread::spawn(move || compositor(&listener, &wanted, idle));
+        let bus = Bus::new();
+        let portal = Command::new(env!("CARGO_BIN_EXE_argos-shell"))
+            .arg("portal")
+            .env("WAYLAND_DISPLAY", home.path().join("wayland"))
+            .env("DBUS_SESSION_BUS_ADDRESS", &bus.address)
+            .env("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent")
+            .env("HOME", home.path())
+            .env("XDG_RUNTIME_DIR", home.path())
+            .env("ARGOS_SHELL_RENDERER", "cpu")
+            .env("LC_ALL", "C.UTF-8")
+            .env_remove("XDG_CONFIG_HOME")
+            .env_remove("WAYLAND_SOCKET")
+            .spawn()
+            .unwrap();
+        let desktop = Self {
+            jobs,
+            bus,
+            portal,
+            home,
+            time: 1000,
+        };
+        let client = desktop.bus.connect().await;
+        let dbus = zbus::fdo::DBusProxy::new(&client).await.unwrap();
+        let end = Instant::now() + PATIENCE;
+        while !dbus
+            .name_has_owner(BusName::try_from(NAME).unwrap())
+            .await
+            .unwrap()
+        {
+            assert!(Instant::now() < end, "the portal does not come");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        desktop
+    }
+
+    /// Something is looked up, or done, in the compositor.
+    fn does<T: Send + 'static>(&self, job: impl FnOnce(&mut State) -> T + Send + 'static) -> T {
+        let (sender, answer) = mpsc::channel();
+        let job = move |state: &mut State| {
+            let _ = sender.send(job(state));
+        };
+        self.jobs.send(Box::new(job)).unwrap();
+        answer.recv_timeout(PATIENCE).expect("the compositor runs")
+    }
+
+    async fn until(&self, what: &str, done: impl Fn(&mut State) -> bool + Send + Clone + 'static) {
+        let end = Instant::now() + PATIENCE;
+        while !self.does(done.clone()) {
+            assert!(Instant::now() < end, "{what}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// A dialog of this title has the keyboard.
+    async fn shows(&self, title: &'static str) {
+        self.until(title, move |state| {
+            let windows = state.window_list();
+            let mut windows = windows.iter();
+            windows.any(|w| w.title == title && w.app_id == APP_ID && w.focused)
+        })
+        .await;
+    }
+
+    async fn shows_nothing(&self) {
+        self.until("no dialog is left", |state| {
+            state.window_list().iter().all(|w| w.app_id != APP_ID)
+        })
+        .await;
+    }
+
+    fn presses(&mut self, codes: &'static [u32]) {
+        self.time += 20;
+        let time = self.time;
+        self.does(move |state| {
+            for code in codes {
+                state.key(Keycode::new(code + 8), KeyState::Pressed, time);
+            }
+            for code in codes.iter().rev() {
+                state.key(Keycode::new(code + 8), KeyState::Released, time + 1);
+            }
+        });
+    }
+
+    /// Presses a key now and then until there is a reply: what is not on screen yet takes none.
+    async fn presses_until_replied(
+        &mut self,
+        codes: &'static [u32],
+        reply: Reply,
+    ) -> (u32, super::bench::Results) {
+        let end = Instant::now() + PATIENCE;
+        while !reply.is_finished() {
+            assert!(Instant::now() < end, "{codes:?} ends nothing");
+            self.presses(codes);
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        replied(reply).await
+    }
+}
+
+fn compositor(listener: &UnixListener, jobs: &mpsc::Receiver<Job>, idle: Idle) {
+    let mut event_loop = EventLoop::try_new().unwrap();
+    let (link, _shell, _orders) = Link::detached();
+    let config = Config {
+        idle,
+        ..Config::default()
+    };
+    let backend = Box::new(Headless::new().unwrap());
+    let mut state = State::new(&event_loop, config, backend, link).unwrap();
+    headless::add_output(&mut state, "one", 1280, 800);
+    listener.set_nonblocking(true).unwrap();
+    loop {
+        while let Ok((stream, _)) = listener.accept() {
+            stream.set_nonblocking(false).unwrap();
+            state.insert_client(stream, false).unwrap();
+        }
+        loop {
+            match jobs.try_recv() {
+                Ok(job) => job(&mut state),
+                Err(mpsc::TryRecvError::Empty) => break,
+                // The test is over.
+                Err(mpsc::TryRecvError::Disconnected) => return,
+            }
+        }
+        let pause = Some(Duration::from_millis(5));
+        event_loop.dispatch(pause, &mut state).unwrap();
+        state.settle();
+    }
+}
+
+fn in_folder(
+    folder: &Path,
+) -> std::collections::HashMap<&'static str, zbus::wire::Variant<'static>> {
+    let folder = folder.to_str().unwrap().as_bytes().to_vec();
+    options([("current_folder", folder.into())])
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dialog_is_a_window_that_keys_go_to() {
+    let mut desktop = Desktop::new(Idle::default()).await;
+    let client = desktop.bus.connect().await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("only one.txt"), "x").unwrap();
+    let asks = |handle: &str| {
+        let body = (
+            "org.example.App",
+            "",
+            "Take a file",
+            in_folder(folder.path()),
+        );
+        call(&client, "FileChooser", OPEN, handle, body)
+    };
+
+    let reply = asks("1");
+    desktop.shows("Take a file").await;
+    let (response, results) = desktop.presses_until_replied(&[ENTER], reply).await;
+    assert_eq!(response, 0);
+    let uris: Vec<String> = results["uris"].try_clone().unwrap().try_into().unwrap();
+    let uri = format!("file://{}/only%20one.txt", folder.path().display());
+    assert_eq!(uris, [uri]);
+    desktop.shows_nothing().await;
+
+    // The frame's way to close it, and the dialog's own.
+    for keys in [&[ALT, F4][..], &[ESCAPE]] {
+        let reply = asks("2");
+        desktop.shows("Take a file").await;
+        assert_eq!(desktop.presses_until_replied(keys, reply).await.0, 1);
+        desktop.shows_nothing().await;
+    }
+
+    // The program's.
+    let reply = asks("3");
+    desktop.shows("Take a file").await;
+    let request = "/org/freedesktop/portal/desktop/request/test/r3";
+    let interface = Some("org.freedesktop.impl.portal.Request");
+    let closed = client.call_method(Some(NAME), request, interface, "Close", &());
+    closed.await.unwrap();
+    assert_eq!(replied(reply).await.0, 2);
+    desktop.shows_nothing().await;
+    assert!(desktop.portal.try_wait().unwrap().is_none(), "it goes on");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_picture_of_the_screen_is_given_after_a_yes() {
+    let mut desktop = Desktop::new(Idle::default()).await;
+    let client = desktop.bus.connect().await;
+    let asks = |handle: &str, known: bool| {
+        let known = options([("permission_store_checked", known.into())]);
+        call(
+            &client,
+            "Screenshot",
+            "Screenshot",
+            handle,
+            ("org.example.Shot", "", known),
+        )
+    };
+    // Whoever has the person's standing permission is not asked about again.
+    let (response, results) = replied(asks("1", true)).await;
+    assert_eq!(response, 0);
+    let uri: String = results["uri"].try_clone().unwrap().try_into().unwrap();
+    let pictures = desktop.home.path().join("Pictures");
+    let path = uri.strip_prefix("file://").unwrap().replace("%20", " ");
+    assert!(Path::new(&path).starts_with(&pictures), "{path}");
+    let file = std::io::BufReader::new(std::fs::File::open(&path).unwrap());
+    let reader = png::Decoder::new(file).read_info().unwrap();
+    let info = reader.info();
+    assert_eq!((info.width, info.height), (1280, 800));
+
+    let reply = asks("2", false);
+    desktop.shows("Picture of the screen").await;
+    let (response, results) = desktop.presses_until_replied(&[ESCAPE], reply).await;
+    assert_eq!((response, results.len()), (1, 0));
+    desktop.shows_nothing().await;
+    assert_eq!(
+        std::fs::read_dir(&pictures).unwrap().count(),
+        1,
+        "no was no"
+    );
+
+    // The next question is in the language that the settings say by then.
+    let settings = desktop.home.path().join(".config/argos");
+    std::fs::create_dir_all(&settings).unwrap();
+    std::fs::write(settings.join("shell.yaml"), "language: de\n").unwrap();
+    let reply = asks("3", false);
+    desktop.shows("Bild des Bildschirms").await;
+    desktop.presses(&[RIGHT]);
+    let (response, _) = desktop.presses_until_replied(&[ENTER], reply).await;
+    assert_eq!(response, 0);
+    assert_eq!(std::fs::read_dir(&pictures).unwrap().count(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_screen_stays_on_while_a_program_wants_it() {
+    let mut desktop = Desktop::new(Idle {
+        screen_off_after: 2,
+        ..Idle::default()
+    })
+    .await;
+    let dark = |state: &mut State| state.shown_on_bus().outputs.iter().all(|o| o.dark);
+    let client = desktop.bus.connect().await;
+    desktop.presses(&[ESCAPE]);
+    let film = call(
+        &client,
+        "Inhibit",
+        "Inhibit",
+        "1",
+        ("org.example.Film", "", 8_u32, options([])),
+    );
+    film.await.unwrap().unwrap();
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(4) {
+        assert!(!desktop.does(dark), "after {:?}", begun.elapsed());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    // The program ends.
+    client.close().await.unwrap();
+    desktop.until("it goes dark", dark).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dialog_belongs_to_the_window_of_who_asked() {
+    let mut desktop = Desktop::new(Idle::default()).await;
+    let socket = desktop.home.path().join("wayland");
+    let app = std::os::unix::net::UnixStream::connect(socket).unwrap();
+    let (done, told) = mpsc::channel::<()>();
+    let (exported, handle) = mpsc::channel();
+    // It answers the compositor as long as the test goes on.
+    std::thread::spawn(move || program(app, &exported, &told));
+    let handle = handle.recv_timeout(PATIENCE).expect("the window is there");
+    let client = desktop.bus.connect().await;
+    let folder = tempfile::tempdir().unwrap();
+    let parent = format!("wayland:{handle}");
+    let body = (
+        "org.example.App",
+        parent.as_str(),
+        "Of the window",
+        in_folder(folder.path()),
+    );
+    let reply = call(&client, "FileChooser", OPEN, "1", body);
+    desktop.shows("Of the window").await;
+    // Turning to the window leads back to the dialog, which is modal.
+    let (window, dialog) = desktop.does(|state| {
+        let windows = state.window_list();
+        let of = |title: &str| windows.iter().find(|w| w.title == title).map(|w| w.id);
+        (of("A program"), of("Of the window"))
+    });
+    assert!(window.is_some() && dialog.is_some());
+    let place = desktop.does(move |state| {
+        let windows = state.window_list();
+        let window = windows
+            .iter()
+            .find(|w| Some(w.id) == window)
+            .unwrap()
+            .clone();
+        (window.x, window.y, window.width, window.height)
+    });
+    let (x, y) = (f64::from(place.0 + 4), f64::from(place.1 + place.3 - 4));
+    desktop.does(move |state| {
+        use argos_compositor::smithay::backend::input::ButtonState;
+        state.pointer_to((x, y).into(), 5000);
+        state.button(argos_compositor::LEFT, ButtonState::Pressed, 5001);
+        state.button(argos_compositor::LEFT, ButtonState::Released, 5002);
+    });
+    desktop.shows("Of the window").await;
+    assert_eq!(desktop.presses_until_replied(&[ESCAPE], reply).await.0, 1);
+    desktop.shows_nothing().await;
+    drop(done);
+}
+
+/// A program with one window that is exported.
+fn program(
+    socket: std::os::unix::net::UnixStream,
+    exported: &mpsc::Sender<String>,
+    told: &mpsc::Receiver<()>,
+) {
+    let connection = Connection::from_socket(socket).unwrap();
+    let (globals, mut queue) = registry_queue_init::<App>(&connection).unwrap();
+    let qh = queue.handle();
+    let compositor: wl_compositor::WlCompositor = globals.bind(&qh, 4..=4, ()).unwrap();
+    let shell: xdg_wm_base::XdgWmBase = globals.bind(&qh, 1..=1, ()).unwrap();
+    let shm: wl_shm::WlShm = globals.bind(&qh, 1..=1, ()).unwrap();
+    let exporter: zxdg_exporter_v2::ZxdgExporterV2 = globals.bind(&qh, 1..=1, ()).unwrap();
+    let surface = compositor.create_surface(&qh, ());
+    let xdg = shell.get_xdg_surface(&surface, &qh, ());
+    let toplevel = xdg.get_toplevel(&qh, ());
+    toplevel.set_title("A program".into());
+    surface.commit();
+    let mut app = App::default();
+    turn(&mut queue, &mut app);
+    let (width, height) = (1100, 700);
+    let memory = rustix::fs::memfd_create("window", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+    let bytes = width * height * 4;
+    rustix::fs::ftruncate(&memory, bytes as u64).unwrap();
+    let pool = shm.create_pool(std::os::fd::AsFd::as_fd(&memory), bytes, &qh, ());
+    let format = wl_shm::Format::Xrgb8888;
+    let buffer = pool.create_buffer(0, width, height, width * 4, format, &qh, ());
+    surface.attach(Some(&buffer), 0, 0);
+    surface.damage(0, 0, width, height);
+    surface.commit();
+    exporter.export_toplevel(&surface, &qh, ());
+    turn(&mut queue, &mut app);
+    exported.send(app.handle.expect("it has a handle")).unwrap();
+    let mut app = App::default();
+    while let Err(mpsc::TryRecvError::Empty) = told.try_recv() {
+        if queue.roundtrip(&mut app).is_err() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn turn(queue: &mut EventQueue<App>, app: &mut App) {
+    queue.roundtrip(app).unwrap();
+    queue.roundtrip(app).unwrap();
+}
+
+#[derive(Default)]
+struct App {
+    handle: Option<String>,
+}
+
+impl Dispatch<wl_registry::WlRegistry, GlobalListContents> for App {
+    fn event(
+        _: &mut Self,
+        _: &wl_registry::WlRegistry,
+        _: <wl_registry::WlRegistry as Proxy>::Event,
+        _: &GlobalListContents,
+        _: &Connection,
+        _: &QueueHandle<Self>,
+    ) {
+    }
+}
+
+impl Dispatch<zxdg_exported_v2::ZxdgExportedV2, ()> for App {
+    fn event(
+        app: &mut Self,
+        _: &zxdg_exported_v2::ZxdgExportedV2,
+        event: zxdg_exported_v2::Event,
+        (): &(),
+        _: &Connection,
+        _: &QueueHandle<Self>,
+    ) {
+        if let zxdg_exported_v2::Event::Handle { handle } = event {
+            app.handle = Some(handle);
+        }
+    }
+}
+
+impl Dispatch<xdg_surface::XdgSurface, ()> for App {
+    fn event(
+        _: &mut Self,
+        surface: &xdg_surface::XdgSurface,
+        event: xdg_surface::Event,
+        (): &(),
+        _: &Connection,
+        _: &QueueHandle<Self>,
+    ) {
+        if let xdg_surface::Event::Configure { serial } = event {
+            surface.ack_configure(serial);
+        }
+    }
+}
+
+impl Dispatch<xdg_wm_base::XdgWmBase, ()> for App {
+    fn event(
+        _: &mut Self,
+        shell: &xdg_wm_base::XdgWmBase,
+        event: xdg_wm_base::Event,
+        (): &(),
+        _: &Connection,
+        _: &QueueHandle<Self>,
+    ) {
+        if let xdg_wm_base::Event::Ping { serial } = event {
+            shell.pong(serial);
+        }
+    }
+}
+
+delegate_noop!(App: wl_compositor::WlCompositor);
+delegate_noop!(App: ignore wl_shm::WlShm);
+delegate_noop!(App: wl_shm_pool::WlShmPool);
+delegate_noop!(App: ignore wl_buffer::WlBuffer);
+delegate_noop!(App: ignore wl_surface::WlSurface);
+delegate_noop!(App: ignore xdg_toplevel::XdgToplevel);
+delegate_noop!(App: zxdg_exporter_v2::ZxdgExporterV2);
