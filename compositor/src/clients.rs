@@ -34,6 +34,7 @@ use std::{
         fd::{AsFd, OwnedFd},
         unix::net::UnixStream,
     },
+    panic::{self, AssertUnwindSafe},
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
@@ -52,7 +53,10 @@ use smithay::reexports::{
         generic::Generic,
         timer::{TimeoutAction, Timer},
     },
-    wayland_server::{Client, Display, backend::ClientId},
+    wayland_server::{
+        Client, Display,
+        backend::{ClientId, DisconnectReason},
+    },
 };
 
 use crate::{
@@ -495,12 +499,25 @@ impl State {
     }
 
     /// Has the backend read what it was handed. What is wrong with it is the client's end, of which the pair tells.
+    ///
+    /// The generated code that turns messages into requests panics where a text is null that must not be, before
+    /// anything of ours has run, and the backend lets such a message pass. That is the client's end as well, and
+    /// not everybody's; so is a panic of our own while one client is served.
     fn dispatch(&mut self, client: ClientId) {
         let server = Rc::clone(&self.connections.server);
-        let _ = server
-            .borrow_mut()
-            .backend()
-            .dispatch_single_client(self, client);
+        let served = panic::catch_unwind(AssertUnwindSafe(|| {
+            let mut server = server.borrow_mut();
+            let _ = server
+                .backend()
+                .dispatch_single_client(self, client.clone());
+        }));
+        if served.is_err() {
+            tracing::error!("a client's request cannot be served; the client is ended");
+            self.turn.urgent = true;
+            self.display
+                .backend_handle()
+                .kill_client(client, DisconnectReason::ConnectionClosed);
+        }
     }
 
     /// Hands on what was said to clients.

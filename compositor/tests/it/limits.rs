@@ -612,3 +612,21 @@ fn the_documentation_names_them_all() {
     );
     row("activation tokens", &|l| l.tokens.to_string());
 }
+
+#[test]
+fn a_null_where_a_text_has_to_be_is_the_end_of_that_client_alone() {
+    let mut f = Fixture::new();
+    let mut other = f.client();
+    f.window(&mut other, "other", (50, 50), 0x00_ff00);
+    for _ in 0..3 {
+        let answered = does(&mut f, false, |mut client| {
+            let (_, _, toplevel) = client.window()?;
+            // Of no length at all, not even a zero at its end.
+            client.wire.send(toplevel, 2, &[U(0)])?;
+            Ok(client.wire.roundtrip().is_ok())
+        });
+        assert!(!answered, "the client goes on");
+    }
+    f.roundtrip(&mut other);
+    assert_eq!(f.titles(), "other*@1");
+}
