@@ -505,18 +505,20 @@ impl State {
     /// not everybody's; so is a panic of our own while one client is served.
     fn dispatch(&mut self, client: ClientId) {
         let server = Rc::clone(&self.connections.server);
-        let served = panic::catch_unwind(AssertUnwindSafe(|| {
-            let mut server = server.borrow_mut();
+        let mut server = server.borrow_mut();
+        let mut serve = |state: &mut Self| {
             let _ = server
                 .backend()
-                .dispatch_single_client(self, client.clone());
-        }));
-        if served.is_err() {
+                .dispatch_single_client(state, client.clone());
+        };
+        if panic::catch_unwind(AssertUnwindSafe(|| serve(self))).is_err() {
             tracing::error!("a client's request cannot be served; the client is ended");
             self.turn.urgent = true;
             self.display
                 .backend_handle()
-                .kill_client(client, DisconnectReason::ConnectionClosed);
+                .kill_client(client.clone(), DisconnectReason::ConnectionClosed);
+            // The backend lets go of those that were ended when it has served one.
+            serve(self);
         }
     }
 
