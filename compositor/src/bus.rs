@@ -3,9 +3,9 @@
 //! The bus has a thread and a tokio runtime of its own, so that it can never hold up a frame. It
 //! sees the compositor only as a [`Snapshot`] that is replaced when something changed, and asks
 //! for things by [`Request`]s through a channel of the compositor's loop. Without a bus the
-//! compositor works as before; the thread tries again until there is one.
+//! compositor works as before; the thread waits until there is one ([`crate::bus_socket`]).
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use argos_bus::{
     Error, Result,
@@ -15,6 +15,7 @@ use smithay::reexports::calloop::channel as calloop;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
+    bus_socket::Awaited,
     config::{Colour, Look},
     layout::WindowId,
     night::{NEUTRAL, WARMEST},
@@ -28,8 +29,6 @@ const NAME: &str = "org.argos.Compositor1";
 const PATH: &str = "/org/argos/Compositor1";
 /// Who may be given a picture of the screen.
 const BROKER: &str = "org.argos.Broker1";
-/// Between two attempts to reach the bus.
-const RETRY: Duration = Duration::from_secs(1);
 /// How many requests for the shell wait while there is no bus; more are dropped.
 const WAITING: usize = 8;
 
@@ -167,6 +166,7 @@ impl Link {
 impl State {
     /// Carries out what was asked on the bus.
     pub fn bus_request(&mut self, request: Request) {
+        self.turn.urgent = true;
         let (answer, found) = match request {
             Request::Focus(id, answer) => (answer, self.focus_window(WindowId(id))),
             Request::Close(id, answer) => (answer, self.close_window(WindowId(id))),
@@ -409,24 +409,29 @@ async fn serve(
     mut shell: mpsc::Receiver<String>,
 ) {
     let requests = Arc::new(requests);
+    let mut bus = Awaited::session();
     let mut warned = false;
     loop {
-        match connection(&requests, &mut snapshot, &mut shell).await {
+        bus.begin();
+        match connection(&requests, &mut snapshot, &mut shell, &mut bus).await {
             Ok(()) => return,
             Err(error) => {
                 if !warned {
-                    tracing::warn!(
-                        "no {NAME} on the session bus yet: {error}; trying again every second"
-                    );
+                    tracing::warn!("no {NAME} on the session bus yet: {error}; it is waited for");
                     warned = true;
                 }
             }
         }
-        tokio::time::sleep(RETRY).await;
-        if snapshot.has_changed().is_err() {
-            return;
+        tokio::select! {
+            () = bus.another() => {}
+            () = end(&mut snapshot) => return,
         }
     }
+}
+
+/// Returns when the compositor ends.
+pub(crate) async fn end(snapshot: &mut watch::Receiver<Snapshot>) {
+    while snapshot.changed().await.is_ok() {}
 }
 
 /// A theme's colours; what a theme does not say is as ever.
@@ -473,6 +478,7 @@ async fn connection(
     requests: &Arc<calloop::Sender<Request>>,
     snapshot: &mut watch::Receiver<Snapshot>,
     shell: &mut mpsc::Receiver<String>,
+    bus: &mut Awaited,
 ) -> zbus::Result<()> {
     let served = Compositor::new(Arc::clone(requests), snapshot.clone());
     let connection = zbus::connection::Builder::session()
@@ -480,13 +486,13 @@ async fn connection(
         .name(NAME)
         .build()
         .await?;
+    bus.reached();
     tracing::info!("serving {NAME}");
     let interface = connection
         .object_server()
         .interface::<_, Compositor>(PATH)
         .await?;
     let mut last = snapshot.borrow_and_update().clone();
-    let mut alive = tokio::time::interval(Duration::from_secs(60));
     loop {
         tokio::select! {
             changed = snapshot.changed() => {
@@ -523,7 +529,9 @@ async fn connection(
                 let Some(part) = part else { return Ok(()) };
                 Compositor::shell_requested(interface.signal_emitter(), &part).await?;
             }
-            _ = alive.tick() => {}
+            () = connection.closed() => {
+                return Err(zbus::Error::Failure("the session bus is gone".to_owned()));
+            }
         }
     }
 }

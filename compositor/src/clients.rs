@@ -18,7 +18,10 @@
 //! | broke a rule | the backend hangs up; what it said before is sent, and the socket closed |
 //! | does not read | what does not fit into its socket and the pair ends it |
 //!
-//! The X server's connection is made by Smithay and does not pass here: the X server is ours, and waits for frames.
+//! The X server's connection is made by Smithay, which keeps both ends to itself, and does not pass here. What X
+//! programs do to each other the X server has to see to, which reads them in turns; it draws a window anew only
+//! when its last frame was shown, so that what reaches the compositor is what a well-behaved client sends. It has
+//! limits as all have ([`Limits::X11`]).
 
 use std::{
     cell::RefCell,
@@ -122,6 +125,11 @@ impl Messages {
         }
         count
     }
+
+    /// Whether what came ends within a message.
+    fn is_within(&self) -> bool {
+        self.have > 0 || self.rest > 0
+    }
 }
 
 /// What a client's socket had no room for.
@@ -148,6 +156,8 @@ struct Portion {
     bytes: usize,
     messages: usize,
     descriptors: usize,
+    /// It begins or ends within a message.
+    is_cut: bool,
 }
 
 /// One client.
@@ -239,14 +249,15 @@ impl Connection {
             Err(error) => return Err(error.into()),
         };
         let bytes = &bytes[..count];
-        let (mut sent, portion) = (
-            0,
-            Portion {
-                bytes: count,
-                messages: self.messages.count(bytes),
-                descriptors: descriptors.len(),
-            },
-        );
+        let began_within = self.messages.is_within();
+        let messages = self.messages.count(bytes);
+        let portion = Portion {
+            bytes: count,
+            messages,
+            descriptors: descriptors.len(),
+            is_cut: began_within || self.messages.is_within(),
+        };
+        let mut sent = 0;
         while sent < count {
             // The backend has read all that came before, so there is room for a portion.
             sent += send(&self.ours, &bytes[sent..], &descriptors)?;
@@ -275,6 +286,8 @@ impl Connection {
                 Err(Errno::AGAIN) => return Passed::All,
                 Err(_) => return Passed::Ended,
             };
+            // Reading stops short of the space only where there is no more, or behind descriptors.
+            let all = count < bytes.len() && descriptors.is_empty();
             let bytes = &bytes[..count];
             let sent = send(&self.socket, bytes, &descriptors);
             if sent != Ok(count) {
@@ -285,6 +298,8 @@ impl Connection {
                 if let Some(end) = self.went(sent) {
                     return end;
                 }
+            } else if all {
+                return Passed::All;
             }
         }
     }
@@ -419,6 +434,7 @@ impl State {
             Ok(Some(portion)) => portion,
             Ok(None) => return false,
             Err(_) => {
+                self.turn.urgent = true;
                 // The backend sees that as the client's end, which it is.
                 let _ = connection.ours.shutdown(Shutdown::Write);
                 let id = connection.client.id();
@@ -428,8 +444,14 @@ impl State {
             }
         };
         let id = connection.client.id();
+        let cut = portion.is_cut;
         self.connections.rest = Duration::ZERO;
+        self.turn.plain = 0;
         self.dispatch(id);
+        self.turn.portions += 1;
+        if cut || self.turn.plain != portion.messages || portion.descriptors > 0 {
+            self.turn.urgent = true;
+        }
         let rest = std::mem::take(&mut self.connections.rest);
         let Some(connection) = self.connections.list.get_mut(&key) else {
             return false;
@@ -491,6 +513,7 @@ impl State {
         };
         if panic::catch_unwind(AssertUnwindSafe(|| serve(self))).is_err() {
             tracing::error!("a client's request cannot be served; the client is ended");
+            self.turn.urgent = true;
             self.display
                 .backend_handle()
                 .kill_client(client.clone(), DisconnectReason::ConnectionClosed);
@@ -696,7 +719,7 @@ mod tests {
                 .map(|part| messages.count(part))
                 .sum();
             assert_eq!(count, 7, "in parts of {cut} bytes");
-            assert_eq!((messages.have, messages.rest), (0, 0));
+            assert!(!messages.is_within());
         }
     }
 

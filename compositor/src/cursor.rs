@@ -17,6 +17,7 @@ use smithay::{
             },
         },
     },
+    desktop::utils::bbox_from_surface_tree,
     input::pointer::{CursorIcon, CursorImageStatus, CursorImageSurfaceData},
     reexports::wayland_server::protocol::wl_surface::WlSurface,
     utils::{IsAlive, Logical, Physical, Point, Rectangle, Scale, Size, Transform},
@@ -54,6 +55,8 @@ pub(crate) struct Cursor {
     own: Option<CursorIcon>,
     sprites: HashMap<(CursorIcon, u32), Sprite>,
     pub(crate) drag_icon: Option<DragIcon>,
+    /// How often it may have become another one.
+    pub(crate) changes: u64,
 }
 
 fn pixels(size: u32, scale: f64) -> u32 {
@@ -83,6 +86,7 @@ impl Cursor {
             own: None,
             sprites: HashMap::new(),
             drag_icon: None,
+            changes: 0,
         }
     }
 
@@ -91,16 +95,19 @@ impl Cursor {
         self.theme = load(config);
         self.size = config.size;
         self.sprites.clear();
+        self.changes += 1;
     }
 
     pub(crate) fn set_status(&mut self, status: CursorImageStatus) {
         self.status = status;
+        self.changes += 1;
     }
 
     /// Shows this whatever the client wants; returns whether that is new.
     pub(crate) fn set_own(&mut self, icon: Option<CursorIcon>) -> bool {
         let new = self.own != icon;
         self.own = icon;
+        self.changes += u64::from(new);
         new
     }
 
@@ -194,26 +201,47 @@ impl Cursor {
         R::TextureId: Clone + Send + 'static,
     {
         let tip: Point<i32, Physical> = at.to_physical(scale).to_i32_round();
-        let tree = |renderer: &mut R, surface: &WlSurface, offset: Point<i32, Logical>| {
-            let loc = tip + offset.to_physical_precise_round(scale);
-            render_elements_from_surface_tree::<R, Element<R>>(
-                renderer,
-                surface,
-                loc,
-                scale,
-                1.0,
-                Kind::Cursor,
-            )
-        };
+        self.image_elements(renderer, tip, scale, list);
+        if let Some(icon) = self.drag_icon.as_ref().filter(|icon| icon.surface.alive()) {
+            list.extend(tree(renderer, &icon.surface, tip, icon.offset, scale));
+        }
+    }
+
+    /// The size of its picture at a scale, and where in it the tip is. Nothing, if it is hidden or not
+    /// [prepared](Self::prepare).
+    pub(crate) fn image(&self, scale: f64) -> Option<(Size<i32, Physical>, Point<i32, Physical>)> {
+        match self.status() {
+            CursorImageStatus::Hidden => None,
+            CursorImageStatus::Surface(surface) => {
+                let bounds = bbox_from_surface_tree(&surface, (0, 0));
+                let tip = Self::hotspot(&surface) - bounds.loc;
+                let size = bounds.size.to_physical_precise_round(scale);
+                Some((size, tip.to_physical_precise_round(scale)))
+            }
+            CursorImageStatus::Named(icon) => {
+                let sprite = self.sprites.get(&(icon, pixels(self.size, scale)))?;
+                Some((sprite.size, sprite.hotspot))
+            }
+        }
+    }
+
+    /// The elements of the cursor alone, with its tip at a place on the output.
+    pub(crate) fn image_elements<R>(
+        &self,
+        renderer: &mut R,
+        tip: Point<i32, Physical>,
+        scale: Scale<f64>,
+        list: &mut Vec<Element<R>>,
+    ) where
+        R: Renderer + ImportAll + ImportMem,
+        R::TextureId: Clone + Send + 'static,
+    {
         match self.status() {
             CursorImageStatus::Hidden => {}
             CursorImageStatus::Surface(surface) => {
                 let hotspot = Self::hotspot(&surface);
-                list.extend(tree(
-                    renderer,
-                    &surface,
-                    Point::from((-hotspot.x, -hotspot.y)),
-                ));
+                let offset = Point::from((-hotspot.x, -hotspot.y));
+                list.extend(tree(renderer, &surface, tip, offset, scale));
             }
             CursorImageStatus::Named(icon) => {
                 if let Some(sprite) = self.sprites.get(&(icon, pixels(self.size, scale.x))) {
@@ -235,10 +263,23 @@ impl Cursor {
                 }
             }
         }
-        if let Some(icon) = self.drag_icon.as_ref().filter(|icon| icon.surface.alive()) {
-            list.extend(tree(renderer, &icon.surface, icon.offset));
-        }
     }
+}
+
+/// The elements of a surface that hangs on the tip.
+fn tree<R>(
+    renderer: &mut R,
+    surface: &WlSurface,
+    tip: Point<i32, Physical>,
+    offset: Point<i32, Logical>,
+    scale: Scale<f64>,
+) -> Vec<Element<R>>
+where
+    R: Renderer + ImportAll + ImportMem,
+    R::TextureId: Clone + Send + 'static,
+{
+    let loc = tip + offset.to_physical_precise_round(scale);
+    render_elements_from_surface_tree(renderer, surface, loc, scale, 1.0, Kind::Cursor)
 }
 
 /// The outline of an arrow whose tip is at the origin, in 24ths of the cursor's size.

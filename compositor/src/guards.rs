@@ -13,6 +13,10 @@ use smithay::{
                 ext_data_control_source_v1::{self, ExtDataControlSourceV1},
             },
             wp::{
+                presentation_time::server::{
+                    wp_presentation::{self, WpPresentation},
+                    wp_presentation_feedback::WpPresentationFeedback,
+                },
                 primary_selection::zv1::server::{
                     zwp_primary_selection_device_manager_v1::ZwpPrimarySelectionDeviceManagerV1,
                     zwp_primary_selection_device_v1::ZwpPrimarySelectionDeviceV1,
@@ -68,6 +72,7 @@ use smithay::{
             CompositorState, Damage, RegionUserData, SubsurfaceUserData, SurfaceAttributes,
             SurfaceUserData, with_states,
         },
+        presentation::{PresentationFeedbackState, PresentationState},
         selection::{
             data_device::{DataDeviceState, DataDeviceUserData, DataSourceUserData},
             ext_data_control, primary_selection, wlr_data_control,
@@ -112,12 +117,16 @@ fn sizes<const N: usize>(values: [&mut i32; N]) {
     }
 }
 
-/// Lets a request pass a look at it, which may change it; if that says no, the client was ended.
+/// Lets a request pass a look at it, which may change it; if that says no, the client was ended. Requests that only
+/// show new content are named as plain ([`crate::state::Turn`]).
 macro_rules! guard {
     ($interface:ty, $data:ty => $to:ty, $look:expr) => {
-        guard!($interface, $data => $to, $look, |_, _| {});
+        guard!($interface, $data => $to, $look, |_, _| {}, |_| false);
     };
     ($interface:ty, $data:ty => $to:ty, $look:expr, $gone:expr) => {
+        guard!($interface, $data => $to, $look, $gone, |_| false);
+    };
+    ($interface:ty, $data:ty => $to:ty, $look:expr, $gone:expr, $plain:expr) => {
         impl Dispatch<$interface, $data> for State {
             fn request(
                 state: &mut Self,
@@ -131,6 +140,8 @@ macro_rules! guard {
                 let look: fn(&Client, &$interface, &mut <$interface as Resource>::Request) -> bool =
                     $look;
                 if look(client, object, &mut request) {
+                    let plain: fn(&<$interface as Resource>::Request) -> bool = $plain;
+                    state.turn.plain += usize::from(plain(&request));
                     <$to as Dispatch<$interface, $data, Self>>::request(
                         state, client, object, request, data, handle, init,
                     );
@@ -155,7 +166,7 @@ delegate_global_dispatch!(State: [WlSubcompositor: ()] => CompositorState);
 delegate_dispatch!(State: [WlCompositor: ()] => CompositorState);
 delegate_dispatch!(State: [WlCallback: ()] => CompositorState);
 delegate_dispatch!(State: [WlSubcompositor: ()] => CompositorState);
-guard!(WlSurface, SurfaceUserData => CompositorState, surface);
+guard!(WlSurface, SurfaceUserData => CompositorState, surface, |_, _| {}, shows_content);
 guard!(WlRegion, RegionUserData => CompositorState, region, region_gone);
 guard!(WlSubsurface, SubsurfaceUserData => CompositorState, |_, _, request| {
     if let wl_subsurface::Request::SetPosition { x, y } = request {
@@ -206,6 +217,15 @@ fn surface(client: &Client, surface: &WlSurface, request: &mut wl_surface::Reque
         _ => {}
     }
     true
+}
+
+/// What of a surface only shows new content. Of a commit the handler says whether it does.
+fn shows_content(request: &wl_surface::Request) -> bool {
+    use wl_surface::Request as R;
+    matches!(
+        request,
+        R::Attach { .. } | R::Damage { .. } | R::DamageBuffer { .. } | R::Frame { .. } | R::Commit
+    )
 }
 
 /// Makes one of many rectangles.
@@ -310,6 +330,12 @@ guard!(WpViewport, ViewportState => ViewportState, |_, _, request| {
     true
 });
 
+delegate_global_dispatch!(State: [WpPresentation: u32] => PresentationState);
+delegate_dispatch!(State: [WpPresentationFeedback: ()] => PresentationFeedbackState);
+guard!(WpPresentation, u32 => PresentationState, |_, _, _| true, |_, _| {}, |request| {
+    matches!(request, wp_presentation::Request::Feedback { .. })
+});
+
 // Shared memory.
 
 delegate_global_dispatch!(State: [WlShm: ()] => ShmState);
@@ -319,7 +345,7 @@ guard!(WlBuffer, ShmBufferUserData => ShmState, |_, _, _| true, |client, _| {
     if let Some(usage) = usage(client) {
         remove(&usage.buffers);
     }
-});
+}, |_| true);
 
 fn shm(client: &Client, shm: &WlShm, request: &mut wl_shm::Request) -> bool {
     if !matches!(request, wl_shm::Request::CreatePool { .. }) {

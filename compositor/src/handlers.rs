@@ -4,7 +4,7 @@
 use smithay::{
     backend::{allocator::dmabuf::Dmabuf, renderer::utils::on_commit_buffer_handler},
     delegate_cursor_shape, delegate_dmabuf, delegate_fractional_scale, delegate_output,
-    delegate_presentation, delegate_seat, delegate_single_pixel_buffer, delegate_xdg_activation,
+    delegate_seat, delegate_single_pixel_buffer, delegate_xdg_activation,
     desktop::{
         PopupKeyboardGrab, PopupKind, PopupPointerGrab, PopupUngrabStrategy, Window,
         find_popup_root_surface, get_popup_toplevel_coords, layer_map_for_output,
@@ -113,16 +113,21 @@ impl CompositorHandler for State {
             join_damage(&mut attributes.current().damage);
         });
         self.backend.early_import(surface);
-        self.watch_frames(surface);
+        let waits = self.watch_frames(surface);
+        // Unless it turns out to be content and nothing else.
+        let urgent = std::mem::replace(&mut self.turn.urgent, true);
         if is_sync_subsurface(surface) {
+            // What it changes is seen when its parent is committed.
+            self.turn.urgent = urgent;
             return;
         }
         let root = root_of(surface);
 
         if let Some(managed) = self.windows.by_surface(&root) {
-            let (id, window) = (managed.id, managed.window.clone());
+            let (id, window, mapped) = (managed.id, managed.window.clone(), managed.mapped);
             let before = self.windows.extent(id);
             window.on_commit();
+            self.windows.content_changed(id);
             if root == *surface {
                 self.icon_committed(surface);
                 self.toplevel_committed(surface);
@@ -130,7 +135,10 @@ impl CompositorHandler for State {
             if self.windows.switcher.shows(id) || self.windows.overview.shows(id) {
                 self.outputs.queue_all();
             } else if self.windows.layout.is_visible(id) {
-                for extent in before.into_iter().chain(self.windows.extent(id)) {
+                let after = self.windows.extent(id);
+                // Its client waits for the frame, and is told everything with that.
+                self.turn.urgent = urgent || !mapped || !waits || before != after;
+                for extent in before.into_iter().chain(after) {
                     self.outputs.queue_rect(extent);
                 }
             }
@@ -157,8 +165,9 @@ impl CompositorHandler for State {
                 PopupKind::InputMethod(popup) => self.place_input_popup(popup),
             }
             if let Ok(owner) = find_popup_root_surface(&popup) {
-                if let Some(managed) = self.windows.by_surface(&owner) {
-                    if self.windows.layout.is_visible(managed.id) {
+                if let Some(id) = self.windows.by_surface(&owner).map(|managed| managed.id) {
+                    self.windows.content_changed(id);
+                    if self.windows.layout.is_visible(id) {
                         self.outputs.queue_all();
                     }
                 } else {
@@ -184,6 +193,7 @@ impl CompositorHandler for State {
         if let CursorImageStatus::Surface(cursor) = self.cursor.status()
             && cursor == root
         {
+            self.cursor.changes += 1;
             if let Some(delta) = delta(&cursor) {
                 with_states(&cursor, |states| {
                     if let Some(data) = states
@@ -644,6 +654,5 @@ delegate_seat!(State);
 delegate_output!(State);
 delegate_fractional_scale!(State);
 delegate_cursor_shape!(State);
-delegate_presentation!(State);
 delegate_single_pixel_buffer!(State);
 delegate_xdg_activation!(State);

@@ -36,6 +36,7 @@ mod access;
 pub mod backend;
 pub mod bindings;
 pub mod bus;
+mod bus_socket;
 mod canvas;
 mod clients;
 pub mod config;

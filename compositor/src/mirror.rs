@@ -1,4 +1,4 @@
-//! Pictures of outputs in memory that are kept and brought up to date, for clients that copy what is
+//! Pictures of outputs, windows and the pointer in memory that are kept and brought up to date, for clients that copy what is
 //! on the screen.
 //!
 //! A mirror is drawn only when it is asked for, and then only where something changed since the last
@@ -33,11 +33,12 @@ struct Shape {
 }
 
 impl Shape {
-    fn of(output: &Output) -> Option<Self> {
+    fn of(scene: &Scene<'_>, output: &Output) -> Option<Self> {
+        let (size, transform) = scene.dimensions(output)?;
         Some(Self {
-            size: output.current_mode()?.size,
+            size,
             scale: output.current_scale().fractional_scale(),
-            transform: output.current_transform(),
+            transform,
         })
     }
 }
@@ -60,6 +61,7 @@ pub(crate) struct Mirrors<T> {
     renderer: &'static str,
     /// `Xrgb8888`, or `Abgr8888` where the renderer reads nothing else back.
     format: Fourcc,
+    /// In the order in which they were made.
     list: Vec<Mirror<T>>,
 }
 
@@ -85,9 +87,19 @@ impl<T> Mirrors<T> {
     }
 
     fn position(&self, view: View, output: &Output) -> Option<usize> {
+        // A window has one wherever it goes.
+        let anywhere = matches!(view, View::Window { .. });
         self.list
             .iter()
-            .position(|mirror| mirror.view == view && mirror.output == *output)
+            .position(|mirror| mirror.view == view && (anywhere || mirror.output == *output))
+    }
+
+    /// What a mirror of a view is drawn in: what the pointer does not cover can be seen through.
+    fn format(&self, view: View) -> Fourcc {
+        match (view, self.format) {
+            (View::Cursor, Fourcc::Xrgb8888) => Fourcc::Argb8888,
+            (_, format) => format,
+        }
     }
 
     /// Draws what changed; see [`crate::backend::Backend::refresh`].
@@ -101,7 +113,8 @@ impl<T> Mirrors<T> {
         R: Renderer + ImportAll + ImportMem + Offscreen<T> + Bind<T>,
         R::TextureId: Clone + Send + 'static,
     {
-        let shape = Shape::of(output).ok_or_else(|| self.failed("the output has no mode"))?;
+        let shape = Shape::of(scene, output);
+        let shape = shape.ok_or_else(|| self.failed("there is nothing to be seen"))?;
         let index = match self.position(scene.view, output) {
             Some(index) if self.list[index].shape == shape => index,
             other => {
@@ -109,7 +122,7 @@ impl<T> Mirrors<T> {
                     self.list.swap_remove(stale);
                 }
                 let target = renderer
-                    .create_buffer(self.format, (shape.size.w, shape.size.h).into())
+                    .create_buffer(self.format(scene.view), (shape.size.w, shape.size.h).into())
                     .map_err(|error| self.failed(error))?;
                 self.list.push(Mirror {
                     output: output.clone(),
@@ -144,10 +157,11 @@ impl<T> Mirrors<T> {
         let index = self
             .position(scene.view, output)
             .ok_or_else(|| self.failed("nothing was drawn of this output yet"))?;
+        let format = self.format(scene.view);
         let mirror = &mut self.list[index];
-        let pixels = copy(renderer, &mut mirror.target, region, self.format);
+        let pixels = copy(renderer, &mut mirror.target, region, format);
         let mut pixels = pixels.map_err(|error| self.failed(error))?;
-        if self.format != Fourcc::Xrgb8888 {
+        if format == Fourcc::Abgr8888 {
             for pixel in pixels.chunks_exact_mut(4) {
                 pixel.swap(0, 2);
             }

@@ -281,6 +281,16 @@ impl Outputs {
             .all(|screen| screen.sight == Sight::Closed)
     }
 
+    /// Whether some output is drawn soon, by a timer, after a flip or now.
+    pub(crate) fn is_frame_coming(&self) -> bool {
+        let coming = |screen: &Screen| match screen.redraw {
+            Redraw::Idle => false,
+            Redraw::Flipping { again } => again,
+            Redraw::Queued | Redraw::Delayed => !screen.dark,
+        };
+        self.screens.iter().any(coming)
+    }
+
     /// After the screen was somebody else's: whatever was on its way is lost, all is drawn anew.
     pub(crate) fn restart(&mut self) {
         for screen in &mut self.screens {
@@ -519,37 +529,53 @@ impl State {
         self.outputs.queue_all();
     }
 
-    /// The next turn draws what is queued and old enough.
+    /// Draws what is queued and old enough.
     pub(crate) fn redraw_queued(&mut self) {
         for index in 0..self.outputs.screens.len() {
-            let screen = &mut self.outputs.screens[index];
-            if screen.dark || screen.redraw != Redraw::Queued {
-                continue;
+            if self.is_due(index) {
+                let output = self.outputs.screens[index].output.clone();
+                self.draw(index, &output);
             }
-            let output = screen.output.clone();
-            let wait = screen.next.map_or(Duration::ZERO, |next| {
-                next.saturating_duration_since(Instant::now())
-            });
-            if wait > Duration::ZERO && self.backend.needs_pacing() {
-                let name = output.clone();
-                let timer =
-                    self.handle
-                        .insert_source(Timer::from_duration(wait), move |_, (), state| {
-                            if let Some(screen) =
-                                state.outputs.screens.iter_mut().find(|s| s.output == name)
-                                && screen.redraw == Redraw::Delayed
-                            {
-                                screen.redraw = Redraw::Queued;
-                            }
-                            TimeoutAction::Drop
-                        });
-                if timer.is_ok() {
-                    self.outputs.screens[index].redraw = Redraw::Delayed;
-                    continue;
-                }
-            }
-            self.draw(index, &output);
         }
+    }
+
+    /// Has what is queued wait until it is old enough. Returns whether something is left that is drawn now.
+    pub(crate) fn delay_frames(&mut self) -> bool {
+        let mut due = false;
+        for index in 0..self.outputs.screens.len() {
+            due |= self.is_due(index);
+        }
+        due
+    }
+
+    /// Whether an output is queued and its last frame old enough. If that is too young, it is `Delayed`.
+    fn is_due(&mut self, index: usize) -> bool {
+        let screen = &self.outputs.screens[index];
+        if screen.dark || screen.redraw != Redraw::Queued {
+            return false;
+        }
+        let wait = screen.next.map_or(Duration::ZERO, |next| {
+            next.saturating_duration_since(Instant::now())
+        });
+        if wait.is_zero() || !self.backend.needs_pacing() {
+            return true;
+        }
+        let output = screen.output.clone();
+        let timer = self
+            .handle
+            .insert_source(Timer::from_duration(wait), move |_, (), state| {
+                let mut screens = state.outputs.screens.iter_mut();
+                if let Some(screen) = screens.find(|screen| screen.output == output)
+                    && screen.redraw == Redraw::Delayed
+                {
+                    screen.redraw = Redraw::Queued;
+                }
+                TimeoutAction::Drop
+            });
+        if timer.is_ok() {
+            self.outputs.screens[index].redraw = Redraw::Delayed;
+        }
+        timer.is_err()
     }
 
     fn draw(&mut self, index: usize, output: &Output) {

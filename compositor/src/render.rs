@@ -97,7 +97,43 @@ pub(crate) enum View {
         pointer: bool,
     },
     /// One window's content, wherever it is and whatever is in front of it.
-    Window(WindowId),
+    Window {
+        /// Which.
+        id: WindowId,
+        /// Whether the pointer is in it.
+        pointer: bool,
+    },
+    /// What the pointer looks like, by itself.
+    Cursor,
+}
+
+impl View {
+    /// One window's content without the pointer.
+    pub(crate) fn window(id: WindowId) -> Self {
+        Self::Window { id, pointer: false }
+    }
+}
+
+/// The size of a picture of a view on an output, and how its rows lie on that. Nothing, where there is nothing to be
+/// seen.
+pub(crate) fn dimensions(
+    view: View,
+    windows: &Windows,
+    cursor: &Cursor,
+    output: &Output,
+) -> Option<(Size<i32, Physical>, Transform)> {
+    let scale = output.current_scale().fractional_scale();
+    let (size, transform) = match view {
+        View::Screen | View::Behind { .. } => {
+            (output.current_mode()?.size, output.current_transform())
+        }
+        View::Window { id, .. } => {
+            let size = windows.layout.client(id)?.size;
+            (size.to_physical_precise_round(scale), Transform::Normal)
+        }
+        View::Cursor => (cursor.image(scale)?.0, Transform::Normal),
+    };
+    (size.w > 0 && size.h > 0).then_some((size, transform))
 }
 
 /// What is between the screen and the person's eyes, and in no picture for others.
@@ -160,7 +196,9 @@ const LOCKED: Color32F = Color32F::new(0.016, 0.022, 0.028, 1.0);
 impl Scene<'_> {
     /// What is behind everything.
     pub(crate) fn ground(&self) -> Color32F {
-        if self.locked.is_some() {
+        if self.view == View::Cursor {
+            Color32F::TRANSPARENT
+        } else if self.locked.is_some() {
             LOCKED
         } else {
             self.background
@@ -187,8 +225,14 @@ impl Scene<'_> {
     fn area(&self, output: &Output) -> Rect {
         match self.view {
             View::Screen | View::Behind { .. } => geometry(output),
-            View::Window(id) => self.windows.layout.client(id).unwrap_or_default(),
+            View::Window { id, .. } => self.windows.layout.client(id).unwrap_or_default(),
+            View::Cursor => Rect::default(),
         }
+    }
+
+    /// The size of its picture, and how the rows lie on the output; see [`dimensions`].
+    pub(crate) fn dimensions(&self, output: &Output) -> Option<(Size<i32, Physical>, Transform)> {
+        dimensions(self.view, self.windows, self.cursor, output)
     }
 
     /// The elements of `output` as the person sees them, front to back; see [`Self::content`].
@@ -267,7 +311,16 @@ impl Scene<'_> {
             }
             return list;
         }
-        if let View::Window(id) = self.view {
+        if self.view == View::Cursor {
+            if let Some((_, tip)) = self.cursor.image(scale.x) {
+                self.cursor.image_elements(renderer, tip, scale, &mut list);
+            }
+            return list;
+        }
+        if let View::Window { id, pointer } = self.view {
+            if pointer {
+                self.pointer_elements(renderer, area, scale, &mut list);
+            }
             self.windows
                 .window_elements(id, renderer, area, scale, &mut list);
             return list;
@@ -481,7 +534,12 @@ where
             // A picture for people is upright, however the display hangs.
             output.current_transform().transform_size(mode.size)
         }
-        View::Window(_) => scene.area(output).size.to_physical_precise_round(scale),
+        View::Window { .. } | View::Cursor => {
+            let shown = scene.dimensions(output);
+            shown
+                .ok_or_else(|| failed("there is nothing to be seen".into()))?
+                .0
+        }
     };
     let size: Size<i32, Buffer> = (physical.w, physical.h).into();
     let elements = scene.elements(renderer, output);

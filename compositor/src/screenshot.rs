@@ -70,7 +70,7 @@ impl State {
                     "the window {window} has {pixels:.0} pixels; the most that is drawn is {MOST_PIXELS:.0}"
                 )));
             }
-            (View::Window(id), output)
+            (View::window(id), output)
         };
         let Some(output) = output.cloned() else {
             return Err(Error::Unavailable(

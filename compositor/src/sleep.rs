@@ -6,17 +6,20 @@
 //! waits no longer than it says. After the sleep the next one is taken. Runs on the thread of
 //! [`crate::bus`] and ends with the compositor.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use smithay::reexports::calloop::channel as calloop;
 use tokio::sync::{mpsc, oneshot, watch};
 use zbus::OwnedFd;
 
-use crate::bus::{Order, Request, Snapshot};
+use crate::{
+    bus::{Order, Request, Snapshot},
+    bus_socket::Awaited,
+};
 
-/// Between two attempts to reach the system bus.
-const RETRY: Duration = Duration::from_secs(5);
+/// A login1 that was there for this long is soon there again.
+const LASTING: Duration = Duration::from_secs(10);
 
 #[zbus::proxy(
     interface = "org.freedesktop.login1.Manager",
@@ -36,8 +39,11 @@ pub(crate) async fn follow(
     mut snapshot: watch::Receiver<Snapshot>,
     mut orders: mpsc::Receiver<Order>,
 ) {
+    let mut bus = Awaited::system();
     let mut warned = false;
     loop {
+        bus.begin();
+        let since = Instant::now();
         let served = match zbus::Connection::system().await {
             Ok(connection) => {
                 warned = false;
@@ -46,6 +52,9 @@ pub(crate) async fn follow(
             Err(error) => Err(error),
         };
         let Err(error) = served else { return };
+        if since.elapsed() > LASTING {
+            bus.reached();
+        }
         if !warned {
             tracing::info!(
                 "no login1 on the system bus: {error}; until it is there the session is not locked \
@@ -53,7 +62,7 @@ pub(crate) async fn follow(
             );
             warned = true;
         }
-        let again = tokio::time::sleep(RETRY);
+        let again = bus.another();
         tokio::pin!(again);
         loop {
             tokio::select! {

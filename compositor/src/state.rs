@@ -3,15 +3,19 @@
 //! Everything happens on one thread in a calloop loop: clients' requests, input, the back end's
 //! page flips, D-Bus requests (by channel, see [`crate::bus`]). Handlers change the state and say
 //! which outputs have to be drawn again; [`State::settle`] runs once after each turn, carries out what clients
-//! asked ([`crate::clients`]) and then the consequences, in this order: modal dialogs, pointer focus, sizes and states to clients,
+//! asked ([`crate::clients`]) and then the consequences ([`Turn`] says when), in this order: modal dialogs, pointer focus, sizes and states to clients,
 //! keyboard focus, what holds the pointer, frames, what keeps the session from being idle, whether
 //! the lock is complete, what the bus and the tools of the desktop are told ([`crate::protocols`]),
 //! and last the flush of all clients. So a burst of requests costs one frame, and a turn in which
 //! nothing changed draws nothing.
 
 use std::{
-    cell::RefCell, os::unix::net::UnixStream, path::PathBuf, rc::Rc, sync::atomic::AtomicBool,
-    time::Duration,
+    cell::RefCell,
+    os::unix::net::UnixStream,
+    path::PathBuf,
+    rc::Rc,
+    sync::atomic::AtomicBool,
+    time::{Duration, Instant},
 };
 
 use smithay::{
@@ -86,6 +90,46 @@ use crate::{
     windows::{Windows, has_content},
     xwayland::Xwayland,
 };
+
+/// The longest that consequences wait for a frame: one at 50 Hz.
+const LONGEST_WAIT: Duration = Duration::from_millis(20);
+
+/// What came in this turn of the loop, and whether its consequences can wait for the frame that is due anyway.
+///
+/// Ten windows that move make as many turns for each frame. Nothing follows from such a turn but that a frame is
+/// due: the windows are where they were, and what their clients are told they are told with the frame. So a turn
+/// in which clients only showed new content, in windows that are on the screen and wait for a frame
+/// ([`Self::plain`]), does nothing more, once a frame is on its way; the turn in which the frame is drawn sees to
+/// everything, before that. Whatever else happens has its consequences at once.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    /// Something was asked of which more follows.
+    pub(crate) urgent: bool,
+    /// Portions of requests that were served.
+    pub(crate) portions: usize,
+    /// Requests that only show new content.
+    pub(crate) plain: usize,
+    /// When consequences were last seen to.
+    settled: Instant,
+}
+
+impl Turn {
+    fn new() -> Self {
+        Self {
+            urgent: true,
+            portions: 0,
+            plain: 0,
+            settled: Instant::now(),
+        }
+    }
+
+    /// The turn is over. Returns whether what follows from it can wait for a frame.
+    fn end(&mut self) -> bool {
+        let urgent = std::mem::take(&mut self.urgent);
+        let served = std::mem::take(&mut self.portions) > 0;
+        served && !urgent && self.settled.elapsed() < LONGEST_WAIT
+    }
+}
 
 /// What the compositor keeps about each client.
 #[derive(Debug, Default)]
@@ -236,6 +280,7 @@ pub struct State {
     pub(crate) bus: bus::Link,
     pub(crate) display: DisplayHandle,
     pub(crate) connections: Connections,
+    pub(crate) turn: Turn,
     pub(crate) clock: Clock<Monotonic>,
     /// The loop that all this runs in.
     pub handle: LoopHandle<'static, State>,
@@ -276,6 +321,7 @@ impl State {
             .insert_source(
                 Generic::new(poll, Interest::READ, Mode::Level),
                 move |_, _, state| {
+                    state.turn.urgent = true;
                     display.borrow_mut().dispatch_clients(state)?;
                     Ok(PostAction::Continue)
                 },
@@ -346,6 +392,7 @@ impl State {
             bus,
             display: dh,
             connections,
+            turn: Turn::new(),
             clock,
             handle,
             signal: event_loop.get_signal(),
@@ -424,6 +471,10 @@ impl State {
     /// Carries out what the last turn of the loop changed; see the module's page.
     pub fn settle(&mut self) {
         self.serve_clients();
+        if self.turn.end() && self.outputs.is_frame_coming() && !self.delay_frames() {
+            return;
+        }
+        self.turn.settled = Instant::now();
         self.popups.cleanup();
         self.update_areas();
         self.give_way_to_dialogs();

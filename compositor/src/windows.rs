@@ -66,6 +66,8 @@ pub(crate) struct Managed {
     pub(crate) icon: Option<Rc<Icon>>,
     pub(crate) title_bar: Option<TitleBar>,
     pub(crate) borders: Borders,
+    /// How often its content may have become another one.
+    pub(crate) changes: u64,
     /// What the settings say of it.
     wish: Wish,
     /// The button under the pointer.
@@ -90,6 +92,7 @@ impl Managed {
             icon: None,
             title_bar: None,
             borders: Borders::default(),
+            changes: 0,
             wish: Wish::default(),
             hovered: None,
             told: None,
@@ -205,6 +208,13 @@ impl Windows {
         self.list.iter_mut().find(|managed| managed.id == id)
     }
 
+    /// A window shows something else than before.
+    pub(crate) fn content_changed(&mut self, id: WindowId) {
+        if let Some(managed) = self.get_mut(id) {
+            managed.changes += 1;
+        }
+    }
+
     /// Has every title bar drawn anew.
     pub(crate) fn forget_title_bars(&mut self) {
         for managed in &mut self.list {
@@ -241,6 +251,14 @@ impl Windows {
         self.list
             .iter_mut()
             .find(|managed| managed.window.x11_surface().is_some_and(is_it))
+    }
+
+    /// The window of an X program with that number.
+    pub(crate) fn by_x11_number(&mut self, number: u32) -> Option<&mut Managed> {
+        self.list.iter_mut().find(|managed| {
+            let window = managed.window.x11_surface();
+            window.is_some_and(|window| window.window_id() == number)
+        })
     }
 
     /// The window that an X window says it belongs to.

@@ -33,7 +33,11 @@ use smithay::{
     wayland::shm::{BufferAccessError, with_buffer_contents, with_buffer_contents_mut},
 };
 
-use crate::{render::View, state::State};
+use crate::{
+    layout::WindowId,
+    render::{self, View},
+    state::State,
+};
 
 /// How many objects of the capture protocols a client may have at a time.
 const MOST_OBJECTS: usize = 256;
@@ -42,30 +46,59 @@ const MOST_OBJECTS: usize = 256;
 const MOST_PENDING: usize = 16;
 /// How many changes of a mirror are remembered. Who saw an older one gets it as changed throughout.
 const MOST_CHANGES: usize = 32;
-/// The one format of copies. Every `wl_shm` has it and everybody reads it.
+/// The format of copies of what covers its whole place. Every `wl_shm` has it and everybody reads it.
 pub(super) const FORMAT: wl_shm::Format = wl_shm::Format::Xrgb8888;
 /// Bytes of a pixel of that.
 pub(super) const PIXEL: i32 = 4;
+/// The longest side of a picture, in pixels.
+const LARGEST: i32 = 16384;
+
+/// What there are pictures of.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Source {
+    Output(Output),
+    Window(WindowId),
+}
+
+/// What of it is copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// What it shows, with the pointer or without.
+    Content { pointer: bool },
+    /// The pointer's picture, as large as it is there.
+    Cursor,
+}
 
 /// What is copied from.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Target {
-    pub(super) output: Output,
-    /// Whether the pointer is in the picture.
-    pub(super) pointer: bool,
+    pub(super) source: Source,
+    pub(super) part: Part,
 }
 
 impl Target {
-    fn view(&self) -> View {
-        View::Behind {
-            pointer: self.pointer,
+    /// An output, with the pointer or without.
+    pub(super) fn output(output: Output, pointer: bool) -> Self {
+        Self {
+            source: Source::Output(output),
+            part: Part::Content { pointer },
         }
     }
 
-    /// The size of the whole picture. An output without a mode has none.
-    pub(super) fn size(&self) -> Option<Size<i32, Buffer>> {
-        let size = self.output.current_mode()?.size;
-        Some((size.w, size.h).into())
+    fn view(&self) -> View {
+        match (&self.source, self.part) {
+            (_, Part::Cursor) => View::Cursor,
+            (Source::Output(_), Part::Content { pointer }) => View::Behind { pointer },
+            (&Source::Window(id), Part::Content { pointer }) => View::Window { id, pointer },
+        }
+    }
+
+    /// The format of its copies.
+    pub(super) fn format(&self) -> wl_shm::Format {
+        match self.part {
+            Part::Content { .. } => FORMAT,
+            Part::Cursor => wl_shm::Format::Argb8888,
+        }
     }
 }
 
@@ -74,9 +107,9 @@ impl Target {
 pub(super) enum Failure {
     /// The session is locked, drawing failed, the buffer is gone, or the client wants too much at once.
     Unknown,
-    /// The output has another size by now.
+    /// The picture has another size by now.
     Constraints,
-    /// The output is gone.
+    /// The output or window is gone.
     Stopped,
 }
 
@@ -134,7 +167,7 @@ pub(super) struct Pending {
 #[derive(Debug)]
 struct Stream {
     target: Target,
-    /// The output's frames when the mirror was last brought up to date.
+    /// What [`State::drawn`] was when the mirror was last brought up to date.
     drawn: u64,
     /// It was brought up to date in this turn.
     fresh: bool,
@@ -258,9 +291,46 @@ impl State {
         }
     }
 
-    /// Lets go of mirrors of outputs that are gone.
+    /// The output on which a source is, or would be. Nothing, if the source is gone.
+    pub(super) fn output_of_source(&self, source: &Source) -> Option<Output> {
+        match source {
+            Source::Output(output) => {
+                self.outputs.index_of(output)?;
+                Some(output.clone())
+            }
+            Source::Window(id) => {
+                self.windows.get(*id).filter(|managed| managed.mapped)?;
+                let output = self.windows.layout.output_of(*id);
+                let output = output.and_then(|index| self.outputs.get(index));
+                output.or_else(|| self.outputs.first()).cloned()
+            }
+        }
+    }
+
+    /// The size of the whole picture of a target, and how its rows lie. Nothing, where there is nothing to be seen.
+    pub(super) fn picture(&self, target: &Target) -> Option<(Size<i32, Buffer>, Transform)> {
+        let output = self.output_of_source(&target.source)?;
+        let (size, transform) =
+            render::dimensions(target.view(), &self.windows, &self.cursor, &output)?;
+        (size.w.max(size.h) <= LARGEST).then_some(((size.w, size.h).into(), transform))
+    }
+
+    /// Becomes more when a picture of the target may have become another one.
+    fn drawn(&self, target: &Target) -> u64 {
+        match (&target.source, target.part) {
+            (_, Part::Cursor) => self.cursor.changes,
+            (Source::Output(output), _) => self.outputs.drawn(output),
+            (Source::Window(id), Part::Content { pointer }) => {
+                let changes = self.windows.get(*id).map_or(0, |managed| managed.changes);
+                // The pointer moves in the output's frames.
+                changes + if pointer { self.outputs.frames() } else { 0 }
+            }
+        }
+    }
+
+    /// Lets go of mirrors of outputs and windows that are gone.
     pub(super) fn drop_stale_mirrors(&mut self) {
-        let gone = |stream: &Stream| self.outputs.index_of(&stream.target.output).is_none();
+        let gone = |stream: &Stream| self.output_of_source(&stream.target.source).is_none();
         if self.extensions.captures.streams.iter().any(gone) {
             self.extensions.captures.streams.clear();
             self.backend.forget_mirrors();
@@ -296,15 +366,22 @@ impl State {
     /// Makes a copy, or leaves it if it has to wait.
     fn serve(&mut self, pending: &Pending) -> Result<Option<Copied>, Failure> {
         let target = &pending.target;
-        if self.outputs.index_of(&target.output).is_none() {
+        let Some(output) = self.output_of_source(&target.source) else {
             return Err(Failure::Stopped);
-        }
-        if target.size() != Some(pending.whole) {
+        };
+        let Some((whole, transform)) = self.picture(target) else {
+            return match target.part {
+                // Until the pointer is shown again.
+                Part::Cursor => Ok(None),
+                Part::Content { .. } => Err(Failure::Constraints),
+            };
+        };
+        if whole != pending.whole {
             return Err(Failure::Constraints);
         }
         let seen = pending.frame.seen();
         let waits = pending.waits && seen.is_some();
-        self.refresh_mirror(target, waits)?;
+        self.refresh_mirror(target, &output, waits)?;
         let Some(stream) = self.extensions.captures.stream(target) else {
             return Err(Failure::Unknown);
         };
@@ -313,35 +390,41 @@ impl State {
         if waits && changed.is_empty() {
             return Ok(None);
         }
-        let pixels = self.with_scene(target.view(), &target.output, |backend, scene| {
-            backend.read(scene, &target.output, pending.region)
+        let pixels = self.with_scene(target.view(), &output, |backend, scene| {
+            backend.read(scene, &output, pending.region)
         });
         let pixels = pixels.map_err(|error| {
-            tracing::error!("output {}: {error}", target.output.name());
+            tracing::error!("output {}: {error}", output.name());
             Failure::Unknown
         })?;
-        if !fill(&pending.buffer, pending.region.size, &pixels) {
+        let (size, format) = (pending.region.size, target.format());
+        if !fill(&pending.buffer, size, format, &pixels) {
             return Err(Failure::Unknown);
         }
         Ok(Some(Copied {
             version,
             changed,
             time: self.now(),
-            transform: target.output.current_transform(),
+            transform,
         }))
     }
 
     /// Brings the mirror of a target up to date, unless it is. For a copy that waits it is as long as no
     /// frame was drawn.
-    fn refresh_mirror(&mut self, target: &Target, waits: bool) -> Result<(), Failure> {
-        let drawn = self.outputs.drawn(&target.output);
+    fn refresh_mirror(
+        &mut self,
+        target: &Target,
+        output: &Output,
+        waits: bool,
+    ) -> Result<(), Failure> {
+        let drawn = self.drawn(target);
         if let Some(stream) = self.extensions.captures.stream(target)
             && (stream.fresh || (waits && stream.drawn == drawn))
         {
             return Ok(());
         }
-        let changed = self.with_scene(target.view(), &target.output, |backend, scene| {
-            backend.refresh(scene, &target.output)
+        let changed = self.with_scene(target.view(), output, |backend, scene| {
+            backend.refresh(scene, output)
         });
         match changed {
             Ok(changed) => {
@@ -350,7 +433,7 @@ impl State {
                 Ok(())
             }
             Err(error) => {
-                tracing::error!("output {}: {error}", target.output.name());
+                tracing::error!("output {}: {error}", output.name());
                 let streams = &mut self.extensions.captures.streams;
                 streams.retain(|stream| stream.target != *target);
                 Err(Failure::Unknown)
@@ -359,8 +442,12 @@ impl State {
     }
 }
 
-/// Whether a client's buffer can take a copy of that size; if not, why.
-pub(super) fn check(buffer: &WlBuffer, size: Size<i32, Buffer>) -> Result<(), String> {
+/// Whether a client's buffer can take a copy of that size and format; if not, why.
+pub(super) fn check(
+    buffer: &WlBuffer,
+    size: Size<i32, Buffer>,
+    format: wl_shm::Format,
+) -> Result<(), String> {
     let data = match with_buffer_contents(buffer, |_, _, data| data) {
         Ok(data) => data,
         Err(BufferAccessError::NotManaged) => {
@@ -368,9 +455,9 @@ pub(super) fn check(buffer: &WlBuffer, size: Size<i32, Buffer>) -> Result<(), St
         }
         Err(error) => return Err(error.to_string()),
     };
-    if data.format != FORMAT {
+    if data.format != format {
         return Err(format!(
-            "the format is {:?}; it has to be {FORMAT:?}",
+            "the format is {:?}; it has to be {format:?}",
             data.format
         ));
     }
@@ -386,7 +473,7 @@ pub(super) fn check(buffer: &WlBuffer, size: Size<i32, Buffer>) -> Result<(), St
 
 /// Writes pixels into a client's buffer. Returns false if it does not hold them, as when its client
 /// made its memory smaller.
-fn fill(buffer: &WlBuffer, size: Size<i32, Buffer>, pixels: &[u8]) -> bool {
+fn fill(buffer: &WlBuffer, size: Size<i32, Buffer>, format: wl_shm::Format, pixels: &[u8]) -> bool {
     let (Ok(row), Ok(rows)) = (usize::try_from(size.w * PIXEL), usize::try_from(size.h)) else {
         return false;
     };
@@ -395,7 +482,7 @@ fn fill(buffer: &WlBuffer, size: Size<i32, Buffer>, pixels: &[u8]) -> bool {
         else {
             return false;
         };
-        let fits = data.format == FORMAT
+        let fits = data.format == format
             && row <= stride
             && rows > 0
             && pixels.len() >= row * rows
@@ -436,10 +523,7 @@ mod tests {
                 model: String::new(),
             },
         );
-        Target {
-            output,
-            pointer: false,
-        }
+        Target::output(output, false)
     }
 
     fn rect(x: i32, y: i32, w: i32, h: i32) -> Rectangle<i32, Buffer> {

@@ -179,10 +179,11 @@ impl State {
         }
     }
 
-    /// A surface was committed: if it waits for a frame, it is not forgotten should none come.
-    pub(crate) fn watch_frames(&mut self, surface: &WlSurface) {
+    /// A surface was committed: if it waits for a frame, it is not forgotten should none come. Returns whether it
+    /// waits.
+    pub(crate) fn watch_frames(&mut self, surface: &WlSurface) -> bool {
         if !with_states(surface, waits) {
-            return;
+            return false;
         }
         let now = self.now();
         let waiting = &mut self.protocols.frames.waiting;
@@ -191,7 +192,7 @@ impl State {
             None => waiting.push((surface.clone(), now)),
         }
         if self.protocols.frames.is_watching {
-            return;
+            return true;
         }
         let timer = self
             .handle
@@ -199,6 +200,7 @@ impl State {
                 state.let_overdue_on()
             });
         self.protocols.frames.is_watching = timer.is_ok();
+        true
     }
 
     /// Lets those surfaces on that waited too long.

@@ -28,7 +28,7 @@ use crate::state::State;
 /// Side of an icon in a title bar, in logical pixels.
 pub(crate) const SIDE: i32 = 18;
 /// No icon is read that has more pixels to a side.
-const LARGEST: i32 = 512;
+pub(crate) const LARGEST: i32 = 512;
 
 /// A square picture.
 #[derive(Debug, PartialEq, Eq)]

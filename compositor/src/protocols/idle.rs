@@ -44,6 +44,7 @@ impl IdleProtocols {
 impl State {
     /// Somebody is there: an input event came.
     pub(crate) fn person_is_active(&mut self) {
+        self.turn.urgent = true;
         self.protocols.idle.notifier.notify_activity(&self.seat);
         self.end_idling();
     }

@@ -1,20 +1,21 @@
-//! `ext-image-copy-capture-v1` and `ext-image-capture-source-v1`: recording an output, frame by frame.
+//! `ext-image-copy-capture-v1` and `ext-image-capture-source-v1`: recording an output, a window or the pointer,
+//! frame by frame.
 //!
 //! A *session* tells the size that buffers need and has one frame at a time; what becomes of a frame is in
-//! [`super::capture`]. Sources are outputs. A source for windows needs the handles of
-//! `ext-foreign-toplevel-list-v1`, which is not offered. Neither is a picture of the pointer by itself: such
-//! a session is stopped at once, and who wants the pointer has it painted into the frames.
+//! [`super::capture`]. Sources are outputs, and windows by their handles of `ext-foreign-toplevel-list-v1`. A
+//! *cursor session* tells where the pointer is on a source, and has a session for the pointer's picture; who wants
+//! the pointer in the frames has it painted into them instead.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use smithay::{
-    output::{Output, WeakOutput},
+    output::Output,
     reexports::{
         wayland_protocols::ext::{
             image_capture_source::v1::server::{
+                ext_foreign_toplevel_image_capture_source_manager_v1::{
+                    self, ExtForeignToplevelImageCaptureSourceManagerV1,
+                },
                 ext_image_capture_source_v1::{self, ExtImageCaptureSourceV1},
                 ext_output_image_capture_source_manager_v1::{
                     self, ExtOutputImageCaptureSourceManagerV1,
@@ -36,29 +37,34 @@ use smithay::{
             backend::ClientId, protocol::wl_buffer::WlBuffer,
         },
     },
-    utils::{Buffer, Rectangle, Size},
+    utils::{Buffer, Physical, Point, Rectangle, Size},
+    wayland::foreign_toplevel_list::ForeignToplevelHandle,
 };
 
 use super::{
-    capture::{self, Copied, FORMAT, Failure, Frame, Pending, Target},
+    capture::{self, Copied, Failure, Frame, Part, Pending, Target},
     sandbox::{Privilege, may},
 };
-use crate::state::State;
+use crate::{layout::WindowId, mirror::in_buffer, outputs::geometry, state::State};
 
 const VERSION: u32 = 1;
 
 pub(super) fn create_globals(dh: &DisplayHandle) {
     dh.create_global::<State, ExtOutputImageCaptureSourceManagerV1, ()>(VERSION, ());
+    dh.create_global::<State, ExtForeignToplevelImageCaptureSourceManagerV1, ()>(VERSION, ());
     dh.create_global::<State, ExtImageCopyCaptureManagerV1, ()>(VERSION, ());
 }
 
 /// The sessions that are told of changes.
 #[derive(Debug, Default)]
-pub(crate) struct Sessions(Vec<ExtImageCopyCaptureSessionV1>);
+pub(crate) struct Sessions {
+    list: Vec<ExtImageCopyCaptureSessionV1>,
+    cursors: Vec<ExtImageCopyCaptureCursorSessionV1>,
+}
 
-/// What a source stands for: an output, if it was one when the source was made.
+/// What a source stands for: an output or a window, if it was one when the source was made.
 #[derive(Debug)]
-pub(crate) struct Source(Option<WeakOutput>);
+pub(crate) struct Source(Option<capture::Source>);
 
 /// A session's data, shared with its frames.
 #[derive(Debug, Clone)]
@@ -88,16 +94,20 @@ impl Session {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells the client what buffers have to be, if that is news.
-    fn tell(&self, session: &ExtImageCopyCaptureSessionV1) {
+    /// Tells the client what buffers have to be, if that is news. While there is nothing to be seen, it stays as it
+    /// was.
+    fn tell(&self, session: &ExtImageCopyCaptureSessionV1, state: &State) {
         let mut inner = self.get();
-        let size = inner.target.as_ref().and_then(Target::size);
+        let Some(target) = inner.target.clone() else {
+            return;
+        };
+        let size = state.picture(&target).map(|(size, _)| size);
         let Some(size) = size.filter(|_| size != inner.told) else {
             return;
         };
         inner.told = Some(size);
         session.buffer_size(size.w as u32, size.h as u32);
-        session.shm_format(FORMAT);
+        session.shm_format(target.format());
         session.done();
     }
 
@@ -121,30 +131,158 @@ enum Progress {
 }
 
 /// A cursor session's data.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct CursorSession {
+    source: Option<capture::Source>,
+    told: Mutex<CursorTold>,
+}
+
+/// Where a client was told that the pointer is.
+#[derive(Debug, Default)]
+struct CursorTold {
     /// Its capture session was made.
-    used: AtomicBool,
+    used: bool,
+    place: Option<Place>,
+}
+
+/// Where the pointer is on a source, in the pixels of its pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
+    position: Point<i32, Buffer>,
+    hotspot: Point<i32, Physical>,
+}
+
+impl CursorSession {
+    fn told(&self) -> MutexGuard<'_, CursorTold> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the client where the pointer is now, if that is news.
+    fn tell(&self, session: &ExtImageCopyCaptureCursorSessionV1, now: Option<Place>) {
+        let before = std::mem::replace(&mut self.told().place, now);
+        let Some(now) = now else {
+            if before.is_some() {
+                session.leave();
+            }
+            return;
+        };
+        if before.is_none() {
+            session.enter();
+        }
+        if before.map(|before| before.position) != Some(now.position) {
+            session.position(now.position.x, now.position.y);
+        }
+        if before.map(|before| before.hotspot) != Some(now.hotspot) {
+            session.hotspot(now.hotspot.x, now.hotspot.y);
+        }
+    }
 }
 
 impl State {
-    /// Tells sessions of sizes that changed and of outputs that are gone.
+    /// Tells sessions of sizes that changed, of outputs and windows that are gone, and of the pointer.
     pub(super) fn tell_sessions(&mut self) {
-        for session in &self.extensions.sessions.0 {
+        for session in &self.extensions.sessions.list {
             let Some(data) = session.data::<Session>() else {
                 continue;
             };
             let gone = {
                 let inner = data.get();
                 let target = inner.target.as_ref();
-                target.is_some_and(|target| self.outputs.index_of(&target.output).is_none())
+                target.is_some_and(|target| self.output_of_source(&target.source).is_none())
             };
             if gone {
                 data.stop(session);
             } else {
-                data.tell(session);
+                data.tell(session, self);
             }
         }
+        for session in &self.extensions.sessions.cursors {
+            if let Some(data) = session.data::<CursorSession>() {
+                let place = data
+                    .source
+                    .as_ref()
+                    .and_then(|source| self.cursor_on(source));
+                data.tell(session, place);
+            }
+        }
+    }
+
+    /// Where the pointer is on a source. Nothing where nothing of its picture is on it, and while the session is
+    /// locked.
+    fn cursor_on(&self, source: &capture::Source) -> Option<Place> {
+        if self.is_locked() {
+            return None;
+        }
+        let output = self.output_of_source(source)?;
+        let scale = output.current_scale().fractional_scale();
+        let area = match source {
+            capture::Source::Output(output) => geometry(output),
+            capture::Source::Window(id) => self.windows.layout.client(*id)?,
+        };
+        let content = Target {
+            source: source.clone(),
+            part: Part::Content { pointer: false },
+        };
+        let (whole, transform) = self.picture(&content)?;
+        let (size, hotspot) = self.cursor.image(scale)?;
+        let at = self.pointer_at - area.loc.to_f64();
+        let at: Point<i32, Physical> = at.to_physical(scale).to_i32_round();
+        let upright = transform.transform_size(Size::from((whole.w, whole.h)));
+        let image = Rectangle::new(at - hotspot, size);
+        image.overlaps(Rectangle::from_size(upright)).then(|| {
+            let position = in_buffer(Rectangle::new(at, (0, 0).into()), transform, upright).loc;
+            Place { position, hotspot }
+        })
+    }
+}
+
+impl GlobalDispatch<ExtForeignToplevelImageCaptureSourceManagerV1, ()> for State {
+    fn bind(
+        state: &mut Self,
+        _: &DisplayHandle,
+        client: &Client,
+        manager: New<ExtForeignToplevelImageCaptureSourceManagerV1>,
+        (): &(),
+        data_init: &mut DataInit<'_, Self>,
+    ) {
+        let manager = data_init.init(manager, ());
+        state.extensions.captures.object_made(client, &manager);
+    }
+
+    fn can_view(client: Client, (): &()) -> bool {
+        may(&client, Privilege::Capture) && may(&client, Privilege::WindowList)
+    }
+}
+
+impl Dispatch<ExtForeignToplevelImageCaptureSourceManagerV1, ()> for State {
+    fn request(
+        state: &mut Self,
+        client: &Client,
+        _: &ExtForeignToplevelImageCaptureSourceManagerV1,
+        request: ext_foreign_toplevel_image_capture_source_manager_v1::Request,
+        (): &(),
+        _: &DisplayHandle,
+        data_init: &mut DataInit<'_, Self>,
+    ) {
+        if let ext_foreign_toplevel_image_capture_source_manager_v1::Request::CreateSource {
+            source,
+            toplevel_handle,
+        } = request
+        {
+            let window = ForeignToplevelHandle::from_resource(&toplevel_handle)
+                .and_then(|handle| handle.user_data().get::<WindowId>().copied());
+            let source = data_init.init(source, Source(window.map(capture::Source::Window)));
+            state.extensions.captures.object_made(client, &source);
+        }
+    }
+
+    fn destroyed(
+        state: &mut Self,
+        client: ClientId,
+        _: &ExtForeignToplevelImageCaptureSourceManagerV1,
+        (): &(),
+    ) {
+        state.capture_object_gone(&client);
     }
 }
 
@@ -181,7 +319,7 @@ impl Dispatch<ExtOutputImageCaptureSourceManagerV1, ()> for State {
             output,
         } = request
         {
-            let output = Output::from_resource(&output).map(|output| output.downgrade());
+            let output = Output::from_resource(&output).map(capture::Source::Output);
             let source = data_init.init(source, Source(output));
             state.extensions.captures.object_made(client, &source);
         }
@@ -257,16 +395,23 @@ impl Dispatch<ExtImageCopyCaptureManagerV1, ()> for State {
                         false
                     }
                 };
-                let output = source
-                    .data::<Source>()
-                    .and_then(|source| source.0.as_ref()?.upgrade())
-                    .filter(|output| state.outputs.index_of(output).is_some());
-                let target = output.map(|output| Target { output, pointer });
+                let target = state.source(&source).map(|source| Target {
+                    source,
+                    part: Part::Content { pointer },
+                });
                 state.begin_session(session, target, client, data_init);
             }
-            Request::CreatePointerCursorSession { session, .. } => {
-                let session = data_init.init(session, CursorSession::default());
+            // All pointers are the seat's one.
+            Request::CreatePointerCursorSession {
+                session, source, ..
+            } => {
+                let data = CursorSession {
+                    source: state.source(&source),
+                    told: Mutex::default(),
+                };
+                let session = data_init.init(session, data);
                 state.extensions.captures.object_made(client, &session);
+                state.extensions.sessions.cursors.push(session);
             }
             _ => {}
         }
@@ -278,6 +423,13 @@ impl Dispatch<ExtImageCopyCaptureManagerV1, ()> for State {
 }
 
 impl State {
+    /// What a client's source stands for, if that is still there.
+    fn source(&self, source: &ExtImageCaptureSourceV1) -> Option<capture::Source> {
+        let source = source.data::<Source>()?.0.clone()?;
+        self.output_of_source(&source)?;
+        Some(source)
+    }
+
     fn begin_session(
         &mut self,
         session: New<ExtImageCopyCaptureSessionV1>,
@@ -288,9 +440,16 @@ impl State {
         let data = Session::new(target);
         let session = data_init.init(session, data.clone());
         self.extensions.captures.object_made(client, &session);
-        if data.get().target.is_some() {
-            data.tell(&session);
-            self.extensions.sessions.0.push(session);
+        let target = data.get().target.clone();
+        if let Some(target) = target {
+            if target.part == Part::Cursor
+                && let Some(output) = self.output_of_source(&target.source)
+            {
+                self.cursor
+                    .prepare(output.current_scale().fractional_scale());
+            }
+            data.tell(&session, self);
+            self.extensions.sessions.list.push(session);
         } else {
             session.stopped();
         }
@@ -309,8 +468,12 @@ impl Dispatch<ExtImageCopyCaptureCursorSessionV1, CursorSession> for State {
     ) {
         use ext_image_copy_capture_cursor_session_v1::{Error, Request};
         if let Request::GetCaptureSession { session } = request {
-            state.begin_session(session, None, client, data_init);
-            if data.used.swap(true, Ordering::Relaxed) {
+            let target = data.source.clone().map(|source| Target {
+                source,
+                part: Part::Cursor,
+            });
+            state.begin_session(session, target, client, data_init);
+            if std::mem::replace(&mut data.told().used, true) {
                 cursor.post_error(
                     Error::DuplicateSession,
                     "a cursor session has one capture session",
@@ -322,9 +485,11 @@ impl Dispatch<ExtImageCopyCaptureCursorSessionV1, CursorSession> for State {
     fn destroyed(
         state: &mut Self,
         client: ClientId,
-        _: &ExtImageCopyCaptureCursorSessionV1,
+        session: &ExtImageCopyCaptureCursorSessionV1,
         _: &CursorSession,
     ) {
+        let sessions = &mut state.extensions.sessions.cursors;
+        sessions.retain(|other| other != session);
         state.capture_object_gone(&client);
     }
 }
@@ -364,7 +529,7 @@ impl Dispatch<ExtImageCopyCaptureSessionV1, Session> for State {
         session: &ExtImageCopyCaptureSessionV1,
         _: &Session,
     ) {
-        let sessions = &mut state.extensions.sessions.0;
+        let sessions = &mut state.extensions.sessions.list;
         sessions.retain(|other| other != session);
         state.capture_object_gone(&client);
     }
@@ -417,8 +582,8 @@ impl Dispatch<ExtImageCopyCaptureFrameV1, FrameData> for State {
                     waiting.failed(Failure::Stopped);
                     return;
                 };
-                if let Err(why) = capture::check(&buffer, size) {
-                    tracing::debug!("a frame of {}: {why}", target.output.name());
+                if let Err(why) = capture::check(&buffer, size, target.format()) {
+                    tracing::debug!("a frame of {target:?}: {why}");
                     waiting.failed(Failure::Constraints);
                     return;
                 }

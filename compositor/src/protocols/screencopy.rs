@@ -34,25 +34,22 @@ pub(super) fn create_global(dh: &DisplayHandle) {
     dh.create_global::<State, ZwlrScreencopyManagerV1, ()>(VERSION, ());
 }
 
-/// The version that was copied last by a manager's frames, for each name of an output, with the pointer
-/// and without.
+/// The version that was copied last by a manager's frames, for each output, with the pointer and without.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Seen(Arc<Mutex<Vec<(String, bool, u64)>>>);
+pub(crate) struct Seen(Arc<Mutex<Vec<(Target, u64)>>>);
 
 impl Seen {
     fn of(&self, target: &Target) -> Option<u64> {
-        let name = target.output.name();
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         seen.iter()
-            .find(|(output, pointer, _)| *output == name && *pointer == target.pointer)
-            .map(|(.., version)| *version)
+            .find(|(other, _)| other == target)
+            .map(|(_, version)| *version)
     }
 
     fn set(&self, target: &Target, version: u64) {
-        let name = target.output.name();
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.retain(|(output, pointer, _)| *output != name || *pointer != target.pointer);
-        seen.push((name, target.pointer, version));
+        seen.retain(|(other, _)| other != target);
+        seen.push((target.clone(), version));
     }
 }
 
@@ -66,10 +63,10 @@ struct Area {
 
 impl Area {
     /// All of an output, or what of `part`, in its logical pixels, is on it.
-    fn new(output: Output, pointer: bool, part: Option<Rectangle<i32, Logical>>) -> Option<Self> {
-        let target = Target { output, pointer };
-        let whole = target.size()?;
-        let output = &target.output;
+    fn new(output: &Output, pointer: bool, part: Option<Rectangle<i32, Logical>>) -> Option<Self> {
+        let target = Target::output(output.clone(), pointer);
+        let whole = output.current_mode()?.size;
+        let whole = Size::from((whole.w, whole.h));
         let region = match part {
             None => Rectangle::from_size(whole),
             Some(part) => {
@@ -154,7 +151,7 @@ impl Dispatch<ZwlrScreencopyManagerV1, Seen> for State {
         };
         let area = Output::from_resource(&output)
             .filter(|output| !state.is_locked() && state.outputs.index_of(output).is_some())
-            .and_then(|output| Area::new(output, pointer != 0, part));
+            .and_then(|output| Area::new(&output, pointer != 0, part));
         let size = area.as_ref().map(|area| area.region.size);
         let frame = data_init.init(
             frame,
@@ -205,7 +202,7 @@ impl Dispatch<ZwlrScreencopyFrameV1, FrameData> for State {
         let Some(area) = &data.area else {
             return;
         };
-        if let Err(why) = capture::check(&buffer, area.region.size) {
+        if let Err(why) = capture::check(&buffer, area.region.size, FORMAT) {
             frame.post_error(Error::InvalidBuffer, why);
             return;
         }

@@ -21,6 +21,7 @@
 //! programs", for what that means for who may see what.
 
 mod display;
+mod hints;
 mod selection;
 mod watchdog;
 pub(crate) mod windows;
@@ -53,7 +54,7 @@ use smithay::{
     },
 };
 
-use self::{display::Display, selection::Offered, watchdog::Watchdog};
+use self::{display::Display, hints::Hints, selection::Offered, watchdog::Watchdog};
 use crate::state::State;
 
 /// The program.
@@ -87,6 +88,8 @@ pub(crate) struct Xwayland {
     offered: Offered,
     /// The window manager's order of windows, topmost first, as the server was told it.
     order: Vec<u32>,
+    /// How the compositor reads what its windows say of themselves.
+    hints: Option<Hints>,
 }
 
 /// A server that starts or runs.
@@ -116,6 +119,7 @@ impl Xwayland {
             missed: false,
             offered: Offered::default(),
             order: Vec::new(),
+            hints: None,
         }
     }
 
@@ -337,6 +341,7 @@ impl State {
                 tracing::debug!("{PROGRAM} is up");
                 self.xwayland.managers.push(wm);
                 self.xwayland.order.clear();
+                self.read_x11_hints();
                 self.offer_selections();
                 self.end_x11_server_if_unused();
             }
@@ -359,6 +364,7 @@ impl State {
         if let Some(watchdog) = server.watchdog {
             watchdog.stop(&self.handle);
         }
+        self.forget_x11_hints();
         self.forget_x11_windows();
         self.forget_x11_selections();
         // Each server counts its surfaces from one: with what smithay remembers of this one's, the windows

@@ -253,6 +253,9 @@ impl XwmHandler for State {
         if let Err(error) = window.set_mapped(true) {
             tracing::debug!("an X window is not shown: {error}");
         }
+        // Only now, when the server has all that the window manager said: that holds the server for itself
+        // meanwhile, and what asks it would wait for ever.
+        self.read_x11_hints_of(window.window_id());
     }
 
     fn map_window_notify(&mut self, _: XwmId, _: X11Surface) {

@@ -8,16 +8,18 @@ use std::{
 
 use argos_compositor::{backend::headless, render::Picture, smithay::utils::Transform};
 use wayland_client::{
-    Connection, Dispatch, QueueHandle, WEnum, delegate_noop,
+    Connection, Dispatch, Proxy, QueueHandle, WEnum, delegate_noop,
     protocol::{wl_buffer::WlBuffer, wl_shm::Format},
 };
 use wayland_protocols::ext::{
+    foreign_toplevel_list::v1::client::ext_foreign_toplevel_list_v1::ExtForeignToplevelListV1,
     image_capture_source::v1::client::{
+        ext_foreign_toplevel_image_capture_source_manager_v1::ExtForeignToplevelImageCaptureSourceManagerV1,
         ext_image_capture_source_v1::ExtImageCaptureSourceV1,
         ext_output_image_capture_source_manager_v1::ExtOutputImageCaptureSourceManagerV1,
     },
     image_copy_capture::v1::client::{
-        ext_image_copy_capture_cursor_session_v1::ExtImageCopyCaptureCursorSessionV1,
+        ext_image_copy_capture_cursor_session_v1::{self, ExtImageCopyCaptureCursorSessionV1},
         ext_image_copy_capture_frame_v1::{self, ExtImageCopyCaptureFrameV1, FailureReason},
         ext_image_copy_capture_manager_v1::{ExtImageCopyCaptureManagerV1, Options},
         ext_image_copy_capture_session_v1::{self, ExtImageCopyCaptureSessionV1},
@@ -31,7 +33,7 @@ use wayland_protocols_wlr::{
     },
 };
 
-use crate::fixture::{Client, Events, Fixture};
+use crate::fixture::{Client, Events, Fixture, on};
 
 const WHOLE: (i32, i32) = (1280, 800);
 const RED: u32 = 0xc0_2020;
@@ -154,7 +156,20 @@ delegate_noop!(Events: ZwlrScreencopyManagerV1);
 delegate_noop!(Events: ExtOutputImageCaptureSourceManagerV1);
 delegate_noop!(Events: ExtImageCaptureSourceV1);
 delegate_noop!(Events: ExtImageCopyCaptureManagerV1);
-delegate_noop!(Events: ignore ExtImageCopyCaptureCursorSessionV1);
+delegate_noop!(Events: ExtForeignToplevelImageCaptureSourceManagerV1);
+on!(
+    ExtImageCopyCaptureCursorSessionV1,
+    |state, _session, event| {
+        use ext_image_copy_capture_cursor_session_v1::Event;
+        state.heard.push(match event {
+            Event::Enter => "enter".into(),
+            Event::Leave => "leave".into(),
+            Event::Position { x, y } => format!("position {x} {y}"),
+            Event::Hotspot { x, y } => format!("hotspot {x} {y}"),
+            _ => return,
+        });
+    }
+);
 
 /// A buffer whose memory can be read.
 struct Memory {
@@ -194,6 +209,13 @@ impl Memory {
             .flat_map(|row| row[..self.size.0 as usize * 4].chunks_exact(4))
             .map(|pixel| [pixel[2], pixel[1], pixel[0]])
             .collect()
+    }
+
+    /// How much each pixel of its rows, which have no gaps, hides.
+    fn alpha(&self) -> Vec<u8> {
+        let mut bytes = vec![0; (self.stride * self.size.1) as usize];
+        self.file.read_exact_at(&mut bytes, 0).unwrap();
+        bytes.chunks_exact(4).map(|pixel| pixel[3]).collect()
     }
 
     fn pixel(&self, x: i32, y: i32) -> [u8; 3] {
@@ -514,10 +536,19 @@ struct Recorder {
 
 impl Recorder {
     fn new(f: &mut Fixture, options: Options) -> Self {
-        let mut client = f.client();
+        let client = f.client();
         let sources: ExtOutputImageCaptureSourceManagerV1 = client.bind_version(1, ());
-        let manager: ExtImageCopyCaptureManagerV1 = client.bind_version(1, ());
         let source = sources.create_source(&client.output(0), &client.qh, ());
+        Self::of(f, client, source, options)
+    }
+
+    fn of(
+        f: &mut Fixture,
+        mut client: Client,
+        source: ExtImageCaptureSourceV1,
+        options: Options,
+    ) -> Self {
+        let manager: ExtImageCopyCaptureManagerV1 = client.bind_version(1, ());
         let heard = Shared::default();
         let session = manager.create_session(&source, options, &client.qh, Arc::clone(&heard));
         f.roundtrip(&mut client);
@@ -623,9 +654,102 @@ fn a_session_tells_its_size_and_gives_a_frame_for_each_change() {
     assert!(heard.lock().unwrap().stopped, "its output is gone");
 }
 
+/// A session for one window of another client.
+fn window_recorder(f: &mut Fixture, options: Options) -> Recorder {
+    let mut client = f.client();
+    let _list: ExtForeignToplevelListV1 = client.bind();
+    f.roundtrip(&mut client);
+    let sources: ExtForeignToplevelImageCaptureSourceManagerV1 = client.bind_version(1, ());
+    let handle = client.events.handles[0].clone();
+    let source = sources.create_source(&handle, &client.qh, ());
+    Recorder::of(f, client, source, options)
+}
+
 #[test]
-fn a_picture_of_the_pointer_alone_is_not_to_be_had() {
+fn a_window_is_recorded_by_itself_wherever_it_is() {
     let mut f = Fixture::new();
+    let mut client = f.client();
+    let toplevel = f.window(&mut client, "recorded", (400, 300), RED);
+    let mut other = f.client();
+    let above = f.window(&mut other, "above", (500, 400), BLUE);
+    let mut recorder = window_recorder(&mut f, Options::empty());
+    assert_eq!(recorder.constraints().sizes, [(400, 300)]);
+
+    let (frame, heard, memory) = recorder.capture(&mut f, (400, 300));
+    assert!(heard.lock().unwrap().ready);
+    assert_eq!(heard.lock().unwrap().damage, [(0, 0, 400, 300)]);
+    assert!(
+        memory.pixels().iter().all(|pixel| *pixel == rgb(RED)),
+        "what covers it is not in it"
+    );
+    frame.destroy();
+
+    // What happens elsewhere is no news, its own content is, though it is not shown.
+    toplevel.toplevel.set_minimized();
+    f.roundtrip(&mut client);
+    let (frame, heard, memory) = recorder.capture(&mut f, (400, 300));
+    other.draw(&above, (500, 400), GREEN);
+    f.roundtrip(&mut other);
+    f.turn();
+    f.roundtrip(&mut recorder.client);
+    assert_eq!(*heard.lock().unwrap(), Heard::default(), "it waits");
+    client.draw(&toplevel, (400, 300), GREEN);
+    f.roundtrip(&mut client);
+    f.roundtrip(&mut recorder.client);
+    assert!(heard.lock().unwrap().ready);
+    assert_eq!(memory.pixel(399, 299), rgb(GREEN));
+    frame.destroy();
+
+    // Another size is told, and the end.
+    client.draw(&toplevel, (300, 200), GREEN);
+    f.roundtrip(&mut client);
+    f.roundtrip(&mut recorder.client);
+    assert_eq!(recorder.constraints().sizes.last(), Some(&(300, 200)));
+    let (frame, heard, _) = recorder.capture(&mut f, (400, 300));
+    assert_eq!(
+        heard.lock().unwrap().reason,
+        Some(FailureReason::BufferConstraints)
+    );
+    frame.destroy();
+    let (frame, heard, _) = recorder.capture(&mut f, (300, 200));
+    assert!(heard.lock().unwrap().ready);
+    frame.destroy();
+    let (_frame, heard, _) = recorder.capture(&mut f, (300, 200));
+    toplevel.toplevel.destroy();
+    f.roundtrip(&mut client);
+    f.roundtrip(&mut recorder.client);
+    assert!(recorder.constraints().stopped);
+    assert_eq!(heard.lock().unwrap().reason, Some(FailureReason::Stopped));
+}
+
+#[test]
+fn a_window_is_recorded_with_the_pointer_for_who_wants_it() {
+    let mut f = Fixture::new();
+    let mut client = f.client();
+    f.window(&mut client, "recorded", (400, 300), RED);
+    let place = f.state.window_list().remove(0);
+    let (x, y) = (f64::from(place.x), f64::from(place.y));
+    f.pointer(x + 100.0, y + 100.0);
+    let mut recorder = window_recorder(&mut f, Options::PaintCursors);
+    let (frame, _, memory) = recorder.capture(&mut f, (400, 300));
+    frame.destroy();
+    let differs = |memory: &Memory, x, y| {
+        (x..x + 12).any(|x| (y..y + 12).any(|y| memory.pixel(x, y) != rgb(RED)))
+    };
+    assert!(differs(&memory, 100, 100), "the pointer is in it");
+    let (frame, heard, memory) = recorder.capture(&mut f, (400, 300));
+    f.pointer(x + 200.0, y + 100.0);
+    f.turn();
+    f.roundtrip(&mut recorder.client);
+    assert!(heard.lock().unwrap().ready, "that it moved is news");
+    assert!(differs(&memory, 200, 100) && !differs(&memory, 100, 100));
+    frame.destroy();
+}
+
+#[test]
+fn a_cursor_session_tells_where_the_pointer_is_and_shows_it_alone() {
+    let mut f = Fixture::new();
+    f.pointer(300.0, 200.0);
     let mut recorder = Recorder::new(&mut f, Options::empty());
     let pointer = recorder.client.seat().get_pointer(&recorder.client.qh, ());
     let qh = recorder.client.qh.clone();
@@ -636,14 +760,50 @@ fn a_picture_of_the_pointer_alone_is_not_to_be_had() {
     let heard = Shared::<Constraints>::default();
     let session = cursor.get_capture_session(&qh, Arc::clone(&heard));
     f.roundtrip(&mut recorder.client);
-    assert!(heard.lock().unwrap().stopped);
-    let told = Shared::<Heard>::default();
-    let frame = session.create_frame(&qh, Arc::clone(&told));
-    let memory = Memory::new(&recorder.client, (24, 24));
-    frame.attach_buffer(&memory.buffer);
-    frame.capture();
+    let told = std::mem::take(&mut recorder.client.events.heard);
+    assert_eq!(told[..2], ["enter", "position 300 200"]);
+    assert!(told[2].starts_with("hotspot "), "{told:?}");
+    let size = heard.lock().unwrap().sizes[0];
+    let size = (size.0 as i32, size.1 as i32);
+
+    let picture = |recorder: &mut Recorder, f: &mut Fixture, format| {
+        let told = Shared::<Heard>::default();
+        let frame = session.create_frame(&qh, Arc::clone(&told));
+        let memory = Memory::of(&recorder.client, size, size.0 * 4, format);
+        frame.attach_buffer(&memory.buffer);
+        frame.capture();
+        f.roundtrip(&mut recorder.client);
+        (frame, told, memory)
+    };
+    let (frame, told, _) = picture(&mut recorder, &mut f, Format::Xrgb8888);
+    assert_eq!(
+        told.lock().unwrap().reason,
+        Some(FailureReason::BufferConstraints),
+        "what it does not cover can be seen through"
+    );
+    frame.destroy();
+    let (frame, told, memory) = picture(&mut recorder, &mut f, Format::Argb8888);
+    assert!(told.lock().unwrap().ready);
+    let covered = memory.alpha().iter().filter(|alpha| **alpha > 0).count();
+    assert!(
+        covered > 20 && covered < (size.0 * size.1) as usize,
+        "{covered}"
+    );
+    frame.destroy();
+
+    // That it moves is told, and is no other picture.
+    let (_frame, told, _) = picture(&mut recorder, &mut f, Format::Argb8888);
+    f.pointer(310.0, 205.0);
     f.roundtrip(&mut recorder.client);
-    assert_eq!(told.lock().unwrap().reason, Some(FailureReason::Stopped));
+    let moved = std::mem::take(&mut recorder.client.events.heard);
+    assert_eq!(moved, ["position 310 205"]);
+    assert_eq!(*told.lock().unwrap(), Heard::default(), "it waits");
+    lock(&mut f);
+    f.turn();
+    f.roundtrip(&mut recorder.client);
+    assert_eq!(recorder.client.events.heard, ["leave"]);
+    assert!(told.lock().unwrap().failed, "the session is locked");
+
     cursor.get_capture_session(&qh, Shared::<Constraints>::default());
     f.is_thrown_out(recorder.client);
 }

@@ -32,6 +32,7 @@ use wayland_client::{
         wl_registry, wl_seat, wl_shm, wl_shm_pool, wl_surface,
     },
 };
+use wayland_protocols::ext::foreign_toplevel_list::v1::client::ext_foreign_toplevel_handle_v1::ExtForeignToplevelHandleV1;
 use wayland_protocols::ext::session_lock::v1::client::{
     ext_session_lock_manager_v1, ext_session_lock_surface_v1, ext_session_lock_v1,
 };
@@ -384,6 +385,8 @@ pub(crate) struct Events {
     pub(crate) closed: Vec<xdg_toplevel::XdgToplevel>,
     pub(crate) layers_closed: u32,
     pub(crate) keyboard: Option<wl_surface::WlSurface>,
+    /// The serial of the keyboard's last enter.
+    pub(crate) entered: u32,
     pub(crate) pointer: Option<wl_surface::WlSurface>,
     pub(crate) clicks: u32,
     /// How far was scrolled down.
@@ -393,6 +396,8 @@ pub(crate) struct Events {
     pub(crate) server_side: Option<bool>,
     /// What came by other protocols, in the words of the test that listens.
     pub(crate) heard: Vec<String>,
+    /// The windows of `ext-foreign-toplevel-list`, in the order in which they came.
+    pub(crate) handles: Vec<ExtForeignToplevelHandleV1>,
     /// What could be pasted.
     pub(crate) offer: Option<wl_data_offer::WlDataOffer>,
     /// How often a lock of this client's was taken, and sent away.
@@ -709,7 +714,12 @@ on!(
 );
 on!(wl_keyboard::WlKeyboard, |state, _keyboard, event| {
     match event {
-        wl_keyboard::Event::Enter { surface, .. } => state.keyboard = Some(surface),
+        wl_keyboard::Event::Enter {
+            serial, surface, ..
+        } => {
+            state.entered = serial;
+            state.keyboard = Some(surface);
+        }
         wl_keyboard::Event::Leave { surface, .. } if state.keyboard.as_ref() == Some(&surface) => {
             state.keyboard = None;
         }

@@ -17,6 +17,7 @@ use std::{
 
 use argos_hostile::{
     Attack,
+    client::Client,
     wire::{
         Arg::{I, U},
         Wire, memory,
@@ -25,6 +26,7 @@ use argos_hostile::{
 
 use crate::fixture::LIMIT;
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_argos-compositor");
 /// An attack lasts no shorter than this.
 const SHORTEST: Duration = Duration::from_millis(1500);
 /// Frames that the ordinary client gets meanwhile, however long that takes.
@@ -46,17 +48,29 @@ impl Drop for Compositor {
 
 impl Compositor {
     fn start() -> Self {
+        Self::run(Command::new(PROGRAM), "error")
+    }
+
+    /// One that may have so many descriptors, and says why it sends clients away.
+    fn with_descriptors(most: u32) -> Self {
+        let mut limited = Command::new("sh");
+        let script = format!("ulimit -n {most} && exec \"$@\"");
+        limited.args(["-c", &script, "sh", PROGRAM]);
+        Self::run(limited, "warn")
+    }
+
+    fn run(mut command: Command, level: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
         let config = folder.path().join("compositor.yaml");
         fs::write(&config, "xwayland: {enabled: false}\n").unwrap();
         let log = fs::File::create(folder.path().join("log")).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_argos-compositor"))
+        let child = command
             .args(["--backend", "headless", "--size", "640x480", "--config"])
             .arg(config)
             .env("XDG_RUNTIME_DIR", folder.path())
             .env("HOME", folder.path())
-            .env("RUST_LOG", "error")
+            .env("RUST_LOG", level)
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -235,6 +249,38 @@ fn many_surfaces() {
 #[test]
 fn floods_offers() {
     withstands(&[Attack::FloodsOffers]);
+}
+
+#[test]
+fn who_passed_most_descriptors_goes_before_there_are_no_more() {
+    let compositor = Compositor::with_descriptors(256);
+    let mut ordinary = Ordinary::new(compositor.connect()).unwrap();
+    ordinary.frame().unwrap();
+    let mut client = Client::new(compositor.connect()).unwrap();
+    let fd = memory(1).unwrap();
+    // No request takes them, so they stay.
+    let mut pass = || -> io::Result<()> {
+        let surface = client.surface()?;
+        for _ in 0..1024 {
+            client.wire.pass(fd.try_clone()?);
+            client.commit(surface)?;
+            client.wire.drain()?;
+        }
+        client.wire.roundtrip()
+    };
+    assert!(pass().is_err(), "it is sent away");
+    assert!(
+        compositor.log().contains("descriptors"),
+        "{}",
+        compositor.log()
+    );
+    for _ in 0..3 {
+        ordinary.frame().unwrap();
+    }
+    Ordinary::new(compositor.connect())
+        .unwrap()
+        .frame()
+        .unwrap();
 }
 
 #[test]

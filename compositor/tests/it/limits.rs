@@ -3,103 +3,26 @@
 use std::{io, os::unix::net::UnixStream, time::Instant};
 
 use argos_compositor::limits::Limits;
-use argos_hostile::wire::{
-    Arg::{I, S, U},
-    Wire, memory,
+use argos_hostile::{
+    client::Client,
+    wire::Arg::{I, S, U},
+};
+use wayland_client::{Connection, Dispatch, Proxy, QueueHandle, delegate_noop};
+use wayland_protocols::xdg::activation::v1::client::{
+    xdg_activation_token_v1::{self, XdgActivationTokenV1},
+    xdg_activation_v1::XdgActivationV1,
 };
 
-use crate::fixture::{Fixture, LIMIT};
+use crate::fixture::{Events, Fixture, LIMIT, on};
+
+delegate_noop!(Events: XdgActivationV1);
+on!(XdgActivationTokenV1, |state, _token, event| {
+    if let xdg_activation_token_v1::Event::Done { token } = event {
+        state.heard.push(token);
+    }
+});
 
 const MOST: Limits = Limits::PUBLIC;
-
-/// A client by hand, and what every client binds.
-struct Client {
-    wire: Wire,
-    compositor: u32,
-    shm: u32,
-    wm_base: u32,
-}
-
-impl Client {
-    fn new(socket: UnixStream) -> io::Result<Self> {
-        let mut wire = Wire::new(socket)?;
-        wire.be_patient()?;
-        let mut bind = |name: &str| Ok::<_, io::Error>(wire.bind(name)?.expect(name));
-        Ok(Self {
-            compositor: bind("wl_compositor")?,
-            shm: bind("wl_shm")?,
-            wm_base: bind("xdg_wm_base")?,
-            wire,
-        })
-    }
-
-    fn bind(&mut self, name: &str) -> io::Result<u32> {
-        Ok(self.wire.bind(name)?.expect(name))
-    }
-
-    fn surface(&mut self) -> io::Result<u32> {
-        self.wire.make(self.compositor, 0, &[])
-    }
-
-    fn commit(&mut self, surface: u32) -> io::Result<()> {
-        self.wire.send(surface, 6, &[])
-    }
-
-    fn region(&mut self, rectangles: usize) -> io::Result<u32> {
-        let region = self.wire.make(self.compositor, 1, &[])?;
-        for number in 0..rectangles {
-            self.add(region, number)?;
-        }
-        Ok(region)
-    }
-
-    fn add(&mut self, region: u32, number: usize) -> io::Result<()> {
-        let at = [I(number as i32 % 640), I(number as i32 / 640), I(1), I(1)];
-        self.wire.send(region, 1, &at)
-    }
-
-    fn pool(&mut self, size: i32) -> io::Result<u32> {
-        self.wire.pass(memory(size as u64)?);
-        let pool = self.wire.make(self.shm, 0, &[I(size)])?;
-        // One descriptor with each message.
-        self.wire.flush()?;
-        Ok(pool)
-    }
-
-    fn buffer(&mut self, pool: u32, side: i32) -> io::Result<u32> {
-        let args = [I(0), I(side), I(side), I(side * 4), U(0)];
-        self.wire.make(pool, 0, &args)
-    }
-
-    /// Surface, `xdg_surface` and `xdg_toplevel` of a window that asked for its first configure.
-    fn toplevel(&mut self) -> io::Result<(u32, u32, u32)> {
-        let surface = self.surface()?;
-        let xdg = self.wire.make(self.wm_base, 2, &[U(surface)])?;
-        let toplevel = self.wire.make(xdg, 1, &[])?;
-        self.commit(surface)?;
-        Ok((surface, xdg, toplevel))
-    }
-
-    /// A window with content.
-    fn window(&mut self) -> io::Result<(u32, u32, u32)> {
-        let window = self.toplevel()?;
-        let serial = self.wire.hears_of(window.1)?;
-        self.wire.send(window.1, 4, &[U(serial)])?;
-        let pool = self.pool(64 * 64 * 4)?;
-        let buffer = self.buffer(pool, 64)?;
-        self.wire.send(window.0, 1, &[U(buffer), I(0), I(0)])?;
-        self.wire.send(window.0, 2, &[I(0), I(0), I(64), I(64)])?;
-        self.commit(window.0)?;
-        Ok(window)
-    }
-
-    fn positioner(&mut self) -> io::Result<u32> {
-        let positioner = self.wire.make(self.wm_base, 1, &[])?;
-        self.wire.send(positioner, 1, &[I(10), I(10)])?;
-        self.wire.send(positioner, 2, &[I(0), I(0), I(1), I(1)])?;
-        Ok(positioner)
-    }
-}
 
 /// Has a client do something, and turns the compositor meanwhile.
 fn does<T: Send + 'static>(
@@ -109,7 +32,11 @@ fn does<T: Send + 'static>(
 ) -> T {
     let (ours, theirs) = UnixStream::pair().unwrap();
     f.state.insert_client(ours, trusted).unwrap();
-    let thread = std::thread::spawn(move || run(Client::new(theirs)?));
+    let thread = std::thread::spawn(move || {
+        let mut client = Client::new(theirs)?;
+        client.wire.be_patient()?;
+        run(client)
+    });
     let start = Instant::now();
     while !thread.is_finished() {
         f.turn();
@@ -219,6 +146,55 @@ fn objects() {
             Ok(())
         },
     );
+}
+
+#[test]
+fn numbers_of_objects() {
+    let mut f = Fixture::new();
+    let why = does(&mut f, false, |mut client| {
+        let mut some = || -> io::Result<()> {
+            for _ in 0..1000 {
+                // Those that are gone leave their numbers unused.
+                let region = client.region(0)?;
+                client.wire.send(region, 0, &[])?;
+            }
+            client.wire.drain()
+        };
+        // It is looked at now and then.
+        while some().is_ok() {}
+        client.wire.refusal()
+    });
+    let wanted = format!("objects: numbered beyond {}", MOST.numbers);
+    assert!(why.starts_with(&wanted), "`{why}` instead of `{wanted}`");
+}
+
+#[test]
+fn activation_tokens() {
+    let mut f = Fixture::new();
+    let mut client = f.client();
+    let activation: XdgActivationV1 = client.bind();
+    let other = f.window(&mut client, "other", (200, 100), 0);
+    f.window(&mut client, "used", (200, 100), 0);
+    assert_eq!(f.titles(), "used*@1 other@1");
+    let (seat, qh) = (client.seat().clone(), client.qh.clone());
+    for _ in 0..=MOST.tokens {
+        let token = activation.get_activation_token(&qh, ());
+        token.set_serial(client.events.entered, &seat);
+        token.commit();
+    }
+    f.roundtrip(&mut client);
+    let tokens = std::mem::take(&mut client.events.heard);
+    assert_eq!(tokens.len(), MOST.tokens + 1);
+    activation.activate(tokens[MOST.tokens].clone(), &other.surface);
+    f.roundtrip(&mut client);
+    assert_eq!(
+        f.titles(),
+        "used*@1 other@1",
+        "one too many is worth nothing"
+    );
+    activation.activate(tokens[MOST.tokens - 1].clone(), &other.surface);
+    f.roundtrip(&mut client);
+    assert_eq!(f.titles(), "other*@1 used@1");
 }
 
 #[test]
@@ -407,11 +383,11 @@ fn buffers_of_shared_memory() {
         |client| {
             let pool = client.pool(4096)?;
             for _ in 0..MOST.buffers {
-                client.buffer(pool, 1)?;
+                client.buffer(pool, 1, 1)?;
             }
             Ok(pool)
         },
-        |client, pool| client.buffer(pool, 1).map(drop),
+        |client, pool| client.buffer(pool, 1, 1).map(drop),
     );
 }
 
@@ -556,7 +532,7 @@ fn no_number_is_too_large() {
         let viewport = client.wire.make(viewporter, 1, &[U(surface)])?;
         let subsurface = child + 1;
         let pool = client.pool(64 * 64 * 4)?;
-        let buffer = client.buffer(pool, 64)?;
+        let buffer = client.buffer(pool, 64, 64)?;
         let region = client.region(0)?;
         let (low, high) = (I(i32::MIN), I(i32::MAX));
         for (x, width) in [(low, high), (high, high), (low, low), (high, low)] {
@@ -631,4 +607,22 @@ fn the_documentation_names_them_all() {
         &|l| l.configures.to_string(),
     );
     row("activation tokens", &|l| l.tokens.to_string());
+}
+
+#[test]
+fn a_null_where_a_text_has_to_be_is_the_end_of_that_client_alone() {
+    let mut f = Fixture::new();
+    let mut other = f.client();
+    f.window(&mut other, "other", (50, 50), 0x00_ff00);
+    for _ in 0..3 {
+        let answered = does(&mut f, false, |mut client| {
+            let (_, _, toplevel) = client.window()?;
+            // Of no length at all, not even a zero at its end.
+            client.wire.send(toplevel, 2, &[U(0)])?;
+            Ok(client.wire.roundtrip().is_ok())
+        });
+        assert!(!answered, "the client goes on");
+    }
+    f.roundtrip(&mut other);
+    assert_eq!(f.titles(), "other*@1");
 }

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use argos_compositor::{backend::headless::Headless, config::Config};
+use wayland_client::protocol::wl_shm::Format;
 use wayland_protocols::xdg::shell::client::xdg_toplevel::State as Is;
 
 use crate::fixture::Fixture;
@@ -274,4 +276,42 @@ fn a_client_that_exaggerates_hurts_nobody_else() {
     f.roundtrip(&mut honest);
     let ((w, h), _) = honest.configured(&window);
     assert!(w > 0 && h > 0);
+}
+
+#[test]
+fn what_is_asked_besides_new_content_is_done_before_the_next_frame() {
+    let backend = Box::new(Headless::paced().unwrap());
+    let mut f = Fixture::on(Config::default(), backend);
+    let mut client = f.client();
+    let toplevel = f.window(&mut client, "moves", (300, 200), 0);
+    let buffers = [RED, BLUE].map(|colour| client.buffer((300, 200), colour, Format::Xrgb8888));
+    f.roundtrip(&mut client);
+    let mut early = 0;
+    for number in 0..200 {
+        // New content, as of a window that moves.
+        let frames = client.events.frames;
+        let surface = &toplevel.surface;
+        surface.attach(Some(&buffers[number % 2]), 0, 0);
+        surface.damage_buffer(0, 0, 300, 200);
+        client.frame_callback(surface);
+        client.pump();
+        f.turn();
+        let drawn = f.state.frames();
+        let title = format!("title {number}");
+        toplevel.toplevel.set_title(title.clone());
+        client.pump();
+        f.turn();
+        assert_eq!(f.state.shown_on_bus().windows[0].title, title);
+        early += u32::from(f.state.frames() == drawn);
+        // The frame comes as well.
+        f.until("a frame", |f| {
+            f.turn();
+            client.pump();
+            client.events.frames > frames
+        });
+        if early > 10 {
+            return;
+        }
+    }
+    panic!("the machine is too slow for what is tested");
 }

@@ -1,12 +1,14 @@
-//! Fuzz targets for what crosses a trust boundary. Each takes bytes as a hostile agent or tool provider
-//! could send them, and panics where something holds that must not.
+//! Fuzz targets for what crosses a trust boundary. Each takes bytes as a hostile agent, tool provider or Wayland
+//! client could send them, or as somebody could write them into a file of settings, and panics where something holds that must not.
 //!
 //! `tests/fuzz/run [SECONDS]` fuzzes each of them for ten minutes, or that long, with libFuzzer and
 //! coverage. What it finds worth keeping goes into the cache; `tests/fuzz/run --keep` puts the smallest
 //! set with the same coverage into `corpus/`, which `cargo test -p argos-fuzz` runs through on every
-//! machine, without libFuzzer.
+//! machine, without libFuzzer; of those for the compositor it tries [`mutations`] as well.
 
+mod desktop;
 mod messages;
+mod mutations;
 mod providers;
 
 use std::fs;
@@ -19,7 +21,9 @@ use argos_broker::sandbox::{self, Programs, WORKSPACE};
 use argos_sandbox::{Access, Proc, Spec};
 use argos_tools::{Catalogue, Context};
 
+pub use desktop::{compositor_settings, requests, wayland};
 pub use messages::messages;
+pub use mutations::mutations;
 pub use providers::providers;
 
 /// A manifest, from its text to the sandbox that is made of it.

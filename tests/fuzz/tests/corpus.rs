@@ -17,6 +17,40 @@ fn all(target: &str, run: fn(&[u8])) {
     assert!(count > 0, "{}: nothing was kept", folder.display());
 }
 
+/// Inputs like each that was kept, so many for each seed.
+fn mutated(target: &str, run: fn(&[u8]), count: usize) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("corpus")
+        .join(target);
+    let mut paths: Vec<_> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    paths.sort();
+    for (seed, path) in paths.iter().enumerate() {
+        let kept = std::fs::read(path).unwrap();
+        for (number, input) in argos_fuzz::mutations(&kept, seed as u64, count).enumerate() {
+            println!(
+                "{}, seed {seed}, number {number}: {input:?}",
+                path.display()
+            );
+            run(&input);
+        }
+    }
+}
+
+#[test]
+fn settings() {
+    all("settings", argos_fuzz::compositor_settings);
+    mutated("settings", argos_fuzz::compositor_settings, 100);
+}
+
+#[test]
+fn wayland() {
+    all("wayland", argos_fuzz::wayland);
+    mutated("wayland", argos_fuzz::wayland, 150);
+}
+
 #[test]
 fn manifests() {
     all("manifest", argos_fuzz::manifest);

@@ -12,119 +12,41 @@ use std::{
 
 use crate::{
     Attack,
+    client::Client,
     wire::{
         Arg::{I, S, U},
-        DISPLAY, Wire, memory,
+        DISPLAY, memory,
     },
 };
 
-/// `wl_shm`'s format with an alpha channel: nothing is hidden by what is drawn, so that others go on being drawn.
-const ARGB: u32 = 0;
-
-/// A client and what every client binds.
-struct Client<'a> {
-    wire: Wire,
-    compositor: u32,
-    shm: u32,
-    wm_base: u32,
-    stop: &'a AtomicBool,
-}
-
-fn missing(what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::NotFound, what.to_owned())
-}
-
-impl<'a> Client<'a> {
-    fn new(socket: UnixStream, stop: &'a AtomicBool) -> io::Result<Self> {
-        let mut wire = Wire::new(socket)?;
-        let mut bind = |name: &str| wire.bind(name)?.ok_or_else(|| missing(name));
-        Ok(Self {
-            compositor: bind("wl_compositor")?,
-            shm: bind("wl_shm")?,
-            wm_base: bind("xdg_wm_base")?,
-            wire,
-            stop,
-        })
-    }
-
-    fn bind(&mut self, name: &str) -> io::Result<u32> {
-        self.wire.bind(name)?.ok_or_else(|| missing(name))
-    }
-
-    /// Whether to go on; reads what the compositor said.
-    fn goes_on(&mut self) -> io::Result<bool> {
-        self.wire.drain()?;
-        Ok(!self.stop.load(Ordering::Relaxed))
-    }
-
-    fn surface(&mut self) -> io::Result<u32> {
-        self.wire.make(self.compositor, 0, &[])
-    }
-
-    fn commit(&mut self, surface: u32) -> io::Result<()> {
-        self.wire.send(surface, 6, &[])
-    }
-
-    fn pool(&mut self, fd: OwnedFd, size: i32) -> io::Result<u32> {
-        self.wire.pass(fd);
-        self.wire.make(self.shm, 0, &[I(size)])
-    }
-
-    fn buffer(&mut self, pool: u32, width: i32, height: i32) -> io::Result<u32> {
-        let args = [I(0), I(width), I(height), I(width * 4), U(ARGB)];
-        self.wire.make(pool, 0, &args)
-    }
-
-    /// A small buffer of its own.
-    fn small(&mut self) -> io::Result<u32> {
-        let pool = self.pool(memory(64 * 64 * 4)?, 64 * 64 * 4)?;
-        self.buffer(pool, 64, 64)
-    }
-
-    /// Surface, `xdg_surface` and `xdg_toplevel` of a window that asked for its first configure.
-    fn toplevel(&mut self) -> io::Result<(u32, u32, u32)> {
-        let surface = self.surface()?;
-        let xdg = self.wire.make(self.wm_base, 2, &[U(surface)])?;
-        let toplevel = self.wire.make(xdg, 1, &[])?;
-        self.commit(surface)?;
-        Ok((surface, xdg, toplevel))
-    }
-
-    /// A window with content.
-    fn window(&mut self) -> io::Result<(u32, u32, u32)> {
-        let window = self.toplevel()?;
-        let serial = self.wire.hears_of(window.1)?;
-        self.wire.send(window.1, 4, &[U(serial)])?;
-        let buffer = self.small()?;
-        self.wire.send(window.0, 1, &[U(buffer), I(0), I(0)])?;
-        self.wire.send(window.0, 2, &[I(0), I(0), I(64), I(64)])?;
-        self.commit(window.0)?;
-        Ok(window)
-    }
+/// Whether to go on; reads what the compositor said.
+fn goes_on(client: &mut Client, stop: &AtomicBool) -> io::Result<bool> {
+    client.wire.drain()?;
+    Ok(!stop.load(Ordering::Relaxed))
 }
 
 pub(crate) fn attack(attack: Attack, socket: UnixStream, stop: &AtomicBool) -> io::Result<()> {
-    let mut client = Client::new(socket, stop)?;
+    let mut client = Client::new(socket)?;
     match attack {
-        Attack::NeverAcks => never_acks(&mut client),
-        Attack::FloodsCommits => floods_commits(&mut client),
-        Attack::GiantBuffers => giant_buffers(&mut client),
+        Attack::NeverAcks => never_acks(&mut client, stop),
+        Attack::FloodsCommits => floods_commits(&mut client, stop),
+        Attack::GiantBuffers => giant_buffers(&mut client, stop),
         Attack::WrongOrder => wrong_order(&mut client),
         Attack::BadDescriptors => bad_descriptors(&mut client),
-        Attack::MillionObjects => million_objects(&mut client),
-        Attack::NeverReads => never_reads(&mut client),
-        Attack::FloodsTitles => floods_titles(&mut client),
-        Attack::ManySurfaces => many_surfaces(&mut client),
-        Attack::FloodsOffers => floods_offers(&mut client),
+        Attack::MillionObjects => million_objects(&mut client, stop),
+        Attack::NeverReads => never_reads(&mut client, stop),
+        Attack::FloodsTitles => floods_titles(&mut client, stop),
+        Attack::ManySurfaces => many_surfaces(&mut client, stop),
+        Attack::FloodsOffers => floods_offers(&mut client, stop),
     }
 }
 
-fn never_acks(client: &mut Client<'_>) -> io::Result<()> {
+fn never_acks(client: &mut Client, stop: &AtomicBool) -> io::Result<()> {
     let mut windows = Vec::new();
     for _ in 0..50 {
         windows.push(client.toplevel()?);
     }
-    while client.goes_on()? {
+    while goes_on(client, stop)? {
         for (surface, _, toplevel) in &windows {
             // Maximised, not, fullscreen, not.
             for opcode in [9, 10, 11, 12] {
@@ -137,7 +59,7 @@ fn never_acks(client: &mut Client<'_>) -> io::Result<()> {
     Ok(())
 }
 
-fn floods_commits(client: &mut Client<'_>) -> io::Result<()> {
+fn floods_commits(client: &mut Client, stop: &AtomicBool) -> io::Result<()> {
     let (surface, _, _) = client.window()?;
     let buffer = client.small()?;
     let subcompositor = client.bind("wl_subcompositor")?;
@@ -150,7 +72,7 @@ fn floods_commits(client: &mut Client<'_>) -> io::Result<()> {
         None => None,
     };
     let mut round = 0_u32;
-    while client.goes_on()? {
+    while goes_on(client, stop)? {
         round += 1;
         for number in 0..50 {
             for target in [surface, child] {
@@ -172,10 +94,10 @@ fn floods_commits(client: &mut Client<'_>) -> io::Result<()> {
     Ok(())
 }
 
-fn giant_buffers(client: &mut Client<'_>) -> io::Result<()> {
+fn giant_buffers(client: &mut Client, stop: &AtomicBool) -> io::Result<()> {
     let (surface, _, _) = client.window()?;
     let size = i32::MAX & !4095;
-    let pool = client.pool(memory(size as u64)?, size)?;
+    let pool = client.pool_of(memory(size as u64)?, size)?;
     let wide = client.buffer(pool, 16384, 32767)?;
     let tall = client.buffer(pool, 4, 1 << 26)?;
     let (viewporter, region) = (
@@ -189,7 +111,7 @@ fn giant_buffers(client: &mut Client<'_>) -> io::Result<()> {
         client.wire.send(region, opcode, &place)?;
     }
     let mut round = 0;
-    while client.goes_on()? {
+    while goes_on(client, stop)? {
         round += 1;
         let buffer = if round % 2 == 0 { wide } else { tall };
         client.wire.send(surface, 1, &[U(buffer), I(0), I(0)])?;
@@ -207,7 +129,7 @@ fn giant_buffers(client: &mut Client<'_>) -> io::Result<()> {
     Ok(())
 }
 
-fn wrong_order(client: &mut Client<'_>) -> io::Result<()> {
+fn wrong_order(client: &mut Client) -> io::Result<()> {
     static TURN: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
     let turn = TURN.fetch_add(1, Ordering::Relaxed);
     let (surface, xdg, toplevel) = client.window()?;
@@ -221,7 +143,7 @@ fn wrong_order(client: &mut Client<'_>) -> io::Result<()> {
     let subcompositor = client.bind("wl_subcompositor")?;
     let below = client.surface()?;
     let subsurface = client.wire.make(subcompositor, 1, &[U(below), U(above)])?;
-    let pool = client.pool(memory(4096)?, 4096)?;
+    let pool = client.pool_of(memory(4096)?, 4096)?;
     let buffer = client.buffer(pool, 8, 8)?;
     client.wire.send(below, 1, &[U(buffer), I(0), I(0)])?;
     client.commit(below)?;
@@ -248,26 +170,26 @@ fn wrong_order(client: &mut Client<'_>) -> io::Result<()> {
     client.wire.drain()
 }
 
-fn bad_descriptors(client: &mut Client<'_>) -> io::Result<()> {
+fn bad_descriptors(client: &mut Client) -> io::Result<()> {
     static TURN: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
     let (surface, _, _) = client.window()?;
     let turn = TURN.fetch_add(1, Ordering::Relaxed);
     match turn % 6 {
         // A folder, one end of a pipe, and something that cannot be mapped.
         0 => {
-            client.pool(std::fs::File::open("/")?.into(), 4096)?;
+            client.pool_of(std::fs::File::open("/")?.into(), 4096)?;
         }
         1 => {
             let (reader, _) = std::io::pipe()?;
-            client.pool(reader.into(), 4096)?;
+            client.pool_of(reader.into(), 4096)?;
         }
         2 => {
-            client.pool(std::fs::File::open("/dev/null")?.into(), 4096)?;
+            client.pool_of(std::fs::File::open("/dev/null")?.into(), 4096)?;
         }
         // Memory that shrinks once it is shown.
         3 => {
             let fd = memory(256 * 256 * 4)?;
-            let pool = client.pool(fd.try_clone()?, 256 * 256 * 4)?;
+            let pool = client.pool_of(fd.try_clone()?, 256 * 256 * 4)?;
             let buffer = client.buffer(pool, 256, 256)?;
             rustix::fs::ftruncate(&fd, 1)?;
             for _ in 0..50 {
@@ -292,7 +214,7 @@ fn bad_descriptors(client: &mut Client<'_>) -> io::Result<()> {
         // A request that takes one, and none.
         _ => {
             client.wire.make(client.shm, 0, &[I(4096)])?;
-            client.pool(fd_of_socket()?, 0)?;
+            client.pool_of(fd_of_socket()?, 0)?;
         }
     }
     client.wire.drain()?;
@@ -305,9 +227,9 @@ fn fd_of_socket() -> io::Result<OwnedFd> {
     one.as_fd().try_clone_to_owned()
 }
 
-fn million_objects(client: &mut Client<'_>) -> io::Result<()> {
+fn million_objects(client: &mut Client, stop: &AtomicBool) -> io::Result<()> {
     let mut made = 0;
-    while client.goes_on()? && made < 1_000_000 {
+    while goes_on(client, stop)? && made < 1_000_000 {
         for _ in 0..500 {
             // Regions with something in them, surfaces, positioners.
             let region = client.wire.make(client.compositor, 1, &[])?;
@@ -322,8 +244,8 @@ fn million_objects(client: &mut Client<'_>) -> io::Result<()> {
     Ok(())
 }
 
-fn never_reads(client: &mut Client<'_>) -> io::Result<()> {
-    while !client.stop.load(Ordering::Relaxed) {
+fn never_reads(client: &mut Client, stop: &AtomicBool) -> io::Result<()> {
+    while !stop.load(Ordering::Relaxed) {
         for _ in 0..100 {
             client.wire.make(DISPLAY, 0, &[])?;
         }
@@ -332,10 +254,10 @@ fn never_reads(client: &mut Client<'_>) -> io::Result<()> {
     Ok(())
 }
 
-fn floods_titles(client: &mut Client<'_>) -> io::Result<()> {
+fn floods_titles(client: &mut Client, stop: &AtomicBool) -> io::Result<()> {
     let (_, _, toplevel) = client.window()?;
     let mut sent = 0_u32;
-    while client.goes_on()? && sent < 1_000_000 {
+    while goes_on(client, stop)? && sent < 1_000_000 {
         for _ in 0..16 {
             sent += 1;
             let title = format!("{sent:04000}");
@@ -345,7 +267,7 @@ fn floods_titles(client: &mut Client<'_>) -> io::Result<()> {
     Ok(())
 }
 
-fn many_surfaces(client: &mut Client<'_>) -> io::Result<()> {
+fn many_surfaces(client: &mut Client, stop: &AtomicBool) -> io::Result<()> {
     static TURN: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
     let turn = TURN.fetch_add(1, Ordering::Relaxed);
     let (root, root_xdg, _) = client.window()?;
@@ -398,13 +320,13 @@ fn many_surfaces(client: &mut Client<'_>) -> io::Result<()> {
                 client.commit(surface)?;
             }
         }
-        if number % 50 == 0 && !client.goes_on()? {
+        if number % 50 == 0 && !goes_on(client, stop)? {
             return Ok(());
         }
     }
     // What it has it keeps for a while.
     for _ in 0..50 {
-        if !client.goes_on()? {
+        if !goes_on(client, stop)? {
             break;
         }
         client.commit(root)?;
@@ -413,7 +335,7 @@ fn many_surfaces(client: &mut Client<'_>) -> io::Result<()> {
     Ok(())
 }
 
-fn floods_offers(client: &mut Client<'_>) -> io::Result<()> {
+fn floods_offers(client: &mut Client, stop: &AtomicBool) -> io::Result<()> {
     static TURN: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
     let turn = TURN.fetch_add(1, Ordering::Relaxed);
     let (surface, _, toplevel) = client.window()?;
@@ -423,7 +345,7 @@ fn floods_offers(client: &mut Client<'_>) -> io::Result<()> {
         0 => {
             let manager = client.bind("wl_data_device_manager")?;
             let device = client.wire.make(manager, 1, &[U(seat)])?;
-            while client.goes_on()? {
+            while goes_on(client, stop)? {
                 let source = client.wire.make(manager, 0, &[])?;
                 for number in 0..1000 {
                     let name = format!("{text}/{number}");
@@ -438,7 +360,7 @@ fn floods_offers(client: &mut Client<'_>) -> io::Result<()> {
                 return Ok(());
             };
             let device = client.wire.make(manager, 1, &[U(seat)])?;
-            while client.goes_on()? {
+            while goes_on(client, stop)? {
                 let source = client.wire.make(manager, 0, &[])?;
                 for number in 0..200 {
                     let name = format!("{text}/{number}");
@@ -451,7 +373,7 @@ fn floods_offers(client: &mut Client<'_>) -> io::Result<()> {
         2 => {
             let manager = client.bind("xdg_toplevel_icon_manager_v1")?;
             let buffer = client.small()?;
-            while client.goes_on()? {
+            while goes_on(client, stop)? {
                 for scale in 1..100 {
                     let icon = client.wire.make(manager, 1, &[])?;
                     for more in 0..10 {
@@ -472,7 +394,7 @@ fn floods_offers(client: &mut Client<'_>) -> io::Result<()> {
             let method = client.wire.id();
             client.wire.send(manager, 0, &[U(seat), U(method)])?;
             let mut serial = 0;
-            while client.goes_on()? {
+            while goes_on(client, stop)? {
                 for _ in 0..100 {
                     let long = [S(&text), I(0), I(200)];
                     client.wire.send(method, 1, &long)?;

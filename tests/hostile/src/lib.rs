@@ -1,10 +1,11 @@
 //! Wayland clients that mean harm. They write to their sockets by hand ([`wire`]), since no client library
-//! lets a program do what they do.
+//! lets a program do what they do. [`client::Client`] does by hand what all of them begin with.
 //!
 //! `compositor/tests/it/hostile.rs` sets them on a running compositor, and so does `tests/bench/desktop`, which
 //! measures.
 
 mod attacks;
+pub mod client;
 pub mod wire;
 
 use std::{

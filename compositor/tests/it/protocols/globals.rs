@@ -58,6 +58,9 @@ const FOR_ALL: &[(&str, u32)] = &[
 const PRIVILEGED: &[(&str, u32)] = &[
     ("ext_data_control_manager_v1", 1),
     ("ext_foreign_toplevel_list_v1", 1),
+    ("ext_foreign_toplevel_image_capture_source_manager_v1", 1),
+    ("ext_image_copy_capture_manager_v1", 1),
+    ("ext_output_image_capture_source_manager_v1", 1),
     ("wp_security_context_manager_v1", 1),
     ("zwlr_data_control_manager_v1", 2),
     ("zwlr_layer_shell_v1", 4),

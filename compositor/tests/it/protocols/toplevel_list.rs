@@ -10,13 +10,16 @@ use crate::fixture::{Events, Fixture, on};
 
 impl Dispatch<ExtForeignToplevelListV1, ()> for Events {
     fn event(
-        _: &mut Self,
+        state: &mut Self,
         _: &ExtForeignToplevelListV1,
-        _: ext_foreign_toplevel_list_v1::Event,
+        event: ext_foreign_toplevel_list_v1::Event,
         _: &(),
         _: &Connection,
         _: &QueueHandle<Self>,
     ) {
+        if let ext_foreign_toplevel_list_v1::Event::Toplevel { toplevel } = event {
+            state.handles.push(toplevel);
+        }
     }
 
     event_created_child!(Events, ExtForeignToplevelListV1, [

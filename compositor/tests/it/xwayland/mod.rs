@@ -144,6 +144,93 @@ fn windows_fill_the_screen_by_key_and_by_their_programs_wish() {
 }
 
 #[test]
+fn states_that_a_window_has_before_it_is_shown_hold() {
+    let mut f = fixture();
+    let program = Program::start(&mut f);
+    let names = [
+        "_NET_WM_STATE_FULLSCREEN",
+        "_NET_WM_STATE_MAXIMIZED_HORZ",
+        "_NET_WM_STATE_MAXIMIZED_VERT",
+    ];
+    let [full, wide, high] = names.map(|name| program.atom(&mut f, name));
+    let state = program.atom(&mut f, "_NET_WM_STATE");
+    let mut shown = |states: &[u32]| {
+        let window = program.create((0, 0, 300, 200), 0x20_d0_20, false);
+        let set = program.connection.change_property32(
+            PropMode::REPLACE,
+            window,
+            state,
+            AtomEnum::ATOM,
+            states,
+        );
+        set.unwrap();
+        program.map(window);
+        until(&mut f, "the window is listed", |f| {
+            f.state.window_list().len() == 1
+        });
+        let id = argos_compositor::layout::WindowId(f.state.window_list()[0].id);
+        let mode = f.state.layout().mode(id).unwrap();
+        if let Mode::Fullscreen { .. } = mode {
+            until(&mut f, "its place", |f| {
+                program.place(f, window) == (0, 0, 1280, 800)
+            });
+            let kept = program.property(&mut f, window, "_NET_WM_STATE");
+            assert!(kept.contains(&full), "{kept:?}");
+        }
+        program.connection.destroy_window(window).unwrap();
+        program.connection.flush().unwrap();
+        until(&mut f, "it is gone", |f| f.state.window_list().is_empty());
+        mode
+    };
+    assert!(matches!(shown(&[full]), Mode::Fullscreen { .. }));
+    assert_eq!(shown(&[high, wide]), Mode::Maximised);
+    assert_eq!(shown(&[wide]), Mode::Normal, "that is half of it");
+}
+
+#[test]
+fn a_program_hands_the_focus_on_only_while_x_programs_are_used() {
+    let mut f = fixture();
+    let program = Program::start(&mut f);
+    let first = program.window(&mut f, "first", (200, 100), 0x10_10_10);
+    program.window(&mut f, "second", (200, 100), 0x20_20_20);
+    assert_eq!(f.titles(), "second*@1 first@1");
+    program.ask_manager(&mut f, first, "_NET_ACTIVE_WINDOW", [1, 0, 0, 0, 0]);
+    until(&mut f, "it is used", |f| f.titles() == "first*@1 second@1");
+
+    let mut client = f.client();
+    f.window(&mut client, "wayland", (200, 100), 0);
+    program.ask_manager(&mut f, first, "_NET_ACTIVE_WINDOW", [1, 0, 0, 0, 0]);
+    // What comes after it was heard, so it was as well.
+    program.window(&mut f, "third", (200, 100), 0x30_30_30);
+    assert_eq!(f.titles(), "third*@1 wayland@1 first@1 second@1");
+}
+
+#[test]
+fn the_icon_of_a_window_is_in_its_title_bar() {
+    const SIDE: u32 = 36;
+    let mut f = fixture();
+    let program = Program::start(&mut f);
+    let window = program.window(&mut f, "icon", (300, 200), 0);
+    let name = program.atom(&mut f, "_NET_WM_ICON");
+    let mut numbers = vec![SIDE, SIDE];
+    numbers.resize(2 + (SIDE * SIDE) as usize, 0xff_12_e0_34);
+    let set = program.connection.change_property32(
+        PropMode::REPLACE,
+        window,
+        name,
+        AtomEnum::CARDINAL,
+        &numbers,
+    );
+    set.unwrap();
+    program.connection.flush().unwrap();
+    let listed = f.state.window_list().remove(0);
+    until(&mut f, "the icon is drawn", |f| {
+        let y = (listed.y + BAR / 2).unsigned_abs();
+        (0..BAR).any(|x| f.pixel((listed.x + x).unsigned_abs(), y) == [0x12, 0xe0, 0x34])
+    });
+}
+
+#[test]
 fn a_floating_window_gets_the_size_and_place_that_its_program_asks_for() {
     let mut f = fixture();
     let program = Program::start(&mut f);
