@@ -13,9 +13,11 @@ verb    a verb or construction that few  none   no tool does it
 odd     odd strings as values            time   a time that takes working out
 
 They were written by hand, by people who had the tools' contract and not the training data; nothing is
-generated from them and no phrasing was taken from them. `development/*.jsonl` is another set of that kind,
+generated from them and no phrasing was taken from them. Where two people wrote the same all the same ("ps aux",
+"set a timer"), the requests are counted, and the share without them is given as well. `development/*.jsonl` is another set of that kind,
 whose mistakes may be read (`--development --misses N`) to see what to teach or to mend. With `--described` the requests are for tools that the model
-was not trained on (`evaluation/described/`), beside all that it was. Needs Python 3 and nothing else.
+was not trained on (`evaluation/described/`), beside all that it was. With `--bars` the status is 1 where one is missed
+(`BARS`). Needs Python 3 and nothing else.
 """
 
 import argparse
@@ -33,6 +35,12 @@ HARMLESS = {
     "services.list", "services.status", "system.info", "processes.list", "network.status", "agents.list", "docs.ask",
 }  # fmt: skip
 """Tools that only look. All others have side effects."""
+
+BARS = {"all": 92.0, "verb, a word never trained on": 85.0, "none": 95.0}
+"""Least share of right answers to a kind of requests, in percent."""
+
+WRONG_ACTS = 0.5
+"""Most requests that may end in a call with side effects that nobody asked for, in percent."""
 
 ADDING = {"notes.add", "memory.remember", "timer.set", "reminder.add"}
 """Tools that only add something, which can be taken away again."""
@@ -95,6 +103,20 @@ def training_words() -> set[str]:
     return words
 
 
+def same_words(line: str) -> str:
+    """What two people wrote alike but for case, spaces and punctuation at the end."""
+    return re.sub(r"\s+", " ", line).strip(" \t.,;:!?…").lower()
+
+
+def training_lines() -> set[str]:
+    return {
+        same_words(line)
+        for path in (HERE / "data" / "phrasings").glob("*.txt")
+        for line in path.read_text(encoding="utf8").splitlines()
+        if line and line[0] not in "#["
+    }
+
+
 def outside_values(entry: dict) -> set[str]:
     """Words of a request that are no part of an argument."""
     text = entry["say"].lower()
@@ -111,6 +133,7 @@ def main() -> None:
     parser.add_argument("--misses", type=int, default=0, help="print that many mistakes of each kind")
     parser.add_argument("--described", action="store_true", help="requests for tools known by their description alone")
     parser.add_argument("--development", action="store_true", help="the set that mistakes are read of, instead of the one that counts")
+    parser.add_argument("--bars", action="store_true", help="fail where a bar is missed")
     parser.add_argument("command", nargs=argparse.REMAINDER)
     arguments = parser.parse_args()
     folder, command = HERE / ("development" if arguments.development else "evaluation"), arguments.command
@@ -129,7 +152,7 @@ def main() -> None:
     if run.returncode or len(answers) != len(entries):
         sys.exit(f"{arguments.command[0]}: status {run.returncode}, {len(answers)} answers to {len(entries)} requests")
 
-    known = training_words()
+    known, lines = training_words(), training_lines()
     kinds: dict[str, list[bool]] = defaultdict(list)
     wrong_acts = wrong_tools = 0
     tools: dict[str, list[bool]] = defaultdict(list)
@@ -146,6 +169,8 @@ def main() -> None:
                 if outside_values(entry) - known:
                     kinds["verb, a word never trained on"].append(right)
         kinds["all"].append(right)
+        if same_words(entry["say"]) not in lines:
+            kinds["all but those that stand in training as well"].append(right)
         wanted = [c for calls_ in [entry["calls"], *entry.get("or", [])] for c in calls_]
         acts = [c for c in calls if c["tool"] not in HARMLESS]
         wrong_tools += any(all(c["tool"] != w["tool"] for w in wanted) for c in acts)
@@ -153,13 +178,20 @@ def main() -> None:
         if not right and shown[kind] < arguments.misses:
             shown[kind] += 1
             print(f"  {kind}: {entry['say']!r}\n     {json.dumps(entry['calls'], ensure_ascii=False)}\n  <- {json.dumps(answer, ensure_ascii=False)}")
+    shares = {kind: 100 * sum(rights) / len(rights) for kind, rights in kinds.items()}
     print("| requests | n | exact, % |\n|---|---|---|")
     for kind in sorted(kinds):
-        print(f"| {kind} | {len(kinds[kind])} | {100 * sum(kinds[kind]) / len(kinds[kind]):.1f} |")
+        print(f"| {kind} | {len(kinds[kind])} | {shares[kind]:.1f} |")
     weakest = sorted(tools, key=lambda t: sum(tools[t]) / len(tools[t]))[:8]
     print("weakest:", ", ".join(f"{t} {100 * sum(tools[t]) / len(tools[t]):.0f}" for t in weakest))
     print(f"calls with side effects that nobody asked for: {100 * wrong_acts / len(entries):.2f} % of all requests")
     print(f"  of them, another tool than any that was meant: {100 * wrong_tools / len(entries):.2f} %")
+    if arguments.bars:
+        missed = [f"{kind}: {shares.get(kind, 0):.1f} % of {bar} %" for kind, bar in BARS.items() if shares.get(kind, 0) < bar]
+        if 100 * wrong_acts / len(entries) > WRONG_ACTS:
+            missed.append(f"acts that nobody asked for: more than {WRONG_ACTS} %")
+        if missed:
+            sys.exit("missed: " + "; ".join(missed))
 
 
 if __name__ == "__main__":
