@@ -60,7 +60,9 @@ use crate::{
 pub(crate) const ACTIVATION_VALID: u64 = 10;
 
 impl BufferHandler for State {
-    fn buffer_destroyed(&mut self, _: &WlBuffer) {}
+    fn buffer_destroyed(&mut self, buffer: &WlBuffer) {
+        self.protocols.icons.buffer_destroyed(buffer);
+    }
 }
 
 impl CompositorHandler for State {

@@ -129,6 +129,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<ExitCode> {
                 .command()
                 .env("ARGOS_TREE", &tree.root)
                 .env("ARGOS_OUTPUT", &context.output)
+                .env("ARGOS_PROFILES", context.profiles.join(","))
                 .args(["--repeat", &options.repeat.to_string()]),
             Command::status,
         )

@@ -65,9 +65,13 @@ impl Machine {
             let _ = std::fs::remove_file(socket);
         }
         let log = File::create(folder.join("qemu.log"))?;
+        let profiles = std::env::var("ARGOS_PROFILES").unwrap_or_else(|_| "test".into());
         let mut command = Command::new(builder);
+        for profile in profiles.split(',') {
+            command.args(["--profile", profile]);
+        }
         command
-            .args(["--profile", "test", "vm", "--headless"])
+            .args(["vm", "--headless"])
             .arg("--qmp")
             .arg(&qmp)
             .arg("--shell")

@@ -7,6 +7,7 @@ mod desktop;
 mod escape;
 mod lifecycle;
 mod lock;
+mod programs;
 mod stage;
 mod tools;
 mod tour;
@@ -160,6 +161,30 @@ const SLOW: &[Scenario<Stage>] = &[
     },
 ];
 
+/// Run by name only: they need the image of the profile `programs`.
+const PROGRAMS: &[Scenario<Stage>] = &[
+    Scenario {
+        name: "programs-terminals",
+        run: programs::terminals,
+    },
+    Scenario {
+        name: "programs-tools",
+        run: programs::tools,
+    },
+    Scenario {
+        name: "programs-toolkits",
+        run: programs::toolkits,
+    },
+    Scenario {
+        name: "programs-browsers",
+        run: programs::browsers,
+    },
+    Scenario {
+        name: "programs-office",
+        run: programs::office,
+    },
+];
+
 fn main() -> ExitCode {
     match run(&Cli::parse()) {
         Ok(true) => ExitCode::SUCCESS,
@@ -173,9 +198,10 @@ fn main() -> ExitCode {
 
 /// Those that the command line chooses.
 fn chosen(cli: &Cli) -> anyhow::Result<Vec<Scenario<Stage>>> {
-    let slow = cli.all || !cli.scenario.is_empty();
+    let named = !cli.scenario.is_empty();
     let mut scenarios = SCENARIOS.to_vec();
-    scenarios.extend(SLOW.iter().filter(|_| slow));
+    scenarios.extend(SLOW.iter().filter(|_| cli.all || named));
+    scenarios.extend(PROGRAMS.iter().filter(|_| named));
     scenarios = scenario::matching(&scenarios, &cli.scenario);
     anyhow::ensure!(
         !scenarios.is_empty(),
@@ -184,6 +210,7 @@ fn chosen(cli: &Cli) -> anyhow::Result<Vec<Scenario<Stage>>> {
         SCENARIOS
             .iter()
             .chain(SLOW)
+            .chain(PROGRAMS)
             .map(|s| s.name)
             .collect::<Vec<_>>()
             .join(", ")
@@ -229,7 +256,12 @@ mod tests {
     fn slow_ones_are_chosen_by_name_or_all_together() {
         let slow = "iso-boots-from-cd-by-bios";
         assert!(!names(&[]).unwrap().contains(&slow));
-        assert!(names(&["--all"]).unwrap().contains(&slow));
+        let all = names(&["--all"]).unwrap();
+        assert!(all.contains(&slow) && !all.iter().any(|name| name.starts_with("programs")));
+        assert_eq!(
+            names(&["--scenario", "programs"]).unwrap().len(),
+            PROGRAMS.len()
+        );
         let boots = names(&["--scenario", "boot"]).unwrap();
         assert!(boots.contains(&slow) && boots.contains(&"boot-to-desktop"));
         assert!(!boots.contains(&"idle-desktop"));

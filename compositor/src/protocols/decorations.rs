@@ -38,7 +38,7 @@ impl DecorationProtocols {
     pub(crate) fn new(dh: &DisplayHandle) -> Self {
         Self {
             _xdg: XdgDecorationState::new::<State>(dh),
-            // As in `State::set_decoration`: clients draw their own unless they ask.
+            // As in `State::set_decoration`: clients of the old protocol draw their own unless they ask.
             kde: KdeDecorationState::new::<State>(dh, KdeDefault::Client),
         }
     }
@@ -83,15 +83,17 @@ impl State {
 
 impl XdgDecorationHandler for State {
     fn new_decoration(&mut self, toplevel: ToplevelSurface) {
-        self.set_decoration(&toplevel, None);
+        self.unset_mode(toplevel);
     }
 
     fn request_mode(&mut self, toplevel: ToplevelSurface, mode: Mode) {
         self.set_decoration(&toplevel, Some(mode));
     }
 
+    /// Who can have either and does not mind gets what most windows have. Qt is such a client; its own title bars
+    /// are like nobody else's.
     fn unset_mode(&mut self, toplevel: ToplevelSurface) {
-        self.set_decoration(&toplevel, None);
+        self.set_decoration(&toplevel, Some(Mode::ServerSide));
     }
 }
 

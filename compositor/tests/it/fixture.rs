@@ -25,7 +25,9 @@ use argos_compositor::{
     config::Config,
 };
 use wayland_client::{
-    Connection, Dispatch, EventQueue, Proxy, QueueHandle, WEnum, delegate_noop,
+    Connection, Dispatch, EventQueue, Proxy, QueueHandle, WEnum,
+    backend::protocol::ProtocolError,
+    delegate_noop,
     globals::{GlobalList, GlobalListContents, registry_queue_init},
     protocol::{
         wl_buffer, wl_callback, wl_compositor, wl_data_offer, wl_keyboard, wl_output, wl_pointer,
@@ -186,10 +188,13 @@ impl Fixture {
         client.pump();
     }
 
-    /// The client made a mistake, of which the compositor tells it before it hangs up.
-    pub(crate) fn is_thrown_out(&mut self, mut client: Client) {
+    /// The client made a mistake, of which the compositor tells it before it hangs up. Yields what it says.
+    pub(crate) fn is_thrown_out(&mut self, mut client: Client) -> ProtocolError {
         let start = Instant::now();
-        while client.connection.protocol_error().is_none() {
+        let error = loop {
+            if let Some(error) = client.connection.protocol_error() {
+                break error;
+            }
             // Either may fail once the other side hung up.
             let _ = client.connection.flush();
             if let Some(guard) = client.queue.prepare_read() {
@@ -198,10 +203,11 @@ impl Fixture {
             let _ = client.queue.dispatch_pending(&mut client.events);
             self.turn();
             assert!(start.elapsed() < LIMIT, "the compositor took it");
-        }
+        };
         drop(client);
         self.turn();
         self.turn();
+        error
     }
 
     /// The process of the client ends.
@@ -435,10 +441,17 @@ impl Client {
     }
 
     pub(crate) fn ask_for_title_bar(&mut self, toplevel: &Toplevel) {
-        let decoration = self
-            .decoration
-            .get_toplevel_decoration(&toplevel.toplevel, &self.qh, ());
-        decoration.set_mode(zxdg_toplevel_decoration_v1::Mode::ServerSide);
+        self.decoration(toplevel)
+            .set_mode(zxdg_toplevel_decoration_v1::Mode::ServerSide);
+    }
+
+    /// Has the compositor choose who draws the title bar, until more is said.
+    pub(crate) fn decoration(
+        &mut self,
+        toplevel: &Toplevel,
+    ) -> zxdg_toplevel_decoration_v1::ZxdgToplevelDecorationV1 {
+        self.decoration
+            .get_toplevel_decoration(&toplevel.toplevel, &self.qh, ())
     }
 
     /// Draws in one colour, 0xRRGGBB, and commits.

@@ -218,6 +218,17 @@ fn a_client_that_wants_it_gets_a_title_bar_that_works() {
 }
 
 #[test]
+fn a_client_that_leaves_it_to_the_compositor_gets_a_title_bar() {
+    let mut f = Fixture::new();
+    let mut client = f.client();
+    let toplevel = client.toplevel("either");
+    // As Qt does.
+    client.decoration(&toplevel).unset_mode();
+    f.roundtrip(&mut client);
+    assert_eq!(client.events.server_side, Some(true));
+}
+
+#[test]
 fn a_client_can_have_its_window_dragged_and_resized() {
     let mut f = Fixture::new();
     let mut client = f.client();

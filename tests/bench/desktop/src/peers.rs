@@ -134,7 +134,8 @@ fn judge(middle: &[Row]) -> (bool, Vec<Value>) {
     for (measure, whom, theirs, bar, slack) in bars {
         let ours = middle[0][measure].unwrap_or(f64::NAN);
         let holds = ours <= theirs * bar + slack;
-        let ratio = ours / theirs;
+        // Two that take nothing are alike.
+        let ratio = if ours == theirs { 1.0 } else { ours / theirs };
         println!(
             "{:26} ours / {whom}: {ratio:.2} (bar {bar}){}",
             MEASURES[measure],
