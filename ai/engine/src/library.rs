@@ -255,7 +255,8 @@ fn external(folder: &Path, graph: &Path, summary: &Summary) -> Result<Vec<(PathB
     summary.external_files.iter().map(place).collect()
 }
 
-/// The files that the folder's `model.yaml` says the model is made of, relative; empty where there is none.
+/// The files that the folder's `model.yaml` says the model is made of, that of its labels included, relative; empty
+/// where there is none.
 ///
 /// # Errors
 /// `model.yaml` cannot be read, or it names a file outside the folder.
@@ -269,11 +270,9 @@ pub fn named_files(folder: &Path) -> Result<Vec<PathBuf>> {
             reason: format!("model.yaml names the file `{}`", name.escape_debug()),
         })
     };
-    folder::manifest(folder)?
-        .files
-        .into_iter()
-        .map(one)
-        .collect()
+    let manifest = folder::manifest(folder)?;
+    let files = manifest.files.into_iter().chain(manifest.labels);
+    files.map(one).collect()
 }
 
 /// Looks at the model in `folder` without loading it. `variant` as for [`choose_graph`].
@@ -671,6 +670,29 @@ mod tests {
         ] {
             assert!(!belongs(Path::new(no)), "{no}");
         }
+    }
+
+    #[test]
+    fn labels_belong_to_a_model() {
+        let dir = copy("stripes");
+        let needed = || {
+            let files = describe(dir.path(), None).unwrap().files;
+            files.into_iter().map(|f| f.0).collect::<Vec<_>>()
+        };
+        let whole = ["labels.txt", "model.onnx", "model.yaml"].map(PathBuf::from);
+        assert_eq!(needed(), whole);
+        let yaml = dir.path().join("model.yaml");
+        let text = std::fs::read_to_string(&yaml).unwrap();
+        // Named twice it is there once.
+        std::fs::write(&yaml, format!("{text}files: [labels.txt]\n")).unwrap();
+        assert_eq!(needed(), whole);
+        std::fs::write(&yaml, text.replace("labels.txt", "../labels.txt")).unwrap();
+        let error = named_files(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("names the file `../labels.txt`"), "{error}");
+        std::fs::write(&yaml, text).unwrap();
+        std::fs::remove_file(dir.path().join("labels.txt")).unwrap();
+        let error = describe(dir.path(), None).unwrap_err().to_string();
+        assert!(error.contains("names labels.txt, which is not there"), "{error}");
     }
 
     #[test]
