@@ -692,7 +692,10 @@ mod tests {
         std::fs::write(&yaml, text).unwrap();
         std::fs::remove_file(dir.path().join("labels.txt")).unwrap();
         let error = describe(dir.path(), None).unwrap_err().to_string();
-        assert!(error.contains("names labels.txt, which is not there"), "{error}");
+        assert!(
+            error.contains("names labels.txt, which is not there"),
+            "{error}"
+        );
     }
 
     #[test]

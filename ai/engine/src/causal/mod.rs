@@ -16,6 +16,7 @@
 
 mod chat;
 mod contents;
+mod copied;
 mod geometry;
 mod grammar;
 mod jinja;
@@ -470,8 +471,9 @@ impl CausalLm {
             Prompt::Chat(_) | Prompt::Text(_) | Prompt::Tokens(_) => None,
         };
         tools.iter().try_for_each(Tools::check)?;
+        let asked = copied::asked(&request.prompt).map(str::to_owned);
         let prompt = self.prompt(request.prompt)?;
-        let grammar = self.grammar(tools.as_ref(), &prompt, options.grammar)?;
+        let grammar = self.grammar(tools.as_ref(), &prompt, asked.as_deref(), options.grammar)?;
         let room = self.context - prompt.len();
         let max_tokens = options.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS).min(room);
         if max_tokens == 0 {
@@ -575,15 +577,17 @@ impl CausalLm {
         Ok(tokens)
     }
 
-    /// What the answer has to be, the form of calls included.
+    /// What the answer has to be, the form of calls included. Copied strings are parts of what was `asked`.
     fn grammar(
         &self,
         tools: Option<&Tools>,
         prompt: &[u32],
+        asked: Option<&str>,
         wished: Option<Grammar>,
     ) -> Result<Option<Grammar>> {
+        let wished_alone = || wished.clone().map(|g| g.with_copies(asked)).transpose();
         let Some(tools) = tools else {
-            return Ok(wished);
+            return wished_alone();
         };
         let answer = match &wished {
             None => None,
@@ -595,7 +599,7 @@ impl CausalLm {
             }
         };
         if tools.tools.is_empty() {
-            return Ok(wished);
+            return wished_alone();
         }
         let token = |text: &str| self.grammars.special(text);
         let thoughts = THOUGHTS.iter().find_map(|(open, close)| {
@@ -606,7 +610,7 @@ impl CausalLm {
             Some(Thoughts { open, close, begun })
         });
         self.call_format()
-            .grammar(tools, answer, thoughts, &token)
+            .grammar(tools, answer, asked, thoughts, &token)
             .map(Some)
     }
 

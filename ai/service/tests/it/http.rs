@@ -618,6 +618,69 @@ async fn calls_are_valid_in_every_form() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn strings_are_copied_from_the_prompt() {
+    let Some(library) = library() else { return };
+    let models = models_with_tools();
+    let server = Server::start(models.path(), &library, &[]).await;
+    let asked = "move \"a b.txt\" to /srv";
+    let copied = json!({"type": "string", "x-copied-from": "prompt"});
+    let schema = json!({
+        "type": "object",
+        "properties": {"from": copied, "to": copied},
+        "required": ["from", "to"], "additionalProperties": false,
+    });
+    let check = |arguments: &str| {
+        let value: Value = serde_json::from_str(arguments).unwrap();
+        for name in ["from", "to"] {
+            let part = value[name].as_str().unwrap();
+            assert!(!part.is_empty() && asked.contains(part), "{value}");
+        }
+    };
+    let long = json!({"max_tokens": 300, "ignore_eos": false});
+    let messages = json!([
+        {"role": "user", "content": "zzz"},
+        {"role": "assistant", "content": "yyy"},
+        {"role": "user", "content": [{"type": "text", "text": asked}]},
+    ]);
+    for seed in 0..4 {
+        let wish = with(long.clone(), json!({"messages": messages, "seed": seed}));
+        let format = json!({"type": "json_schema", "json_schema": {"name": "x", "schema": schema}});
+        let formatted = with(wish.clone(), json!({"response_format": format}));
+        let whole = server.good(CHAT, &with(hello("hermes"), formatted));
+        check(text_of(&whole["choices"][0]));
+        let tools =
+            json!([{"type": "function", "function": {"name": "move", "parameters": schema}}]);
+        for model in ["hermes", "mistral", "llama"] {
+            let called =
+                json!({"tools": tools, "tool_choice": "required", "parallel_tool_calls": false});
+            let wish = with(hello(model), with(wish.clone(), called));
+            let whole = server.good(CHAT, &wish);
+            let call = &whole["choices"][0]["message"]["tool_calls"][0]["function"];
+            assert_eq!(call["name"], "move", "{whole}");
+            check(call["arguments"].as_str().unwrap());
+        }
+        let text = json!({"model": "hermes", "prompt": asked, "guided_json": schema, "seed": seed});
+        let whole = server.good("/v1/completions", &with(long.clone(), text));
+        check(whole["choices"][0]["text"].as_str().unwrap());
+    }
+    // What cannot be copied is said.
+    let format = |from: &str| {
+        let schema = json!({"properties": {"path": {"x-copied-from": from}}});
+        json!({"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}})
+    };
+    let wrong = server.post(CHAT, &with(hello("hermes"), format("memory")));
+    let error = wrong.error(400, None);
+    assert!(
+        error.contains("`$.path`") && error.contains("it takes \"prompt\""),
+        "{error}"
+    );
+    let silent = json!({"messages": [{"role": "system", "content": "x"}]});
+    let nothing = server.post(CHAT, &with(hello("hermes"), with(silent, format("prompt"))));
+    let error = nothing.error(400, None);
+    assert!(error.contains("no message of a user"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn completions_and_responses() {
     let Some(library) = library() else { return };
     let models = models_with_tools();
