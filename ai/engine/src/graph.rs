@@ -55,6 +55,21 @@ pub(crate) struct Summary {
     pub bits: Option<u64>,
 }
 
+/// How much of a model is where, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bytes {
+    /// The graph's file, with the weights that are in it.
+    pub inside: u64,
+    /// The files of weights beside it.
+    pub beside: u64,
+}
+
+impl Bytes {
+    pub(crate) fn all(self) -> u64 {
+        self.inside.saturating_add(self.beside)
+    }
+}
+
 /// An input or output.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Value {
@@ -83,6 +98,20 @@ impl Summary {
         .any(|name| self.operators.contains(*name))
     }
 
+    /// How large the graph in `file` is, which this was read from. Files that are not there have none.
+    pub(crate) fn bytes(&self, file: &Path) -> Bytes {
+        let size = |path: &Path| std::fs::metadata(path).map_or(0, |m| m.len());
+        let beside = file.parent().unwrap_or(Path::new(""));
+        let external = self
+            .external_files
+            .keys()
+            .map(|name| size(&beside.join(name)));
+        Bytes {
+            inside: size(file),
+            beside: external.fold(0, u64::saturating_add),
+        }
+    }
+
     /// Whether it gives vectors of texts or of their tokens and keeps no cache.
     pub(crate) fn embeds(&self) -> bool {
         let outputs = [
@@ -97,6 +126,23 @@ impl Summary {
         any(&self.outputs, &|name| outputs.contains(&name))
             && any(&self.inputs, &|name| name == "input_ids")
             && !any(&self.inputs, &|name| name.starts_with(CACHE))
+    }
+
+    /// Bytes that the logits of a pass over `tokens` tokens of one sequence take: of all of them, or of the last one
+    /// where the graph gives no others.
+    pub(crate) fn logits_bytes(&self, tokens: u64) -> u64 {
+        let Some(logits) = self.outputs.iter().find(|o| o.name == "logits") else {
+            return 0;
+        };
+        let size = |at: usize| logits.shape.get(at).copied().flatten();
+        let last_alone =
+            size(1) == Some(1) || self.inputs.iter().any(|i| i.name == "num_logits_to_keep");
+        // Those in half precision are computed in full.
+        let number: u64 = if logits.element == 1 { 4 } else { 6 };
+        let tokens = if last_alone { 1 } else { tokens };
+        number
+            .saturating_mul(size(2).unwrap_or(0))
+            .saturating_mul(tokens)
     }
 
     /// The inputs that hold a cache: [batch, heads, tokens, width].

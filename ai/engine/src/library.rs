@@ -10,6 +10,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::causal::cost::Cost;
 use crate::causal::settings::Settings;
 use crate::causal::{self, Limits};
 use crate::graph::{self, Summary};
@@ -51,6 +52,7 @@ pub struct Description {
     pub licence: Option<String>,
     /// What only language models have.
     pub language: Option<Language>,
+    cost: Cost,
 }
 
 /// The numbers of a causal language model. `None` where its files do not tell.
@@ -83,12 +85,13 @@ impl Description {
     /// Bytes of memory that it takes with `slots` requests at once, each of the longest context that the
     /// engine gives ([`Limits`]). `None` where its files do not tell.
     pub fn memory_bytes(&self, slots: u64) -> Option<u64> {
-        let base = causal::base_bytes(self.size_bytes());
+        let base = self.cost.base;
         let Some(language) = &self.language else {
             return Some(base);
         };
-        let context = language.context.min(Limits::default().context) as u64;
-        let slot = language.kv_token_bytes?.saturating_mul(context);
+        let slot = self
+            .cost
+            .slot(language.context.min(Limits::default().context))?;
         Some(base.saturating_add(slot.saturating_mul(slots)))
     }
 }
@@ -337,6 +340,8 @@ pub fn describe(folder: &Path, variant: Option<&str>) -> Result<Description> {
         Kind::CausalLm => Some(language(folder, &summary, &config, &genai)?),
         _ => None,
     };
+    let context = language.as_ref().map_or(0, |language| language.context);
+    let chunk = Limits::default().chunk.min(context);
     let stated = manifest.filter(|m| !m.licence.is_empty()).map(|m| {
         let mut parts: Vec<_> = m.licence.into_iter().map(|l| l.licence).collect();
         parts.dedup();
@@ -350,11 +355,12 @@ pub fn describe(folder: &Path, variant: Option<&str>) -> Result<Description> {
     Ok(Description {
         kind,
         other_graphs,
-        graph,
         files: needed,
         architecture,
         precision: precision(&summary),
         licence: card_licence(folder).or(stated),
+        cost: Cost::of(&folder.join(&graph), &summary, chunk),
+        graph,
         language,
     })
 }
@@ -505,7 +511,8 @@ mod tests {
         assert_eq!((language.context, language.vocabulary), (96, 98));
         assert!(language.chat_template);
         let (one, two) = (lm.memory_bytes(1).unwrap(), lm.memory_bytes(2).unwrap());
-        assert_eq!(two - one, 256 * 96);
+        // Twice, since this graph makes a longer copy of its cache.
+        assert_eq!(two - one, 2 * 256 * 96);
         let half = describe(&models().join("lm-fp16"), None).unwrap();
         assert_eq!(half.precision, "fp16");
         assert_eq!(half.language.unwrap().kv_token_bytes, Some(128));

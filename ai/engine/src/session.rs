@@ -24,6 +24,7 @@ use ort::ep::CPU;
 use ort::session::Session;
 use ort::session::builder::{BuilderResult, GraphOptimizationLevel, SessionBuilder};
 
+use crate::graph::Bytes;
 use crate::provider::{self, Provider};
 use crate::{Error, Result, folder, graph, runtime};
 
@@ -40,19 +41,9 @@ pub(crate) enum Traffic {
     CacheInMemory,
 }
 
-/// Opens the graph in `file`. `size_bytes` is the size of graph and external weights together; `threads`
-/// overrules the choice by load and size. Computed by the processor unless something else was named.
-pub(crate) fn open(file: &Path, size_bytes: u64, threads: Option<usize>) -> Result<Session> {
-    open_for(file, size_bytes, threads, Traffic::CacheInMemory)
-}
-
-/// [`open`] for a graph whose `traffic` is known.
-pub(crate) fn open_for(
-    file: &Path,
-    size_bytes: u64,
-    threads: Option<usize>,
-    traffic: Traffic,
-) -> Result<Session> {
+/// Opens the graph in `file`. `threads` overrules the choice by load and size; what keeps its cache in memory is
+/// computed by the processor unless something else was named.
+pub(crate) fn open(file: &Path, threads: Option<usize>, traffic: Traffic) -> Result<Session> {
     let environment = runtime::environment()?;
     let unusable = |reason: String| Error::Model {
         path: file.to_owned(),
@@ -64,17 +55,17 @@ pub(crate) fn open_for(
     let manifest = folder::manifest_beside(file)?;
     let wish = provider::wish(manifest.as_ref().map_or(&[], |m| &m.execution_providers))?;
     let available = provider::available()?;
-    let worthwhile = traffic == Traffic::Light && size_bytes >= TINY_BYTES;
-    let candidates = provider::choose(wish.as_ref(), &available, worthwhile)?;
     let summary = graph::summary(file)
         .map_err(|e| unusable(format!("its graph cannot be read: {e}; get the file again")))?;
-    let external = !summary.external_files.is_empty();
+    let bytes = summary.bytes(file);
+    let size_bytes = bytes.all();
+    let worthwhile = traffic == Traffic::Light && size_bytes >= TINY_BYTES;
+    let candidates = provider::choose(wish.as_ref(), &available, worthwhile)?;
     let free = free_memory();
-    let pack = packs(external, size_bytes, free);
+    let pack = packs(!summary.external_files.is_empty(), size_bytes, free);
     // Whoever keeps a cache has counted it in and compared already.
-    if traffic == Traffic::Light && !external {
-        let weights = file.metadata().map_or(0, |m| m.len());
-        fits(file, weights, free)?;
+    if traffic == Traffic::Light {
+        fits(file, bytes, free)?;
     }
     let mut failed = String::new();
     for candidate in candidates {
@@ -171,10 +162,10 @@ fn packs(external: bool, size_bytes: u64, free: Option<u64>) -> bool {
     !external || free.is_none_or(|free| free / 2 >= size_bytes)
 }
 
-/// Fails where weights inside a graph's file do not fit: while it is loaded, one and a half times their size
-/// is taken.
-fn fits(file: &Path, weights: u64, free: Option<u64>) -> Result<()> {
-    let needed = weights.saturating_add(weights / 2);
+/// Fails where weights do not fit: those inside the graph's file take one and a half times their size while it is
+/// loaded; those beside it are mapped, and a pass reads all of them.
+fn fits(file: &Path, bytes: Bytes, free: Option<u64>) -> Result<()> {
+    let needed = bytes.all().saturating_add(bytes.inside / 2);
     match free {
         Some(free) if free < needed => Err(Error::Memory {
             model: folder::name(file.parent().unwrap_or(file)),
@@ -251,13 +242,23 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_refused_with_both_numbers() {
         let file = Path::new("models/large/model.onnx");
-        fits(file, 4 << 30, Some(6 << 30)).unwrap();
-        fits(file, 4 << 30, None).unwrap();
-        let error = fits(file, 4 << 30, Some(5 << 30)).unwrap_err().to_string();
+        let inside = |inside| Bytes { inside, beside: 0 };
+        fits(file, inside(4 << 30), Some(6 << 30)).unwrap();
+        fits(file, inside(4 << 30), None).unwrap();
+        let error = fits(file, inside(4 << 30), Some(5 << 30))
+            .unwrap_err()
+            .to_string();
         assert!(
             error.contains("model large needs 6144 MiB") && error.contains("5120 MiB are free"),
             "{error}"
         );
+        let beside = Bytes {
+            inside: 2 << 20,
+            beside: 5 << 30,
+        };
+        fits(file, beside, Some((5 << 30) + (3 << 20))).unwrap();
+        let error = fits(file, beside, Some(5 << 30)).unwrap_err().to_string();
+        assert!(error.contains("needs 5123 MiB"), "{error}");
     }
 
     #[test]

@@ -118,8 +118,7 @@ fn load(named: Option<PathBuf>) -> Result<Planner> {
         None => find()?,
     };
     models::find_runtime();
-    let size = std::fs::metadata(folder.join("model.onnx")).map_or(0, |m| m.len());
-    Planner::load(&folder, size).map_err(failed)
+    Planner::load(&folder).map_err(failed)
 }
 
 /// The default model of this system, or else the newest one that was built in a checkout.

@@ -17,6 +17,7 @@
 mod chat;
 mod contents;
 mod copied;
+pub(crate) mod cost;
 mod geometry;
 mod grammar;
 mod jinja;
@@ -49,9 +50,11 @@ pub use schedule::Class;
 pub use sequence::{Budget, Token};
 pub use tools::{Choice, Format, Function, Parser, Part, Tool, ToolCall, Tools, one_way};
 
+use crate::session::Traffic;
 use crate::{Error, Result, folder, graph, session};
 use chat::Template;
 use contents::Controls;
+use cost::Cost;
 use geometry::Geometry;
 use grammar::Grammars;
 use park::Parking;
@@ -305,11 +308,11 @@ pub struct CausalLm {
 }
 
 impl CausalLm {
-    /// Loads the model in `folder`, whose files have `size_bytes` together.
+    /// Loads the model in `folder`.
     ///
     /// Fails with [`Error::Memory`] if it does not fit with room for one request; where there is room for
     /// fewer than `limits.slots`, it gets fewer.
-    pub fn load(folder: &Path, size_bytes: u64, limits: &Limits) -> Result<Self> {
+    pub fn load(folder: &Path, limits: &Limits) -> Result<Self> {
         let unusable = |reason: String| Error::Model {
             path: folder.to_owned(),
             reason,
@@ -326,20 +329,20 @@ impl CausalLm {
             path: settings.graph.clone(),
             reason: format!("its graph cannot be read: {e}; get the file again"),
         })?;
-        let memory = Room {
-            free: limits
-                .memory_bytes
-                .into_iter()
-                .chain(session::free_memory())
-                .min(),
-            weights: size_bytes,
-        };
-        memory.check(&name, 0)?;
-        let session = session::open(&settings.graph, size_bytes, limits.threads)?;
-        let geometry = Geometry::of(&session, summary.shares_cache()).map_err(unusable)?;
         let context = settings.context.min(limits.context.max(2));
-        let slot_bytes = geometry.token_bytes() as u64 * context as u64;
-        let slots = memory.slots(&name, slot_bytes, limits.slots)?;
+        let chunk = limits.chunk.clamp(1, context);
+        let free = limits
+            .memory_bytes
+            .into_iter()
+            .chain(session::free_memory())
+            .min();
+        let cost = Cost::of(&settings.graph, &summary, chunk);
+        // Where the graph does not tell how large its cache is, it is refused below.
+        let slot_bytes = cost.slot(context).unwrap_or(0);
+        cost.check(&name, slot_bytes, free)?;
+        let session = session::open(&settings.graph, limits.threads, Traffic::CacheInMemory)?;
+        let geometry = Geometry::of(&session, summary.shares_cache()).map_err(unusable)?;
+        let slots = cost.slots(&name, slot_bytes, limits.slots, free)?;
         let vocabulary = geometry.vocabulary;
         let runner = Runner::new(name.clone(), session, geometry, slots, context)?;
         let tokenizer = Arc::new(tokenizer);
@@ -354,7 +357,7 @@ impl CausalLm {
             parking,
             commands: queue,
             counters: Arc::clone(&counters),
-            chunk: limits.chunk.max(1),
+            chunk,
             waiting: Vec::new(),
             running: std::iter::repeat_with(|| None)
                 .take(runner.slots())
@@ -379,7 +382,9 @@ impl CausalLm {
             tokenizer,
             context,
             slots,
-            memory: memory.base() + slot_bytes * slots as u64,
+            memory: cost
+                .base
+                .saturating_add(slot_bytes.saturating_mul(slots as u64)),
             vocabulary,
             commands: Mutex::new(commands),
             counters,
@@ -697,70 +702,4 @@ impl CausalLm {
 /// Whether the folder has a chat template; fails where it has one that cannot be read.
 pub(crate) fn has_template(folder: &Path) -> Result<bool> {
     Template::read(folder).map(|template| template.is_some())
-}
-
-/// Memory that a model of `weights` bytes takes without any slot: weights as the runtime keeps them (some are
-/// packed anew), and what passes need besides.
-pub(crate) fn base_bytes(weights: u64) -> u64 {
-    weights.saturating_add(weights / 8).saturating_add(64 << 20)
-}
-
-/// Memory that a model would take, and that there is.
-struct Room {
-    /// `None` where the system does not tell.
-    free: Option<u64>,
-    weights: u64,
-}
-
-impl Room {
-    fn base(&self) -> u64 {
-        base_bytes(self.weights)
-    }
-
-    fn check(&self, name: &str, more: u64) -> Result<()> {
-        let needed = self.base() + more;
-        match self.free {
-            Some(free) if free < needed => Err(Error::Memory {
-                model: name.to_owned(),
-                needed,
-                free,
-            }),
-            _ => Ok(()),
-        }
-    }
-
-    /// How many slots of `slot_bytes` fit into half of what the weights leave: the other half is for whatever
-    /// else the machine does. One has to fit.
-    fn slots(&self, name: &str, slot_bytes: u64, wanted: usize) -> Result<usize> {
-        self.check(name, slot_bytes)?;
-        let Some(free) = self.free else {
-            return Ok(wanted.max(1));
-        };
-        let fit = (free - self.base()) / 2 / slot_bytes.max(1);
-        Ok(usize::try_from(fit)
-            .unwrap_or(usize::MAX)
-            .clamp(1, wanted.max(1)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn slots_fit_into_what_is_free() {
-        let room = |free| Room {
-            free,
-            weights: 800 << 20,
-        };
-        // 900 MiB of weights and 64 more.
-        assert!(matches!(
-            room(Some(900 << 20)).slots("m", 1 << 20, 8),
-            Err(Error::Memory { needed, .. }) if needed == (900 + 64 + 1) << 20
-        ));
-        assert_eq!(room(Some(970 << 20)).slots("m", 1 << 20, 8).unwrap(), 3);
-        assert_eq!(room(Some(965 << 20)).slots("m", 1 << 20, 8).unwrap(), 1);
-        assert_eq!(room(Some(4 << 30)).slots("m", 1 << 20, 8).unwrap(), 8);
-        assert_eq!(room(None).slots("m", 1 << 40, 8).unwrap(), 8);
-    }
 }

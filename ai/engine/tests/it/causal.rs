@@ -15,7 +15,7 @@ const PROMPT: &str = "The quick brown fox";
 const MODELS: [&str; 3] = ["lm", "lm-fp16", "lm-gqa"];
 
 fn load_with(name: &str, limits: &Limits) -> CausalLm {
-    CausalLm::load(&folder(name), 100_000, limits).unwrap()
+    CausalLm::load(&folder(name), limits).unwrap()
 }
 
 fn load(name: &str) -> CausalLm {
@@ -172,7 +172,7 @@ fn stop_tokens_stop_strings_and_limits() {
         format!("{{\"eos_token_id\": [1, {id}]}}"),
     )
     .unwrap();
-    let model = CausalLm::load(copy.path(), 100_000, &Limits::default()).unwrap();
+    let model = CausalLm::load(copy.path(), &Limits::default()).unwrap();
     let (stopped, finished) = complete(&model, PROMPT, &greedy(12));
     assert_eq!(
         (stopped.as_str(), finished.reason),
@@ -502,7 +502,7 @@ fn numbers_that_are_none_fail_the_request_and_nothing_else() {
         return;
     }
     let copy = broken_numbers();
-    let model = CausalLm::load(copy.path(), 100_000, &Limits::default()).unwrap();
+    let model = CausalLm::load(copy.path(), &Limits::default()).unwrap();
     for _ in 0..3 {
         let error = model
             .answer(text_request(PROMPT, greedy(5)), &mut |_| {})
@@ -521,7 +521,7 @@ fn what_does_not_fit_into_memory_is_refused_before_it_is_loaded() {
         memory_bytes: Some(10 << 20),
         ..Limits::default()
     };
-    let error = CausalLm::load(&folder("lm"), 100_000, &limits).unwrap_err();
+    let error = CausalLm::load(&folder("lm"), &limits).unwrap_err();
     assert!(matches!(error, Error::Memory { .. }), "{error}");
     // Room for the weights and one request of 512 tokens, 512 bytes each.
     let limits = Limits {
@@ -589,7 +589,7 @@ fn broken_graphs_are_errors() {
     let graph = copy.path().join("model.onnx");
     let whole = std::fs::read(&graph).unwrap();
     let load = || {
-        CausalLm::load(copy.path(), 100_000, &Limits::default())
+        CausalLm::load(copy.path(), &Limits::default())
             .unwrap_err()
             .to_string()
     };
