@@ -518,6 +518,12 @@ mod tests {
         assert_eq!(half.language.unwrap().kv_token_bytes, Some(128));
         let gqa = describe(&models().join("lm-gqa"), None).unwrap();
         assert_eq!(gqa.graph, Path::new("decoder.onnx"));
+        let int4 = describe(&models().join("lm-int4"), None).unwrap();
+        assert_eq!(int4.precision, "int4");
+        assert_eq!(int4.language.unwrap().kv_token_bytes, Some(256));
+        let int8 = describe(&models().join("lm-int8"), None).unwrap();
+        assert_eq!(int8.precision, "int8");
+        assert_eq!(int8.graph, Path::new("model_quantized.onnx"));
     }
 
     #[test]

@@ -1,12 +1,15 @@
 """Makes the tiny models beside this script (models/*).
 
-Three random causal language models. They say nothing sensible, but they are real graphs with real attention over a KV cache, in the
+Random causal language models. They say nothing sensible, but they are real graphs with real attention over a KV cache, in the
 shapes that exist in the wild:
 
 * lm:       fp32, position_ids as an input, logits of all tokens (as Optimum exports)
 * lm-fp16:  fp16 weights, cache and logits, no position_ids, logits of the last token only
 * lm-gqa:   fp32, GroupQueryAttention with rotary embedding, which appends to its cache in place, logits
             of the last token only (as onnxruntime-genai's builder makes them)
+* lm-int4:  the weights of lm-gqa in int4 (MatMulNBits), its cache and logits in fp16
+* lm-int8:  the weights of lm in int8, activations quantised by the largest number of a pass (as quantize_dynamic
+            makes them), logits of as many last tokens as num_logits_to_keep says
 
 And graphs whose right answers are known because they are written down here:
 
@@ -30,6 +33,7 @@ from onnx import TensorProto, helper, numpy_helper
 HERE = pathlib.Path(__file__).parent / "models"
 LAYERS, HEADS, WIDTH, CONTEXT = 2, 2, 8, 96
 LONG_CONTEXT = 512
+BLOCK = 32
 HIDDEN = HEADS * WIDTH
 SPECIAL = ["<|im_start|>", "<|im_end|>"]
 # The printable characters of ASCII as byte-level BPE writes them; every token is a whole character.
@@ -41,7 +45,7 @@ TEMPLATE = (
 )
 
 
-def graph(half):
+def graph(half, int8=False):
     rng = np.random.default_rng(7)
     real = TensorProto.FLOAT16 if half else TensorProto.FLOAT
     kind = np.float16 if half else np.float32
@@ -58,8 +62,24 @@ def graph(half):
         nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
         return output
 
+    def project(values, name, rows, columns, output):
+        """A matrix product with a weight."""
+        if not int8:
+            return op("MatMul", [values, weight(name, rows, columns)], output)
+        whole = rng.normal(0, 1.0 / np.sqrt(rows), (rows, columns)).astype(kind)
+        step = np.abs(whole).max() / 127
+        scale = constant(f"{name}_scale", kind(step))
+        packed = constant(f"{name}_quantized", np.clip(np.round(whole / step), -127, 127).astype(np.int8))
+        parts = [f"{output}_{part}" for part in ("bytes", "step", "zero")]
+        nodes.append(helper.make_node("DynamicQuantizeLinear", [values], parts, name=f"{output}_quantize"))
+        product = op("MatMulInteger", [parts[0], packed, parts[2], constant(f"{name}_zero", np.int8(0))], f"{output}_integer")
+        steps = op("Mul", [parts[1], scale], f"{output}_steps")
+        return op("Mul", [op("Cast", [product], f"{output}_number", to=real), steps], output)
+
     inputs.append(helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch", "tokens"]))
     inputs.append(helper.make_tensor_value_info("attention_mask", TensorProto.INT64, ["batch", "total"]))
+    if int8:
+        inputs.append(helper.make_tensor_value_info("num_logits_to_keep", TensorProto.INT64, []))
     total = op("Gather", [op("Shape", ["attention_mask"], "mask_shape"), constant("one", np.int64(1))], "total_length")
     tokens = op("Gather", [op("Shape", ["input_ids"], "ids_shape"), "one"], "tokens_length")
     keys = op("Range", [constant("zero", np.int64(0)), total, "one"], "key_positions")
@@ -89,7 +109,7 @@ def graph(half):
 
     for layer in range(LAYERS):
         def heads(name):
-            flat = op("MatMul", [hidden, weight(f"w{name}{layer}", HIDDEN, HIDDEN)], f"{name}_flat{layer}")
+            flat = project(hidden, f"w{name}{layer}", HIDDEN, HIDDEN, f"{name}_flat{layer}")
             return op("Transpose", [op("Reshape", [flat, split], f"{name}_split{layer}")], f"{name}{layer}", perm=[0, 2, 1, 3])
 
         query = heads("q")
@@ -104,13 +124,18 @@ def graph(half):
         share = op("Softmax", [op("Where", [seen, scores, never], f"masked{layer}")], f"share{layer}", axis=-1)
         mixed = op("Transpose", [op("MatMul", [share, cached["v"]], f"mixed{layer}")], f"turned{layer}", perm=[0, 2, 1, 3])
         flat = op("Reshape", [mixed, join], f"joined{layer}")
-        hidden = op("Add", [hidden, op("MatMul", [flat, weight(f"wo{layer}", HIDDEN, HIDDEN)], f"attended{layer}")], f"hidden{layer + 1}")
+        hidden = op("Add", [hidden, project(flat, f"wo{layer}", HIDDEN, HIDDEN, f"attended{layer}")], f"hidden{layer + 1}")
 
     length = "tokens"
     if half:
         hidden = op("Slice", [hidden, constant("last", np.array([-1])), constant("end", np.array([2**31])), "axis1"], "last_hidden")
         length = 1
-    op("MatMul", [hidden, weight("head", HIDDEN, len(VOCABULARY))], "logits")
+    if int8:
+        first = op("Neg", [op("Unsqueeze", ["num_logits_to_keep", constant("axis0", np.array([0]))], "kept")], "first_kept")
+        end = constant("end", np.array([2**31]))
+        hidden = op("Slice", [hidden, first, end, "axis1"], "last_hidden")
+        length = "num_logits_to_keep"
+    project(hidden, "head", HIDDEN, len(VOCABULARY), "logits")
     outputs.append(helper.make_tensor_value_info("logits", real, ["batch", length, len(VOCABULARY)]))
     made = helper.make_graph(nodes, "lm", inputs, outputs, weights)
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
@@ -118,10 +143,21 @@ def graph(half):
     return model
 
 
-def gqa_graph(context):
+def int4(weights):
+    """A matrix as MatMulNBits takes it: for each column blocks of its rows, two numbers a byte, and each block's scale."""
+    rows, columns = weights.shape
+    blocks = weights.T.reshape(columns, rows // BLOCK, BLOCK)
+    scales = np.abs(blocks).max(axis=-1) / 7
+    numbers = np.clip(np.round(blocks / scales[..., None]) + 8, 0, 15).astype(np.uint8)
+    return numbers[..., 0::2] | numbers[..., 1::2] << 4, scales
+
+
+def gqa_graph(context, half=False):
     rng = np.random.default_rng(8)
     heads, kv_heads, width, layers = 4, 2, 16, 2
     hidden_width = heads * width
+    real = TensorProto.FLOAT16 if half else TensorProto.FLOAT
+    kind = np.float16 if half else np.float32
     weights, nodes, inputs, outputs = [], [], [], []
 
     def constant(name, array):
@@ -135,6 +171,16 @@ def gqa_graph(context):
         nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
         return output
 
+    def project(values, name, columns, output):
+        """A matrix product with a weight."""
+        if not half:
+            return op("MatMul", [values, weight(name, hidden_width, columns)], output)
+        whole = rng.normal(0, 1.0 / np.sqrt(hidden_width), (hidden_width, columns))
+        packed, scales = int4(whole)
+        packed, scales = constant(f"{name}_packed", packed), constant(f"{name}_scales", scales.astype(kind))
+        sizes = {"K": hidden_width, "N": columns, "bits": 4, "block_size": BLOCK, "accuracy_level": 4}
+        return op("MatMulNBits", [values, packed, scales], output, domain="com.microsoft", **sizes)
+
     for name, columns in (("input_ids", "tokens"), ("attention_mask", "total")):
         inputs.append(helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", columns]))
     one = constant("one", np.int64(1))
@@ -143,31 +189,31 @@ def gqa_graph(context):
     total = op("Gather", [op("Shape", ["attention_mask"], "mask_shape"), one], "total_length")
     total = op("Cast", [total], "total_sequence_length", to=TensorProto.INT32)
     angles = np.outer(np.arange(context), 100.0 ** -(np.arange(width // 2) * 2.0 / width)).astype(np.float32)
-    cos, sin = constant("cos_cache", np.cos(angles)), constant("sin_cache", np.sin(angles))
+    cos, sin = constant("cos_cache", np.cos(angles).astype(kind)), constant("sin_cache", np.sin(angles).astype(kind))
 
-    embedding = constant("embedding", rng.normal(0, 1, (len(VOCABULARY), hidden_width)).astype(np.float32))
+    embedding = constant("embedding", rng.normal(0, 1, (len(VOCABULARY), hidden_width)).astype(kind))
     hidden = op("Gather", [embedding, "input_ids"], "hidden0")
     for layer in range(layers):
-        query = op("MatMul", [hidden, weight(f"wq{layer}", hidden_width, hidden_width)], f"q{layer}")
+        query = project(hidden, f"wq{layer}", hidden_width, f"q{layer}")
         parts = [query]
         past, present = [], []
         for name, half_name in (("k", "key"), ("v", "value")):
-            parts.append(op("MatMul", [hidden, weight(f"w{name}{layer}", hidden_width, kv_heads * width)], f"{name}{layer}"))
+            parts.append(project(hidden, f"w{name}{layer}", kv_heads * width, f"{name}{layer}"))
             past.append(f"past_key_values.{layer}.{half_name}")
             present.append(f"present.{layer}.{half_name}")
             shape = ["batch", kv_heads, "past", width]
-            inputs.append(helper.make_tensor_value_info(past[-1], TensorProto.FLOAT, shape))
-            outputs.append(helper.make_tensor_value_info(present[-1], TensorProto.FLOAT, ["batch", kv_heads, "all", width]))
+            inputs.append(helper.make_tensor_value_info(past[-1], real, shape))
+            outputs.append(helper.make_tensor_value_info(present[-1], real, ["batch", kv_heads, "all", width]))
         nodes.append(helper.make_node(
             "GroupQueryAttention", [*parts, *past, lengths, total, cos, sin], [f"mixed{layer}", *present],
             name=f"attention{layer}", domain="com.microsoft",
             num_heads=heads, kv_num_heads=kv_heads, do_rotary=1, rotary_interleaved=0, scale=float(width**-0.5),
         ))
-        attended = op("MatMul", [f"mixed{layer}", weight(f"wo{layer}", hidden_width, hidden_width)], f"attended{layer}")
+        attended = project(f"mixed{layer}", f"wo{layer}", hidden_width, f"attended{layer}")
         hidden = op("Add", [hidden, attended], f"hidden{layer + 1}")
     last = op("Slice", [hidden, constant("last", np.array([-1])), constant("end", np.array([2**31])), "axis1"], "last_hidden")
-    op("MatMul", [last, weight("head", hidden_width, len(VOCABULARY))], "logits")
-    outputs.append(helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 1, len(VOCABULARY)]))
+    project(last, "head", len(VOCABULARY), "logits")
+    outputs.append(helper.make_tensor_value_info("logits", real, ["batch", 1, len(VOCABULARY)]))
     made = helper.make_graph(nodes, "lm", inputs, outputs, weights)
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
     return helper.make_model(made, opset_imports=opsets, ir_version=8)
@@ -205,10 +251,15 @@ def genai(name, model, context):
 
 genai("lm-fp16", graph(True), CONTEXT)
 genai("lm-gqa", gqa_graph(LONG_CONTEXT), LONG_CONTEXT)
-(HERE / "lm").mkdir(parents=True, exist_ok=True)
-onnx.save(graph(False), HERE / "lm" / "model.onnx")
-write(HERE / "lm", "config.json", {"max_position_embeddings": CONTEXT, "eos_token_id": 1})
-for name in ("lm", "lm-fp16", "lm-gqa"):
+genai("lm-int4", gqa_graph(LONG_CONTEXT, True), LONG_CONTEXT)
+for name, file, model in (
+    ("lm", "model.onnx", graph(False)),
+    ("lm-int8", "model_quantized.onnx", graph(False, True)),
+):
+    (HERE / name).mkdir(parents=True, exist_ok=True)
+    onnx.save(model, HERE / name / file)
+    write(HERE / name, "config.json", {"max_position_embeddings": CONTEXT, "eos_token_id": 1})
+for name in ("lm", "lm-fp16", "lm-gqa", "lm-int4", "lm-int8"):
     folder = HERE / name
     write(folder, "tokenizer.json", tokenizer)
     write(folder, "tokenizer_config.json", {"chat_template": TEMPLATE, "eos_token": "<|im_end|>"})

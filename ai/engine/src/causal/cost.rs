@@ -147,6 +147,8 @@ mod tests {
         let [_, pruned] = costs("lm-gqa", "decoder.onnx", |_| {});
         assert_eq!(pruned.base, (64 << 20) + 98 * 4);
         assert_eq!(pruned.slot(100), Some(100 * 512));
+        let [_, told] = costs("lm-int8", "model_quantized.onnx", |_| {});
+        assert_eq!(told.base, pruned.base);
         // The size that Qwen's vocabularies have, of all tokens, in half precision.
         let [_, large] = costs("lm-gqa", "decoder.onnx", |summary| {
             let logits = summary.outputs.iter_mut().find(|o| o.name == "logits");

@@ -11,8 +11,12 @@ use super::{copied, folder};
 
 const PROMPT: &str = "The quick brown fox";
 
-/// Attention that returns a longer cache, the same in half precision, and attention in place.
-const MODELS: [&str; 3] = ["lm", "lm-fp16", "lm-gqa"];
+/// Attention that returns a longer cache, the same in half precision, attention in place, and that with weights in int4
+/// and everything else in half precision.
+const MODELS: [&str; 4] = ["lm", "lm-fp16", "lm-gqa", "lm-int4"];
+
+/// Weights in int8. What is computed for a token depends on the others in its pass: not one of [`MODELS`].
+const INT8: &str = "lm-int8";
 
 fn load_with(name: &str, limits: &Limits) -> CausalLm {
     CausalLm::load(&folder(name), limits).unwrap()
@@ -135,6 +139,33 @@ fn half_precision_says_nearly_the_same() {
         complete(&full, PROMPT, &greedy(3)).0,
         complete(&half, PROMPT, &greedy(3)).0
     );
+}
+
+#[test]
+fn int8_says_nearly_the_same() {
+    if !super::runtime() {
+        return;
+    }
+    // Weights of `lm`, rounded. It gives as many logits as it is told to.
+    let limits = Limits {
+        prefix_bytes: 0,
+        ..Limits::default()
+    };
+    let (full, rounded) = (load_with("lm", &limits), load_with(INT8, &limits));
+    let mut all = full.tokenize(PROMPT).unwrap();
+    for n in 0..8 {
+        let next = tokens(&full, Prompt::Tokens(all.clone()), 1);
+        assert_eq!(
+            tokens(&rounded, Prompt::Tokens(all.clone()), 1),
+            next,
+            "{n}"
+        );
+        all.extend(next);
+    }
+    // One by one, with a cache.
+    let (text, finished) = complete(&rounded, PROMPT, &greedy(20));
+    assert_eq!((text.len(), finished.completion_tokens), (20, 20));
+    assert_eq!(complete(&rounded, PROMPT, &greedy(20)).0, text);
 }
 
 #[test]
@@ -287,7 +318,7 @@ fn common_beginnings_are_computed_once() {
         return;
     }
     let beginning = "abcdefgh".repeat(8);
-    for name in ["lm", "lm-gqa"] {
+    for name in ["lm", "lm-gqa", "lm-int4"] {
         let alone = {
             let limits = Limits {
                 prefix_bytes: 0,
@@ -327,7 +358,8 @@ fn a_person_does_not_wait_for_the_background_which_goes_on_where_it_was() {
         return;
     }
     let parking = tempfile::tempdir().unwrap();
-    for name in MODELS {
+    // What is parked goes on with the same cache, so that this is exact for all.
+    for name in MODELS.into_iter().chain([INT8]) {
         for parked_bytes in [0, 1 << 20] {
             let limits = Limits {
                 slots: 1,
@@ -627,7 +659,11 @@ fn in_any_company_as_alone() {
         return;
     }
     let parking = tempfile::tempdir().unwrap();
-    for (name, longest, block_bytes) in [("lm", 80, 64 * 256), ("lm-gqa", 300, 64 * 512)] {
+    for (name, longest, block_bytes) in [
+        ("lm", 80, 64 * 256),
+        ("lm-gqa", 300, 64 * 512),
+        ("lm-int4", 300, 64 * 256),
+    ] {
         let alone = load_with(
             name,
             &Limits {
