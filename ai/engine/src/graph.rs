@@ -11,6 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufReader, Read, Seek};
 use std::path::Path;
 
+use crate::causal::names::Names;
+
 /// Subgraphs of subgraphs that are looked into; exports have one level.
 const MAX_DEPTH: usize = 8;
 
@@ -130,8 +132,8 @@ impl Summary {
 
     /// Bytes that the logits of a pass over `tokens` tokens of one sequence take: of all of them, or of the last one
     /// where the graph gives no others.
-    pub(crate) fn logits_bytes(&self, tokens: u64) -> u64 {
-        let Some(logits) = self.outputs.iter().find(|o| o.name == "logits") else {
+    pub(crate) fn logits_bytes(&self, names: &Names, tokens: u64) -> u64 {
+        let Some(logits) = self.outputs.iter().find(|o| o.name == names.logits) else {
             return 0;
         };
         let size = |at: usize| logits.shape.get(at).copied().flatten();
@@ -146,13 +148,15 @@ impl Summary {
     }
 
     /// The inputs that hold a cache: [batch, heads, tokens, width].
-    pub(crate) fn caches(&self) -> impl Iterator<Item = &Value> {
-        self.inputs.iter().filter(|i| i.name.starts_with(CACHE))
+    pub(crate) fn caches<'a>(&'a self, names: &Names) -> impl Iterator<Item = &'a Value> {
+        self.inputs
+            .iter()
+            .filter(|i| names.present(&i.name).is_some())
     }
 
     /// Bytes that one token takes in all caches. `None` where a dimension is open or numbers are of a kind that
     /// no cache has.
-    pub(crate) fn cache_token_bytes(&self) -> Option<u64> {
+    pub(crate) fn cache_token_bytes(&self, names: &Names) -> Option<u64> {
         let bytes = |value: &Value| {
             let size = |at: usize| value.shape.get(at).copied().flatten();
             // FLOAT, FLOAT16, BFLOAT16
@@ -163,7 +167,7 @@ impl Summary {
             };
             size(1)?.checked_mul(size(3)?)?.checked_mul(element)
         };
-        self.caches()
+        self.caches(names)
             .try_fold(0u64, |sum, value| sum.checked_add(bytes(value)?))
     }
 }
@@ -633,9 +637,10 @@ mod tests {
         assert!(gqa.shares_cache());
         assert!(!plain.embeds() && !plain.scales_by_pass());
         // Two layers, keys and values, two heads of eight numbers.
-        assert_eq!(plain.cache_token_bytes(), Some(2 * 2 * 2 * 8 * 4));
+        let usual = Names::default();
+        assert_eq!(plain.cache_token_bytes(&usual), Some(2 * 2 * 2 * 8 * 4));
         let half = summary(&models.join("lm-fp16/decoder.onnx")).unwrap();
-        assert_eq!(half.cache_token_bytes(), Some(2 * 2 * 2 * 8 * 2));
+        assert_eq!(half.cache_token_bytes(&usual), Some(2 * 2 * 2 * 8 * 2));
         let embedding = summary(&models.join("embedding/model.onnx")).unwrap();
         assert!(embedding.embeds());
     }

@@ -11,6 +11,7 @@ use std::path::{Component, Path, PathBuf};
 use serde_json::Value;
 
 use crate::causal::cost::Cost;
+use crate::causal::names::Names;
 use crate::causal::settings::Settings;
 use crate::causal::{self, Limits};
 use crate::graph::{self, Summary};
@@ -336,8 +337,14 @@ pub fn describe(folder: &Path, variant: Option<&str>) -> Result<Description> {
     let architecture = text(config.pointer("/architectures/0"))
         .or_else(|| text(config.get("model_type")))
         .or_else(|| text(genai.pointer("/model/type")));
+    let mut names = Names::default();
     let language = match kind {
-        Kind::CausalLm => Some(language(folder, &summary, &config, &genai)?),
+        Kind::CausalLm => {
+            let settings = Settings::read(folder)?;
+            let language = language(folder, &summary, &settings, &config, &genai)?;
+            names = settings.names;
+            Some(language)
+        }
         _ => None,
     };
     let context = language.as_ref().map_or(0, |language| language.context);
@@ -359,7 +366,7 @@ pub fn describe(folder: &Path, variant: Option<&str>) -> Result<Description> {
         architecture,
         precision: precision(&summary),
         licence: card_licence(folder).or(stated),
-        cost: Cost::of(&folder.join(&graph), &summary, chunk),
+        cost: Cost::of(&folder.join(&graph), &summary, &names, chunk),
         graph,
         language,
     })
@@ -413,13 +420,19 @@ fn precision(summary: &Summary) -> String {
     }
 }
 
-fn language(folder: &Path, summary: &Summary, config: &Value, genai: &Value) -> Result<Language> {
+fn language(
+    folder: &Path,
+    summary: &Summary,
+    settings: &Settings,
+    config: &Value,
+    genai: &Value,
+) -> Result<Language> {
     let unusable = |reason: String| Error::Model {
         path: folder.to_owned(),
         reason,
     };
-    let settings = Settings::read(folder)?;
-    let cache: Vec<_> = summary.caches().collect();
+    let names = &settings.names;
+    let cache: Vec<_> = summary.caches(names).collect();
     if cache.is_empty() {
         return Err(unusable(
             "its graph has no past_key_values.*; export it with the task text-generation-with-past"
@@ -428,8 +441,9 @@ fn language(folder: &Path, summary: &Summary, config: &Value, genai: &Value) -> 
     }
     let dimension = |at: usize| cache[0].shape.get(at).copied().flatten();
     let tokenizer = folder::tokenizer(folder)?;
-    let logits = summary.outputs.iter().find(|o| o.name == "logits");
-    let logits = logits.ok_or_else(|| unusable("its graph has no output `logits`".into()))?;
+    let logits = summary.outputs.iter().find(|o| o.name == names.logits);
+    let logits =
+        logits.ok_or_else(|| unusable(format!("its graph has no output `{}`", names.logits)))?;
     Ok(Language {
         layers: cache.len().div_ceil(2),
         heads: config
@@ -439,7 +453,7 @@ fn language(folder: &Path, summary: &Summary, config: &Value, genai: &Value) -> 
             .and_then(Value::as_u64),
         kv_heads: dimension(1),
         head_width: dimension(3),
-        kv_token_bytes: summary.cache_token_bytes(),
+        kv_token_bytes: summary.cache_token_bytes(names),
         context: settings.context,
         vocabulary: logits
             .shape

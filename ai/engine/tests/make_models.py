@@ -7,9 +7,11 @@ shapes that exist in the wild:
 * lm-fp16:  fp16 weights, cache and logits, no position_ids, logits of the last token only
 * lm-gqa:   fp32, GroupQueryAttention with rotary embedding, which appends to its cache in place, logits
             of the last token only (as onnxruntime-genai's builder makes them)
-* lm-int4:  the weights of lm-gqa in int4 (MatMulNBits), its cache and logits in fp16
+* lm-int4:  the same with weights in int4 (MatMulNBits), cache and logits in fp16, and names of its own for inputs and
+            outputs, which genai_config.json tells
 * lm-int8:  the weights of lm in int8, activations quantised by the largest number of a pass (as quantize_dynamic
             makes them), logits of as many last tokens as num_logits_to_keep says
+* lm-merged: lm as two branches in one graph, by use_cache_branch (as Optimum made them and transformers.js 2 takes them)
 
 And graphs whose right answers are known because they are written down here:
 
@@ -152,7 +154,23 @@ def int4(weights):
     return numbers[..., 0::2] | numbers[..., 1::2] << 4, scales
 
 
-def gqa_graph(context, half=False):
+USUAL = {
+    "inputs": {
+        "input_ids": "input_ids", "attention_mask": "attention_mask",
+        "past_key_names": "past_key_values.%d.key", "past_value_names": "past_key_values.%d.value",
+    },
+    "outputs": {"logits": "logits", "present_key_names": "present.%d.key", "present_value_names": "present.%d.value"},
+}
+OWN = {
+    "inputs": {
+        "input_ids": "tokens_in", "attention_mask": "mask_in",
+        "past_key_names": "k_%d_in", "past_value_names": "v_%d_in",
+    },
+    "outputs": {"logits": "scores_out", "present_key_names": "k_%d_out", "present_value_names": "v_%d_out"},
+}
+
+
+def gqa_graph(context, half=False, names=USUAL):
     rng = np.random.default_rng(8)
     heads, kv_heads, width, layers = 4, 2, 16, 2
     hidden_width = heads * width
@@ -181,26 +199,27 @@ def gqa_graph(context, half=False):
         sizes = {"K": hidden_width, "N": columns, "bits": 4, "block_size": BLOCK, "accuracy_level": 4}
         return op("MatMulNBits", [values, packed, scales], output, domain="com.microsoft", **sizes)
 
-    for name, columns in (("input_ids", "tokens"), ("attention_mask", "total")):
+    ids, mask = names["inputs"]["input_ids"], names["inputs"]["attention_mask"]
+    for name, columns in ((ids, "tokens"), (mask, "total")):
         inputs.append(helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", columns]))
     one = constant("one", np.int64(1))
-    counted = op("ReduceSum", ["attention_mask", constant("axis1", np.array([1]))], "counted", keepdims=0)
+    counted = op("ReduceSum", [mask, constant("axis1", np.array([1]))], "counted", keepdims=0)
     lengths = op("Cast", [op("Sub", [counted, one], "counted_before")], "seqlens_k", to=TensorProto.INT32)
-    total = op("Gather", [op("Shape", ["attention_mask"], "mask_shape"), one], "total_length")
+    total = op("Gather", [op("Shape", [mask], "mask_shape"), one], "total_length")
     total = op("Cast", [total], "total_sequence_length", to=TensorProto.INT32)
     angles = np.outer(np.arange(context), 100.0 ** -(np.arange(width // 2) * 2.0 / width)).astype(np.float32)
     cos, sin = constant("cos_cache", np.cos(angles).astype(kind)), constant("sin_cache", np.sin(angles).astype(kind))
 
     embedding = constant("embedding", rng.normal(0, 1, (len(VOCABULARY), hidden_width)).astype(kind))
-    hidden = op("Gather", [embedding, "input_ids"], "hidden0")
+    hidden = op("Gather", [embedding, ids], "hidden0")
     for layer in range(layers):
         query = project(hidden, f"wq{layer}", hidden_width, f"q{layer}")
         parts = [query]
         past, present = [], []
         for name, half_name in (("k", "key"), ("v", "value")):
             parts.append(project(hidden, f"w{name}{layer}", kv_heads * width, f"{name}{layer}"))
-            past.append(f"past_key_values.{layer}.{half_name}")
-            present.append(f"present.{layer}.{half_name}")
+            past.append(names["inputs"][f"past_{half_name}_names"] % layer)
+            present.append(names["outputs"][f"present_{half_name}_names"] % layer)
             shape = ["batch", kv_heads, "past", width]
             inputs.append(helper.make_tensor_value_info(past[-1], real, shape))
             outputs.append(helper.make_tensor_value_info(present[-1], real, ["batch", kv_heads, "all", width]))
@@ -212,8 +231,8 @@ def gqa_graph(context, half=False):
         attended = project(f"mixed{layer}", f"wo{layer}", hidden_width, f"attended{layer}")
         hidden = op("Add", [hidden, attended], f"hidden{layer + 1}")
     last = op("Slice", [hidden, constant("last", np.array([-1])), constant("end", np.array([2**31])), "axis1"], "last_hidden")
-    project(last, "head", len(VOCABULARY), "logits")
-    outputs.append(helper.make_tensor_value_info("logits", real, ["batch", 1, len(VOCABULARY)]))
+    logits = project(last, "head", len(VOCABULARY), names["outputs"]["logits"])
+    outputs.append(helper.make_tensor_value_info(logits, real, ["batch", 1, len(VOCABULARY)]))
     made = helper.make_graph(nodes, "lm", inputs, outputs, weights)
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
     return helper.make_model(made, opset_imports=opsets, ir_version=8)
@@ -239,27 +258,75 @@ tokenizer = {
     "model": {"type": "BPE", "vocab": {t: i for i, t in enumerate(VOCABULARY)}, "merges": []},
 }
 
-def genai(name, model, context):
+def merged(model):
+    """Two branches: the first without a cache, the other one for what goes on."""
+    graph = model.graph
+    choose = "use_cache_branch"
+    caches = [i.name for i in graph.input if i.name.startswith("past_key_values.")]
+
+    def branch(name, cached):
+        nodes = []
+        made = {output for node in graph.node for output in node.output}
+        for node in graph.node:
+            node = onnx.NodeProto.FromString(node.SerializeToString())
+            if not cached and node.op_type == "Concat" and node.input[0] in caches:
+                node = helper.make_node("Identity", [node.input[1]], list(node.output), name=node.name)
+            for at, value in enumerate(node.input):
+                node.input[at] = f"{name}/{value}" if value in made else value
+            for at, value in enumerate(node.output):
+                node.output[at] = f"{name}/{value}"
+            node.name = f"{name}/{node.name}"
+            nodes.append(node)
+        if cached:
+            # It wants a cache that is there, as those that were traced with one do.
+            nodes.insert(0, helper.make_node("Gather", [caches[0], "zero"], [f"{name}/first_key"], name=f"{name}/first_key", axis=2))
+            nothing = helper.make_node("Slice", [f"{name}/first_key", "none", "none", "axis_row"], [f"{name}/nothing"], name=f"{name}/nothing")
+            summed = helper.make_node("ReduceSum", [f"{name}/nothing"], [f"{name}/sum"], name=f"{name}/sum", keepdims=0)
+            nodes[1:1] = [nothing, summed]
+            last = next(node for node in nodes if node.output[0] == f"{name}/logits")
+            last.output[0] = f"{name}/bare_logits"
+            nodes.append(helper.make_node("Add", [f"{name}/bare_logits", f"{name}/sum"], [f"{name}/logits"], name=f"{name}/logits_and_nothing"))
+        outputs = []
+        for output in graph.output:
+            output = onnx.ValueInfoProto.FromString(output.SerializeToString())
+            output.name = f"{name}/{output.name}"
+            outputs.append(output)
+        return helper.make_graph(nodes, name, [], outputs)
+
+    weights = [*graph.initializer, numpy_helper.from_array(np.array([0]), "none")]
+    node = helper.make_node(
+        "If", [choose], [o.name for o in graph.output], name="branches",
+        then_branch=branch("cached", True), else_branch=branch("first", False),
+    )
+    inputs = [*graph.input, helper.make_tensor_value_info(choose, TensorProto.BOOL, [1])]
+    whole = helper.make_graph([node], "lm", inputs, graph.output, weights)
+    made = helper.make_model(whole, opset_imports=model.opset_import, ir_version=8)
+    onnx.checker.check_model(made)
+    return made
+
+
+def genai(name, model, context, names=None):
     folder = HERE / name
     folder.mkdir(parents=True, exist_ok=True)
     onnx.save(model, folder / "decoder.onnx")
     write(folder, "genai_config.json", {
-        "model": {"context_length": context, "eos_token_id": 1, "decoder": {"filename": "decoder.onnx"}},
+        "model": {"context_length": context, "eos_token_id": 1, "decoder": {"filename": "decoder.onnx", **(names or {})}},
         "search": {"do_sample": False},
     })
 
 
 genai("lm-fp16", graph(True), CONTEXT)
 genai("lm-gqa", gqa_graph(LONG_CONTEXT), LONG_CONTEXT)
-genai("lm-int4", gqa_graph(LONG_CONTEXT, True), LONG_CONTEXT)
+genai("lm-int4", gqa_graph(LONG_CONTEXT, True, OWN), LONG_CONTEXT, OWN)
 for name, file, model in (
     ("lm", "model.onnx", graph(False)),
     ("lm-int8", "model_quantized.onnx", graph(False, True)),
+    ("lm-merged", "decoder_model_merged.onnx", merged(graph(False))),
 ):
     (HERE / name).mkdir(parents=True, exist_ok=True)
     onnx.save(model, HERE / name / file)
     write(HERE / name, "config.json", {"max_position_embeddings": CONTEXT, "eos_token_id": 1})
-for name in ("lm", "lm-fp16", "lm-gqa", "lm-int4", "lm-int8"):
+for name in ("lm", "lm-fp16", "lm-gqa", "lm-int4", "lm-int8", "lm-merged"):
     folder = HERE / name
     write(folder, "tokenizer.json", tokenizer)
     write(folder, "tokenizer_config.json", {"chat_template": TEMPLATE, "eos_token": "<|im_end|>"})

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use super::names::Names;
 use crate::graph::Summary;
 use crate::{Error, Result};
 
@@ -23,13 +24,13 @@ pub(crate) struct Cost {
 
 impl Cost {
     /// Of the graph in `file`, which `chunk` tokens of a prompt go through at once.
-    pub(crate) fn of(file: &Path, summary: &Summary, chunk: usize) -> Self {
+    pub(crate) fn of(file: &Path, summary: &Summary, names: &Names, chunk: usize) -> Self {
         let bytes = summary.bytes(file);
         let weights = bytes.all();
         let caches = if summary.shares_cache() { 1 } else { 2 };
         // What classifiers call logits is small.
-        let logits = match summary.caches().next() {
-            Some(_) => summary.logits_bytes(chunk as u64),
+        let logits = match summary.caches(names).next() {
+            Some(_) => summary.logits_bytes(names, chunk as u64),
             None => 0,
         };
         Self {
@@ -39,7 +40,7 @@ impl Cost {
                 .saturating_add(logits),
             loading: bytes.all().saturating_add(bytes.inside / 2),
             token: summary
-                .cache_token_bytes()
+                .cache_token_bytes(names)
                 .map(|bytes| bytes.saturating_mul(caches)),
         }
     }
@@ -123,7 +124,7 @@ mod tests {
             .set_len(7 << 30)
             .unwrap();
         std::fs::File::create(&other).unwrap();
-        [one, other].map(|file| Cost::of(&file, &summary, 256))
+        [one, other].map(|file| Cost::of(&file, &summary, &Names::default(), 256))
     }
 
     #[test]

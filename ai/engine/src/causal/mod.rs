@@ -21,6 +21,7 @@ pub(crate) mod cost;
 mod geometry;
 mod grammar;
 mod jinja;
+pub(crate) mod names;
 mod park;
 mod places;
 mod prefix;
@@ -336,12 +337,13 @@ impl CausalLm {
             .into_iter()
             .chain(session::free_memory())
             .min();
-        let cost = Cost::of(&settings.graph, &summary, chunk);
+        let cost = Cost::of(&settings.graph, &summary, &settings.names, chunk);
         // Where the graph does not tell how large its cache is, it is refused below.
         let slot_bytes = cost.slot(context).unwrap_or(0);
         cost.check(&name, slot_bytes, free)?;
         let session = session::open(&settings.graph, limits.threads, Traffic::CacheInMemory)?;
-        let geometry = Geometry::of(&session, summary.shares_cache()).map_err(unusable)?;
+        let geometry =
+            Geometry::of(&session, summary.shares_cache(), settings.names).map_err(unusable)?;
         let slots = cost.slots(&name, slot_bytes, limits.slots, free)?;
         let vocabulary = geometry.vocabulary;
         let runner = Runner::new(name.clone(), session, geometry, slots, context)?;

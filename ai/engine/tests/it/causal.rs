@@ -11,9 +11,9 @@ use super::{copied, folder};
 
 const PROMPT: &str = "The quick brown fox";
 
-/// Attention that returns a longer cache, the same in half precision, attention in place, and that with weights in int4
-/// and everything else in half precision.
-const MODELS: [&str; 4] = ["lm", "lm-fp16", "lm-gqa", "lm-int4"];
+/// Attention that returns a longer cache, the same in half precision, attention in place, that with weights in int4
+/// and everything else in half precision, and the first one as two branches of one graph.
+const MODELS: [&str; 5] = ["lm", "lm-fp16", "lm-gqa", "lm-int4", "lm-merged"];
 
 /// Weights in int8. What is computed for a token depends on the others in its pass: not one of [`MODELS`].
 const INT8: &str = "lm-int8";
@@ -139,6 +139,27 @@ fn half_precision_says_nearly_the_same() {
         complete(&full, PROMPT, &greedy(3)).0,
         complete(&half, PROMPT, &greedy(3)).0
     );
+}
+
+#[test]
+fn two_branches_say_what_one_says() {
+    if !super::runtime() {
+        return;
+    }
+    // Pieces of a prompt, of which the first one alone begins without a cache, and beginnings that are known.
+    let limits = Limits {
+        chunk: 7,
+        ..Limits::default()
+    };
+    let (plain, merged) = (load("lm"), load_with("lm-merged", &limits));
+    for prompt in prompts() {
+        for prompt in [prompt.clone(), prompt + "and then some more of it"] {
+            assert_eq!(
+                complete(&merged, &prompt, &greedy(15)).0,
+                complete(&plain, &prompt, &greedy(15)).0
+            );
+        }
+    }
 }
 
 #[test]
