@@ -175,6 +175,7 @@ pub(crate) fn model(context: &Context, tree: &Tree) -> Result<Option<Model>> {
     let _making = (!there()).then(|| context.making()).transpose()?;
     if there() {
         context.steps.kept("model", "its sources are unchanged");
+        note_checkout(&context.cache, &context.top, &folder)?;
         return Ok(Some(model));
     }
     context.steps.step("model", "make the default model", || {
@@ -204,7 +205,26 @@ pub(crate) fn model(context: &Context, tree: &Tree) -> Result<Option<Model>> {
         std::fs::rename(&partial, &folder)
             .with_context(|| format!("{}: cannot be renamed", partial.display()))
     })?;
+    note_checkout(&context.cache, &context.top, &folder)?;
     Ok(Some(model))
+}
+
+/// Notes which model a checkout has: `argos ask --plan` finds it by that (services/cli/src/built.rs).
+fn note_checkout(cache: &Path, top: &Path, model: &Path) -> Result<()> {
+    let folder = cache
+        .join("model/checkouts")
+        .join(top.strip_prefix("/").unwrap_or(top));
+    let link = folder.join(".model");
+    let new = folder.join(format!(".model.{}", std::process::id()));
+    if std::fs::read_link(&link).is_ok_and(|noted| noted == model) {
+        return Ok(());
+    }
+    let note = || {
+        std::fs::create_dir_all(&folder)?;
+        std::os::unix::fs::symlink(model, &new)?;
+        std::fs::rename(&new, &link)
+    };
+    note().with_context(|| format!("{}: cannot be made", link.display()))
 }
 
 /// The verb `cargo`.
@@ -231,7 +251,7 @@ mod tests {
     use std::os::unix::process::ExitStatusExt as _;
     use std::process::{ExitCode, ExitStatus};
 
-    use super::{exit_code, forget};
+    use super::{exit_code, forget, note_checkout};
 
     #[test]
     fn a_childs_end_is_told_on() {
@@ -243,6 +263,26 @@ mod tests {
                 "{raw}"
             );
         }
+    }
+
+    #[test]
+    fn each_checkout_has_its_last_model_noted() {
+        let cache = tempfile::tempdir().unwrap();
+        let noted = |checkout: &str| {
+            let link = cache
+                .path()
+                .join("model/checkouts")
+                .join(checkout)
+                .join(".model");
+            std::fs::read_link(link).unwrap()
+        };
+        let [old, new] = ["model/0", "model/1"].map(|model| cache.path().join(model));
+        for model in [&old, &new, &new] {
+            note_checkout(cache.path(), "/src/one".as_ref(), model).unwrap();
+        }
+        // Of a checkout in another one as well.
+        note_checkout(cache.path(), "/src/one/two".as_ref(), &old).unwrap();
+        assert_eq!((noted("src/one"), noted("src/one/two")), (new, old));
     }
 
     #[test]
