@@ -444,6 +444,10 @@ fn language(
     let logits = summary.outputs.iter().find(|o| o.name == names.logits);
     let logits =
         logits.ok_or_else(|| unusable(format!("its graph has no output `{}`", names.logits)))?;
+    let vocabulary = logits.shape.last().copied().flatten();
+    if let Some(vocabulary) = vocabulary.and_then(|v| usize::try_from(v).ok()) {
+        causal::check_tokenizer(&tokenizer, vocabulary).map_err(unusable)?;
+    }
     Ok(Language {
         layers: cache.len().div_ceil(2),
         heads: config
@@ -455,12 +459,7 @@ fn language(
         head_width: dimension(3),
         kv_token_bytes: summary.cache_token_bytes(names),
         context: settings.context,
-        vocabulary: logits
-            .shape
-            .last()
-            .copied()
-            .flatten()
-            .unwrap_or(tokenizer.get_vocab_size(true) as u64),
+        vocabulary: vocabulary.unwrap_or(tokenizer.get_vocab_size(true) as u64),
         chat_template: causal::has_template(folder)?,
     })
 }
@@ -553,6 +552,24 @@ mod tests {
             reason(&mute).contains("tokenizer.json"),
             "{}",
             reason(&mute)
+        );
+        let other = copy("lm");
+        let tokenizer = other.path().join("tokenizer.json");
+        let text = std::fs::read_to_string(&tokenizer).unwrap();
+        let with = |tokens: u64| {
+            let mut fewer: Value = serde_json::from_str(&text).unwrap();
+            let words = fewer["model"]["vocab"].as_object_mut().unwrap();
+            words.retain(|_, id| id.as_u64() < Some(tokens));
+            std::fs::write(&tokenizer, fewer.to_string()).unwrap();
+        };
+        // Three quarters of 98 are 74.
+        with(74);
+        describe(other.path(), None).unwrap();
+        with(73);
+        assert!(
+            reason(&other).contains("has 73 tokens and the graph 98"),
+            "{}",
+            reason(&other)
         );
         let bare = copy("lm");
         std::fs::remove_file(bare.path().join("config.json")).unwrap();

@@ -346,6 +346,7 @@ impl CausalLm {
             Geometry::of(&session, summary.shares_cache(), settings.names).map_err(unusable)?;
         let slots = cost.slots(&name, slot_bytes, limits.slots, free)?;
         let vocabulary = geometry.vocabulary;
+        check_tokenizer(&tokenizer, vocabulary).map_err(unusable)?;
         let runner = Runner::new(name.clone(), session, geometry, slots, context)?;
         let tokenizer = Arc::new(tokenizer);
         let counters = Arc::new(Counters::default());
@@ -699,6 +700,22 @@ impl CausalLm {
     fn failed(&self, step: &'static str, reason: &str) -> Error {
         Error::inference(&self.name, step, reason)
     }
+}
+
+/// Fails where a tokenizer is another model's than a graph with so many tokens, as far as their numbers tell. Graphs
+/// have some tokens more, since vocabularies are rounded up or leave room for later ones; a third more is none of that.
+/// What the tokenizer has more may be a mark that no text has; where a text has it, its request fails.
+pub(crate) fn check_tokenizer(
+    tokenizer: &Tokenizer,
+    vocabulary: usize,
+) -> std::result::Result<(), String> {
+    let tokens = tokenizer.get_vocab_size(true);
+    if tokens >= vocabulary - vocabulary / 4 {
+        return Ok(());
+    }
+    Err(format!(
+        "tokenizer.json has {tokens} tokens and the graph {vocabulary}: they are not of one export; get both again"
+    ))
 }
 
 /// Whether the folder has a chat template; fails where it has one that cannot be read.
