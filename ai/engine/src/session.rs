@@ -119,7 +119,15 @@ fn configure(
     let builder = builder
         .with_prepacking(pack)?
         .with_optimization_level(GraphOptimizationLevel::All)?
-        .with_intra_threads(threads.unwrap_or_else(|| chosen_threads(size_bytes)))?
+        .with_intra_threads(threads.unwrap_or_else(|| {
+            let processors = std::thread::available_parallelism().map_or(1, usize::from);
+            let loads = std::fs::read_to_string("/proc/loadavg");
+            chosen_threads(
+                size_bytes,
+                processors,
+                loads.ok().and_then(|text| load(&text)),
+            )
+        }))?
         .with_inter_threads(1)?
         // A pass is hundreds of short operators, and so is the way to the next token: workers that sleep
         // between them cost a tenth. After the last token they are idle within a millisecond.
@@ -139,22 +147,22 @@ fn configure(
     builder.with_execution_providers([CPU::default().with_arena_allocator(false).build()])
 }
 
-/// How many threads a model of `size_bytes` gets: one when it is tiny, else the processors that the
+/// How many threads a model of `size_bytes` gets: one when it is tiny, else the `processors` that the
 /// rest of the machine leaves idle now, at least one. Under contention two threads are slower than
-/// one, so a busy machine gets fewer.
-fn chosen_threads(size_bytes: u64) -> usize {
+/// one, so a busy machine gets fewer. `load` is how many tasks were runnable over the last minute, where the system
+/// tells.
+fn chosen_threads(size_bytes: u64, processors: usize, load: Option<f64>) -> usize {
     if size_bytes < TINY_BYTES {
         return 1;
     }
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let busy = load_average().unwrap_or(0.0).round() as usize;
+    let busy = load.unwrap_or(0.0).round() as usize;
     processors.saturating_sub(busy).max(1)
 }
 
-/// Runnable tasks over the last minute, where the system tells.
-fn load_average() -> Option<f64> {
-    let text = std::fs::read_to_string("/proc/loadavg").ok()?;
-    text.split_whitespace().next()?.parse().ok()
+/// Runnable tasks over the last minute, as `/proc/loadavg` has them.
+fn load(loads: &str) -> Option<f64> {
+    let load: f64 = loads.split_whitespace().next()?.parse().ok()?;
+    load.is_finite().then_some(load)
 }
 
 /// Whether weights of `size_bytes` are packed anew for matrix products: see the module's page.
@@ -237,6 +245,32 @@ mod tests {
         // Weights in the graph are copied already.
         assert!(packs(false, 4 << 30, Some(7 << 30)));
         assert!(packs(true, 4 << 30, None));
+    }
+
+    #[test]
+    fn threads_by_size_and_load() {
+        let (tiny, large) = (TINY_BYTES - 1, TINY_BYTES);
+        for (size, processors, load, threads) in [
+            (tiny, 8, Some(0.0), 1),
+            (large, 8, Some(0.0), 8),
+            (large, 8, Some(0.49), 8),
+            (large, 8, Some(0.5), 7),
+            (large, 8, Some(5.2), 3),
+            // Busier than it has processors; one is there at least.
+            (large, 8, Some(8.0), 1),
+            (large, 8, Some(300.0), 1),
+            (large, 1, Some(0.0), 1),
+            // Nobody knows how busy it is.
+            (large, 8, None, 8),
+            (large, 8, Some(-1.0), 8),
+        ] {
+            let found = chosen_threads(size, processors, load);
+            assert_eq!(found, threads, "{size} bytes, {processors}, {load:?}");
+        }
+        assert_eq!(load("0.52 0.58 0.59 1/389 12345\n"), Some(0.52));
+        for none in ["", "nan 0 0", "inf 0 0", "x"] {
+            assert_eq!(load(none), None, "{none}");
+        }
     }
 
     #[test]
