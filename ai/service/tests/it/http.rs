@@ -1065,6 +1065,62 @@ async fn tcp_needs_the_token() {
     }
 }
 
+/// The models in memory, by name.
+fn ready(server: &Server) -> Vec<String> {
+    let list = server.get("/v1/models").json();
+    let list = list["data"].as_array().unwrap();
+    let ready = list.iter().filter(|m| m["state"] == "ready");
+    ready
+        .map(|m| m["id"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_one_not_used_for_longest_makes_room_unless_it_is_at_work() {
+    let Some(library) = library() else { return };
+    // Each takes 64 MiB and a little: room for two of them.
+    let budget = (150_u64 << 20).to_string();
+    let server = Server::start(&tiny(), &library, &["--memory-budget", &budget]).await;
+    for model in ["lm", "lm-gqa"] {
+        server.good(CHAT, &hello(model));
+    }
+    assert_eq!(ready(&server), ["lm", "lm-gqa"]);
+    // By use, and not by when it came.
+    server.good(CHAT, &hello("lm"));
+    server.good(CHAT, &hello("lm-int4"));
+    assert_eq!(ready(&server), ["lm", "lm-int4"]);
+    server.good(CHAT, &hello("lm-gqa"));
+    assert_eq!(ready(&server), ["lm-gqa", "lm-int4"]);
+
+    // At work for a while; on a quick machine it may be through before anybody looks.
+    let long = with(hello("lm-gqa"), json!({"max_tokens": 480, "n": 16}));
+    let at_work = (0..10).any(|_| {
+        std::thread::scope(|scope| {
+            let work: Vec<_> = (0..6)
+                .map(|_| scope.spawn(|| server.good(CHAT, &long)))
+                .collect();
+            let running = "argos_ai_model_running{model=\"lm-gqa\"}";
+            server.wait_for("it does not begin", |s| {
+                s.metric(running) > 0.0 || work.iter().all(|w| w.is_finished())
+            });
+            // The other one is used after it, and goes all the same.
+            server.good(CHAT, &hello("lm-int4"));
+            server.good(CHAT, &hello("lm"));
+            let there = ready(&server);
+            let at_work = work.iter().any(|w| !w.is_finished());
+            if at_work {
+                assert_eq!(there, ["lm", "lm-gqa"]);
+            }
+            for answer in work {
+                let choices = answer.join().unwrap()["choices"].clone();
+                assert_eq!(choices.as_array().unwrap().len(), 16);
+            }
+            at_work
+        })
+    });
+    assert!(at_work, "too quick to be seen at work");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn models_come_and_go_by_need() {
     let Some(library) = library() else { return };
@@ -1072,14 +1128,6 @@ async fn models_come_and_go_by_need() {
     let budget = (110_u64 << 20).to_string();
     let arguments = ["--memory-budget", &budget, "--idle-unload", "10"];
     let server = Server::start(&tiny(), &library, &arguments).await;
-    let ready = |s: &Server| {
-        let list = s.get("/v1/models").json();
-        let list = list["data"].as_array().unwrap().clone();
-        let ready = list.iter().filter(|m| m["state"] == "ready");
-        ready
-            .map(|m| m["id"].as_str().unwrap().to_owned())
-            .collect::<Vec<_>>()
-    };
     server.good(CHAT, &hello("lm"));
     assert_eq!(ready(&server), ["lm"]);
     server.good(CHAT, &hello("lm-gqa"));
