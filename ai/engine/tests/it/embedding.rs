@@ -307,6 +307,70 @@ fn rerankers_score_by_what_they_were_made_for() {
     );
 }
 
+/// A number of `/proc`'s tables, in bytes.
+#[cfg(target_os = "linux")]
+fn number<'t>(mut lines: impl Iterator<Item = &'t str>, name: &str) -> u64 {
+    let line = lines.find_map(|line| line.strip_prefix(name)).unwrap();
+    let kib: u64 = line.split_whitespace().next().unwrap().parse().unwrap();
+    kib << 10
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn weights_beside_the_graph_are_mapped_and_not_copied() {
+    if !super::runtime() {
+        return;
+    }
+    let copy = copied("mapped");
+    let file = copy.path().join("vectors.bin");
+    // For each word a vector with a one of its own; all the others are nothing, and nothing on the disk.
+    let rows: Vec<u8> = (0..12)
+        .flat_map(|word| (0..64).flat_map(move |n| f32::from(u8::from(n == word)).to_ne_bytes()))
+        .collect();
+    std::fs::write(&file, rows).unwrap();
+    let open = std::fs::File::options().write(true).open(&file).unwrap();
+    let size = 1 << 30;
+    open.set_len(size).unwrap();
+
+    let anonymous = || {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        number(status.lines(), "RssAnon:")
+    };
+    let before = anonymous();
+    let model = load(copy.path());
+    let found = embed(&model, &["red"]).remove(0);
+    let third = 1.0 / 3.0f32.sqrt();
+    // [CLS], [SEP], red.
+    let mut wanted = vec![0.0; 64];
+    wanted[2..5].fill(third);
+    near(&found, &wanted);
+    // Other tests take memory meanwhile, but not as much as a copy would.
+    let more = anonymous().saturating_sub(before);
+    assert!(more < size / 2, "{} MiB more", more >> 20);
+
+    let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let name = copy.path().file_name().unwrap().to_str().unwrap();
+    let end = format!("{name}/vectors.bin");
+    let mut lines = maps.lines().skip_while(|line| !line.ends_with(&end));
+    lines
+        .next()
+        .unwrap_or_else(|| panic!("{end} is not mapped"));
+    let lines: Vec<_> = lines.take(12).collect();
+    assert!(number(lines.iter().copied(), "Size:") >= size, "{lines:?}");
+    let there = number(lines.iter().copied(), "Rss:");
+    assert!((1..size / 8).contains(&there), "{there} bytes are resident");
+    drop(model);
+
+    // More than there is memory is refused before anything is read of it.
+    if open.set_len(8 << 40).is_ok() {
+        let error = Embedder::load(copy.path()).unwrap_err();
+        assert!(
+            matches!(error, Error::Memory { needed, .. } if needed > 8 << 40),
+            "{error}"
+        );
+    }
+}
+
 #[test]
 fn the_registry_loads_them_all_and_knows_their_memory() {
     if !super::runtime() {
