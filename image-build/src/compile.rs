@@ -249,7 +249,7 @@ fn note_checkout(cache: &Path, top: &Path, model: &Path) -> Result<()> {
     if std::fs::read_link(&link).is_ok_and(|noted| noted == model) {
         return Ok(());
     }
-    let note = || {
+    let note = || -> std::io::Result<()> {
         std::fs::create_dir_all(&folder)?;
         std::os::unix::fs::symlink(model, &new)?;
         std::fs::rename(&new, &link)

@@ -151,7 +151,7 @@ impl Summary {
     pub(crate) fn caches<'a>(&'a self, names: &Names) -> impl Iterator<Item = &'a Value> {
         self.inputs
             .iter()
-            .filter(|i| names.present(&i.name).is_some())
+            .filter(move |i| names.present(&i.name).is_some())
     }
 
     /// Bytes that one token takes in all caches. `None` where a dimension is open or numbers are of a kind that

@@ -593,9 +593,8 @@ impl CausalLm {
         asked: Option<&str>,
         wished: Option<Grammar>,
     ) -> Result<Option<Grammar>> {
-        let wished_alone = || wished.clone().map(|g| g.with_copies(asked)).transpose();
-        let Some(tools) = tools else {
-            return wished_alone();
+        let Some(tools) = tools.filter(|tools| !tools.tools.is_empty()) else {
+            return wished.map(|wish| wish.with_copies(asked)).transpose();
         };
         let answer = match &wished {
             None => None,
@@ -606,9 +605,6 @@ impl CausalLm {
                 ));
             }
         };
-        if tools.tools.is_empty() {
-            return wished_alone();
-        }
         let token = |text: &str| self.grammars.special(text);
         let thoughts = THOUGHTS.iter().find_map(|(open, close)| {
             let (open, close) = (token(open)?, token(close)?);

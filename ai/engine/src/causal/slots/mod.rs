@@ -213,14 +213,14 @@ fn inputs<'g>(geometry: &'g Geometry, rows: &[Row<'_>]) -> ort::Result<Vec<(&'g 
         for (row, line) in rows.iter().zip(mask.chunks_mut(widest.max(1))) {
             line[row.padding..total(row)].fill(1);
         }
-        inputs.push((&names.attention_mask, tensor(widest, mask)?));
+        inputs.push((names.attention_mask.as_str(), tensor(widest, mask)?));
     }
     if geometry.position_ids {
         let positions = rows
             .iter()
             .flat_map(|r| r.past as i64..(r.past + r.tokens.len()) as i64)
             .collect();
-        inputs.push((&names.position_ids, tensor(width, positions)?));
+        inputs.push((names.position_ids.as_str(), tensor(width, positions)?));
     }
     if geometry.keeps_logits {
         let keep = Tensor::from_array((Vec::<i64>::new(), vec![1i64]))?;
@@ -230,7 +230,7 @@ fn inputs<'g>(geometry: &'g Geometry, rows: &[Row<'_>]) -> ort::Result<Vec<(&'g 
         let there = rows.iter().any(|r| r.padding + r.past > 0);
         inputs.push((
             CACHE_BRANCH,
-            Tensor::from_array(([1], vec![there]))?.into_dyn(),
+            Tensor::from_array(([1usize], vec![there]))?.into_dyn(),
         ));
     }
     Ok(inputs)
