@@ -337,12 +337,12 @@ pub fn describe(folder: &Path, variant: Option<&str>) -> Result<Description> {
     let architecture = text(config.pointer("/architectures/0"))
         .or_else(|| text(config.get("model_type")))
         .or_else(|| text(genai.pointer("/model/type")));
-    let mut names = Names::default();
+    let mut called = Names::default();
     let language = match kind {
         Kind::CausalLm => {
             let settings = Settings::read(folder)?;
             let language = language(folder, &summary, &settings, &config, &genai)?;
-            names = settings.names;
+            called = settings.names;
             Some(language)
         }
         _ => None,
@@ -366,7 +366,7 @@ pub fn describe(folder: &Path, variant: Option<&str>) -> Result<Description> {
         architecture,
         precision: precision(&summary),
         licence: card_licence(folder).or(stated),
-        cost: Cost::of(&folder.join(&graph), &summary, &names, chunk),
+        cost: Cost::of(&folder.join(&graph), &summary, &called, chunk),
         graph,
         language,
     })

@@ -602,7 +602,7 @@ mod tests {
             }
         }
         // As long as it may be, with the same character all along, and with none twice in a row.
-        for asked in ["x".repeat(8192), "ab, c".repeat(1638)] {
+        for asked in ["x".repeat(4096), "ab, c".repeat(819)] {
             let copied = serde_json::json!({"x-copied-from": "prompt"});
             let grammar = Grammar::JsonSchema(copied)
                 .with_copies(Some(&asked))
