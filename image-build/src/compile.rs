@@ -3,6 +3,7 @@
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -12,6 +13,9 @@ use crate::tree::Tree;
 
 /// The host's triple is the target's: the image is built for the machine that builds it.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// How long making the default model may take.
+const MODEL_LIMIT: Duration = Duration::from_secs(60);
 
 /// The target folder of the static programs, in the cache.
 const STATIC: &str = "static";
@@ -175,6 +179,7 @@ pub(crate) fn model(context: &Context, tree: &Tree) -> Result<Option<Model>> {
     let _making = (!there()).then(|| context.making()).transpose()?;
     if there() {
         context.steps.kept("model", "its sources are unchanged");
+        note_checkout(&context.cache, &context.top, &folder)?;
         return Ok(Some(model));
     }
     context.steps.step("model", "make the default model", || {
@@ -186,7 +191,15 @@ pub(crate) fn model(context: &Context, tree: &Tree) -> Result<Option<Model>> {
         let venv = context.cache.join("model/python");
         let mut command = tree.command(context, &context.top, "sh");
         command.arg(&script).arg(&venv).arg(&partial);
+        let environments = complete_environments(&venv);
+        let begin = Instant::now();
         context.steps.run(&mut command)?;
+        // The first time its Python environment was fetched and laid out as well, which takes as long as it takes.
+        if complete_environments(&venv) == environments
+            && let Some(warning) = too_slow(begin.elapsed())
+        {
+            context.steps.warn("model", &warning);
+        }
         for made in [
             "default/model.onnx",
             "default/tokenizer.json",
@@ -204,7 +217,44 @@ pub(crate) fn model(context: &Context, tree: &Tree) -> Result<Option<Model>> {
         std::fs::rename(&partial, &folder)
             .with_context(|| format!("{}: cannot be renamed", partial.display()))
     })?;
+    note_checkout(&context.cache, &context.top, &folder)?;
     Ok(Some(model))
+}
+
+/// How many Python environments are there that models are made with.
+fn complete_environments(venv: &Path) -> usize {
+    let all = std::fs::read_dir(venv).into_iter().flatten().flatten();
+    all.filter(|entry| entry.path().join("complete").exists())
+        .count()
+}
+
+/// What is said of a model that took longer than it may: everybody who builds the image waits for it.
+fn too_slow(took: Duration) -> Option<String> {
+    (took > MODEL_LIMIT).then(|| {
+        format!(
+            "making it took {} s; it may take {} s on an idle machine (ai/train/build.py)",
+            took.as_secs(),
+            MODEL_LIMIT.as_secs()
+        )
+    })
+}
+
+/// Notes which model a checkout has: `argos ask --plan` finds it by that (services/cli/src/built.rs).
+fn note_checkout(cache: &Path, top: &Path, model: &Path) -> Result<()> {
+    let folder = cache
+        .join("model/checkouts")
+        .join(top.strip_prefix("/").unwrap_or(top));
+    let link = folder.join(".model");
+    let new = folder.join(format!(".model.{}", std::process::id()));
+    if std::fs::read_link(&link).is_ok_and(|noted| noted == model) {
+        return Ok(());
+    }
+    let note = || -> std::io::Result<()> {
+        std::fs::create_dir_all(&folder)?;
+        std::os::unix::fs::symlink(model, &new)?;
+        std::fs::rename(&new, &link)
+    };
+    note().with_context(|| format!("{}: cannot be made", link.display()))
 }
 
 /// The verb `cargo`.
@@ -231,7 +281,7 @@ mod tests {
     use std::os::unix::process::ExitStatusExt as _;
     use std::process::{ExitCode, ExitStatus};
 
-    use super::{exit_code, forget};
+    use super::{MODEL_LIMIT, complete_environments, exit_code, forget, note_checkout, too_slow};
 
     #[test]
     fn a_childs_end_is_told_on() {
@@ -243,6 +293,53 @@ mod tests {
                 "{raw}"
             );
         }
+    }
+
+    #[test]
+    fn a_model_that_takes_more_than_a_minute_is_told_of() {
+        assert_eq!(too_slow(MODEL_LIMIT), None);
+        let warning = too_slow(MODEL_LIMIT * 3 / 2).unwrap();
+        assert!(warning.contains("took 90 s; it may take 60 s"), "{warning}");
+        let venv = tempfile::tempdir().unwrap();
+        assert_eq!(complete_environments(&venv.path().join("none")), 0);
+        for name in ["a", "b"] {
+            std::fs::create_dir(venv.path().join(name)).unwrap();
+        }
+        std::fs::write(venv.path().join("b/complete"), "").unwrap();
+        assert_eq!(complete_environments(venv.path()), 1);
+    }
+
+    /// What training produced is in the repository, and in every clone of it.
+    #[test]
+    fn the_trained_head_is_small() {
+        let head =
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../ai/train/head.safetensors");
+        let size = std::fs::metadata(&head).unwrap().len();
+        assert!(
+            (1..=4_000_000).contains(&size),
+            "{}: {size} bytes; at most 4 MB are committed",
+            head.display()
+        );
+    }
+
+    #[test]
+    fn each_checkout_has_its_last_model_noted() {
+        let cache = tempfile::tempdir().unwrap();
+        let noted = |checkout: &str| {
+            let link = cache
+                .path()
+                .join("model/checkouts")
+                .join(checkout)
+                .join(".model");
+            std::fs::read_link(link).unwrap()
+        };
+        let [old, new] = ["model/0", "model/1"].map(|model| cache.path().join(model));
+        for model in [&old, &new, &new] {
+            note_checkout(cache.path(), "/src/one".as_ref(), model).unwrap();
+        }
+        // Of a checkout in another one as well.
+        note_checkout(cache.path(), "/src/one/two".as_ref(), &old).unwrap();
+        assert_eq!((noted("src/one"), noted("src/one/two")), (new, old));
     }
 
     #[test]

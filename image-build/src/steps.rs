@@ -84,6 +84,11 @@ impl Steps {
         eprintln!("    {name}: kept ({what})");
     }
 
+    /// Says what somebody ought to look at.
+    pub(crate) fn warn(&self, name: &str, what: &str) {
+        eprintln!("    {name}: warning: {what}");
+    }
+
     /// Total time since the program started.
     pub(crate) fn total(&self) -> String {
         seconds(self.started.elapsed())

@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("before: {}", memory());
     let start = Instant::now();
-    let planner = Planner::load(&folder, 24_000_000)?;
+    let planner = Planner::load(&folder)?;
     println!(
         "load: {:.0} ms, {}",
         start.elapsed().as_secs_f64() * 1e3,

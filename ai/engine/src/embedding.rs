@@ -67,12 +67,12 @@ pub struct Embedder {
 }
 
 impl Embedder {
-    /// Loads the model in `folder`, whose files have `size_bytes` together.
+    /// Loads the model in `folder`.
     ///
     /// Fails with [`crate::Error::Model`] where graph, tokenizer and settings do not fit each other.
-    pub fn load(folder: &Path, size_bytes: u64) -> Result<Self> {
+    pub fn load(folder: &Path) -> Result<Self> {
         let manifest = folder::optional_manifest(folder)?;
-        let encoder = Encoder::load(folder, size_bytes, Kind::Embedding, manifest.as_ref())?;
+        let encoder = Encoder::load(folder, Kind::Embedding, manifest.as_ref())?;
         let modules = folder::json(folder, "modules.json")?;
         let pooling = match manifest.as_ref().and_then(|m| m.pooling) {
             Some(pooling) => Some(pooling),

@@ -72,19 +72,14 @@ pub(crate) struct Output<'a> {
 }
 
 impl Encoder {
-    /// Loads graph and tokenizer of `folder`, whose files have `size_bytes` together.
-    pub(crate) fn load(
-        folder: &Path,
-        size_bytes: u64,
-        kind: Kind,
-        manifest: Option<&Manifest>,
-    ) -> Result<Self> {
+    /// Loads graph and tokenizer of `folder`.
+    pub(crate) fn load(folder: &Path, kind: Kind, manifest: Option<&Manifest>) -> Result<Self> {
         let tokenizer = folder::tokenizer(folder)?;
         let max_tokens = max_tokens(folder, manifest)?;
         let file = folder::graph(folder, kind)?;
         let summary = graph::summary(&file)
             .map_err(|e| folder::unusable(&file, format!("its graph cannot be read: {e}")))?;
-        let session = session::open_for(&file, size_bytes, None, Traffic::Light)?;
+        let session = session::open(&file, None, Traffic::Light)?;
         let inputs = inputs(&session).map_err(|e| folder::unusable(&file, e))?;
         let padding = padding(folder, &tokenizer)?;
         Ok(Self {

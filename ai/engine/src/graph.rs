@@ -11,6 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufReader, Read, Seek};
 use std::path::Path;
 
+use crate::causal::names::Names;
+
 /// Subgraphs of subgraphs that are looked into; exports have one level.
 const MAX_DEPTH: usize = 8;
 
@@ -55,6 +57,21 @@ pub(crate) struct Summary {
     pub bits: Option<u64>,
 }
 
+/// How much of a model is where, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bytes {
+    /// The graph's file, with the weights that are in it.
+    pub inside: u64,
+    /// The files of weights beside it.
+    pub beside: u64,
+}
+
+impl Bytes {
+    pub(crate) fn all(self) -> u64 {
+        self.inside.saturating_add(self.beside)
+    }
+}
+
 /// An input or output.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Value {
@@ -83,6 +100,20 @@ impl Summary {
         .any(|name| self.operators.contains(*name))
     }
 
+    /// How large the graph in `file` is, which this was read from. Files that are not there have none.
+    pub(crate) fn bytes(&self, file: &Path) -> Bytes {
+        let size = |path: &Path| std::fs::metadata(path).map_or(0, |m| m.len());
+        let beside = file.parent().unwrap_or(Path::new(""));
+        let external = self
+            .external_files
+            .keys()
+            .map(|name| size(&beside.join(name)));
+        Bytes {
+            inside: size(file),
+            beside: external.fold(0, u64::saturating_add),
+        }
+    }
+
     /// Whether it gives vectors of texts or of their tokens and keeps no cache.
     pub(crate) fn embeds(&self) -> bool {
         let outputs = [
@@ -99,14 +130,33 @@ impl Summary {
             && !any(&self.inputs, &|name| name.starts_with(CACHE))
     }
 
+    /// Bytes that the logits of a pass over `tokens` tokens of one sequence take: of all of them, or of the last one
+    /// where the graph gives no others.
+    pub(crate) fn logits_bytes(&self, names: &Names, tokens: u64) -> u64 {
+        let Some(logits) = self.outputs.iter().find(|o| o.name == names.logits) else {
+            return 0;
+        };
+        let size = |at: usize| logits.shape.get(at).copied().flatten();
+        let last_alone =
+            size(1) == Some(1) || self.inputs.iter().any(|i| i.name == "num_logits_to_keep");
+        // Those in half precision are computed in full.
+        let number: u64 = if logits.element == 1 { 4 } else { 6 };
+        let tokens = if last_alone { 1 } else { tokens };
+        number
+            .saturating_mul(size(2).unwrap_or(0))
+            .saturating_mul(tokens)
+    }
+
     /// The inputs that hold a cache: [batch, heads, tokens, width].
-    pub(crate) fn caches(&self) -> impl Iterator<Item = &Value> {
-        self.inputs.iter().filter(|i| i.name.starts_with(CACHE))
+    pub(crate) fn caches<'a>(&'a self, names: &Names) -> impl Iterator<Item = &'a Value> {
+        self.inputs
+            .iter()
+            .filter(move |i| names.present(&i.name).is_some())
     }
 
     /// Bytes that one token takes in all caches. `None` where a dimension is open or numbers are of a kind that
     /// no cache has.
-    pub(crate) fn cache_token_bytes(&self) -> Option<u64> {
+    pub(crate) fn cache_token_bytes(&self, names: &Names) -> Option<u64> {
         let bytes = |value: &Value| {
             let size = |at: usize| value.shape.get(at).copied().flatten();
             // FLOAT, FLOAT16, BFLOAT16
@@ -117,7 +167,7 @@ impl Summary {
             };
             size(1)?.checked_mul(size(3)?)?.checked_mul(element)
         };
-        self.caches()
+        self.caches(names)
             .try_fold(0u64, |sum, value| sum.checked_add(bytes(value)?))
     }
 }
@@ -587,9 +637,10 @@ mod tests {
         assert!(gqa.shares_cache());
         assert!(!plain.embeds() && !plain.scales_by_pass());
         // Two layers, keys and values, two heads of eight numbers.
-        assert_eq!(plain.cache_token_bytes(), Some(2 * 2 * 2 * 8 * 4));
+        let usual = Names::default();
+        assert_eq!(plain.cache_token_bytes(&usual), Some(2 * 2 * 2 * 8 * 4));
         let half = summary(&models.join("lm-fp16/decoder.onnx")).unwrap();
-        assert_eq!(half.cache_token_bytes(), Some(2 * 2 * 2 * 8 * 2));
+        assert_eq!(half.cache_token_bytes(&usual), Some(2 * 2 * 2 * 8 * 2));
         let embedding = summary(&models.join("embedding/model.onnx")).unwrap();
         assert!(embedding.embeds());
     }

@@ -10,6 +10,8 @@ use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::causal::cost::Cost;
+use crate::causal::names::Names;
 use crate::causal::settings::Settings;
 use crate::causal::{self, Limits};
 use crate::graph::{self, Summary};
@@ -51,6 +53,7 @@ pub struct Description {
     pub licence: Option<String>,
     /// What only language models have.
     pub language: Option<Language>,
+    cost: Cost,
 }
 
 /// The numbers of a causal language model. `None` where its files do not tell.
@@ -83,12 +86,13 @@ impl Description {
     /// Bytes of memory that it takes with `slots` requests at once, each of the longest context that the
     /// engine gives ([`Limits`]). `None` where its files do not tell.
     pub fn memory_bytes(&self, slots: u64) -> Option<u64> {
-        let base = causal::base_bytes(self.size_bytes());
+        let base = self.cost.base;
         let Some(language) = &self.language else {
             return Some(base);
         };
-        let context = language.context.min(Limits::default().context) as u64;
-        let slot = language.kv_token_bytes?.saturating_mul(context);
+        let slot = self
+            .cost
+            .slot(language.context.min(Limits::default().context))?;
         Some(base.saturating_add(slot.saturating_mul(slots)))
     }
 }
@@ -255,7 +259,8 @@ fn external(folder: &Path, graph: &Path, summary: &Summary) -> Result<Vec<(PathB
     summary.external_files.iter().map(place).collect()
 }
 
-/// The files that the folder's `model.yaml` says the model is made of, relative; empty where there is none.
+/// The files that the folder's `model.yaml` says the model is made of, that of its labels included, relative; empty
+/// where there is none.
 ///
 /// # Errors
 /// `model.yaml` cannot be read, or it names a file outside the folder.
@@ -269,11 +274,9 @@ pub fn named_files(folder: &Path) -> Result<Vec<PathBuf>> {
             reason: format!("model.yaml names the file `{}`", name.escape_debug()),
         })
     };
-    folder::manifest(folder)?
-        .files
-        .into_iter()
-        .map(one)
-        .collect()
+    let manifest = folder::manifest(folder)?;
+    let files = manifest.files.into_iter().chain(manifest.labels);
+    files.map(one).collect()
 }
 
 /// Looks at the model in `folder` without loading it. `variant` as for [`choose_graph`].
@@ -334,10 +337,18 @@ pub fn describe(folder: &Path, variant: Option<&str>) -> Result<Description> {
     let architecture = text(config.pointer("/architectures/0"))
         .or_else(|| text(config.get("model_type")))
         .or_else(|| text(genai.pointer("/model/type")));
+    let mut called = Names::default();
     let language = match kind {
-        Kind::CausalLm => Some(language(folder, &summary, &config, &genai)?),
+        Kind::CausalLm => {
+            let settings = Settings::read(folder)?;
+            let language = language(folder, &summary, &settings, &config, &genai)?;
+            called = settings.names;
+            Some(language)
+        }
         _ => None,
     };
+    let context = language.as_ref().map_or(0, |language| language.context);
+    let chunk = Limits::default().chunk.min(context);
     let stated = manifest.filter(|m| !m.licence.is_empty()).map(|m| {
         let mut parts: Vec<_> = m.licence.into_iter().map(|l| l.licence).collect();
         parts.dedup();
@@ -351,11 +362,12 @@ pub fn describe(folder: &Path, variant: Option<&str>) -> Result<Description> {
     Ok(Description {
         kind,
         other_graphs,
-        graph,
         files: needed,
         architecture,
         precision: precision(&summary),
         licence: card_licence(folder).or(stated),
+        cost: Cost::of(&folder.join(&graph), &summary, &called, chunk),
+        graph,
         language,
     })
 }
@@ -408,13 +420,19 @@ fn precision(summary: &Summary) -> String {
     }
 }
 
-fn language(folder: &Path, summary: &Summary, config: &Value, genai: &Value) -> Result<Language> {
+fn language(
+    folder: &Path,
+    summary: &Summary,
+    settings: &Settings,
+    config: &Value,
+    genai: &Value,
+) -> Result<Language> {
     let unusable = |reason: String| Error::Model {
         path: folder.to_owned(),
         reason,
     };
-    let settings = Settings::read(folder)?;
-    let cache: Vec<_> = summary.caches().collect();
+    let names = &settings.names;
+    let cache: Vec<_> = summary.caches(names).collect();
     if cache.is_empty() {
         return Err(unusable(
             "its graph has no past_key_values.*; export it with the task text-generation-with-past"
@@ -423,8 +441,13 @@ fn language(folder: &Path, summary: &Summary, config: &Value, genai: &Value) -> 
     }
     let dimension = |at: usize| cache[0].shape.get(at).copied().flatten();
     let tokenizer = folder::tokenizer(folder)?;
-    let logits = summary.outputs.iter().find(|o| o.name == "logits");
-    let logits = logits.ok_or_else(|| unusable("its graph has no output `logits`".into()))?;
+    let logits = summary.outputs.iter().find(|o| o.name == names.logits);
+    let logits =
+        logits.ok_or_else(|| unusable(format!("its graph has no output `{}`", names.logits)))?;
+    let vocabulary = logits.shape.last().copied().flatten();
+    if let Some(vocabulary) = vocabulary.and_then(|v| usize::try_from(v).ok()) {
+        causal::check_tokenizer(&tokenizer, vocabulary).map_err(unusable)?;
+    }
     Ok(Language {
         layers: cache.len().div_ceil(2),
         heads: config
@@ -434,14 +457,9 @@ fn language(folder: &Path, summary: &Summary, config: &Value, genai: &Value) -> 
             .and_then(Value::as_u64),
         kv_heads: dimension(1),
         head_width: dimension(3),
-        kv_token_bytes: summary.cache_token_bytes(),
+        kv_token_bytes: summary.cache_token_bytes(names),
         context: settings.context,
-        vocabulary: logits
-            .shape
-            .last()
-            .copied()
-            .flatten()
-            .unwrap_or(tokenizer.get_vocab_size(true) as u64),
+        vocabulary: vocabulary.unwrap_or(tokenizer.get_vocab_size(true) as u64),
         chat_template: causal::has_template(folder)?,
     })
 }
@@ -506,12 +524,19 @@ mod tests {
         assert_eq!((language.context, language.vocabulary), (96, 98));
         assert!(language.chat_template);
         let (one, two) = (lm.memory_bytes(1).unwrap(), lm.memory_bytes(2).unwrap());
-        assert_eq!(two - one, 256 * 96);
+        // Twice, since this graph makes a longer copy of its cache.
+        assert_eq!(two - one, 2 * 256 * 96);
         let half = describe(&models().join("lm-fp16"), None).unwrap();
         assert_eq!(half.precision, "fp16");
         assert_eq!(half.language.unwrap().kv_token_bytes, Some(128));
         let gqa = describe(&models().join("lm-gqa"), None).unwrap();
         assert_eq!(gqa.graph, Path::new("decoder.onnx"));
+        let int4 = describe(&models().join("lm-int4"), None).unwrap();
+        assert_eq!(int4.precision, "int4");
+        assert_eq!(int4.language.unwrap().kv_token_bytes, Some(256));
+        let int8 = describe(&models().join("lm-int8"), None).unwrap();
+        assert_eq!(int8.precision, "int8");
+        assert_eq!(int8.graph, Path::new("model_quantized.onnx"));
     }
 
     #[test]
@@ -527,6 +552,24 @@ mod tests {
             reason(&mute).contains("tokenizer.json"),
             "{}",
             reason(&mute)
+        );
+        let other = copy("lm");
+        let tokenizer = other.path().join("tokenizer.json");
+        let text = std::fs::read_to_string(&tokenizer).unwrap();
+        let with = |tokens: u64| {
+            let mut fewer: Value = serde_json::from_str(&text).unwrap();
+            let words = fewer["model"]["vocab"].as_object_mut().unwrap();
+            words.retain(|_, id| id.as_u64() < Some(tokens));
+            std::fs::write(&tokenizer, fewer.to_string()).unwrap();
+        };
+        // Three quarters of 98 are 74.
+        with(74);
+        describe(other.path(), None).unwrap();
+        with(73);
+        assert!(
+            reason(&other).contains("has 73 tokens and the graph 98"),
+            "{}",
+            reason(&other)
         );
         let bare = copy("lm");
         std::fs::remove_file(bare.path().join("config.json")).unwrap();
@@ -671,6 +714,32 @@ mod tests {
         ] {
             assert!(!belongs(Path::new(no)), "{no}");
         }
+    }
+
+    #[test]
+    fn labels_belong_to_a_model() {
+        let dir = copy("stripes");
+        let needed = || {
+            let files = describe(dir.path(), None).unwrap().files;
+            files.into_iter().map(|f| f.0).collect::<Vec<_>>()
+        };
+        let whole = ["labels.txt", "model.onnx", "model.yaml"].map(PathBuf::from);
+        assert_eq!(needed(), whole);
+        let yaml = dir.path().join("model.yaml");
+        let text = std::fs::read_to_string(&yaml).unwrap();
+        // Named twice it is there once.
+        std::fs::write(&yaml, format!("{text}files: [labels.txt]\n")).unwrap();
+        assert_eq!(needed(), whole);
+        std::fs::write(&yaml, text.replace("labels.txt", "../labels.txt")).unwrap();
+        let error = named_files(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("names the file `../labels.txt`"), "{error}");
+        std::fs::write(&yaml, text).unwrap();
+        std::fs::remove_file(dir.path().join("labels.txt")).unwrap();
+        let error = describe(dir.path(), None).unwrap_err().to_string();
+        assert!(
+            error.contains("names labels.txt, which is not there"),
+            "{error}"
+        );
     }
 
     #[test]

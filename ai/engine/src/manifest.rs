@@ -74,7 +74,7 @@ pub struct Manifest {
     /// Version of the model.
     #[serde(default)]
     pub version: Option<String>,
-    /// The files that make it, licences aside.
+    /// The files that make it, licences aside; that of `labels` need not be among them.
     #[serde(default)]
     pub files: Vec<String>,
     /// Numbers in an embedding; the graph has the last word.

@@ -73,6 +73,19 @@ pub struct Info {
     pub provider: Option<Provider>,
 }
 
+impl Info {
+    /// Bytes of the graph that runs and of its weights, which may be a part of the folder only; of all its files where
+    /// the graph cannot be read.
+    pub fn weights_bytes(&self) -> u64 {
+        let graph = self
+            .kind
+            .and_then(|kind| folder::graph(&self.path, kind).ok());
+        graph
+            .and_then(|file| Some(graph::summary(&file).ok()?.bytes(&file)))
+            .map_or(self.size_bytes, graph::Bytes::all)
+    }
+}
+
 /// A model in memory. Cheap to clone; the memory is freed with the last clone.
 #[derive(Debug, Clone)]
 pub enum Loaded {
@@ -110,46 +123,31 @@ impl Loaded {
     }
 
     fn load(info: &Info, kind: Kind, limits: &dyn Fn(&Info) -> Limits) -> Result<Self> {
-        let (path, size) = (&info.path, info.size_bytes);
+        let path = &info.path;
         Ok(match kind {
-            Kind::Planner => Self::Planner(Arc::new(Planner::load(path, size)?)),
-            Kind::CausalLm => Self::CausalLm(Arc::new(CausalLm::load(path, size, &limits(info))?)),
-            Kind::Embedding => Self::Embedding(Arc::new(Embedder::load(path, size)?)),
-            Kind::Reranker => Self::Reranker(Arc::new(Reranker::load(path, size)?)),
-            Kind::ImageEmbedding => {
-                Self::ImageEmbedding(Arc::new(ImageEmbedder::load(path, size)?))
-            }
+            Kind::Planner => Self::Planner(Arc::new(Planner::load(path)?)),
+            Kind::CausalLm => Self::CausalLm(Arc::new(CausalLm::load(path, &limits(info))?)),
+            Kind::Embedding => Self::Embedding(Arc::new(Embedder::load(path)?)),
+            Kind::Reranker => Self::Reranker(Arc::new(Reranker::load(path)?)),
+            Kind::ImageEmbedding => Self::ImageEmbedding(Arc::new(ImageEmbedder::load(path)?)),
             Kind::ImageClassification => {
-                Self::ImageClassification(Arc::new(ImageClassifier::load(path, size)?))
+                Self::ImageClassification(Arc::new(ImageClassifier::load(path)?))
             }
             Kind::SpeechRecognition => {
-                Self::SpeechRecognition(Arc::new(SpeechRecogniser::load(path, size)?))
+                Self::SpeechRecognition(Arc::new(SpeechRecogniser::load(path)?))
             }
-            Kind::TextRecognition => {
-                Self::TextRecognition(Arc::new(TextRecogniser::load(path, size)?))
-            }
+            Kind::TextRecognition => Self::TextRecognition(Arc::new(TextRecogniser::load(path)?)),
         })
     }
 
-    /// See [`Info::memory_bytes`]. Weights are those of the graph that runs, not of all in the folder.
+    /// See [`Info::memory_bytes`].
     fn memory_bytes(&self, info: &Info) -> u64 {
-        let mut weights = info.size_bytes;
-        let mut caches = 0;
-        if let Ok(file) = folder::graph(&info.path, self.kind())
-            && let Ok(summary) = graph::summary(&file)
-        {
-            let size = |path: &Path| std::fs::metadata(path).map_or(0, |m| m.len());
-            let beside = file.parent().unwrap_or(&info.path);
-            let external = summary.external_files.keys();
-            weights = size(&file) + external.map(|name| size(&beside.join(name))).sum::<u64>();
-            if let Self::CausalLm(model) = self {
-                caches = (model.slots() as u64)
-                    .saturating_mul(model.context() as u64)
-                    .saturating_mul(summary.cache_token_bytes().unwrap_or(0));
-            }
+        if let Self::CausalLm(model) = self {
+            return model.memory_bytes();
         }
+        let weights = info.weights_bytes();
         // Some weights are packed anew for the kernels.
-        (weights + weights / 8 + BESIDE_WEIGHTS).saturating_add(caches)
+        (weights + weights / 8).saturating_add(BESIDE_WEIGHTS)
     }
 }
 

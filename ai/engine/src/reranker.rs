@@ -19,12 +19,12 @@ pub struct Reranker {
 }
 
 impl Reranker {
-    /// Loads the model in `folder`, whose files have `size_bytes` together.
+    /// Loads the model in `folder`.
     ///
     /// Fails with [`Error::Model`] where graph, tokenizer and settings do not fit each other.
-    pub fn load(folder: &Path, size_bytes: u64) -> Result<Self> {
+    pub fn load(folder: &Path) -> Result<Self> {
         let manifest = folder::optional_manifest(folder)?;
-        let encoder = Encoder::load(folder, size_bytes, Kind::Reranker, manifest.as_ref())?;
+        let encoder = Encoder::load(folder, Kind::Reranker, manifest.as_ref())?;
         let outputs = encoder.outputs();
         let shape = outputs
             .iter()

@@ -24,6 +24,7 @@ use ort::ep::CPU;
 use ort::session::Session;
 use ort::session::builder::{BuilderResult, GraphOptimizationLevel, SessionBuilder};
 
+use crate::graph::Bytes;
 use crate::provider::{self, Provider};
 use crate::{Error, Result, folder, graph, runtime};
 
@@ -40,19 +41,9 @@ pub(crate) enum Traffic {
     CacheInMemory,
 }
 
-/// Opens the graph in `file`. `size_bytes` is the size of graph and external weights together; `threads`
-/// overrules the choice by load and size. Computed by the processor unless something else was named.
-pub(crate) fn open(file: &Path, size_bytes: u64, threads: Option<usize>) -> Result<Session> {
-    open_for(file, size_bytes, threads, Traffic::CacheInMemory)
-}
-
-/// [`open`] for a graph whose `traffic` is known.
-pub(crate) fn open_for(
-    file: &Path,
-    size_bytes: u64,
-    threads: Option<usize>,
-    traffic: Traffic,
-) -> Result<Session> {
+/// Opens the graph in `file`. `threads` overrules the choice by load and size; what keeps its cache in memory is
+/// computed by the processor unless something else was named.
+pub(crate) fn open(file: &Path, threads: Option<usize>, traffic: Traffic) -> Result<Session> {
     let environment = runtime::environment()?;
     let unusable = |reason: String| Error::Model {
         path: file.to_owned(),
@@ -64,17 +55,17 @@ pub(crate) fn open_for(
     let manifest = folder::manifest_beside(file)?;
     let wish = provider::wish(manifest.as_ref().map_or(&[], |m| &m.execution_providers))?;
     let available = provider::available()?;
-    let worthwhile = traffic == Traffic::Light && size_bytes >= TINY_BYTES;
-    let candidates = provider::choose(wish.as_ref(), &available, worthwhile)?;
     let summary = graph::summary(file)
         .map_err(|e| unusable(format!("its graph cannot be read: {e}; get the file again")))?;
-    let external = !summary.external_files.is_empty();
+    let bytes = summary.bytes(file);
+    let size_bytes = bytes.all();
+    let worthwhile = traffic == Traffic::Light && size_bytes >= TINY_BYTES;
+    let candidates = provider::choose(wish.as_ref(), &available, worthwhile)?;
     let free = free_memory();
-    let pack = packs(external, size_bytes, free);
+    let pack = packs(!summary.external_files.is_empty(), size_bytes, free);
     // Whoever keeps a cache has counted it in and compared already.
-    if traffic == Traffic::Light && !external {
-        let weights = file.metadata().map_or(0, |m| m.len());
-        fits(file, weights, free)?;
+    if traffic == Traffic::Light {
+        fits(file, bytes, free)?;
     }
     let mut failed = String::new();
     for candidate in candidates {
@@ -128,7 +119,15 @@ fn configure(
     let builder = builder
         .with_prepacking(pack)?
         .with_optimization_level(GraphOptimizationLevel::All)?
-        .with_intra_threads(threads.unwrap_or_else(|| chosen_threads(size_bytes)))?
+        .with_intra_threads(threads.unwrap_or_else(|| {
+            let processors = std::thread::available_parallelism().map_or(1, usize::from);
+            let loads = std::fs::read_to_string("/proc/loadavg");
+            chosen_threads(
+                size_bytes,
+                processors,
+                loads.ok().and_then(|text| load(&text)),
+            )
+        }))?
         .with_inter_threads(1)?
         // A pass is hundreds of short operators, and so is the way to the next token: workers that sleep
         // between them cost a tenth. After the last token they are idle within a millisecond.
@@ -148,22 +147,22 @@ fn configure(
     builder.with_execution_providers([CPU::default().with_arena_allocator(false).build()])
 }
 
-/// How many threads a model of `size_bytes` gets: one when it is tiny, else the processors that the
+/// How many threads a model of `size_bytes` gets: one when it is tiny, else the `processors` that the
 /// rest of the machine leaves idle now, at least one. Under contention two threads are slower than
-/// one, so a busy machine gets fewer.
-fn chosen_threads(size_bytes: u64) -> usize {
+/// one, so a busy machine gets fewer. `load` is how many tasks were runnable over the last minute, where the system
+/// tells.
+fn chosen_threads(size_bytes: u64, processors: usize, load: Option<f64>) -> usize {
     if size_bytes < TINY_BYTES {
         return 1;
     }
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let busy = load_average().unwrap_or(0.0).round() as usize;
+    let busy = load.unwrap_or(0.0).round() as usize;
     processors.saturating_sub(busy).max(1)
 }
 
-/// Runnable tasks over the last minute, where the system tells.
-fn load_average() -> Option<f64> {
-    let text = std::fs::read_to_string("/proc/loadavg").ok()?;
-    text.split_whitespace().next()?.parse().ok()
+/// Runnable tasks over the last minute, as `/proc/loadavg` has them.
+fn load(loads: &str) -> Option<f64> {
+    let load: f64 = loads.split_whitespace().next()?.parse().ok()?;
+    load.is_finite().then_some(load)
 }
 
 /// Whether weights of `size_bytes` are packed anew for matrix products: see the module's page.
@@ -171,10 +170,10 @@ fn packs(external: bool, size_bytes: u64, free: Option<u64>) -> bool {
     !external || free.is_none_or(|free| free / 2 >= size_bytes)
 }
 
-/// Fails where weights inside a graph's file do not fit: while it is loaded, one and a half times their size
-/// is taken.
-fn fits(file: &Path, weights: u64, free: Option<u64>) -> Result<()> {
-    let needed = weights.saturating_add(weights / 2);
+/// Fails where weights do not fit: those inside the graph's file take one and a half times their size while it is
+/// loaded; those beside it are mapped, and a pass reads all of them.
+fn fits(file: &Path, bytes: Bytes, free: Option<u64>) -> Result<()> {
+    let needed = bytes.all().saturating_add(bytes.inside / 2);
     match free {
         Some(free) if free < needed => Err(Error::Memory {
             model: folder::name(file.parent().unwrap_or(file)),
@@ -249,15 +248,51 @@ mod tests {
     }
 
     #[test]
+    fn threads_by_size_and_load() {
+        let (tiny, large) = (TINY_BYTES - 1, TINY_BYTES);
+        for (size, processors, load, threads) in [
+            (tiny, 8, Some(0.0), 1),
+            (large, 8, Some(0.0), 8),
+            (large, 8, Some(0.49), 8),
+            (large, 8, Some(0.5), 7),
+            (large, 8, Some(5.2), 3),
+            // Busier than it has processors; one is there at least.
+            (large, 8, Some(8.0), 1),
+            (large, 8, Some(300.0), 1),
+            (large, 1, Some(0.0), 1),
+            // Nobody knows how busy it is.
+            (large, 8, None, 8),
+            (large, 8, Some(-1.0), 8),
+        ] {
+            let found = chosen_threads(size, processors, load);
+            assert_eq!(found, threads, "{size} bytes, {processors}, {load:?}");
+        }
+        assert_eq!(load("0.52 0.58 0.59 1/389 12345\n"), Some(0.52));
+        for none in ["", "nan 0 0", "inf 0 0", "x"] {
+            assert_eq!(load(none), None, "{none}");
+        }
+    }
+
+    #[test]
     fn what_does_not_fit_is_refused_with_both_numbers() {
         let file = Path::new("models/large/model.onnx");
-        fits(file, 4 << 30, Some(6 << 30)).unwrap();
-        fits(file, 4 << 30, None).unwrap();
-        let error = fits(file, 4 << 30, Some(5 << 30)).unwrap_err().to_string();
+        let inside = |inside| Bytes { inside, beside: 0 };
+        fits(file, inside(4 << 30), Some(6 << 30)).unwrap();
+        fits(file, inside(4 << 30), None).unwrap();
+        let error = fits(file, inside(4 << 30), Some(5 << 30))
+            .unwrap_err()
+            .to_string();
         assert!(
             error.contains("model large needs 6144 MiB") && error.contains("5120 MiB are free"),
             "{error}"
         );
+        let beside = Bytes {
+            inside: 2 << 20,
+            beside: 5 << 30,
+        };
+        fits(file, beside, Some((5 << 30) + (3 << 20))).unwrap();
+        let error = fits(file, beside, Some(5 << 30)).unwrap_err().to_string();
+        assert!(error.contains("needs 5123 MiB"), "{error}");
     }
 
     #[test]

@@ -1,17 +1,24 @@
 """Makes the tiny models beside this script (models/*).
 
-Three random causal language models. They say nothing sensible, but they are real graphs with real attention over a KV cache, in the
+Random causal language models. They say nothing sensible, but they are real graphs with real attention over a KV cache, in the
 shapes that exist in the wild:
 
 * lm:       fp32, position_ids as an input, logits of all tokens (as Optimum exports)
 * lm-fp16:  fp16 weights, cache and logits, no position_ids, logits of the last token only
 * lm-gqa:   fp32, GroupQueryAttention with rotary embedding, which appends to its cache in place, logits
             of the last token only (as onnxruntime-genai's builder makes them)
+* lm-int4:  the same with weights in int4 (MatMulNBits), cache and logits in fp16, and names of its own for inputs and
+            outputs, which genai_config.json tells
+* lm-int8:  the weights of lm in int8, activations quantised by the largest number of a pass (as quantize_dynamic
+            makes them), logits of as many last tokens as num_logits_to_keep says
+* lm-merged: lm as two branches in one graph, by use_cache_branch (as Optimum made them and transformers.js 2 takes them)
 
 And graphs whose right answers are known because they are written down here:
 
 * embedding:        a table of vectors, one a word, without a mask: pooling is up to who reads them
 * embedding-pooled: the same with a masked mean in the graph
+* mapped:           a table of vectors in a file of its own, a gibibyte of it, which the test makes (all but the first rows
+                    are nothing on the disk)
 * reranker:         counts the words of the document that are in the query
 * colours:          an image classifier by mean colour
 * tones, tones-mel: speech recognisers; which of four tones is loudest, from samples and from mel bands
@@ -30,6 +37,7 @@ from onnx import TensorProto, helper, numpy_helper
 HERE = pathlib.Path(__file__).parent / "models"
 LAYERS, HEADS, WIDTH, CONTEXT = 2, 2, 8, 96
 LONG_CONTEXT = 512
+BLOCK = 32
 HIDDEN = HEADS * WIDTH
 SPECIAL = ["<|im_start|>", "<|im_end|>"]
 # The printable characters of ASCII as byte-level BPE writes them; every token is a whole character.
@@ -41,7 +49,7 @@ TEMPLATE = (
 )
 
 
-def graph(half):
+def graph(half, int8=False):
     rng = np.random.default_rng(7)
     real = TensorProto.FLOAT16 if half else TensorProto.FLOAT
     kind = np.float16 if half else np.float32
@@ -58,8 +66,24 @@ def graph(half):
         nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
         return output
 
+    def project(values, name, rows, columns, output):
+        """A matrix product with a weight."""
+        if not int8:
+            return op("MatMul", [values, weight(name, rows, columns)], output)
+        whole = rng.normal(0, 1.0 / np.sqrt(rows), (rows, columns)).astype(kind)
+        step = np.abs(whole).max() / 127
+        scale = constant(f"{name}_scale", kind(step))
+        packed = constant(f"{name}_quantized", np.clip(np.round(whole / step), -127, 127).astype(np.int8))
+        parts = [f"{output}_{part}" for part in ("bytes", "step", "zero")]
+        nodes.append(helper.make_node("DynamicQuantizeLinear", [values], parts, name=f"{output}_quantize"))
+        product = op("MatMulInteger", [parts[0], packed, parts[2], constant(f"{name}_zero", np.int8(0))], f"{output}_integer")
+        steps = op("Mul", [parts[1], scale], f"{output}_steps")
+        return op("Mul", [op("Cast", [product], f"{output}_number", to=real), steps], output)
+
     inputs.append(helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch", "tokens"]))
     inputs.append(helper.make_tensor_value_info("attention_mask", TensorProto.INT64, ["batch", "total"]))
+    if int8:
+        inputs.append(helper.make_tensor_value_info("num_logits_to_keep", TensorProto.INT64, []))
     total = op("Gather", [op("Shape", ["attention_mask"], "mask_shape"), constant("one", np.int64(1))], "total_length")
     tokens = op("Gather", [op("Shape", ["input_ids"], "ids_shape"), "one"], "tokens_length")
     keys = op("Range", [constant("zero", np.int64(0)), total, "one"], "key_positions")
@@ -89,7 +113,7 @@ def graph(half):
 
     for layer in range(LAYERS):
         def heads(name):
-            flat = op("MatMul", [hidden, weight(f"w{name}{layer}", HIDDEN, HIDDEN)], f"{name}_flat{layer}")
+            flat = project(hidden, f"w{name}{layer}", HIDDEN, HIDDEN, f"{name}_flat{layer}")
             return op("Transpose", [op("Reshape", [flat, split], f"{name}_split{layer}")], f"{name}{layer}", perm=[0, 2, 1, 3])
 
         query = heads("q")
@@ -104,13 +128,18 @@ def graph(half):
         share = op("Softmax", [op("Where", [seen, scores, never], f"masked{layer}")], f"share{layer}", axis=-1)
         mixed = op("Transpose", [op("MatMul", [share, cached["v"]], f"mixed{layer}")], f"turned{layer}", perm=[0, 2, 1, 3])
         flat = op("Reshape", [mixed, join], f"joined{layer}")
-        hidden = op("Add", [hidden, op("MatMul", [flat, weight(f"wo{layer}", HIDDEN, HIDDEN)], f"attended{layer}")], f"hidden{layer + 1}")
+        hidden = op("Add", [hidden, project(flat, f"wo{layer}", HIDDEN, HIDDEN, f"attended{layer}")], f"hidden{layer + 1}")
 
     length = "tokens"
     if half:
         hidden = op("Slice", [hidden, constant("last", np.array([-1])), constant("end", np.array([2**31])), "axis1"], "last_hidden")
         length = 1
-    op("MatMul", [hidden, weight("head", HIDDEN, len(VOCABULARY))], "logits")
+    if int8:
+        first = op("Neg", [op("Unsqueeze", ["num_logits_to_keep", constant("axis0", np.array([0]))], "kept")], "first_kept")
+        end = constant("end", np.array([2**31]))
+        hidden = op("Slice", [hidden, first, end, "axis1"], "last_hidden")
+        length = "num_logits_to_keep"
+    project(hidden, "head", HIDDEN, len(VOCABULARY), "logits")
     outputs.append(helper.make_tensor_value_info("logits", real, ["batch", length, len(VOCABULARY)]))
     made = helper.make_graph(nodes, "lm", inputs, outputs, weights)
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
@@ -118,10 +147,37 @@ def graph(half):
     return model
 
 
-def gqa_graph(context):
+def int4(weights):
+    """A matrix as MatMulNBits takes it: for each column blocks of its rows, two numbers a byte, and each block's scale."""
+    rows, columns = weights.shape
+    blocks = weights.T.reshape(columns, rows // BLOCK, BLOCK)
+    scales = np.abs(blocks).max(axis=-1) / 7
+    numbers = np.clip(np.round(blocks / scales[..., None]) + 8, 0, 15).astype(np.uint8)
+    return numbers[..., 0::2] | numbers[..., 1::2] << 4, scales
+
+
+USUAL = {
+    "inputs": {
+        "input_ids": "input_ids", "attention_mask": "attention_mask",
+        "past_key_names": "past_key_values.%d.key", "past_value_names": "past_key_values.%d.value",
+    },
+    "outputs": {"logits": "logits", "present_key_names": "present.%d.key", "present_value_names": "present.%d.value"},
+}
+OWN = {
+    "inputs": {
+        "input_ids": "tokens_in", "attention_mask": "mask_in",
+        "past_key_names": "k_%d_in", "past_value_names": "v_%d_in",
+    },
+    "outputs": {"logits": "scores_out", "present_key_names": "k_%d_out", "present_value_names": "v_%d_out"},
+}
+
+
+def gqa_graph(context, half=False, names=USUAL):
     rng = np.random.default_rng(8)
     heads, kv_heads, width, layers = 4, 2, 16, 2
     hidden_width = heads * width
+    real = TensorProto.FLOAT16 if half else TensorProto.FLOAT
+    kind = np.float16 if half else np.float32
     weights, nodes, inputs, outputs = [], [], [], []
 
     def constant(name, array):
@@ -135,39 +191,50 @@ def gqa_graph(context):
         nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
         return output
 
-    for name, columns in (("input_ids", "tokens"), ("attention_mask", "total")):
+    def project(values, name, columns, output):
+        """A matrix product with a weight."""
+        if not half:
+            return op("MatMul", [values, weight(name, hidden_width, columns)], output)
+        whole = rng.normal(0, 1.0 / np.sqrt(hidden_width), (hidden_width, columns))
+        packed, scales = int4(whole)
+        packed, scales = constant(f"{name}_packed", packed), constant(f"{name}_scales", scales.astype(kind))
+        sizes = {"K": hidden_width, "N": columns, "bits": 4, "block_size": BLOCK, "accuracy_level": 4}
+        return op("MatMulNBits", [values, packed, scales], output, domain="com.microsoft", **sizes)
+
+    ids, mask = names["inputs"]["input_ids"], names["inputs"]["attention_mask"]
+    for name, columns in ((ids, "tokens"), (mask, "total")):
         inputs.append(helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", columns]))
     one = constant("one", np.int64(1))
-    counted = op("ReduceSum", ["attention_mask", constant("axis1", np.array([1]))], "counted", keepdims=0)
+    counted = op("ReduceSum", [mask, constant("axis1", np.array([1]))], "counted", keepdims=0)
     lengths = op("Cast", [op("Sub", [counted, one], "counted_before")], "seqlens_k", to=TensorProto.INT32)
-    total = op("Gather", [op("Shape", ["attention_mask"], "mask_shape"), one], "total_length")
+    total = op("Gather", [op("Shape", [mask], "mask_shape"), one], "total_length")
     total = op("Cast", [total], "total_sequence_length", to=TensorProto.INT32)
     angles = np.outer(np.arange(context), 100.0 ** -(np.arange(width // 2) * 2.0 / width)).astype(np.float32)
-    cos, sin = constant("cos_cache", np.cos(angles)), constant("sin_cache", np.sin(angles))
+    cos, sin = constant("cos_cache", np.cos(angles).astype(kind)), constant("sin_cache", np.sin(angles).astype(kind))
 
-    embedding = constant("embedding", rng.normal(0, 1, (len(VOCABULARY), hidden_width)).astype(np.float32))
-    hidden = op("Gather", [embedding, "input_ids"], "hidden0")
+    embedding = constant("embedding", rng.normal(0, 1, (len(VOCABULARY), hidden_width)).astype(kind))
+    hidden = op("Gather", [embedding, ids], "hidden0")
     for layer in range(layers):
-        query = op("MatMul", [hidden, weight(f"wq{layer}", hidden_width, hidden_width)], f"q{layer}")
+        query = project(hidden, f"wq{layer}", hidden_width, f"q{layer}")
         parts = [query]
         past, present = [], []
         for name, half_name in (("k", "key"), ("v", "value")):
-            parts.append(op("MatMul", [hidden, weight(f"w{name}{layer}", hidden_width, kv_heads * width)], f"{name}{layer}"))
-            past.append(f"past_key_values.{layer}.{half_name}")
-            present.append(f"present.{layer}.{half_name}")
+            parts.append(project(hidden, f"w{name}{layer}", kv_heads * width, f"{name}{layer}"))
+            past.append(names["inputs"][f"past_{half_name}_names"] % layer)
+            present.append(names["outputs"][f"present_{half_name}_names"] % layer)
             shape = ["batch", kv_heads, "past", width]
-            inputs.append(helper.make_tensor_value_info(past[-1], TensorProto.FLOAT, shape))
-            outputs.append(helper.make_tensor_value_info(present[-1], TensorProto.FLOAT, ["batch", kv_heads, "all", width]))
+            inputs.append(helper.make_tensor_value_info(past[-1], real, shape))
+            outputs.append(helper.make_tensor_value_info(present[-1], real, ["batch", kv_heads, "all", width]))
         nodes.append(helper.make_node(
             "GroupQueryAttention", [*parts, *past, lengths, total, cos, sin], [f"mixed{layer}", *present],
             name=f"attention{layer}", domain="com.microsoft",
             num_heads=heads, kv_num_heads=kv_heads, do_rotary=1, rotary_interleaved=0, scale=float(width**-0.5),
         ))
-        attended = op("MatMul", [f"mixed{layer}", weight(f"wo{layer}", hidden_width, hidden_width)], f"attended{layer}")
+        attended = project(f"mixed{layer}", f"wo{layer}", hidden_width, f"attended{layer}")
         hidden = op("Add", [hidden, attended], f"hidden{layer + 1}")
     last = op("Slice", [hidden, constant("last", np.array([-1])), constant("end", np.array([2**31])), "axis1"], "last_hidden")
-    op("MatMul", [last, weight("head", hidden_width, len(VOCABULARY))], "logits")
-    outputs.append(helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 1, len(VOCABULARY)]))
+    logits = project(last, "head", len(VOCABULARY), names["outputs"]["logits"])
+    outputs.append(helper.make_tensor_value_info(logits, real, ["batch", 1, len(VOCABULARY)]))
     made = helper.make_graph(nodes, "lm", inputs, outputs, weights)
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
     return helper.make_model(made, opset_imports=opsets, ir_version=8)
@@ -193,22 +260,75 @@ tokenizer = {
     "model": {"type": "BPE", "vocab": {t: i for i, t in enumerate(VOCABULARY)}, "merges": []},
 }
 
-def genai(name, model, context):
+def merged(model):
+    """Two branches: the first without a cache, the other one for what goes on."""
+    graph = model.graph
+    choose = "use_cache_branch"
+    caches = [i.name for i in graph.input if i.name.startswith("past_key_values.")]
+
+    def branch(name, cached):
+        nodes = []
+        made = {output for node in graph.node for output in node.output}
+        for node in graph.node:
+            node = onnx.NodeProto.FromString(node.SerializeToString())
+            if not cached and node.op_type == "Concat" and node.input[0] in caches:
+                node = helper.make_node("Identity", [node.input[1]], list(node.output), name=node.name)
+            for at, value in enumerate(node.input):
+                node.input[at] = f"{name}/{value}" if value in made else value
+            for at, value in enumerate(node.output):
+                node.output[at] = f"{name}/{value}"
+            node.name = f"{name}/{node.name}"
+            nodes.append(node)
+        if cached:
+            # It wants a cache that is there, as those that were traced with one do.
+            nodes.insert(0, helper.make_node("Gather", [caches[0], "zero"], [f"{name}/first_key"], name=f"{name}/first_key", axis=2))
+            nothing = helper.make_node("Slice", [f"{name}/first_key", "none", "none", "axis_row"], [f"{name}/nothing"], name=f"{name}/nothing")
+            summed = helper.make_node("ReduceSum", [f"{name}/nothing"], [f"{name}/sum"], name=f"{name}/sum", keepdims=0)
+            nodes[1:1] = [nothing, summed]
+            last = next(node for node in nodes if node.output[0] == f"{name}/logits")
+            last.output[0] = f"{name}/bare_logits"
+            nodes.append(helper.make_node("Add", [f"{name}/bare_logits", f"{name}/sum"], [f"{name}/logits"], name=f"{name}/logits_and_nothing"))
+        outputs = []
+        for output in graph.output:
+            output = onnx.ValueInfoProto.FromString(output.SerializeToString())
+            output.name = f"{name}/{output.name}"
+            outputs.append(output)
+        return helper.make_graph(nodes, name, [], outputs)
+
+    weights = [*graph.initializer, numpy_helper.from_array(np.array([0]), "none")]
+    node = helper.make_node(
+        "If", [choose], [o.name for o in graph.output], name="branches",
+        then_branch=branch("cached", True), else_branch=branch("first", False),
+    )
+    inputs = [*graph.input, helper.make_tensor_value_info(choose, TensorProto.BOOL, [1])]
+    whole = helper.make_graph([node], "lm", inputs, graph.output, weights)
+    made = helper.make_model(whole, opset_imports=model.opset_import, ir_version=8)
+    onnx.checker.check_model(made)
+    return made
+
+
+def genai(name, model, context, names=None):
     folder = HERE / name
     folder.mkdir(parents=True, exist_ok=True)
     onnx.save(model, folder / "decoder.onnx")
     write(folder, "genai_config.json", {
-        "model": {"context_length": context, "eos_token_id": 1, "decoder": {"filename": "decoder.onnx"}},
+        "model": {"context_length": context, "eos_token_id": 1, "decoder": {"filename": "decoder.onnx", **(names or {})}},
         "search": {"do_sample": False},
     })
 
 
 genai("lm-fp16", graph(True), CONTEXT)
 genai("lm-gqa", gqa_graph(LONG_CONTEXT), LONG_CONTEXT)
-(HERE / "lm").mkdir(parents=True, exist_ok=True)
-onnx.save(graph(False), HERE / "lm" / "model.onnx")
-write(HERE / "lm", "config.json", {"max_position_embeddings": CONTEXT, "eos_token_id": 1})
-for name in ("lm", "lm-fp16", "lm-gqa"):
+genai("lm-int4", gqa_graph(LONG_CONTEXT, True, OWN), LONG_CONTEXT, OWN)
+for name, file, model in (
+    ("lm", "model.onnx", graph(False)),
+    ("lm-int8", "model_quantized.onnx", graph(False, True)),
+    ("lm-merged", "decoder_model_merged.onnx", merged(graph(False))),
+):
+    (HERE / name).mkdir(parents=True, exist_ok=True)
+    onnx.save(model, HERE / name / file)
+    write(HERE / name, "config.json", {"max_position_embeddings": CONTEXT, "eos_token_id": 1})
+for name in ("lm", "lm-fp16", "lm-gqa", "lm-int4", "lm-int8", "lm-merged"):
     folder = HERE / name
     write(folder, "tokenizer.json", tokenizer)
     write(folder, "tokenizer_config.json", {"chat_template": TEMPLATE, "eos_token": "<|im_end|>"})
@@ -237,11 +357,12 @@ class Known:
     def output(self, name, shape):
         self.outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
 
-    def save(self):
+    def save(self, check=True):
         made = helper.make_graph(self.nodes, self.name, self.inputs, self.outputs, self.weights)
         model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-        onnx.checker.check_model(model, full_check=True)
-        onnx.save(model, self.folder / "model.onnx")
+        if check:
+            onnx.checker.check_model(model, full_check=True)
+        (self.folder / "model.onnx").write_bytes(model.SerializeToString())
 
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "red", "green", "blue", "rose", "grass", "sky", "query", ":"]
@@ -314,6 +435,20 @@ for name in ("embedding", "embedding-pooled"):
     write(graph.folder, "tokenizer.json", words)
     write(graph.folder, "config.json", {"model_type": "bert", "max_position_embeddings": 16, "pad_token_id": 0})
     graph.save()
+
+ROWS, NUMBERS = 1 << 22, 64
+graph = Known("mapped")
+graph.input("input_ids", ["batch", "tokens"], TensorProto.INT64)
+table = onnx.TensorProto(name="vectors", dims=[ROWS, NUMBERS], data_type=TensorProto.FLOAT)
+table.data_location = onnx.TensorProto.EXTERNAL
+table.external_data.add(key="location", value="vectors.bin")
+table.external_data.add(key="length", value=str(ROWS * NUMBERS * 4))
+graph.weights.append(table)
+graph.op("Gather", ["vectors", "input_ids"], "last_hidden_state")
+graph.output("last_hidden_state", ["batch", "tokens", NUMBERS])
+write(graph.folder, "tokenizer.json", words)
+write(graph.folder, "model.yaml", "kind: embedding\npooling: mean\nmax-tokens: 16")
+graph.save(check=False)
 
 graph = Known("reranker")
 for column in ("input_ids", "attention_mask", "token_type_ids"):

@@ -265,19 +265,17 @@ impl Service {
                 ..Limits::default()
             };
             // Causal models look at their limits themselves, and the default model has to be there.
-            let info = self.registry.info(id);
-            let result = match (info, room) {
-                (Some(info), Some(free))
-                    if info.kind != Some(Kind::CausalLm)
-                        && id != self.default_model()
-                        && info.size_bytes > free =>
-                {
-                    Err(argos_engine::Error::Memory {
-                        model: id.to_owned(),
-                        needed: info.size_bytes,
-                        free,
-                    })
-                }
+            let needed = self
+                .registry
+                .info(id)
+                .filter(|info| info.kind != Some(Kind::CausalLm) && id != self.default_model())
+                .map(|info| info.weights_bytes());
+            let result = match (needed, room) {
+                (Some(needed), Some(free)) if needed > free => Err(argos_engine::Error::Memory {
+                    model: id.to_owned(),
+                    needed,
+                    free,
+                }),
                 _ => self.registry.load_with(id, &limits, &changed),
             };
             match result {

@@ -73,7 +73,9 @@ pub trait Ai1 {
     /// `now` (local date-time, ISO 8601). Errors: `InvalidArguments`, `Unavailable`.
     fn plan(&self, request: &str, tools: &str, context: &str) -> Result<String>;
     /// Generates text with a causal language model. `messages` is a JSON array of
-    /// `{role, content}`; `options` a JSON object (`max_tokens`, `temperature`, `seed`, `stop`).
+    /// `{role, content}`; `options` a JSON object (`max_tokens`, `temperature`, `top_k`, `top_p`, `min_p`,
+    /// `repetition_penalty`, `presence_penalty`, `frequency_penalty`, `seed`, `stop`, `logprobs`, `grammar`,
+    /// `ignore_stop_tokens`; another one is an error).
     /// Writes JSON lines to `events`: `{"text": …}` pieces, then `{"done": {…counts, reason}}` or
     /// `{"error": …}`, and closes it. Errors: `NotFound`, `InvalidArguments`, `Unavailable`, `LimitReached`
     /// (too many are being written; one user never has all places). On Unix only.

@@ -747,7 +747,8 @@ pub(crate) struct AskArgs {
     /// Read many requests from standard input, one a line; print a JSON object a line.
     #[arg(long, requires = "plan", conflicts_with = "text")]
     pub(crate) batch: bool,
-    /// Folder of the model; the default model of this system, or of a checkout, if none is named.
+    /// Folder of the model; if none is named, the default model that was built in this checkout, else that of this
+    /// system, else the newest that was built in any checkout.
     #[arg(long, value_name = "DIR", requires = "plan")]
     pub(crate) model: Option<PathBuf>,
     /// The time that "tomorrow" counts from: 2026-03-18T10:30:00.

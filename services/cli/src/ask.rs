@@ -11,6 +11,7 @@ use jiff::civil::DateTime;
 use serde_json::{Value, json};
 
 use crate::args::AskArgs;
+use crate::built::Built;
 use crate::failure::{Failure, Result, Status};
 use crate::models::{self, store};
 use crate::output::{Output, Tone};
@@ -118,39 +119,28 @@ fn load(named: Option<PathBuf>) -> Result<Planner> {
         None => find()?,
     };
     models::find_runtime();
-    let size = std::fs::metadata(folder.join("model.onnx")).map_or(0, |m| m.len());
-    Planner::load(&folder, size).map_err(failed)
+    Planner::load(&folder).map_err(failed)
 }
 
-/// The default model of this system, or else the newest one that was built in a checkout.
+/// The default model that the checkout made that this is called in, else that of this system, else the newest that any
+/// checkout made.
 fn find() -> Result<PathBuf> {
+    let built = Built::here();
+    if let Some(folder) = built.as_ref().and_then(Built::of_checkout) {
+        return Ok(folder);
+    }
     let mut installed = store::INSTALLED
         .iter()
         .map(|dir| Path::new(dir).join("default"));
     if let Some(folder) = installed.find(|f| f.join("planner.json").exists()) {
         return Ok(folder);
     }
-    built().ok_or_else(|| {
+    built.as_ref().and_then(Built::newest).ok_or_else(|| {
         Failure::new(Status::Failed, "there is no default model on this machine").hint(
             "name one with --model DIR; in a checkout, `sh ai/train/build.sh CACHE DIR` makes \
              DIR/default",
         )
     })
-}
-
-/// The newest default model that was built in a checkout.
-pub(crate) fn built() -> Option<PathBuf> {
-    let cache = std::env::var_os("XDG_CACHE_HOME")
-        .filter(|v| !v.is_empty())
-        .map(PathBuf::from)
-        .or_else(|| Some(std::env::home_dir()?.join(".cache")))
-        .map(|cache| cache.join("argos/model"));
-    let built = cache.iter().flat_map(std::fs::read_dir).flatten().flatten();
-    built
-        .map(|entry| entry.path().join("default"))
-        .filter_map(|f| Some((f.join("planner.json").metadata().ok()?.modified().ok()?, f)))
-        .max()
-        .map(|(_, folder)| folder)
 }
 
 fn failed(error: argos_engine::Error) -> Failure {

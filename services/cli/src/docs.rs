@@ -157,8 +157,8 @@ impl Model {
             .iter()
             .find(|info| name == info.id.as_str())
             .map_or(0, |info| info.size_bytes);
-        let planner = Planner::load(&folder, bytes)
-            .map_err(|e| Failure::new(Status::Failed, e.to_string()))?;
+        let planner =
+            Planner::load(&folder).map_err(|e| Failure::new(Status::Failed, e.to_string()))?;
         Ok(Self { planner, bytes })
     }
 

@@ -11,6 +11,7 @@
 mod agents;
 mod args;
 mod ask;
+mod built;
 mod bus;
 mod desktop;
 mod docs;

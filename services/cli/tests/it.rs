@@ -419,6 +419,54 @@ fn plans_are_shown_without_a_bus() {
 }
 
 #[test]
+fn the_model_of_the_checkout_is_found() {
+    let Some(model) = default_model() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let root = std::fs::canonicalize(folder.path()).unwrap();
+    let (cache, checkout) = (root.join("cache"), root.join("checkout"));
+    std::fs::create_dir_all(checkout.join("ai/train")).unwrap();
+    std::fs::write(checkout.join("ai/train/build.sh"), "").unwrap();
+    // Its own, and a newer one that is none.
+    std::fs::create_dir_all(cache.join("model/0")).unwrap();
+    std::os::unix::fs::symlink(&model, cache.join("model/0/default")).unwrap();
+    std::fs::create_dir_all(cache.join("model/1/default")).unwrap();
+    std::fs::write(cache.join("model/1/default/planner.json"), "{}").unwrap();
+    let note = cache
+        .join("model/checkouts")
+        .join(checkout.strip_prefix("/").unwrap());
+    std::fs::create_dir_all(&note).unwrap();
+    std::os::unix::fs::symlink(cache.join("model/0"), note.join(".model")).unwrap();
+    let ask = |folder: &Path, caches: [(&str, &Path); 2]| {
+        Command::new(env!("CARGO_BIN_EXE_argos"))
+            .args(["ask", "--plan", "--json", "lock the screen"])
+            .current_dir(folder)
+            .envs(caches)
+            .output()
+            .unwrap()
+    };
+    let elsewhere = root.join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    // ARGOS_CACHE is the cache itself, and before what XDG_CACHE_HOME has it in.
+    let named = [("ARGOS_CACHE", &*cache), ("XDG_CACHE_HOME", &*elsewhere)];
+    let output = ask(&checkout.join("ai"), named);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{told}");
+    let plan: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(plan["calls"][0]["tool"], "screen.lock", "{plan}");
+    if Path::new("/usr/share/argos/models/default/planner.json").exists() {
+        return;
+    }
+    // Seen from elsewhere the newest counts, which says what is wrong with it.
+    std::os::unix::fs::symlink(&cache, elsewhere.join("argos")).unwrap();
+    for variables in [named, [("ARGOS_CACHE", "".as_ref()), named[1]]] {
+        let output = ask(&root, variables);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success(), "{told}");
+        assert!(told.contains("model/1/default"), "{told}");
+    }
+}
+
+#[test]
 fn what_is_wrong_with_a_question_is_said() {
     let output = ask(&["--model", "/nowhere", "hello"], b"");
     let text = String::from_utf8(output.stderr).unwrap();

@@ -606,6 +606,60 @@ fn a_model_is_pulled_from_a_hub() {
 }
 
 #[test]
+fn perception_models_come_with_their_labels() {
+    let dir = tempfile::tempdir().unwrap();
+    let imported = dir.path().join("imported");
+    let pulled = dir.path().join("pulled");
+    let server = Server::start();
+    for model in ["colours", "tones", "stripes"] {
+        good(&[
+            "import",
+            tiny(model).to_str().unwrap(),
+            "--directory",
+            imported.to_str().unwrap(),
+        ]);
+        let files = files(model);
+        let mut there: Vec<(&str, &[u8])> = files
+            .iter()
+            .map(|(n, b)| (n.as_str(), b.as_slice()))
+            .collect();
+        there.push(("labels.json", b"not these"));
+        let source = format!("acme/{model}");
+        server.hub(&source, &there);
+        let directory = pulled.to_str().unwrap();
+        let from = ["pull", &source, "--server", &server.address];
+        good(&[&from[..], &["--directory", directory]].concat());
+        for place in [&imported, &pulled] {
+            let folder = place.join(model);
+            let whole = ["ARGOS-MODEL.json", "labels.txt", "model.onnx", "model.yaml"];
+            assert_eq!(names(&folder), whole);
+            good(&["check", model, "--directory", place.to_str().unwrap()]);
+        }
+    }
+    // Without their labels they are refused before anything is there.
+    let bare = dir.path().join("bare");
+    std::fs::create_dir(&bare).unwrap();
+    for name in ["model.onnx", "model.yaml"] {
+        std::fs::copy(tiny("colours").join(name), bare.join(name)).unwrap();
+    }
+    let directory = imported.to_str().unwrap();
+    bad(
+        &["import", bare.to_str().unwrap(), "--directory", directory],
+        1,
+        "names labels.txt, which is not there",
+    );
+    if library().is_none() {
+        return;
+    }
+    for place in [imported, pulled] {
+        let registry = argos_engine::registry::Registry::new(vec![place]);
+        for model in ["colours", "tones", "stripes"] {
+            registry.load(model, &|_| {}).unwrap();
+        }
+    }
+}
+
+#[test]
 fn a_cut_connection_is_resumed_and_a_changed_file_is_noticed() {
     let (server, dir) = hub();
     server.change("/model.onnx", |page| page.cut = Some(20_000));

@@ -3,6 +3,11 @@
 use ort::session::Session;
 use ort::value::{TensorElementType, ValueType};
 
+use super::names::Names;
+
+/// Says to a graph with two branches that there is a cache.
+pub(super) const CACHE_BRANCH: &str = "use_cache_branch";
+
 /// One layer's half of the KV cache: `past` goes in, `present` comes out.
 #[derive(Debug, Clone)]
 pub(super) struct CacheSlot {
@@ -17,11 +22,14 @@ pub(super) struct CacheSlot {
 /// Inputs and outputs of a causal language model.
 #[derive(Debug, Clone)]
 pub(super) struct Geometry {
+    pub names: Names,
     pub cache: Vec<CacheSlot>,
     pub position_ids: bool,
     pub attention_mask: bool,
     /// `num_logits_to_keep`: the graph can leave out the logits of all but the last tokens.
     pub keeps_logits: bool,
+    /// `use_cache_branch`: two graphs in one, of which one begins an answer and knows no cache, the other goes on.
+    pub cache_branch: bool,
     /// The graph appends to its cache in place, where `past` and `present` are one memory.
     pub in_place: bool,
     pub vocabulary: usize,
@@ -52,41 +60,49 @@ impl Geometry {
 
     /// Reads it; an error says what the graph wants that is not provided. `in_place` is told by the graph's
     /// operators, which a session does not show.
-    pub(super) fn of(session: &Session, in_place: bool) -> Result<Self, String> {
+    pub(super) fn of(session: &Session, in_place: bool, names: Names) -> Result<Self, String> {
         let mut geometry = Self {
+            names: names.clone(),
             cache: Vec::new(),
             position_ids: false,
             attention_mask: false,
             keeps_logits: false,
+            cache_branch: false,
             in_place,
             vocabulary: 0,
             logits: TensorElementType::Float32,
         };
         let mut ids = false;
         for input in session.inputs() {
-            match input.name() {
-                "input_ids" => {
-                    ids = true;
-                    if !is_int64(input.dtype()) {
-                        return Err("input_ids is not of type int64".into());
-                    }
+            let name = input.name();
+            if name == names.input_ids {
+                ids = true;
+                if !is_of(input.dtype(), TensorElementType::Int64) {
+                    return Err(format!("{name} is not of type int64"));
                 }
-                "attention_mask" => geometry.attention_mask = true,
-                "position_ids" => geometry.position_ids = true,
-                "num_logits_to_keep" => geometry.keeps_logits = true,
-                name if name.starts_with("past_key_values.") => {
-                    geometry.cache.push(cache_slot(name, input.dtype())?);
+            } else if name == names.attention_mask {
+                geometry.attention_mask = true;
+            } else if name == names.position_ids {
+                geometry.position_ids = true;
+            } else if name == "num_logits_to_keep" {
+                geometry.keeps_logits = true;
+            } else if name == CACHE_BRANCH {
+                geometry.cache_branch = true;
+                if !is_of(input.dtype(), TensorElementType::Bool) {
+                    return Err(format!("{name} is not of type bool"));
                 }
-                name => {
-                    return Err(format!(
-                        "its graph wants the input `{name}`, which this engine does not provide; it takes \
-                         exports with input_ids, attention_mask, position_ids and past_key_values.*"
-                    ));
-                }
+            } else if let Some(present) = names.present(name) {
+                let slot = cache_slot(name, present, input.dtype())?;
+                geometry.cache.push(slot);
+            } else {
+                return Err(format!(
+                    "its graph wants the input `{name}`, which this engine does not provide; it takes \
+                     exports with input_ids, attention_mask, position_ids and past_key_values.*"
+                ));
             }
         }
         if !ids {
-            return Err("its graph has no input_ids".into());
+            return Err(format!("its graph has no {}", names.input_ids));
         }
         if geometry.cache.is_empty() {
             return Err(
@@ -106,8 +122,8 @@ impl Geometry {
         let logits = session
             .outputs()
             .iter()
-            .find(|o| o.name() == "logits")
-            .ok_or("its graph has no output `logits`")?;
+            .find(|o| o.name() == names.logits)
+            .ok_or_else(|| format!("its graph has no output `{}`", names.logits))?;
         match logits.dtype() {
             ValueType::Tensor {
                 ty: element @ (TensorElementType::Float32 | TensorElementType::Float16),
@@ -127,17 +143,11 @@ impl Geometry {
     }
 }
 
-fn is_int64(kind: &ValueType) -> bool {
-    matches!(
-        kind,
-        ValueType::Tensor {
-            ty: TensorElementType::Int64,
-            ..
-        }
-    )
+fn is_of(kind: &ValueType, element: TensorElementType) -> bool {
+    matches!(kind, ValueType::Tensor { ty, .. } if *ty == element)
 }
 
-fn cache_slot(name: &str, kind: &ValueType) -> Result<CacheSlot, String> {
+fn cache_slot(name: &str, present: String, kind: &ValueType) -> Result<CacheSlot, String> {
     let ValueType::Tensor {
         ty: element, shape, ..
     } = kind
@@ -158,7 +168,7 @@ fn cache_slot(name: &str, kind: &ValueType) -> Result<CacheSlot, String> {
     }
     Ok(CacheSlot {
         past: name.to_owned(),
-        present: name.replacen("past_key_values", "present", 1),
+        present,
         heads: shape[1],
         width: shape[3],
         element: *element,

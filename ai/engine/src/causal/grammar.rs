@@ -15,19 +15,38 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokenizers::{AddedToken, DecoderWrapper, Tokenizer};
 
+use super::copied::{self, Schemas};
 use crate::{Error, Result};
 
 /// What an answer has to be.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Grammar {
-    /// A value that this JSON Schema allows; `{}` or `true`: any JSON value.
+    /// A value that this JSON Schema allows; `{}` or `true`: any JSON value. A string with `"x-copied-from": "prompt"`
+    /// is a part of the user's last message, or of the text that is continued.
     JsonSchema(Value),
     /// A text that this regular expression matches as a whole.
     Regex(String),
     /// A text of this grammar, in llguidance's dialect of Lark. `%regex {"substring_chars": "…"}` is any part
     /// of a text: how a value is copied and not made up.
     Lark(String),
+}
+
+impl Grammar {
+    /// The same with what is copied in it, which comes from what was `asked`.
+    ///
+    /// # Errors
+    /// The keyword makes no sense where it stands, or there is nothing to copy from.
+    pub(super) fn with_copies(self, asked: Option<&str>) -> Result<Self> {
+        match self {
+            Self::JsonSchema(schema) if copied::is_in(&schema) => {
+                let mut schemas = Schemas::new(asked);
+                let value = schemas.expression(&schema)?;
+                Ok(Self::Lark(format!("start: {value}\n{}", schemas.rules())))
+            }
+            other => Ok(other),
+        }
+    }
 }
 
 /// Largest grammar, in bytes of its text.
@@ -400,7 +419,7 @@ mod tests {
                 |tools: Tools, answer: Option<&Value>, taken: &[String], refused: &[String]| {
                     let token: &dyn Fn(&str) -> Option<u32> =
                         if special { &marked } else { &unmarked };
-                    let grammar = format.grammar(&tools, answer, None, token).unwrap();
+                    let grammar = format.grammar(&tools, answer, None, None, token).unwrap();
                     for text in taken {
                         assert!(
                             takes(&grammars, &grammar, text),
@@ -473,8 +492,13 @@ mod tests {
                     &[plain],
                 );
             } else {
-                let error =
-                    format.grammar(&with(Choice::Auto, true), Some(&answer), None, &unmarked);
+                let error = format.grammar(
+                    &with(Choice::Auto, true),
+                    Some(&answer),
+                    None,
+                    None,
+                    &unmarked,
+                );
                 assert!(error.unwrap_err().to_string().contains("response format"));
             }
         }
@@ -504,7 +528,7 @@ mod tests {
             for begun in [false, true] {
                 let thoughts = Thoughts { open, close, begun };
                 let grammar = Format::Hermes
-                    .grammar(&with(choice.clone()), None, Some(thoughts), &token)
+                    .grammar(&with(choice.clone()), None, None, Some(thoughts), &token)
                     .unwrap();
                 let opened = if begun { "" } else { "<think>" };
                 for end in [call.to_owned(), format!(" \n{call}")] {
@@ -522,6 +546,123 @@ mod tests {
                 ));
             }
         }
+    }
+
+    #[test]
+    fn strings_are_copied_from_what_was_asked() {
+        let grammars = grammars();
+        let asked = "say \"hi\"\tto /srv/data, please";
+        let path = serde_json::json!({"type": "string", "x-copied-from": "prompt", "description": "a path"});
+        let schema = serde_json::json!({
+            "type": "object",
+            "title": "Copy",
+            "properties": {
+                "from": path,
+                "to": {"anyOf": [path, {"type": "null"}]},
+                "list": {"type": "array", "items": {"$ref": "#/$defs/name"}, "maxItems": 2},
+                "n": {"$ref": "#/$defs/number"},
+            },
+            "required": ["from"],
+            "$defs": {"name": path, "number": {"type": "integer"}},
+        });
+        let grammar = Grammar::JsonSchema(schema)
+            .with_copies(Some(asked))
+            .unwrap();
+        for text in [
+            r#"{"from": "/srv/data"}"#,
+            // Everything, and what a JSON string writes otherwise.
+            r#"{"from": "say \"hi\"\tto /srv/data, please"}"#,
+            r#"{"from": "\"hi\"\tt", "list": [], "n": 3}"#,
+            r#"{"from": "s", "to": "/", "list": ["hi", "data"], "n": -1}"#,
+            r#"{"from": "s", "to": null}"#,
+        ] {
+            assert!(takes(&grammars, &grammar, text), "{text}");
+        }
+        for text in [
+            r#"{"from": "/srv/date"}"#,
+            r#"{"from": "data/srv"}"#,
+            r#"{"from": ""}"#,
+            r#"{"from": "\"}"#,
+            r#"{"from": "\"hi\"t"}"#,
+            r#"{"from": 1}"#,
+            r#"{"n": 3}"#,
+            r#"{"from": "s", "list": ["hi", "s", "s"]}"#,
+            r#"{"from": "s", "list": ["none"]}"#,
+            r#"{"from": "s", "more": 1}"#,
+            r#"{"from": "s" }"#,
+        ] {
+            assert!(!takes(&grammars, &grammar, text), "{text}");
+        }
+        for seed in 0..20 {
+            let text = answer(&grammar, &wish(seed));
+            if let Ok(value) = serde_json::from_str::<Value>(&text) {
+                assert!(asked.contains(value["from"].as_str().unwrap()), "{text}");
+            } else {
+                assert!(text.starts_with("{\"from\": \""), "{text}");
+            }
+        }
+        // As long as it may be, with the same character all along, and with none twice in a row.
+        for asked in ["x".repeat(4096), "ab, c".repeat(819)] {
+            let copied = serde_json::json!({"x-copied-from": "prompt"});
+            let grammar = Grammar::JsonSchema(copied)
+                .with_copies(Some(&asked))
+                .unwrap();
+            let start = std::time::Instant::now();
+            assert!(takes(&grammars, &grammar, &format!("\"{}\"", &asked[..80])));
+            assert!(!takes(&grammars, &grammar, "\"z\""));
+            assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
+        }
+    }
+
+    #[test]
+    fn arguments_are_copied_from_what_was_asked() {
+        let grammars = grammars();
+        let tools = |from: &str| Tools {
+            tools: vec![
+                Tool {
+                    name: "open".into(),
+                    description: None,
+                    parameters: serde_json::json!({
+                        "properties": {"path": {"type": "string", "x-copied-from": from}},
+                        "required": ["path"],
+                    }),
+                },
+                Tool {
+                    name: "say".into(),
+                    description: None,
+                    parameters: serde_json::json!({
+                        "properties": {"text": {"type": "string"}},
+                        "required": ["text"], "additionalProperties": false,
+                    }),
+                },
+            ],
+            choice: Choice::Auto,
+            parallel: true,
+        };
+        let grammar = |from: &str| {
+            Format::Hermes.grammar(&tools(from), None, Some("open notes.txt"), None, &|_| None)
+        };
+        let called = |name: &str, arguments: &str| {
+            format!(
+                "<tool_call>\n{{\"name\": \"{name}\", \"arguments\": {arguments}}}\n</tool_call>"
+            )
+        };
+        let good = grammar("prompt").unwrap();
+        for (name, arguments, taken) in [
+            ("open", r#"{"path": "notes.txt"}"#, true),
+            ("open", r#"{"path": "note.txt"}"#, false),
+            ("open", "{}", false),
+            // What another tool's strings say is its own.
+            ("say", r#"{"text": "note.txt"}"#, true),
+        ] {
+            let text = called(name, arguments);
+            assert_eq!(takes(&grammars, &good, &text), taken, "{text}");
+        }
+        let error = grammar("memory").unwrap_err().to_string();
+        assert!(
+            error.contains("tool `open`") && error.contains("`$.path`") && error.contains("memory"),
+            "{error}"
+        );
     }
 
     #[test]

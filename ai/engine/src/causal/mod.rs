@@ -16,9 +16,12 @@
 
 mod chat;
 mod contents;
+mod copied;
+pub(crate) mod cost;
 mod geometry;
 mod grammar;
 mod jinja;
+pub(crate) mod names;
 mod park;
 mod places;
 mod prefix;
@@ -48,9 +51,11 @@ pub use schedule::Class;
 pub use sequence::{Budget, Token};
 pub use tools::{Choice, Format, Function, Parser, Part, Tool, ToolCall, Tools, one_way};
 
+use crate::session::Traffic;
 use crate::{Error, Result, folder, graph, session};
 use chat::Template;
 use contents::Controls;
+use cost::Cost;
 use geometry::Geometry;
 use grammar::Grammars;
 use park::Parking;
@@ -304,11 +309,11 @@ pub struct CausalLm {
 }
 
 impl CausalLm {
-    /// Loads the model in `folder`, whose files have `size_bytes` together.
+    /// Loads the model in `folder`.
     ///
     /// Fails with [`Error::Memory`] if it does not fit with room for one request; where there is room for
     /// fewer than `limits.slots`, it gets fewer.
-    pub fn load(folder: &Path, size_bytes: u64, limits: &Limits) -> Result<Self> {
+    pub fn load(folder: &Path, limits: &Limits) -> Result<Self> {
         let unusable = |reason: String| Error::Model {
             path: folder.to_owned(),
             reason,
@@ -325,21 +330,23 @@ impl CausalLm {
             path: settings.graph.clone(),
             reason: format!("its graph cannot be read: {e}; get the file again"),
         })?;
-        let memory = Room {
-            free: limits
-                .memory_bytes
-                .into_iter()
-                .chain(session::free_memory())
-                .min(),
-            weights: size_bytes,
-        };
-        memory.check(&name, 0)?;
-        let session = session::open(&settings.graph, size_bytes, limits.threads)?;
-        let geometry = Geometry::of(&session, summary.shares_cache()).map_err(unusable)?;
         let context = settings.context.min(limits.context.max(2));
-        let slot_bytes = geometry.token_bytes() as u64 * context as u64;
-        let slots = memory.slots(&name, slot_bytes, limits.slots)?;
+        let chunk = limits.chunk.clamp(1, context);
+        let free = limits
+            .memory_bytes
+            .into_iter()
+            .chain(session::free_memory())
+            .min();
+        let cost = Cost::of(&settings.graph, &summary, &settings.names, chunk);
+        // Where the graph does not tell how large its cache is, it is refused below.
+        let slot_bytes = cost.slot(context).unwrap_or(0);
+        cost.check(&name, slot_bytes, free)?;
+        let session = session::open(&settings.graph, limits.threads, Traffic::CacheInMemory)?;
+        let geometry =
+            Geometry::of(&session, summary.shares_cache(), settings.names).map_err(unusable)?;
+        let slots = cost.slots(&name, slot_bytes, limits.slots, free)?;
         let vocabulary = geometry.vocabulary;
+        check_tokenizer(&tokenizer, vocabulary).map_err(unusable)?;
         let runner = Runner::new(name.clone(), session, geometry, slots, context)?;
         let tokenizer = Arc::new(tokenizer);
         let counters = Arc::new(Counters::default());
@@ -353,7 +360,7 @@ impl CausalLm {
             parking,
             commands: queue,
             counters: Arc::clone(&counters),
-            chunk: limits.chunk.max(1),
+            chunk,
             waiting: Vec::new(),
             running: std::iter::repeat_with(|| None)
                 .take(runner.slots())
@@ -378,7 +385,9 @@ impl CausalLm {
             tokenizer,
             context,
             slots,
-            memory: memory.base() + slot_bytes * slots as u64,
+            memory: cost
+                .base
+                .saturating_add(slot_bytes.saturating_mul(slots as u64)),
             vocabulary,
             commands: Mutex::new(commands),
             counters,
@@ -470,8 +479,9 @@ impl CausalLm {
             Prompt::Chat(_) | Prompt::Text(_) | Prompt::Tokens(_) => None,
         };
         tools.iter().try_for_each(Tools::check)?;
+        let asked = copied::asked(&request.prompt).map(str::to_owned);
         let prompt = self.prompt(request.prompt)?;
-        let grammar = self.grammar(tools.as_ref(), &prompt, options.grammar)?;
+        let grammar = self.grammar(tools.as_ref(), &prompt, asked.as_deref(), options.grammar)?;
         let room = self.context - prompt.len();
         let max_tokens = options.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS).min(room);
         if max_tokens == 0 {
@@ -575,15 +585,16 @@ impl CausalLm {
         Ok(tokens)
     }
 
-    /// What the answer has to be, the form of calls included.
+    /// What the answer has to be, the form of calls included. Copied strings are parts of what was `asked`.
     fn grammar(
         &self,
         tools: Option<&Tools>,
         prompt: &[u32],
+        asked: Option<&str>,
         wished: Option<Grammar>,
     ) -> Result<Option<Grammar>> {
-        let Some(tools) = tools else {
-            return Ok(wished);
+        let Some(tools) = tools.filter(|tools| !tools.tools.is_empty()) else {
+            return wished.map(|wish| wish.with_copies(asked)).transpose();
         };
         let answer = match &wished {
             None => None,
@@ -594,9 +605,6 @@ impl CausalLm {
                 ));
             }
         };
-        if tools.tools.is_empty() {
-            return Ok(wished);
-        }
         let token = |text: &str| self.grammars.special(text);
         let thoughts = THOUGHTS.iter().find_map(|(open, close)| {
             let (open, close) = (token(open)?, token(close)?);
@@ -606,7 +614,7 @@ impl CausalLm {
             Some(Thoughts { open, close, begun })
         });
         self.call_format()
-            .grammar(tools, answer, thoughts, &token)
+            .grammar(tools, answer, asked, thoughts, &token)
             .map(Some)
     }
 
@@ -690,73 +698,23 @@ impl CausalLm {
     }
 }
 
+/// Fails where a tokenizer is another model's than a graph with so many tokens, as far as their numbers tell. Graphs
+/// have some tokens more, since vocabularies are rounded up or leave room for later ones; a third more is none of that.
+/// What the tokenizer has more may be a mark that no text has; where a text has it, its request fails.
+pub(crate) fn check_tokenizer(
+    tokenizer: &Tokenizer,
+    vocabulary: usize,
+) -> std::result::Result<(), String> {
+    let tokens = tokenizer.get_vocab_size(true);
+    if tokens >= vocabulary - vocabulary / 4 {
+        return Ok(());
+    }
+    Err(format!(
+        "tokenizer.json has {tokens} tokens and the graph {vocabulary}: they are not of one export; get both again"
+    ))
+}
+
 /// Whether the folder has a chat template; fails where it has one that cannot be read.
 pub(crate) fn has_template(folder: &Path) -> Result<bool> {
     Template::read(folder).map(|template| template.is_some())
-}
-
-/// Memory that a model of `weights` bytes takes without any slot: weights as the runtime keeps them (some are
-/// packed anew), and what passes need besides.
-pub(crate) fn base_bytes(weights: u64) -> u64 {
-    weights.saturating_add(weights / 8).saturating_add(64 << 20)
-}
-
-/// Memory that a model would take, and that there is.
-struct Room {
-    /// `None` where the system does not tell.
-    free: Option<u64>,
-    weights: u64,
-}
-
-impl Room {
-    fn base(&self) -> u64 {
-        base_bytes(self.weights)
-    }
-
-    fn check(&self, name: &str, more: u64) -> Result<()> {
-        let needed = self.base() + more;
-        match self.free {
-            Some(free) if free < needed => Err(Error::Memory {
-                model: name.to_owned(),
-                needed,
-                free,
-            }),
-            _ => Ok(()),
-        }
-    }
-
-    /// How many slots of `slot_bytes` fit into half of what the weights leave: the other half is for whatever
-    /// else the machine does. One has to fit.
-    fn slots(&self, name: &str, slot_bytes: u64, wanted: usize) -> Result<usize> {
-        self.check(name, slot_bytes)?;
-        let Some(free) = self.free else {
-            return Ok(wanted.max(1));
-        };
-        let fit = (free - self.base()) / 2 / slot_bytes.max(1);
-        Ok(usize::try_from(fit)
-            .unwrap_or(usize::MAX)
-            .clamp(1, wanted.max(1)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn slots_fit_into_what_is_free() {
-        let room = |free| Room {
-            free,
-            weights: 800 << 20,
-        };
-        // 900 MiB of weights and 64 more.
-        assert!(matches!(
-            room(Some(900 << 20)).slots("m", 1 << 20, 8),
-            Err(Error::Memory { needed, .. }) if needed == (900 + 64 + 1) << 20
-        ));
-        assert_eq!(room(Some(970 << 20)).slots("m", 1 << 20, 8).unwrap(), 3);
-        assert_eq!(room(Some(965 << 20)).slots("m", 1 << 20, 8).unwrap(), 1);
-        assert_eq!(room(Some(4 << 30)).slots("m", 1 << 20, 8).unwrap(), 8);
-        assert_eq!(room(None).slots("m", 1 << 40, 8).unwrap(), 8);
-    }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::names::Names;
 use super::sampling::Sampling;
 use crate::folder::json;
 use crate::manifest::Kind;
@@ -17,6 +18,8 @@ use crate::{Error, Result, folder};
 pub(crate) struct Settings {
     /// The graph, absolute.
     pub graph: PathBuf,
+    /// What it calls its inputs and outputs.
+    pub names: Names,
     /// Prompt and answer together, in tokens.
     pub context: usize,
     /// Tokens that end an answer.
@@ -87,7 +90,10 @@ impl Settings {
                 .unwrap_or(1.0) as f32,
             ..Sampling::default()
         };
+        let names = genai.as_ref().map(Names::read).transpose();
+        let names = names.map_err(|e| folder::unusable(&folder.join("genai_config.json"), e))?;
         Ok(Self {
+            names: names.unwrap_or_default(),
             graph: folder::graph(folder, Kind::CausalLm)?,
             context: usize::try_from(context).unwrap_or(usize::MAX),
             stop_tokens,

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::chat::Message;
+use super::copied::Schemas;
 use super::grammar::Grammar;
 use super::stop::overlap;
 use crate::{Error, Result};
@@ -144,16 +145,18 @@ impl Format {
     }
 
     /// The grammar of answers with these tools. `token` knows the number of a marker that is one token;
-    /// `answer`, where given, is the JSON Schema of an answer that calls nothing; `thoughts`, where the model
-    /// thinks, comes before all of it.
+    /// `answer`, where given, is the JSON Schema of an answer that calls nothing; strings that are to be copied
+    /// are parts of what was `asked`; `thoughts`, where the model thinks, comes before all of it.
     pub(super) fn grammar(
         self,
         tools: &Tools,
         answer: Option<&Value>,
+        asked: Option<&str>,
         thoughts: Option<Thoughts>,
         token: &dyn Fn(&str) -> Option<u32>,
     ) -> Result<Grammar> {
-        let rules: Vec<_> = tools
+        let mut schemas = Schemas::new(asked);
+        let rules = tools
             .tools
             .iter()
             .filter(|tool| match &tools.choice {
@@ -163,10 +166,12 @@ impl Format {
             .enumerate()
             .map(|(i, tool)| {
                 let head = format!("{{\"name\": \"{}\", \"{}\": ", tool.name, self.arguments());
-                let schema = one_way(&object(&tool.parameters));
-                format!("tool_{i}: {} %json {schema} \"}}\"\n", literal(&head))
+                let arguments = schemas
+                    .expression(&object(&tool.parameters))
+                    .map_err(|e| Error::InvalidArguments(format!("tool `{}`: {e}", tool.name)))?;
+                Ok(format!("tool_{i}: {} {arguments} \"}}\"\n", literal(&head)))
             })
-            .collect();
+            .collect::<Result<Vec<_>>>()?;
         let names: Vec<_> = (0..rules.len()).map(|i| format!("tool_{i}")).collect();
         let rules = format!("call: {}\n{}", names.join(" | "), rules.concat());
         // A marker that is a token of its own stands in no text; another one is text like any other.
@@ -208,10 +213,8 @@ impl Format {
                 ));
             }
             (Choice::Auto, Some(schema)) => {
-                format!(
-                    "body: answer | {calls}\nanswer: %json {}\n",
-                    one_way(schema)
-                )
+                let answer = schemas.expression(schema)?;
+                format!("body: answer | {calls}\nanswer: {answer}\n")
             }
             (Choice::Auto, None) => match (self, begin) {
                 // Its calls begin an answer, after white space at most.
@@ -251,7 +254,7 @@ impl Format {
             },
         );
         let start = format!("{thoughts}{start}");
-        Ok(Grammar::Lark(format!("{start}{rules}")))
+        Ok(Grammar::Lark(format!("{start}{rules}{}", schemas.rules())))
     }
 
     /// Reads answers of this form that may call these tools.
@@ -283,7 +286,7 @@ const BEGIN: &str = "<tool_call>";
 const END: &str = "</tool_call>";
 
 /// A string of Lark's.
-fn literal(text: &str) -> String {
+pub(super) fn literal(text: &str) -> String {
     Value::String(text.into()).to_string()
 }
 

@@ -51,12 +51,12 @@ struct Graph {
 
 impl Graph {
     /// Opens the graph of `folder`. `outputs` are the names by preference where it has several.
-    fn open(folder: &Path, size_bytes: u64, manifest: &Manifest, outputs: &[&str]) -> Result<Self> {
+    fn open(folder: &Path, manifest: &Manifest, outputs: &[&str]) -> Result<Self> {
         let file = folder::graph(folder, manifest.kind)?;
         // ONNX Runtime's own messages on files that were cut off are less clear.
         crate::graph::summary(&file)
             .map_err(|e| folder::unusable(&file, format!("its graph cannot be read: {e}")))?;
-        let session = session::open_for(&file, size_bytes, None, Traffic::Light)?;
+        let session = session::open(&file, None, Traffic::Light)?;
         let (input, shape) = match session.inputs() {
             [input] => match input.dtype() {
                 ValueType::Tensor {

@@ -22,11 +22,11 @@ pub struct SpeechRecogniser {
 }
 
 impl SpeechRecogniser {
-    /// Loads the model in `folder`, whose files have `size_bytes` together.
-    pub fn load(folder: &Path, size_bytes: u64) -> Result<Self> {
+    /// Loads the model in `folder`.
+    pub fn load(folder: &Path) -> Result<Self> {
         let manifest = manifest(folder, Kind::SpeechRecognition)?;
         let decoder = Decoder::load(folder, &manifest)?;
-        let graph = Graph::open(folder, size_bytes, &manifest, &["logits", "logprobs"])?;
+        let graph = Graph::open(folder, &manifest, &["logits", "logprobs"])?;
         let (normalise, mel) = manifest
             .speech
             .map_or((false, None), |s| (s.normalise, s.mel));

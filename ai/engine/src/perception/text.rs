@@ -19,11 +19,11 @@ pub struct TextRecogniser {
 }
 
 impl TextRecogniser {
-    /// Loads the model in `folder`, whose files have `size_bytes` together.
-    pub fn load(folder: &Path, size_bytes: u64) -> Result<Self> {
+    /// Loads the model in `folder`.
+    pub fn load(folder: &Path) -> Result<Self> {
         let manifest = manifest(folder, Kind::TextRecognition)?;
         let decoder = Decoder::load(folder, &manifest)?;
-        let graph = Graph::open(folder, size_bytes, &manifest, &["logits", "output"])?;
+        let graph = Graph::open(folder, &manifest, &["logits", "output"])?;
         let input = manifest
             .image
             .ok_or_else(|| folder::unusable(folder, "model.yaml has no `image`"))?;

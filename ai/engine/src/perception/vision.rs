@@ -18,8 +18,8 @@ struct Vision {
 }
 
 impl Vision {
-    fn load(folder: &Path, size_bytes: u64, manifest: &Manifest, outputs: &[&str]) -> Result<Self> {
-        let graph = Graph::open(folder, size_bytes, manifest, outputs)?;
+    fn load(folder: &Path, manifest: &Manifest, outputs: &[&str]) -> Result<Self> {
+        let graph = Graph::open(folder, manifest, outputs)?;
         let input = manifest
             .image
             .clone()
@@ -85,11 +85,11 @@ pub struct ImageEmbedder {
 }
 
 impl ImageEmbedder {
-    /// Loads the model in `folder`, whose files have `size_bytes` together.
-    pub fn load(folder: &Path, size_bytes: u64) -> Result<Self> {
+    /// Loads the model in `folder`.
+    pub fn load(folder: &Path) -> Result<Self> {
         let manifest = manifest(folder, Kind::ImageEmbedding)?;
         let outputs = ["image_embeds", "embedding", "pooler_output"];
-        let vision = Vision::load(folder, size_bytes, &manifest, &outputs)?;
+        let vision = Vision::load(folder, &manifest, &outputs)?;
         if let Some(said) = manifest.embedding_width
             && said as usize != vision.width
         {
@@ -145,11 +145,11 @@ pub struct ImageClassifier {
 }
 
 impl ImageClassifier {
-    /// Loads the model in `folder`, whose files have `size_bytes` together.
-    pub fn load(folder: &Path, size_bytes: u64) -> Result<Self> {
+    /// Loads the model in `folder`.
+    pub fn load(folder: &Path) -> Result<Self> {
         let manifest = manifest(folder, Kind::ImageClassification)?;
         let labels = labels::read(folder, manifest.labels.as_deref().unwrap_or_default())?;
-        let vision = Vision::load(folder, size_bytes, &manifest, &["logits", "probabilities"])?;
+        let vision = Vision::load(folder, &manifest, &["logits", "probabilities"])?;
         vision.graph.check_labels(vision.width, labels.len())?;
         Ok(Self {
             vision,

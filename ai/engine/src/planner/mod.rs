@@ -33,6 +33,7 @@ use serde_json::{Map, Value};
 use tokenizers::Tokenizer;
 
 use crate::embedding::unit;
+use crate::session::Traffic;
 use crate::{Error, Result, folder, session};
 use config::Config;
 use decide::{Proposal, Words};
@@ -187,8 +188,8 @@ struct Encoded {
 }
 
 impl Planner {
-    /// Loads the model in `folder`, whose files have `size_bytes` together.
-    pub fn load(folder: &Path, size_bytes: u64) -> Result<Self> {
+    /// Loads the model in `folder`.
+    pub fn load(folder: &Path) -> Result<Self> {
         let unusable = |reason: String| Error::Model {
             path: folder.to_owned(),
             reason,
@@ -198,7 +199,11 @@ impl Planner {
             .and_then(|manifest| manifest.graph)
             .unwrap_or_else(|| "model.onnx".into());
         let tokenizer = folder::tokenizer(folder)?;
-        let session = session::open(&folder::inside(folder, "graph", &graph)?, size_bytes, None)?;
+        let session = session::open(
+            &folder::inside(folder, "graph", &graph)?,
+            None,
+            Traffic::Light,
+        )?;
         let mut planner = Self {
             name: folder::name(folder),
             config,

@@ -11,11 +11,15 @@ use super::{copied, folder};
 
 const PROMPT: &str = "The quick brown fox";
 
-/// Attention that returns a longer cache, the same in half precision, and attention in place.
-const MODELS: [&str; 3] = ["lm", "lm-fp16", "lm-gqa"];
+/// Attention that returns a longer cache, the same in half precision, attention in place, that with weights in int4
+/// and everything else in half precision, and the first one as two branches of one graph.
+const MODELS: [&str; 5] = ["lm", "lm-fp16", "lm-gqa", "lm-int4", "lm-merged"];
+
+/// Weights in int8. What is computed for a token depends on the others in its pass: not one of [`MODELS`].
+const INT8: &str = "lm-int8";
 
 fn load_with(name: &str, limits: &Limits) -> CausalLm {
-    CausalLm::load(&folder(name), 100_000, limits).unwrap()
+    CausalLm::load(&folder(name), limits).unwrap()
 }
 
 fn load(name: &str) -> CausalLm {
@@ -138,6 +142,54 @@ fn half_precision_says_nearly_the_same() {
 }
 
 #[test]
+fn two_branches_say_what_one_says() {
+    if !super::runtime() {
+        return;
+    }
+    // Pieces of a prompt, of which the first one alone begins without a cache, and beginnings that are known.
+    let limits = Limits {
+        chunk: 7,
+        ..Limits::default()
+    };
+    let (plain, merged) = (load("lm"), load_with("lm-merged", &limits));
+    for prompt in prompts() {
+        for prompt in [prompt.clone(), prompt + "and then some more of it"] {
+            assert_eq!(
+                complete(&merged, &prompt, &greedy(15)).0,
+                complete(&plain, &prompt, &greedy(15)).0
+            );
+        }
+    }
+}
+
+#[test]
+fn int8_says_nearly_the_same() {
+    if !super::runtime() {
+        return;
+    }
+    // Weights of `lm`, rounded. It gives as many logits as it is told to.
+    let limits = Limits {
+        prefix_bytes: 0,
+        ..Limits::default()
+    };
+    let (full, rounded) = (load_with("lm", &limits), load_with(INT8, &limits));
+    let mut all = full.tokenize(PROMPT).unwrap();
+    for n in 0..8 {
+        let next = tokens(&full, Prompt::Tokens(all.clone()), 1);
+        assert_eq!(
+            tokens(&rounded, Prompt::Tokens(all.clone()), 1),
+            next,
+            "{n}"
+        );
+        all.extend(next);
+    }
+    // One by one, with a cache.
+    let (text, finished) = complete(&rounded, PROMPT, &greedy(20));
+    assert_eq!((text.len(), finished.completion_tokens), (20, 20));
+    assert_eq!(complete(&rounded, PROMPT, &greedy(20)).0, text);
+}
+
+#[test]
 fn stop_tokens_stop_strings_and_limits() {
     if !super::runtime() {
         return;
@@ -172,7 +224,7 @@ fn stop_tokens_stop_strings_and_limits() {
         format!("{{\"eos_token_id\": [1, {id}]}}"),
     )
     .unwrap();
-    let model = CausalLm::load(copy.path(), 100_000, &Limits::default()).unwrap();
+    let model = CausalLm::load(copy.path(), &Limits::default()).unwrap();
     let (stopped, finished) = complete(&model, PROMPT, &greedy(12));
     assert_eq!(
         (stopped.as_str(), finished.reason),
@@ -287,7 +339,7 @@ fn common_beginnings_are_computed_once() {
         return;
     }
     let beginning = "abcdefgh".repeat(8);
-    for name in ["lm", "lm-gqa"] {
+    for name in ["lm", "lm-gqa", "lm-int4"] {
         let alone = {
             let limits = Limits {
                 prefix_bytes: 0,
@@ -327,7 +379,8 @@ fn a_person_does_not_wait_for_the_background_which_goes_on_where_it_was() {
         return;
     }
     let parking = tempfile::tempdir().unwrap();
-    for name in MODELS {
+    // What is parked goes on with the same cache, so that this is exact for all.
+    for name in MODELS.into_iter().chain([INT8]) {
         for parked_bytes in [0, 1 << 20] {
             let limits = Limits {
                 slots: 1,
@@ -502,7 +555,7 @@ fn numbers_that_are_none_fail_the_request_and_nothing_else() {
         return;
     }
     let copy = broken_numbers();
-    let model = CausalLm::load(copy.path(), 100_000, &Limits::default()).unwrap();
+    let model = CausalLm::load(copy.path(), &Limits::default()).unwrap();
     for _ in 0..3 {
         let error = model
             .answer(text_request(PROMPT, greedy(5)), &mut |_| {})
@@ -521,7 +574,7 @@ fn what_does_not_fit_into_memory_is_refused_before_it_is_loaded() {
         memory_bytes: Some(10 << 20),
         ..Limits::default()
     };
-    let error = CausalLm::load(&folder("lm"), 100_000, &limits).unwrap_err();
+    let error = CausalLm::load(&folder("lm"), &limits).unwrap_err();
     assert!(matches!(error, Error::Memory { .. }), "{error}");
     // Room for the weights and one request of 512 tokens, 512 bytes each.
     let limits = Limits {
@@ -589,7 +642,7 @@ fn broken_graphs_are_errors() {
     let graph = copy.path().join("model.onnx");
     let whole = std::fs::read(&graph).unwrap();
     let load = || {
-        CausalLm::load(copy.path(), 100_000, &Limits::default())
+        CausalLm::load(copy.path(), &Limits::default())
             .unwrap_err()
             .to_string()
     };
@@ -627,7 +680,11 @@ fn in_any_company_as_alone() {
         return;
     }
     let parking = tempfile::tempdir().unwrap();
-    for (name, longest, block_bytes) in [("lm", 80, 64 * 256), ("lm-gqa", 300, 64 * 512)] {
+    for (name, longest, block_bytes) in [
+        ("lm", 80, 64 * 256),
+        ("lm-gqa", 300, 64 * 512),
+        ("lm-int4", 300, 64 * 256),
+    ] {
         let alone = load_with(
             name,
             &Limits {

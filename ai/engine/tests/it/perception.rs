@@ -54,7 +54,7 @@ fn classifiers_name_the_mean_colour() {
     if !super::runtime() {
         return;
     }
-    let model = ImageClassifier::load(&folder("colours"), 1000).unwrap();
+    let model = ImageClassifier::load(&folder("colours")).unwrap();
     assert_eq!(model.labels(), ["red", "green", "blue"]);
     let found = model.classify(&plain(30, 20, [250, 20, 120]), 2).unwrap();
     let names: Vec<&str> = found.iter().map(|l| l.name.as_str()).collect();
@@ -98,7 +98,7 @@ fn scores_and_channels_are_as_the_manifest_says() {
     let with = |rest: &str| {
         let yaml = format!("kind: image-classification\nlabels: labels.txt\n{rest}\n");
         write(copy.path(), "model.yaml", &yaml);
-        let model = ImageClassifier::load(copy.path(), 1000).unwrap();
+        let model = ImageClassifier::load(copy.path()).unwrap();
         model
             .classify(&plain(8, 8, [255, 0, 0]), 1)
             .unwrap()
@@ -125,7 +125,7 @@ fn pictures_become_vectors() {
     let with = |rest: &str| {
         let yaml = format!("kind: image-embedding\nimage: {{width: 8, height: 8}}\n{rest}\n");
         write(copy.path(), "model.yaml", &yaml);
-        ImageEmbedder::load(copy.path(), 1000)
+        ImageEmbedder::load(copy.path())
     };
     // Black has no direction: the first pass at load must not need one.
     let raw = with("normalise: false").unwrap();
@@ -153,7 +153,7 @@ fn speech_is_read_from_samples_and_from_mel_bands() {
     if !super::runtime() {
         return;
     }
-    let model = SpeechRecogniser::load(&folder("tones"), 1000).unwrap();
+    let model = SpeechRecogniser::load(&folder("tones")).unwrap();
     let said = model
         .recognise(&Audio::from_samples(tones(&SAID)).unwrap())
         .unwrap();
@@ -185,7 +185,7 @@ fn speech_is_read_from_samples_and_from_mel_bands() {
     let short = model.recognise(&Audio::from_samples(vec![0.1; 20]).unwrap());
     assert!(matches!(short, Err(Error::Inference { .. })), "{short:?}");
     // Each tone for 100 ms: frames overlap at the seams.
-    let model = SpeechRecogniser::load(&folder("tones-mel"), 1000).unwrap();
+    let model = SpeechRecogniser::load(&folder("tones-mel")).unwrap();
     let slow: Vec<Option<usize>> = SAID.iter().flat_map(|t| [*t; 10]).collect();
     let said = model
         .recognise(&Audio::from_samples(tones(&slow)).unwrap())
@@ -205,9 +205,7 @@ fn mel_layouts_and_normalisation() {
     let refused = |from: &str, to: &str| {
         assert!(yaml.contains(from));
         write(copy.path(), "model.yaml", &yaml.replace(from, to));
-        SpeechRecogniser::load(copy.path(), 1000)
-            .unwrap_err()
-            .to_string()
+        SpeechRecogniser::load(copy.path()).unwrap_err().to_string()
     };
     let bands = refused("n-mels: 16", "n-mels: 17");
     assert!(
@@ -223,9 +221,7 @@ fn mel_layouts_and_normalisation() {
         "model.yaml",
         "kind: speech-recognition\nlabels: labels.txt\n",
     );
-    let error = SpeechRecogniser::load(copy.path(), 1000)
-        .unwrap_err()
-        .to_string();
+    let error = SpeechRecogniser::load(copy.path()).unwrap_err().to_string();
     assert!(
         error.contains("model.yaml makes it [batch, samples]"),
         "{error}"
@@ -233,7 +229,7 @@ fn mel_layouts_and_normalisation() {
     // Louder or quieter is the same once it is normalised.
     let normalised = yaml.replace("speech:", "speech:\n  normalise: true");
     write(copy.path(), "model.yaml", &normalised);
-    let model = SpeechRecogniser::load(copy.path(), 1000).unwrap();
+    let model = SpeechRecogniser::load(copy.path()).unwrap();
     let text = |loud: f32| {
         let slow: Vec<Option<usize>> = SAID.iter().flat_map(|t| [*t; 10]).collect();
         let samples = tones(&slow).iter().map(|s| s * loud).collect();
@@ -269,7 +265,7 @@ fn lines_of_text_are_read_at_any_size() {
     if !super::runtime() {
         return;
     }
-    let model = TextRecogniser::load(&folder("stripes"), 1000).unwrap();
+    let model = TextRecogniser::load(&folder("stripes")).unwrap();
     for zoom in [1, 3] {
         assert_eq!(
             model.recognise(&line("aa-abc.cc", zoom)).unwrap().text,
@@ -293,7 +289,7 @@ fn what_does_not_fit_the_graph_names_the_key() {
     let classifier = |change: &dyn Fn(&Path)| {
         let copy = copied("colours");
         change(copy.path());
-        match ImageClassifier::load(copy.path(), 1000) {
+        match ImageClassifier::load(copy.path()) {
             Err(e @ Error::Model { .. }) => e.to_string(),
             other => panic!("{other:?}"),
         }
@@ -341,9 +337,7 @@ fn what_does_not_fit_the_graph_names_the_key() {
         let copy = copied("stripes");
         let yaml = std::fs::read_to_string(copy.path().join("model.yaml")).unwrap();
         write(copy.path(), "model.yaml", &yaml.replace(from, to));
-        TextRecogniser::load(copy.path(), 1000)
-            .unwrap_err()
-            .to_string()
+        TextRecogniser::load(copy.path()).unwrap_err().to_string()
     };
     assert!(stripes("grey", "rgb").contains("`image.channels` is 3"));
     assert!(stripes("image:", "ctc: {blank: 4}\nimage:").contains("`ctc.blank` is 4"));
@@ -354,9 +348,7 @@ fn what_does_not_fit_the_graph_names_the_key() {
     );
     let copy = copied("tones");
     write(copy.path(), "labels.txt", "-\na\n|\n");
-    let error = SpeechRecogniser::load(copy.path(), 1000)
-        .unwrap_err()
-        .to_string();
+    let error = SpeechRecogniser::load(copy.path()).unwrap_err().to_string();
     assert!(
         error.contains("`labels` has 3") && error.contains("5 columns"),
         "{error}"

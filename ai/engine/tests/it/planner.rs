@@ -13,7 +13,7 @@ fn model() -> Option<(PathBuf, Planner)> {
     if !super::runtime() {
         return None;
     }
-    let planner = Planner::load(&folder, 24_000_000).unwrap_or_else(|e| panic!("{e}"));
+    let planner = Planner::load(&folder).unwrap_or_else(|e| panic!("{e}"));
     Some((folder, planner))
 }
 

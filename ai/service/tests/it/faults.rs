@@ -411,9 +411,12 @@ async fn files_beside_the_graph() {
     let words = fewer["model"]["vocab"].as_object_mut().unwrap();
     words.retain(|_, id| id.as_u64() < Some(20) || *id == h);
     write(&folder, "tokenizer.json", &fewer.to_string());
-    let status = bench.server.post(CHAT, &hello("fewer-tokens")).status;
-    assert!([200, 400, 500, 503].contains(&status), "{status}");
-    bench.lives("fewer-tokens");
+    let words = [
+        "fewer-tokens",
+        "has 21 tokens and the graph 98",
+        "not of one export",
+    ];
+    bench.refused("fewer-tokens", 503, &words).await;
     for (name, text) in [("no-tokens", "{}"), ("no-json", "<html>Not found</html>")] {
         let folder = bench.model(name, "lm");
         write(&folder, "tokenizer.json", text);
@@ -498,15 +501,22 @@ async fn memory_that_is_not_there() {
     };
     // Weights of 8 TiB, of which not a byte is on the disk.
     let folder = bench.model("vast", "lm");
+    outside(&folder.join("model.onnx"), "weights.bin", &[]);
     let weights = std::fs::File::create(folder.join("weights.bin")).unwrap();
     if weights.set_len(8 << 40).is_ok() {
         let words = ["vast", "MiB of memory", "are free", "take a smaller one"];
         bench.refused("vast", 503, &words).await;
+        // As much beside a graph that does not ask for it is nothing: another variant.
+        let folder = bench.model("variants", "lm");
+        let other = std::fs::File::create(folder.join("model_fp32.onnx")).unwrap();
+        other.set_len(8 << 40).unwrap();
+        bench.server.good(CHAT, &hello("variants"));
     }
 
     // What the machine has, this process may not have.
-    bench.model("more", "lm");
-    let weights = std::fs::File::create(bench.models.path().join("more/weights.bin")).unwrap();
+    let folder = bench.model("more", "lm");
+    outside(&folder.join("model.onnx"), "weights.bin", &[]);
+    let weights = std::fs::File::create(folder.join("weights.bin")).unwrap();
     weights.set_len(600 << 20).unwrap();
     let limit = memory(&bench.server.world, "VmSize") + (500 << 20);
     let limited = Command::new("prlimit")

@@ -618,6 +618,69 @@ async fn calls_are_valid_in_every_form() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn strings_are_copied_from_the_prompt() {
+    let Some(library) = library() else { return };
+    let models = models_with_tools();
+    let server = Server::start(models.path(), &library, &[]).await;
+    let asked = "move \"a b.txt\" to /srv";
+    let copied = json!({"type": "string", "x-copied-from": "prompt"});
+    let schema = json!({
+        "type": "object",
+        "properties": {"from": copied, "to": copied},
+        "required": ["from", "to"], "additionalProperties": false,
+    });
+    let check = |arguments: &str| {
+        let value: Value = serde_json::from_str(arguments).unwrap();
+        for name in ["from", "to"] {
+            let part = value[name].as_str().unwrap();
+            assert!(!part.is_empty() && asked.contains(part), "{value}");
+        }
+    };
+    let long = json!({"max_tokens": 300, "ignore_eos": false});
+    let messages = json!([
+        {"role": "user", "content": "zzz"},
+        {"role": "assistant", "content": "yyy"},
+        {"role": "user", "content": [{"type": "text", "text": asked}]},
+    ]);
+    for seed in 0..4 {
+        let wish = with(long.clone(), json!({"messages": messages, "seed": seed}));
+        let format = json!({"type": "json_schema", "json_schema": {"name": "x", "schema": schema}});
+        let formatted = with(wish.clone(), json!({"response_format": format}));
+        let whole = server.good(CHAT, &with(hello("hermes"), formatted));
+        check(text_of(&whole["choices"][0]));
+        let tools =
+            json!([{"type": "function", "function": {"name": "move", "parameters": schema}}]);
+        for model in ["hermes", "mistral", "llama"] {
+            let called =
+                json!({"tools": tools, "tool_choice": "required", "parallel_tool_calls": false});
+            let wish = with(hello(model), with(wish.clone(), called));
+            let whole = server.good(CHAT, &wish);
+            let call = &whole["choices"][0]["message"]["tool_calls"][0]["function"];
+            assert_eq!(call["name"], "move", "{whole}");
+            check(call["arguments"].as_str().unwrap());
+        }
+        let text = json!({"model": "hermes", "prompt": asked, "guided_json": schema, "seed": seed});
+        let whole = server.good("/v1/completions", &with(long.clone(), text));
+        check(whole["choices"][0]["text"].as_str().unwrap());
+    }
+    // What cannot be copied is said.
+    let format = |from: &str| {
+        let schema = json!({"properties": {"path": {"x-copied-from": from}}});
+        json!({"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}})
+    };
+    let wrong = server.post(CHAT, &with(hello("hermes"), format("memory")));
+    let error = wrong.error(400, None);
+    assert!(
+        error.contains("`$.path`") && error.contains("it takes \"prompt\""),
+        "{error}"
+    );
+    let silent = json!({"messages": [{"role": "system", "content": "x"}]});
+    let nothing = server.post(CHAT, &with(hello("hermes"), with(silent, format("prompt"))));
+    let error = nothing.error(400, None);
+    assert!(error.contains("no message of a user"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn completions_and_responses() {
     let Some(library) = library() else { return };
     let models = models_with_tools();
@@ -1002,6 +1065,62 @@ async fn tcp_needs_the_token() {
     }
 }
 
+/// The models in memory, by name.
+fn ready(server: &Server) -> Vec<String> {
+    let list = server.get("/v1/models").json();
+    let list = list["data"].as_array().unwrap();
+    let ready = list.iter().filter(|m| m["state"] == "ready");
+    ready
+        .map(|m| m["id"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_one_not_used_for_longest_makes_room_unless_it_is_at_work() {
+    let Some(library) = library() else { return };
+    // Each takes 64 MiB and a little: room for two of them.
+    let budget = (150_u64 << 20).to_string();
+    let server = Server::start(&tiny(), &library, &["--memory-budget", &budget]).await;
+    for model in ["lm", "lm-gqa"] {
+        server.good(CHAT, &hello(model));
+    }
+    assert_eq!(ready(&server), ["lm", "lm-gqa"]);
+    // By use, and not by when it came.
+    server.good(CHAT, &hello("lm"));
+    server.good(CHAT, &hello("lm-int4"));
+    assert_eq!(ready(&server), ["lm", "lm-int4"]);
+    server.good(CHAT, &hello("lm-gqa"));
+    assert_eq!(ready(&server), ["lm-gqa", "lm-int4"]);
+
+    // At work for a while; on a quick machine it may be through before anybody looks.
+    let long = with(hello("lm-gqa"), json!({"max_tokens": 480, "n": 16}));
+    let at_work = (0..10).any(|_| {
+        std::thread::scope(|scope| {
+            let work: Vec<_> = (0..6)
+                .map(|_| scope.spawn(|| server.good(CHAT, &long)))
+                .collect();
+            let running = "argos_ai_model_running{model=\"lm-gqa\"}";
+            server.wait_for("it does not begin", |s| {
+                s.metric(running) > 0.0 || work.iter().all(|w| w.is_finished())
+            });
+            // The other one is used after it, and goes all the same.
+            server.good(CHAT, &hello("lm-int4"));
+            server.good(CHAT, &hello("lm"));
+            let there = ready(&server);
+            let at_work = work.iter().any(|w| !w.is_finished());
+            if at_work {
+                assert_eq!(there, ["lm", "lm-gqa"]);
+            }
+            for answer in work {
+                let choices = answer.join().unwrap()["choices"].clone();
+                assert_eq!(choices.as_array().unwrap().len(), 16);
+            }
+            at_work
+        })
+    });
+    assert!(at_work, "too quick to be seen at work");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn models_come_and_go_by_need() {
     let Some(library) = library() else { return };
@@ -1009,14 +1128,6 @@ async fn models_come_and_go_by_need() {
     let budget = (110_u64 << 20).to_string();
     let arguments = ["--memory-budget", &budget, "--idle-unload", "10"];
     let server = Server::start(&tiny(), &library, &arguments).await;
-    let ready = |s: &Server| {
-        let list = s.get("/v1/models").json();
-        let list = list["data"].as_array().unwrap().clone();
-        let ready = list.iter().filter(|m| m["state"] == "ready");
-        ready
-            .map(|m| m["id"].as_str().unwrap().to_owned())
-            .collect::<Vec<_>>()
-    };
     server.good(CHAT, &hello("lm"));
     assert_eq!(ready(&server), ["lm"]);
     server.good(CHAT, &hello("lm-gqa"));

@@ -41,7 +41,7 @@ pub(crate) fn run(out: Output, args: &ModelBenchArgs) -> Result {
         ..Limits::default()
     };
     let start = Instant::now();
-    let model = CausalLm::load(&folder, description.size_bytes(), &limits).map_err(unusable)?;
+    let model = CausalLm::load(&folder, &limits).map_err(unusable)?;
     let loaded = start.elapsed();
     if model.context() < context {
         let text = format!(

@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 
 use self::progress::{Interrupt, OnDrop};
 use crate::args::{AiCommand, ModelCommand, ModelRemoveArgs};
+use crate::built::Built;
 use crate::bus;
 use crate::failure::{Failure, Result, Status};
 use crate::output::{Cell, Output, Tone, bytes, lines, one_line, span};
@@ -115,8 +116,7 @@ pub(crate) fn find_runtime() {
     if runtime::library_path().exists() {
         return;
     }
-    let beside = crate::ask::built().map(|model| model.join("../libonnxruntime.so"));
-    if let Some(library) = beside.filter(|path| path.exists()) {
+    if let Some(library) = Built::here().and_then(|built| built.runtime()) {
         runtime::use_library(library);
     }
 }

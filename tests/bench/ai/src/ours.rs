@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use argos_engine::causal::{CausalLm, Class, Event, Limits, Options as Wishes, Prompt, Request};
 use clap::Args;
 
@@ -32,14 +32,7 @@ pub(crate) fn limits(threads: usize) -> Limits {
 
 /// Loads a model's folder.
 pub(crate) fn load(folder: &Path, limits: &Limits) -> Result<CausalLm> {
-    let mut size = 0;
-    for file in folder
-        .read_dir()
-        .with_context(|| folder.display().to_string())?
-    {
-        size += file?.metadata()?.len();
-    }
-    Ok(CausalLm::load(folder, size, limits)?)
+    Ok(CausalLm::load(folder, limits)?)
 }
 
 /// An owner that has computed nothing yet.

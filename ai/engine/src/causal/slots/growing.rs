@@ -89,7 +89,11 @@ impl Growing {
             feed.push((&slot.past, value.into()));
         }
         let mut outputs = session.run(feed)?;
-        let logits = last_logits(geometry, &outputs["logits"], lines.len())?;
+        let logits = last_logits(
+            geometry,
+            &outputs[geometry.names.logits.as_str()],
+            lines.len(),
+        )?;
         let tensors = geometry
             .cache
             .iter()

@@ -17,7 +17,7 @@ mod shared;
 use ort::session::Session;
 use ort::value::{DynValue, Tensor};
 
-use super::geometry::{CacheSlot, Geometry};
+use super::geometry::{CACHE_BRANCH, CacheSlot, Geometry};
 use crate::{Error, Result};
 use growing::Growing;
 use shared::Shared;
@@ -204,7 +204,8 @@ fn inputs<'g>(geometry: &'g Geometry, rows: &[Row<'_>]) -> ort::Result<Vec<(&'g 
         .iter()
         .flat_map(|r| r.tokens.iter().map(|t| i64::from(*t)))
         .collect();
-    let mut inputs = vec![("input_ids", tensor(width, ids)?)];
+    let names = &geometry.names;
+    let mut inputs = vec![(names.input_ids.as_str(), tensor(width, ids)?)];
     if geometry.attention_mask {
         let total = |r: &Row<'_>| r.padding + r.past + r.tokens.len();
         let widest = rows.iter().map(total).max().unwrap_or(0);
@@ -212,18 +213,25 @@ fn inputs<'g>(geometry: &'g Geometry, rows: &[Row<'_>]) -> ort::Result<Vec<(&'g 
         for (row, line) in rows.iter().zip(mask.chunks_mut(widest.max(1))) {
             line[row.padding..total(row)].fill(1);
         }
-        inputs.push(("attention_mask", tensor(widest, mask)?));
+        inputs.push((names.attention_mask.as_str(), tensor(widest, mask)?));
     }
     if geometry.position_ids {
         let positions = rows
             .iter()
             .flat_map(|r| r.past as i64..(r.past + r.tokens.len()) as i64)
             .collect();
-        inputs.push(("position_ids", tensor(width, positions)?));
+        inputs.push((names.position_ids.as_str(), tensor(width, positions)?));
     }
     if geometry.keeps_logits {
         let keep = Tensor::from_array((Vec::<i64>::new(), vec![1i64]))?;
         inputs.push(("num_logits_to_keep", keep.into_dyn()));
+    }
+    if geometry.cache_branch {
+        let there = rows.iter().any(|r| r.padding + r.past > 0);
+        inputs.push((
+            CACHE_BRANCH,
+            Tensor::from_array(([1usize], vec![there]))?.into_dyn(),
+        ));
     }
     Ok(inputs)
 }

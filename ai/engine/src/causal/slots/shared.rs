@@ -94,16 +94,17 @@ impl Shared {
         for (name, tensor) in inputs(geometry, &rows)? {
             binding.bind_input(name, &tensor)?;
         }
+        let logits_name = geometry.names.logits.as_str();
         let found = if rows.iter().all(|r| r.tokens.len() == 1) {
             // The only result is the logits, whose shape is known: asking for the list of all results
             // takes longer than some of the operators.
-            binding.bind_output("logits", &mut *logits)?;
+            binding.bind_output(logits_name, &mut *logits)?;
             memory::run(session, binding)?;
             last_logits(geometry, logits, lines.len())?
         } else {
-            binding.bind_output_to_device("logits", &MemoryInfo::default())?;
+            binding.bind_output_to_device(logits_name, &MemoryInfo::default())?;
             let outputs = session.run_binding(binding)?;
-            last_logits(geometry, &outputs["logits"], lines.len())?
+            last_logits(geometry, &outputs[logits_name], lines.len())?
         };
         for line in lines {
             self.lengths[line.slot] += line.tokens.len();
