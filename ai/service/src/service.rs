@@ -81,7 +81,9 @@ impl From<Failure> for argos_bus::Error {
             | Engine::Model { .. }
             | Engine::Memory { .. }
             | Engine::Provider { .. } => Self::Unavailable(text),
-            Engine::Busy { .. } | Engine::Share { .. } => Self::LimitReached(text),
+            Engine::Busy { .. } | Engine::Share { .. } | Engine::Budget { .. } => {
+                Self::LimitReached(text)
+            }
             Engine::TooLong { .. } | Engine::InvalidArguments(_) => Self::InvalidArguments(text),
             Engine::Inference { .. } => Self::Failed(text),
         }
@@ -639,10 +641,11 @@ impl Service {
 /// Pays for tokens that are about to be computed; none where there are fewer left.
 fn pay(budget: Option<&Budget>, tokens: usize) -> argos_engine::Result<()> {
     match budget {
-        Some(budget) if !budget.pay(tokens) => Err(argos_engine::Error::InvalidArguments(format!(
-            "the texts have {tokens} tokens, more than the {} that are left of the budget",
-            budget.left()
-        ))),
+        Some(budget) if !budget.pay(tokens) => Err(argos_engine::Error::Budget {
+            what: "the texts have",
+            tokens,
+            left: budget.left(),
+        }),
         _ => Ok(()),
     }
 }

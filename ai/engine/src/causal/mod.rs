@@ -491,11 +491,11 @@ impl CausalLm {
         if let Some(budget) = &request.budget
             && !budget.pay(prompt.len())
         {
-            return Err(Error::InvalidArguments(format!(
-                "the prompt has {} tokens, more than the {} that are left of its budget",
-                prompt.len(),
-                budget.left()
-            )));
+            return Err(Error::Budget {
+                what: "the prompt has",
+                tokens: prompt.len(),
+                left: budget.left(),
+            });
         }
         let stop_tokens = if options.ignore_stop_tokens {
             Arc::from([])

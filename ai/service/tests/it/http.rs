@@ -1056,12 +1056,16 @@ async fn sessions_have_limits_of_their_own() {
         read(&mut session).unwrap()
     };
     assert_eq!(ask("X-Argos-Class: agent\r\n").status, 403);
-    let first = ask("").json();
+    let answer = ask("");
+    let first = answer.json();
     assert_eq!(first["usage"]["completion_tokens"], 12);
+    let paid = first["usage"]["total_tokens"].as_u64().unwrap();
+    let left = |reply: &Reply| -> u64 { reply.headers["x-argos-budget-left"].parse().unwrap() };
+    assert_eq!(left(&answer), 60 - paid);
     // Exactly what the next prompt has is left, or less.
     let second = ask("");
     assert!(
-        second.status == 400 || second.json()["choices"][0]["finish_reason"] == "length",
+        second.status == 429 || second.json()["choices"][0]["finish_reason"] == "length",
         "{second:?}"
     );
     ask("").error(429, Some("insufficient_quota"));
@@ -1075,9 +1079,11 @@ async fn sessions_have_limits_of_their_own() {
     };
     let texts = json!({"model": "embedding", "input": vec!["a b c"; 8]});
     for _ in 0..2 {
-        let chat = ask(CHAT, hello("lm-gqa")).error(400, None);
+        let chat = ask(CHAT, hello("lm-gqa"));
+        assert_eq!(left(&chat), 20);
+        let chat = chat.error(429, Some("insufficient_quota"));
         assert!(chat.contains("20"), "{chat}");
-        let many = ask("/v1/embeddings", texts.clone()).error(400, None);
+        let many = ask("/v1/embeddings", texts.clone()).error(429, Some("insufficient_quota"));
         assert!(many.contains("budget"), "{many}");
     }
     let one = ask(
@@ -1089,7 +1095,7 @@ async fn sessions_have_limits_of_their_own() {
     let few = json!({"model": "lm-gqa", "prompt": "abcdef", "max_tokens": 1, "temperature": 0});
     assert_eq!(ask("/v1/completions", few).status, 200);
     let ranking = json!({"model": "reranker", "query": "a", "documents": vec!["b"; 8]});
-    let refused = ask("/v1/rerank", ranking).error(400, None);
+    let refused = ask("/v1/rerank", ranking).error(429, Some("insufficient_quota"));
     assert!(
         refused.contains(&format!("the {} that", 20 - tokens - 7)),
         "{refused}"
