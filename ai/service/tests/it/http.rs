@@ -1032,6 +1032,56 @@ async fn models_come_and_go_by_need() {
     assert!(error.contains("10 MiB"), "{error}");
 }
 
+/// Asks as another user.
+fn ask_as(server: &Server, uid: u32, headers: &str, body: &Value) -> Reply {
+    let text = request("POST", CHAT, &format!("{JSON}{headers}"), &body.to_string());
+    let socket = server.socket.clone();
+    let asking = std::thread::spawn(move || {
+        // This thread's own, and for good.
+        let uid = rustix::process::Uid::from_raw(uid);
+        rustix::thread::set_thread_res_uid(uid, uid, uid).unwrap();
+        let mut stream = UnixStream::connect(socket).unwrap();
+        stream.set_read_timeout(Some(LONG)).unwrap();
+        stream.write_all(text.as_bytes()).unwrap();
+        read(&mut stream).expect("an answer")
+    });
+    asking.join().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users_are_told_apart_at_the_socket() {
+    let Some(library) = library() else { return };
+    if !rustix::process::getuid().is_root() {
+        eprintln!("left out: only root can ask as two users");
+        return;
+    }
+    let server = Server::start(&tiny(), &library, &[]).await;
+    let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(server.world.folder.path(), everybody).unwrap();
+    let secret = "my letter to Anna begins with these words";
+    let body = with(
+        hello("lm-gqa"),
+        json!({"messages": [{"role": "user", "content": secret}], "max_tokens": 2}),
+    );
+    let cached = |uid: u32| {
+        let reply = ask_as(&server, uid, "", &body);
+        assert_eq!(reply.status, 200, "{reply:?}");
+        let usage = &reply.json()["usage"];
+        usage["prompt_tokens_details"]["cached_tokens"]
+            .as_u64()
+            .unwrap()
+    };
+    // Each is a connection of its own: what was computed stays the user's, and is nobody else's.
+    assert_eq!(cached(1001), 0);
+    assert!(cached(1001) >= 32);
+    assert_eq!(cached(1002), 0);
+    assert!(cached(1002) >= 32 && cached(1001) >= 32);
+    // And who is a person is a person.
+    let person = "X-Argos-Class: person\r\n";
+    assert_eq!(ask_as(&server, 1001, person, &body).status, 200);
+    assert_eq!(ask_as(&server, 980, person, &body).status, 403);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_have_limits_of_their_own() {
     let Some(library) = library() else { return };
