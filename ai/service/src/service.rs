@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use argos_engine::causal::{
-    Budget, Cancel, CausalLm, Class, Event, Finished, Limits, Owner, Request,
+    Budget, Cancel, CausalLm, Class, Event, Finished, Limits, Owner, ParkedFolder, Request,
 };
 use argos_engine::embedding::EmbedOptions;
 use argos_engine::planner::Planner;
@@ -129,7 +129,9 @@ pub(crate) struct Settings {
     /// A model nobody asks for is unloaded after this long.
     pub idle_unload: Option<Duration>,
     /// Where parked requests go that do not fit into memory.
-    pub cache: Option<PathBuf>,
+    pub cache: Option<ParkedFolder>,
+    /// Bytes of parked requests that each model keeps in memory.
+    pub parked_bytes: usize,
 }
 
 /// See the module.
@@ -263,6 +265,7 @@ impl Service {
                 .map(|budget| budget.saturating_sub(self.taken(id)));
             let limits = Limits {
                 parked_folder: self.settings.cache.clone(),
+                parked_bytes: self.settings.parked_bytes,
                 memory_bytes: room,
                 ..Limits::default()
             };
@@ -613,6 +616,7 @@ impl Service {
                         "context": model.context(),
                         "running": s.running,
                         "waiting": s.waiting,
+                        "parked": s.parked,
                         "idle_s": if model.requests() == 0 { idle } else { 0 },
                         "prompt_tokens": s.prompt_tokens,
                         "cached_tokens": s.cached_tokens,
@@ -633,6 +637,10 @@ impl Service {
     /// All counters and gauges.
     pub(crate) fn statistics_json(&self) -> Value {
         let mut value = self.statistics.json();
+        if let Some(cache) = &self.settings.cache {
+            value["parked_on_disk"] = cache.times().into();
+            value["parked_on_disk_bytes"] = cache.used().into();
+        }
         value["models"] = self.models_json();
         value
     }

@@ -1032,6 +1032,63 @@ async fn models_come_and_go_by_need() {
     assert!(error.contains("10 MiB"), "{error}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_is_parked_on_disk_where_memory_has_no_room() {
+    let Some(library) = library() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let cache = dir.path().join("parked");
+    let arguments = ["--parked-memory", "0", "--cache", cache.to_str().unwrap()];
+    let server = Server::start(&tiny(), &library, &arguments).await;
+    // Nobody but a person is in the background's way.
+    let own = rustix::process::getuid();
+    let uid = if own.is_root() { 1001 } else { own.as_raw() };
+    let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(server.world.folder.path(), everybody).unwrap();
+    let long = with(
+        hello("lm-gqa"),
+        json!({"max_tokens": 300, "temperature": 0}),
+    );
+    let whole = ask_as(&server, uid, "", &long);
+    let whole = whole.json()["choices"][0]["message"].clone();
+    let on_disk = || {
+        let statistics = server.world.proxy.statistics();
+        let text = tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current()
+                .block_on(statistics)
+                .unwrap()
+        });
+        let statistics: Value = serde_json::from_str(&text).unwrap();
+        (
+            statistics["parked_on_disk"].as_u64().unwrap(),
+            statistics["parked_on_disk_bytes"].clone(),
+        )
+    };
+    assert_eq!(on_disk(), (0, 0.into()));
+    // Whether it comes to that depends on when the person's request comes, on a busy machine not the first time.
+    let start = Instant::now();
+    while on_disk().0 == 0 {
+        assert!(start.elapsed() < LONG, "nothing was parked on disk");
+        std::thread::scope(|scope| {
+            let background = [(); 8].map(|()| {
+                scope.spawn(|| ask_as(&server, uid, "X-Argos-Class: background\r\n", &long))
+            });
+            while server.metric("argos_ai_model_running{model=\"lm-gqa\"}") < 8.0
+                && !background.iter().any(|b| b.is_finished())
+            {}
+            let person = ask_as(&server, uid, "", &hello("lm-gqa"));
+            assert_eq!(person.status, 200, "{person:?}");
+            for answer in background {
+                let answer = answer.join().unwrap();
+                // What was parked goes on as if nothing had been.
+                assert_eq!(answer.json()["choices"][0]["message"], whole, "{answer:?}");
+            }
+        });
+    }
+    assert_eq!(on_disk().1, 0, "it is given back");
+    let mode = std::fs::metadata(&cache).unwrap();
+    assert_eq!(std::os::unix::fs::MetadataExt::mode(&mode) & 0o777, 0o700);
+}
+
 /// Asks as another user.
 fn ask_as(server: &Server, uid: u32, headers: &str, body: &Value) -> Reply {
     let text = request("POST", CHAT, &format!("{JSON}{headers}"), &body.to_string());
