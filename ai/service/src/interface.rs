@@ -280,6 +280,7 @@ fn on_wire(info: &Info) -> Model {
             State::Failed(reason) => reason.clone(),
             _ => String::new(),
         },
+        provider: info.provider.map_or_else(String::new, |p| p.to_string()),
     }
 }
 

@@ -611,6 +611,7 @@ impl Service {
                     let s = model.statistics();
                     json!({
                         "kind": kind,
+                        "provider": info.provider,
                         "memory_bytes": model.memory_bytes(),
                         "slots": model.slots(),
                         "context": model.context(),
@@ -625,6 +626,7 @@ impl Service {
                 }
                 _ => json!({
                     "kind": kind,
+                    "provider": info.provider,
                     "memory_bytes": info.memory_bytes.unwrap_or(info.size_bytes),
                     "idle_s": idle,
                 }),

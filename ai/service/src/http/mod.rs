@@ -259,6 +259,7 @@ fn model_json(info: &Info) -> Value {
             _ => None,
         },
         "size_bytes": info.size_bytes,
+        "provider": info.provider,
     })
 }
 

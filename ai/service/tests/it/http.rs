@@ -1017,8 +1017,14 @@ async fn models_come_and_go_by_need() {
             .map(|m| m["id"].as_str().unwrap().to_owned())
             .collect::<Vec<_>>()
     };
+    let provider = |s: &Server| s.get("/v1/models/lm").json()["provider"].clone();
+    assert_eq!(provider(&server), Value::Null);
     server.good(CHAT, &hello("lm"));
     assert_eq!(ready(&server), ["lm"]);
+    assert_eq!(provider(&server), "cpu");
+    let statistics = server.world.proxy.statistics().await.unwrap();
+    let statistics: Value = serde_json::from_str(&statistics).unwrap();
+    assert_eq!(statistics["models"]["lm"]["provider"], "cpu");
     server.good(CHAT, &hello("lm-gqa"));
     assert_eq!(ready(&server), ["lm-gqa"]);
     server.wait_for("it stays", |s| ready(s).is_empty());

@@ -16,8 +16,9 @@ mod transfer;
 
 use std::io::{BufRead, BufReader, IsTerminal, Write};
 use std::path::Path;
+use std::time::Duration;
 
-use argos_bus::ai::{Ai1Proxy, Plan};
+use argos_bus::ai::{Ai1Proxy, Model, Plan};
 use argos_engine::runtime;
 use serde_json::{Value, json};
 
@@ -26,6 +27,9 @@ use crate::args::{AiCommand, ModelCommand, ModelRemoveArgs};
 use crate::bus;
 use crate::failure::{Failure, Result, Status};
 use crate::output::{Cell, Output, Tone, bytes, lines, one_line, span};
+
+/// How long the service is waited for where its word is a nicety.
+const ASKED_IN_PASSING: Duration = Duration::from_secs(2);
 
 /// What is done in this thread, since it looks after Ctrl-C itself or computes all the time; the others come
 /// back.
@@ -43,7 +47,10 @@ pub(crate) fn alone(
 pub(crate) async fn run(out: Output, command: ModelCommand) -> Result {
     match command {
         ModelCommand::Import(args) => files(move |i| import::run(out, &args, i)).await,
-        ModelCommand::Show(args) => files(move |i| show::run(out, &args, i)).await,
+        ModelCommand::Show(args) => {
+            let known = known().await;
+            files(move |i| show::run(out, &args, &known, i)).await
+        }
         ModelCommand::Check(args) => files(move |i| show::check(out, &args, i)).await,
         ModelCommand::Pull(args) => {
             let said = SayKept(true);
@@ -57,6 +64,16 @@ pub(crate) async fn run(out: Output, command: ModelCommand) -> Result {
         ModelCommand::Bench(args) => files(move |_| bench::run(out, &args)).await,
         command => service(out, command).await,
     }
+}
+
+/// What the service says of its models; nothing where there is none.
+async fn known() -> Vec<Model> {
+    let asking = async {
+        let bus = bus::system().await.ok()?;
+        Ai1Proxy::new(&bus).await.ok()?.list_models().await.ok()
+    };
+    let known = tokio::time::timeout(ASKED_IN_PASSING, asking).await;
+    known.ok().flatten().unwrap_or_default()
 }
 
 /// Work on files. Ctrl-C drops this: the work sees it, takes back what it made and is waited for.
@@ -149,11 +166,12 @@ async fn service(out: Output, command: ModelCommand) -> Result {
                         model.kind.as_str().into(),
                         Cell::toned(model.state.as_str(), tone),
                         bytes(model.size_bytes).into(),
+                        or_dash(&model.provider).into(),
                         about.as_str().into(),
                     ]
                 })
                 .collect();
-            out.table(["MODEL", "KIND", "STATE", "SIZE", ""], &rows)
+            out.table(["MODEL", "KIND", "STATE", "SIZE", "RUNS ON", ""], &rows)
         }
         ModelCommand::Load { model } => {
             ai.load_model(&model).await?;
@@ -183,6 +201,10 @@ async fn service(out: Output, command: ModelCommand) -> Result {
             "the service is not asked for this",
         )),
     }
+}
+
+fn or_dash(text: &str) -> String {
+    if text.is_empty() { "-" } else { text }.to_owned()
 }
 
 /// Models in memory, and what they are at as far as the service says.
@@ -227,6 +249,7 @@ fn show_loaded(out: Output, loaded: &[(String, String, String)], counters: &Valu
                         Tone::Busy
                     },
                 ),
+                or_dash(told["provider"].as_str().unwrap_or_default()).into(),
                 number("memory_bytes")
                     .map_or_else(|| "-".to_owned(), bytes)
                     .into(),
@@ -243,6 +266,7 @@ fn show_loaded(out: Output, loaded: &[(String, String, String)], counters: &Valu
             "MODEL",
             "KIND",
             "STATE",
+            "RUNS ON",
             "MEMORY",
             "CONTEXT",
             "RUNNING",
