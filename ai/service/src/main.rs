@@ -90,7 +90,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 async fn serve(arguments: Arguments) -> anyhow::Result<()> {
-    let (states, changes) = tokio::sync::mpsc::unbounded_channel();
+    let (news, announced) = tokio::sync::mpsc::unbounded_channel();
     let settings = Settings {
         models: arguments.models,
         default: arguments.default,
@@ -105,7 +105,7 @@ async fn serve(arguments: Arguments) -> anyhow::Result<()> {
         }),
         parked_bytes: arguments.parked_memory,
     };
-    let service = Service::new(settings, states);
+    let service = Service::new(settings, news);
     let front = Front::new(Shared::new(Arc::clone(&service)));
     // What is wrong with these is said before anybody is told that the service is ready.
     let unix = match &arguments.http {
@@ -147,7 +147,7 @@ async fn serve(arguments: Arguments) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::select! {
-        () = interface::announce(connection.clone(), changes) => {}
+        () = interface::announce(connection.clone(), announced) => {}
         _ = terminate.recv() => tracing::info!("told to stop"),
         _ = interrupt.recv() => tracing::info!("interrupted"),
         () = connection.closed() => anyhow::bail!("the bus closed the connection"),

@@ -117,6 +117,15 @@ impl Caller {
     }
 }
 
+/// What is announced of models.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// One has another state.
+    State(Info),
+    /// So many bytes of the weights of one that is loaded are in memory.
+    Read { id: String, read: u64, total: u64 },
+}
+
 /// How the service is set up.
 #[derive(Debug)]
 pub(crate) struct Settings {
@@ -143,7 +152,7 @@ pub(crate) struct Service {
     bulk: Lane,
     pub(crate) slow: Lane,
     pub(crate) statistics: Statistics,
-    states: UnboundedSender<Info>,
+    news: UnboundedSender<News>,
     /// When the default model last failed to load, and why.
     failure: Mutex<Option<(Instant, String)>>,
     /// When each model was last asked for or had answered.
@@ -159,7 +168,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Service {
-    pub(crate) fn new(settings: Settings, states: UnboundedSender<Info>) -> Arc<Self> {
+    pub(crate) fn new(settings: Settings, news: UnboundedSender<News>) -> Arc<Self> {
         Arc::new(Self {
             registry: Registry::new(settings.models.clone()),
             settings,
@@ -167,7 +176,7 @@ impl Service {
             bulk: Lane::start("bulk", QUICK_QUEUE),
             slow: Lane::start("slow", SLOW_QUEUE),
             statistics: Statistics::new(),
-            states,
+            news,
             failure: Mutex::new(None),
             used: Mutex::default(),
             loading: tokio::sync::Mutex::default(),
@@ -236,7 +245,7 @@ impl Service {
     /// Unloads a model once the last request on it is done.
     pub(crate) fn unload(&self, id: &str) -> argos_engine::Result<()> {
         self.registry.unload(id, &|info| {
-            let _ = self.states.send(info.clone());
+            let _ = self.news.send(News::State(info.clone()));
         })
     }
 
@@ -256,7 +265,11 @@ impl Service {
             if let State::Failed(reason) = &info.state {
                 tracing::warn!("model `{}` failed to load: {reason}", info.id);
             }
-            let _ = self.states.send(info.clone());
+            let _ = self.news.send(News::State(info.clone()));
+        };
+        let read = |info: &Info, read, total| {
+            let id = info.id.clone();
+            let _ = self.news.send(News::Read { id, read, total });
         };
         loop {
             let room = self
@@ -283,7 +296,7 @@ impl Service {
                         free,
                     })
                 }
-                _ => self.registry.load_with(id, &limits, &changed),
+                _ => self.registry.load_watched(id, &limits, &changed, &read),
             };
             match result {
                 Err(argos_engine::Error::Memory { .. }) if self.make_room(id) => {}

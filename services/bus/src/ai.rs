@@ -94,6 +94,10 @@ pub trait Ai1 {
     /// each model in memory has and does.
     fn statistics(&self) -> Result<String>;
 
+    /// So many bytes of a model's weights are in memory, of how many: several times a second while it is
+    /// `loading`, and at last that all are. What follows is the time that it takes to open them.
+    #[zbus(signal)]
+    fn load_progress(&self, id: &str, read_bytes: u64, total_bytes: u64) -> Result<()>;
     /// A model changed its state.
     #[zbus(signal)]
     fn model_changed(&self, model: Model) -> Result<()>;

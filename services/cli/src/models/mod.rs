@@ -20,9 +20,10 @@ use std::time::Duration;
 
 use argos_bus::ai::{Ai1Proxy, Model, Plan};
 use argos_engine::runtime;
+use futures_util::StreamExt;
 use serde_json::{Value, json};
 
-use self::progress::{Interrupt, OnDrop};
+use self::progress::{Interrupt, OnDrop, Progress};
 use crate::args::{AiCommand, ModelCommand, ModelRemoveArgs};
 use crate::bus;
 use crate::failure::{Failure, Result, Status};
@@ -174,7 +175,7 @@ async fn service(out: Output, command: ModelCommand) -> Result {
             out.table(["MODEL", "KIND", "STATE", "SIZE", "RUNS ON", ""], &rows)
         }
         ModelCommand::Load { model } => {
-            ai.load_model(&model).await?;
+            load(out, &ai, &model).await?;
             out.done(format!("{model}: ready"))
         }
         ModelCommand::Unload { model } => {
@@ -205,6 +206,28 @@ async fn service(out: Output, command: ModelCommand) -> Result {
 
 fn or_dash(text: &str) -> String {
     if text.is_empty() { "-" } else { text }.to_owned()
+}
+
+/// Has the service load a model, and shows on a terminal how far it is.
+async fn load(out: Output, ai: &Ai1Proxy<'_>, model: &str) -> Result {
+    let mut coming = ai.receive_load_progress().await?;
+    let mut loading = std::pin::pin!(ai.load_model(model));
+    let mut progress = Progress::new(out, "reading", 0);
+    if out.json {
+        progress.mute();
+    }
+    progress.file(model);
+    loop {
+        tokio::select! {
+            loaded = &mut loading => return Ok(loaded?),
+            Some(signal) = coming.next() => {
+                let read = signal.args()?;
+                if read.id == model {
+                    progress.at(read.read_bytes, read.total_bytes);
+                }
+            }
+        }
+    }
 }
 
 /// Models in memory, and what they are at as far as the service says.
