@@ -1,6 +1,9 @@
 //! `argos model` as a program: imports from folders, downloads from a server in this test, measuring,
 //! conversations with the real AI service.
 
+#[path = "models/terminal.rs"]
+mod terminal;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -219,13 +219,14 @@ async fn load(out: Output, ai: &Ai1Proxy<'_>, model: &str) -> Result {
     progress.file(model);
     loop {
         tokio::select! {
-            loaded = &mut loading => return Ok(loaded?),
+            biased;
             Some(signal) = coming.next() => {
                 let read = signal.args()?;
                 if read.id == model {
                     progress.at(read.read_bytes, read.total_bytes);
                 }
             }
+            loaded = &mut loading => return Ok(loaded?),
         }
     }
 }
