@@ -217,6 +217,10 @@ impl BrokerServer {
         Ok((usage.memory, usage.cpu_us, usage.tasks))
     }
 
+    async fn tokens(&self, agent: String) -> Result<(u64, u64)> {
+        lifecycle::tokens(&self.0, &agent).await
+    }
+
     async fn deliver(
         &self,
         agent: String,

@@ -18,6 +18,7 @@ use crate::audit::Audit;
 use crate::calls::Calls;
 use crate::grants::GrantStore;
 use crate::lifecycle::Slot;
+use crate::model::Accounts;
 use crate::permission::Subject;
 use crate::prompts::{Closed, Prompts};
 use crate::providers::{Folders, Providers};
@@ -126,6 +127,7 @@ pub struct Broker {
     pub(crate) permissions: Mutex<Permissions>,
     pub(crate) audit: Arc<Audit>,
     pub(crate) calls: Calls,
+    pub(crate) accounts: Accounts,
     pub(crate) agents: tokio::sync::Mutex<HashMap<String, Slot>>,
     pub(crate) spawner: Arc<dyn Spawner>,
     pub(crate) workers: Workers,
@@ -173,6 +175,7 @@ impl Broker {
             }),
             audit: Arc::new(audit),
             calls: Calls::default(),
+            accounts: Accounts::default(),
             agents: tokio::sync::Mutex::default(),
             subjects: Mutex::default(),
             spawner,
@@ -326,6 +329,6 @@ async fn remember(bus: Connection, mut deeds: mpsc::Receiver<(String, String)>) 
     }
 }
 
-fn ai_is_down(e: zbus::Error) -> Error {
+pub(crate) fn ai_is_down(e: zbus::Error) -> Error {
     Error::Unavailable(format!("the AI service cannot be reached: {e}"))
 }

@@ -16,6 +16,7 @@
 //! | [`socket`], [`session`], `link` | fd 3: limits, one connected agent, its interface |
 //! | `call`, `calls` | the way of one tool call; the open ones, and calling them back |
 //! | `permit`, `asking`, `record` | its steps: may it run; what the person answers; its audit rows |
+//! | `model` | what an agent has language models write: its session with the AI service, its tokens |
 //! | `lifecycle` | start, end and restart of an agent |
 //! | [`sandbox`], [`spawn`], [`worker`] | what runs, how it is started, the tool worker |
 //! | `workspace` | how much an agent keeps, in sum |
@@ -40,6 +41,7 @@ pub mod index;
 mod lifecycle;
 mod link;
 pub mod manifest;
+mod model;
 pub mod permission;
 mod permit;
 pub mod prompts;

@@ -141,6 +141,24 @@ pub(crate) async fn running(broker: &Broker) -> Vec<(String, String, String)> {
         .collect()
 }
 
+/// The tokens that language models read and wrote for a running agent in its present day, and how many it may
+/// use.
+///
+/// # Errors
+/// `NotFound` if it does not run.
+pub(crate) async fn tokens(broker: &Broker, name: &str) -> Result<(u64, u64)> {
+    let session = {
+        let agents = broker.agents.lock().await;
+        agents
+            .get(name)
+            .and_then(|slot| lock(&slot.current).clone())
+    };
+    let session =
+        session.ok_or_else(|| Error::NotFound(format!("no agent `{name}` is running")))?;
+    let (used, _) = broker.accounts.used(name, Instant::now());
+    Ok((used, session.agent.manifest.limits.tokens.into()))
+}
+
 /// Hands a message to a connected agent.
 ///
 /// # Errors

@@ -18,6 +18,8 @@ use zbus::{Connection, Guid};
 
 use crate::call::{self, Caller};
 use crate::core::Broker;
+use crate::model;
+use crate::record;
 use crate::session::{MAX_REPLY, ReplyRefused, Session};
 use crate::socket::{AgentSocket, Fault};
 
@@ -219,6 +221,19 @@ impl Link {
     }
 }
 
+impl Link {
+    async fn generated(&self, request: String) -> Result<String> {
+        let answer = model::generate(&self.broker, &self.session, &request).await;
+        if let Err(Error::LimitReached(why)) = &answer {
+            let mut row = record::row(&self.broker, &self.session.subject, model::NAME.to_owned());
+            row.outcome = "limited";
+            row.error.clone_from(why);
+            record::record_together(&self.broker, &self.session, row).await?;
+        }
+        answer
+    }
+}
+
 // Whatever a method does is done in `answered`.
 #[zbus::interface(name = "org.argos.Agent1")]
 impl Link {
@@ -245,6 +260,10 @@ impl Link {
 
     async fn plan(&self, request: String) -> Result<String> {
         self.answered(self.planned(request)).await
+    }
+
+    async fn generate(&self, request: String) -> Result<String> {
+        self.answered(self.generated(request)).await
     }
 
     async fn reply(&self, in_reply_to: u64, text: String) -> Result<()> {
@@ -302,6 +321,7 @@ mod tests {
                     agent.call_tool_as(1, "a", "{}").await.map(drop),
                     agent.cancel(1).await,
                     agent.plan("a").await.map(drop),
+                    agent.generate("{}").await.map(drop),
                     agent.reply(1, "a").await,
                     agent.set_state("idle", "").await,
                     agent.next_message().await.map(drop),

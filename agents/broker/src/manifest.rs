@@ -76,6 +76,8 @@ pub struct Limits {
     pub file_size: String,
     /// What all files in its workspace may take together: `512M`.
     pub workspace: String,
+    /// Tokens that language models may read and write for it in a day; 0: none.
+    pub tokens: u32,
 }
 
 impl Default for Limits {
@@ -86,6 +88,7 @@ impl Default for Limits {
             cpu: "100%".to_owned(),
             file_size: "64M".to_owned(),
             workspace: "512M".to_owned(),
+            tokens: 1_000_000,
         }
     }
 }

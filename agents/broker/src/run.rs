@@ -178,6 +178,7 @@ pub fn explain(options: &Options, name: &str) -> anyhow::Result<String> {
             "cpu": manifest.limits.cpu,
             "file-size": manifest.limits.file_size,
             "workspace": manifest.limits.workspace,
+            "tokens": manifest.limits.tokens,
         },
         "command": launch.argv,
         "spec": launch.spec,

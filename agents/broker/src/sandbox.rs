@@ -20,11 +20,12 @@ const CODE: &str = "/agent";
 /// An agent's share of the processor when the person's own programs want it too; theirs is 100.
 const AGENT_WEIGHT: u32 = 50;
 
-/// Most processes and threads, and the largest file in bytes, that a manifest may ask for: it is
+/// Most processes and threads, the largest file in bytes and so on that a manifest may ask for: it is
 /// written by whoever wrote the agent, and what it may use is not theirs to decide.
 const MOST_TASKS: u32 = 1024;
 const MOST_FILE_SIZE: u64 = 4 << 30;
 const MOST_WORKSPACE: u64 = 64 << 30;
+const MOST_TOKENS: u32 = 20_000_000;
 
 /// Where the system's own programs are.
 #[derive(Debug, Clone)]
@@ -174,6 +175,12 @@ pub fn explain(agent: &Agent, launch: &Launch) -> Vec<String> {
         limits.file_size,
         limits.workspace
     ));
+    lines.push(match limits.tokens {
+        0 => "Language models write nothing for it.".to_owned(),
+        tokens => {
+            format!("Language models read and write at most {tokens} tokens a day for it.")
+        }
+    });
     lines
 }
 
@@ -248,6 +255,13 @@ fn limits(agent: &Agent) -> Result<Limits, Error> {
         let what = format!(
             "limits: tasks {} is more than an agent gets; write {MOST_TASKS} or less",
             wanted.tasks
+        );
+        return Err(wrong(agent, what));
+    }
+    if wanted.tokens > MOST_TOKENS {
+        let what = format!(
+            "limits: tokens {} is more than an agent gets in a day; write {MOST_TOKENS} or less",
+            wanted.tokens
         );
         return Err(wrong(agent, what));
     }
@@ -370,6 +384,7 @@ mod tests {
             "It has no network.",
             "128M of memory",
             "in its workspace together than 512M",
+            "at most 1000000 tokens a day",
         ] {
             assert!(text.contains(part), "no `{part}` in:\n{text}");
         }
@@ -400,6 +415,7 @@ mod tests {
         };
         assert!(refused(|l| l.tasks = 1_000_000).contains("1024 or less"));
         assert!(refused(|l| l.memory = "1000000G".to_owned()).contains("half of this machine"));
+        assert!(refused(|l| l.tokens = u32::MAX).contains("20000000 or less"));
         assert!(refused(|l| l.file_size = "1000G".to_owned()).contains("`4G` or less"));
         let mut agent = steward();
         agent.manifest.limits.workspace = "1000G".to_owned();

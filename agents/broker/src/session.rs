@@ -6,11 +6,13 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::Instant;
 
 use crate::manifest::Agent;
+use crate::model::{Class, Line};
 use crate::permission::Subject;
 use crate::socket::Pace;
 
@@ -21,6 +23,8 @@ pub const MAX_INBOX: usize = 64;
 /// Longest text of a reply or a state, in bytes and characters.
 pub const MAX_REPLY: usize = 64 << 10;
 const MAX_DETAIL: usize = 200;
+/// For so long a message is taken for one that somebody waits for.
+const WAITED_FOR: Duration = Duration::from_secs(600);
 /// Number of the next connection.
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
@@ -44,6 +48,26 @@ pub struct Status {
     pub state: String,
     /// On what.
     pub detail: String,
+}
+
+/// A message that an agent took.
+#[derive(Debug)]
+struct Taken {
+    from: String,
+    behalf: Vec<Subject>,
+    at: Instant,
+}
+
+fn class<'a>(taken: impl Iterator<Item = &'a Taken>, now: Instant) -> Class {
+    let mut class = Class::Background;
+    for message in taken.filter(|m| now.duration_since(m.at) < WAITED_FOR) {
+        match message.from.as_str() {
+            "person" => return Class::Person,
+            "timer" => {}
+            _ => class = Class::Agent,
+        }
+    }
+    class
 }
 
 #[derive(Debug)]
@@ -90,9 +114,12 @@ pub struct Session {
     /// The one plan that may be in the making: the model is everybody's.
     pub plans: Semaphore,
     plan_pace: Mutex<Pace>,
+    /// Its session with the AI service, once it had one: one answer may be in the making.
+    pub(crate) line: tokio::sync::Mutex<Option<Line>>,
+    generation_pace: Mutex<Pace>,
     speech_pace: Mutex<Pace>,
     /// Messages taken and not answered yet.
-    unanswered: Mutex<HashMap<u64, Vec<Subject>>>,
+    unanswered: Mutex<HashMap<u64, Taken>>,
     said: Mutex<Said>,
     turned_away: Mutex<TurnedAway>,
     gone: watch::Sender<bool>,
@@ -116,6 +143,8 @@ impl Session {
             call_pace: Mutex::new(Pace::with(20.0, 2.0, now)),
             plans: Semaphore::new(1),
             plan_pace: Mutex::new(Pace::with(20.0, 1.0, now)),
+            line: tokio::sync::Mutex::default(),
+            generation_pace: Mutex::new(Pace::with(20.0, 1.0, now)),
             speech_pace: Mutex::new(Pace::with(10.0, 0.5, now)),
             unanswered: Mutex::default(),
             said: Mutex::new(Said {
@@ -139,6 +168,17 @@ impl Session {
     /// Whether one more plan is within the rate.
     pub fn may_plan_now(&self) -> bool {
         lock(&self.plan_pace).try_take(Instant::now())
+    }
+
+    /// Whether one more generation is within the rate.
+    pub fn may_generate_now(&self) -> bool {
+        lock(&self.generation_pace).try_take(Instant::now())
+    }
+
+    /// How urgent what it thinks about is: as the most urgent of the messages that it has and did not
+    /// answer, as far as somebody can still be waiting for it.
+    pub(crate) fn class(&self) -> Class {
+        class(lock(&self.unanswered).values(), Instant::now())
     }
 
     /// Counts a call that ran into a limit. The first one, `true`, is to have them recorded with
@@ -172,7 +212,12 @@ impl Session {
             message = inbox.recv() => message?,
             () = self.gone() => return None,
         };
-        lock(&self.unanswered).insert(message.id, message.behalf.clone());
+        let taken = Taken {
+            from: message.from.clone(),
+            behalf: message.behalf.clone(),
+            at: Instant::now(),
+        };
+        lock(&self.unanswered).insert(message.id, taken);
         Some(message)
     }
 
@@ -180,7 +225,7 @@ impl Session {
     /// answered. Which of these a call is for only the agent knows, so it is for all.
     pub fn behalf(&self) -> Vec<Subject> {
         let mut behalf: Vec<Subject> = Vec::new();
-        for subject in lock(&self.unanswered).values().flatten() {
+        for subject in lock(&self.unanswered).values().flat_map(|m| &m.behalf) {
             if !behalf.contains(subject) {
                 behalf.push(subject.clone());
             }
@@ -280,4 +325,31 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_urgent_is_what_somebody_waits_for() {
+        let start = Instant::now();
+        let taken = |from: &str, after: u64| Taken {
+            from: from.to_owned(),
+            behalf: Vec::new(),
+            at: start + Duration::from_secs(after),
+        };
+        let messages = [taken("timer", 0), taken("agent:a", 0), taken("person", 60)];
+        let at = |count: usize, seconds| {
+            let now = start + Duration::from_secs(seconds);
+            class(messages[..count].iter(), now)
+        };
+        assert_eq!(at(0, 60), Class::Background);
+        assert_eq!(at(1, 60), Class::Background);
+        assert_eq!(at(2, 60), Class::Agent);
+        assert_eq!(at(3, 60), Class::Person);
+        // Nobody waits for ever, whatever an agent leaves unanswered.
+        assert_eq!(at(3, 659), Class::Person);
+        assert_eq!(at(3, 660), Class::Background);
+    }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use argos_bus::agents::{self, Agent, ChatMessage, FASTEST, Mind, Pace, SLOWEST, Usage};
+use argos_bus::agents::{self, Agent, ChatMessage, FASTEST, Mind, Pace, SLOWEST, Tokens, Usage};
 use argos_bus::broker::Broker1Proxy;
 use argos_bus::memory::Memory1Proxy;
 use argos_bus::{Error, Result};
@@ -282,9 +282,12 @@ impl Server {
         let mut mind = self
             .ask(|reply| Command::Inspect { agent, reply })
             .await??;
-        let usage = match broker(connection).await {
-            Ok(broker) => broker.usage(&mind.agent).await,
-            Err(e) => Err(e),
+        let (usage, tokens) = match broker(connection).await {
+            Ok(broker) => (
+                broker.usage(&mind.agent).await.ok(),
+                broker.tokens(&mind.agent).await.ok(),
+            ),
+            Err(_) => (None, None),
         };
         // One that does not run uses nothing.
         mind.usage = usage
@@ -293,6 +296,10 @@ impl Server {
                 cpu_us,
                 tasks,
             })
+            .into_iter()
+            .collect();
+        mind.tokens = tokens
+            .map(|(used, limit)| Tokens { used, limit })
             .into_iter()
             .collect();
         Ok(mind)

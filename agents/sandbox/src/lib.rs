@@ -20,12 +20,14 @@
 //!    they die together. Without a process namespace it is one `unshare`.
 //! 4. **User map**: the same user and group, `setgroups` denied. From here on there are capabilities
 //!    over the new namespaces, and over nothing else. This needs the process to be dumpable, which a
-//!    change of user has switched off.
+//!    change of user has switched off. Without a user namespace (see [`run_as`]) they are root's own
+//!    until step 8, and `outer` gives them up before it waits.
 //! 5. **Session and keyring** are left, so that there is no terminal and no key to reach.
 //! 6. **Root**: a memory file system with the declared binds, private `/proc` and the harmless
 //!    devices; `pivot_root`; the old root is detached. See `root`. Then the **host name**.
 //! 7. **Limits**, and the umask.
 //! 8. **Capabilities** are dropped, bounding and ambient sets included: nothing after this needs one.
+//!    Who is to be another user becomes it here, with the last of them.
 //! 9. **no_new_privs**, without which the next two are not allowed to an unprivileged process.
 //! 10. **Landlock** on the new root, so its rules name the paths that the program will see. It also
 //!     ties signals and abstract sockets to the sandbox.
@@ -55,7 +57,10 @@ mod trace;
 
 use std::ffi::CString;
 
+use process::Parent;
+
 pub use error::Error;
+pub use privileges::Identity;
 pub use probe::{LANDLOCK_LEVELS, Levels, probe};
 pub use recorded::{Recorded, recorded};
 pub use spec::{
@@ -76,6 +81,11 @@ pub use trace::{Answer, Denial, Report, Wanted, attach, trace};
 /// # Errors
 /// Whatever cannot be enforced. The process must exit then: it may be half way in.
 pub fn apply(spec: &Spec) -> Result<(), Error> {
+    apply_as(spec, None)
+}
+
+/// [`apply`], on the way becoming the user that `identity` says; see [`run_as`].
+fn apply_as(spec: &Spec, identity: Option<&Identity>) -> Result<(), Error> {
     spec.check()?;
     landlock::require(spec.landlock.minimum)?;
 
@@ -85,11 +95,12 @@ pub fn apply(spec: &Spec) -> Result<(), Error> {
     privileges::dumpable(true)?;
 
     let flags = namespace_flags(spec);
+    let mut parent = Parent::here();
     if spec.namespaces.pid {
-        process::enter_with_pid_namespace(flags, spec.die_with_parent)?;
+        parent = process::enter_with_pid_namespace(flags, spec.die_with_parent, identity)?;
     } else {
         if spec.die_with_parent {
-            process::tie_to_parent(None)?;
+            process::tie_to_parent(&parent)?;
         }
         unshare(flags)?;
     }
@@ -102,8 +113,10 @@ pub fn apply(spec: &Spec) -> Result<(), Error> {
     }
     privileges::drop_session_keyring()?;
 
+    // Whoever sets this up may not be who walks through its folders later.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     if let Some(root) = &spec.root {
-        root::enter(root)?;
+        root::enter(root, identity)?;
     }
     if let Some(name) = &spec.hostname {
         rustix::system::sethostname(name.as_bytes())
@@ -118,7 +131,15 @@ pub fn apply(spec: &Spec) -> Result<(), Error> {
 
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     privileges::limit(&spec.limits)?;
-    privileges::drop_capabilities()?;
+    privileges::drop_capabilities(identity)?;
+    if identity.is_some() {
+        // With its user a process changes whom it dies with and whose its keyring is.
+        if spec.namespaces.pid || spec.die_with_parent {
+            process::tie_to_parent(&parent)?;
+        }
+        privileges::drop_session_keyring()?;
+    }
+    drop(parent);
     privileges::no_new_privileges()?;
     landlock::restrict(spec)?;
     privileges::dumpable(false)?;
@@ -135,13 +156,23 @@ pub fn apply(spec: &Spec) -> Result<(), Error> {
 /// on failure it prints one line to stderr and exits with status 126 (127 where there is no such
 /// program inside).
 pub fn run(spec: &Spec, argv: &[CString]) -> ! {
+    run_as(spec, None, argv)
+}
+
+/// [`run`], on the way becoming the user that `identity` says. For root, and for specs that have
+/// namespaces but none of users ([`Spec::needs_root`]): there the kernel gives nobody else the
+/// namespaces, and who is root at the start must not be at the end.
+///
+/// What it is good for: where a process has a user namespace of its own, all other users look alike
+/// to it, also at a socket that they connect to.
+pub fn run_as(spec: &Spec, identity: Option<&Identity>, argv: &[CString]) -> ! {
     if argv
         .first()
         .is_none_or(|program| !program.as_bytes().starts_with(b"/"))
     {
         fail(126, "the program to run must be given as an absolute path");
     }
-    if let Err(error) = apply(spec) {
+    if let Err(error) = apply_as(spec, identity) {
         fail(126, &error.to_string());
     }
     let error = execute(argv);

@@ -10,6 +10,40 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit};
 use crate::Error;
 use crate::spec::{Limits, Spec};
 
+/// A user, as a process becomes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// User.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// All groups, `gid` among them.
+    pub groups: Vec<u32>,
+}
+
+impl Identity {
+    /// Makes the calling process, which has one thread, this user for good.
+    ///
+    /// # Errors
+    /// It may not: this is for root.
+    pub fn assume(&self) -> io::Result<()> {
+        let check = |result: libc::c_int| {
+            if result == 0 {
+                Ok(())
+            } else {
+                Err(io::Error::last_os_error())
+            }
+        };
+        let (uid, gid) = (self.uid, self.gid);
+        // SAFETY: the list is valid for its length; the others are plain numbers. One thread.
+        unsafe {
+            check(libc::setgroups(self.groups.len(), self.groups.as_ptr()))?;
+            check(libc::setresgid(gid, gid, gid))?;
+            check(libc::setresuid(uid, uid, uid))
+        }
+    }
+}
+
 /// Closes every descriptor but 0, 1, 2 and those that are kept; makes sure the first three exist,
 /// so that no file of the program ends up as its standard error.
 pub(crate) fn close_descriptors(keep: &[i32]) -> Result<(), Error> {
@@ -136,8 +170,9 @@ fn set(resource: Resource, name: &str, value: u64) -> Result<(), Error> {
 }
 
 /// Empties every capability set, and closes the ways back: the bounding set, the ambient set, and
-/// what user 0 would get on executing a program.
-pub(crate) fn drop_capabilities() -> Result<(), Error> {
+/// what user 0 would get on executing a program. With the last of them it becomes the user that
+/// `identity` says.
+pub(crate) fn drop_capabilities(identity: Option<&Identity>) -> Result<(), Error> {
     let held = rustix::thread::capabilities(None)
         .map_err(|error| Error::step("reading the capabilities", error))?;
     let powerless = held.permitted.is_empty();
@@ -164,6 +199,11 @@ pub(crate) fn drop_capabilities() -> Result<(), Error> {
     }
     rustix::thread::clear_ambient_capability_set()
         .map_err(|error| Error::step("emptying the ambient set", error))?;
+    if let Some(identity) = identity {
+        identity
+            .assume()
+            .map_err(|error| Error::step(format!("becoming user {}", identity.uid), error))?;
+    }
     let none = rustix::thread::CapabilitySet::empty();
     let none = rustix::thread::CapabilitySets {
         effective: none,

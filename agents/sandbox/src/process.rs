@@ -17,10 +17,12 @@
 #![allow(unsafe_code)]
 
 use std::io;
+use std::os::fd::OwnedFd;
 
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
 
 use crate::Error;
+use crate::privileges::{self, Identity};
 
 /// Signals that are passed on from outside to the program.
 const FORWARDED: [libc::c_int; 8] = [
@@ -34,15 +36,37 @@ const FORWARDED: [libc::c_int; 8] = [
     libc::SIGWINCH,
 ];
 
-/// Creates `first` in new namespaces and returns in it; the calling process becomes `outer` and
-/// never returns.
-pub(crate) fn enter_with_pid_namespace(flags: u64, die_with_parent: bool) -> Result<(), Error> {
+/// A process's parent, as it can be known again.
+pub(crate) enum Parent {
+    /// In the same process namespace: its number.
+    Here(Option<Pid>),
+    /// Outside of it: a pidfd.
+    Outside(OwnedFd),
+}
+
+impl Parent {
+    /// That of the calling process.
+    pub(crate) fn here() -> Self {
+        Self::Here(rustix::process::getppid())
+    }
+}
+
+/// Creates `first` in new namespaces and returns in it, with `outer` as its parent; the calling process
+/// becomes `outer` and never returns. Where it is root and `first` is to become another user, so does
+/// `outer`: it could not be told to end otherwise, and there is nothing that root is needed for.
+/// (A signal that comes to `outer` before `first` has its user is not forwarded.)
+pub(crate) fn enter_with_pid_namespace(
+    flags: u64,
+    die_with_parent: bool,
+    identity: Option<&Identity>,
+) -> Result<Parent, Error> {
     block_signals()?;
+    let parent = Parent::here();
     let own = rustix::process::getpid();
     let alive = rustix::process::pidfd_open(own, rustix::process::PidfdFlags::empty())
         .map_err(|error| Error::step("opening a descriptor of this process", error))?;
     if die_with_parent {
-        tie_to_parent(None)?;
+        tie_to_parent(&parent)?;
     }
 
     #[repr(C)]
@@ -73,12 +97,22 @@ pub(crate) fn enter_with_pid_namespace(flags: u64, die_with_parent: bool) -> Res
     };
     match pid {
         0 => {
-            tie_to_parent(Some(&alive))?;
-            Ok(())
+            let outer = Parent::Outside(alive);
+            tie_to_parent(&outer)?;
+            Ok(outer)
         }
         pid if pid > 0 => {
             let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
             drop(alive);
+            if let Some(identity) = identity {
+                // `first` ends with this process should that fail.
+                privileges::drop_capabilities(Some(identity))?;
+                privileges::no_new_privileges()?;
+                if die_with_parent {
+                    // A change of user undoes it.
+                    tie_to_parent(&parent)?;
+                }
+            }
             match pid {
                 Some(pid) => wait_as("outer", pid, false),
                 None => std::process::exit(126),
@@ -109,14 +143,13 @@ pub(crate) fn namespace_error(flags: u64, source: io::Error) -> Error {
     Error::step_hint("creating namespaces", source, hint)
 }
 
-/// Makes this process die with its parent. `parent` is a pidfd of it where it lives in another
-/// process namespace; it closes the gap between the fork and this call.
-pub(crate) fn tie_to_parent(parent: Option<&std::os::fd::OwnedFd>) -> Result<(), Error> {
-    let before = rustix::process::getppid();
+/// Makes this process die with its parent. `parent` closes the gap: should it be gone by now, this
+/// process ends.
+pub(crate) fn tie_to_parent(parent: &Parent) -> Result<(), Error> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(|error| Error::step("tying this process to its parent", error))?;
     let gone = match parent {
-        Some(fd) => {
+        Parent::Outside(fd) => {
             let mut poll = [rustix::event::PollFd::new(fd, rustix::event::PollFlags::IN)];
             let now = rustix::event::Timespec {
                 tv_sec: 0,
@@ -126,7 +159,7 @@ pub(crate) fn tie_to_parent(parent: Option<&std::os::fd::OwnedFd>) -> Result<(),
                 .map_err(|error| Error::step("looking for the parent process", error))?
                 > 0
         }
-        None => rustix::process::getppid() != before,
+        Parent::Here(number) => rustix::process::getppid() != *number,
     };
     if gone {
         std::process::exit(126);

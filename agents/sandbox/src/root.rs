@@ -20,6 +20,7 @@ use rustix::mount::{
 };
 
 use crate::Error;
+use crate::privileges::Identity;
 use crate::spec::{Access, Proc, Root};
 
 /// Where the new root is attached until it becomes the root. Any folder does; what it holds on the
@@ -32,7 +33,8 @@ const REPOSITORY: &str = ".git";
 const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
 
 /// Builds the root and moves into it. The calling process must be in a mount namespace of its own.
-pub(crate) fn enter(root: &Root) -> Result<(), Error> {
+/// Folders in memory are the `owner`'s, else its own.
+pub(crate) fn enter(root: &Root, owner: Option<&Identity>) -> Result<(), Error> {
     rustix::mount::mount_change(
         "/",
         MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
@@ -57,7 +59,8 @@ pub(crate) fn enter(root: &Root) -> Result<(), Error> {
         }
     }
     for mount in &root.tmpfs {
-        let tree = tmpfs(mount.size_bytes, "0700", MountAttrFlags::MOUNT_ATTR_NOEXEC)?;
+        let noexec = MountAttrFlags::MOUNT_ATTR_NOEXEC;
+        let tree = tmpfs(mount.size_bytes, "0700", noexec, owner)?;
         mounts.push((mount.path.clone(), tree, true));
     }
     if root.proc != Proc::None {
@@ -67,7 +70,7 @@ pub(crate) fn enter(root: &Root) -> Result<(), Error> {
     // a folder to read.
     mounts.sort_by_key(|(target, ..)| target.components().count());
 
-    let base = tmpfs(1 << 20, "0755", MountAttrFlags::MOUNT_ATTR_NOEXEC)?;
+    let base = tmpfs(1 << 20, "0755", MountAttrFlags::MOUNT_ATTR_NOEXEC, None)?;
     attach_base(&base)?;
     let base = base.as_fd();
     for (target, tree, is_dir) in mounts {
@@ -183,12 +186,21 @@ fn clone_devices() -> Result<Vec<(&'static str, OwnedFd)>, Error> {
         .collect()
 }
 
-fn tmpfs(size: u64, mode: &str, flags: MountAttrFlags) -> Result<OwnedFd, Error> {
+fn tmpfs(
+    size: u64,
+    mode: &str,
+    flags: MountAttrFlags,
+    owner: Option<&Identity>,
+) -> Result<OwnedFd, Error> {
     let make = || {
         let context = rustix::mount::fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
         rustix::mount::fsconfig_set_string(&context, "size", size.to_string())?;
         rustix::mount::fsconfig_set_string(&context, "nr_inodes", "16384")?;
         rustix::mount::fsconfig_set_string(&context, "mode", mode)?;
+        if let Some(owner) = owner {
+            rustix::mount::fsconfig_set_string(&context, "uid", owner.uid.to_string())?;
+            rustix::mount::fsconfig_set_string(&context, "gid", owner.gid.to_string())?;
+        }
         rustix::mount::fsconfig_create(&context)?;
         rustix::mount::fsmount(
             &context,

@@ -75,7 +75,8 @@ impl Profile {
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Namespaces {
     /// Users: the same user and group, with no power over the host. Without it the caller needs
-    /// `CAP_SYS_ADMIN` for the others.
+    /// `CAP_SYS_ADMIN` for the others, which [`crate::run_as`] gives up on the way, and other users are
+    /// told apart.
     pub user: bool,
     /// Mounts. Needed by `root`.
     pub mount: bool,
@@ -366,6 +367,12 @@ impl Spec {
     pub fn to_json(&self) -> String {
         // Only maps with keys that are no strings and unserialisable paths could fail.
         serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Whether only root can be put into it: it has namespaces, and none of users.
+    #[must_use]
+    pub fn needs_root(&self) -> bool {
+        !self.namespaces.user && self.namespaces != Namespaces::none()
     }
 
     /// Finds what cannot be meant: relative paths, `..`, a root without a mount namespace.

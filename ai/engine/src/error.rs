@@ -86,6 +86,16 @@ pub enum Error {
         /// The model's limit in tokens.
         limit: usize,
     },
+    /// A caller's budget has fewer tokens left than a request begins with. Nothing was taken from it.
+    #[error("{what} {tokens} tokens, more than the {left} that are left of the budget")]
+    Budget {
+        /// What has them: `the prompt has`.
+        what: &'static str,
+        /// The tokens that it begins with.
+        tokens: usize,
+        /// The tokens that are left.
+        left: u32,
+    },
     /// An argument is malformed or out of range.
     #[error("{0}")]
     InvalidArguments(String),

@@ -24,6 +24,7 @@ mod folder;
 mod graph;
 pub mod library;
 pub mod manifest;
+mod pages;
 pub mod perception;
 pub mod planner;
 pub mod provider;

@@ -19,7 +19,9 @@ use std::sync::{Mutex, PoisonError};
 use ort::ep::{self, ExecutionProvider};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, runtime};
+use crate::manifest::Kind;
+use crate::session::TINY_BYTES;
+use crate::{Error, Result, folder, runtime};
 
 /// Environment variable that overrules the choice.
 pub const VARIABLE: &str = "ARGOS_EXECUTION_PROVIDER";
@@ -172,6 +174,14 @@ pub fn choose(
     Ok(chosen)
 }
 
+/// What would be tried for the model in `folder`, in order, on a machine that has it all. Nothing is loaded.
+pub fn candidates(folder: &Path, kind: Kind, size_bytes: u64) -> Result<Vec<Provider>> {
+    let manifest = folder::optional_manifest(folder)?;
+    let wish = wish(manifest.as_ref().map_or(&[], |m| &m.execution_providers))?;
+    let worthwhile = !matches!(kind, Kind::Planner | Kind::CausalLm) && size_bytes >= TINY_BYTES;
+    choose(wish.as_ref(), &PREFERENCE, worthwhile)
+}
+
 /// Names for people.
 pub(crate) fn names(providers: &[Provider]) -> String {
     providers
@@ -249,5 +259,22 @@ mod tests {
                 && error.contains("available: cpu"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn candidates_are_told_by_kind_size_and_manifest() {
+        // The variable, where somebody has it, overrules all of it.
+        if std::env::var_os(VARIABLE).is_some() {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let of = |kind, size| candidates(dir.path(), kind, size).unwrap();
+        assert_eq!(of(Kind::CausalLm, TINY_BYTES), [Provider::Cpu]);
+        assert_eq!(of(Kind::Embedding, TINY_BYTES - 1), [Provider::Cpu]);
+        assert_eq!(of(Kind::Embedding, TINY_BYTES), PREFERENCE);
+        let yaml = "kind: causal-lm\nexecution-providers: [cuda, cpu]\n";
+        std::fs::write(dir.path().join("model.yaml"), yaml).unwrap();
+        let wished = [Provider::Cuda, Provider::Cpu];
+        assert_eq!(of(Kind::CausalLm, 1), wished);
     }
 }

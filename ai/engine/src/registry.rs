@@ -23,7 +23,7 @@ use crate::perception::{ImageClassifier, ImageEmbedder, SpeechRecogniser, TextRe
 use crate::planner::Planner;
 use crate::provider::{self, Provider};
 use crate::reranker::Reranker;
-use crate::{Error, Result, folder, graph};
+use crate::{Error, Result, folder, graph, pages, session};
 
 /// Memory of a model beside its weights and caches, in bytes: tokenizer, labels, working sets.
 const BESIDE_WEIGHTS: u64 = 16 << 20;
@@ -224,7 +224,7 @@ impl Registry {
 
     /// [`Self::load_with`] the limits that [`Self::with_limits`] gives.
     pub fn load(&self, id: &str, changed: &dyn Fn(&Info)) -> Result<Loaded> {
-        self.load_by(id, &*self.limits.0, changed)
+        self.load_by(id, &*self.limits.0, changed, None)
     }
 
     /// Reads a model into memory, or returns it where that is done; `limits` are for language models.
@@ -233,7 +233,20 @@ impl Registry {
     /// Blocks for as long as the model takes to load. While another thread loads the same model this
     /// fails with [`Error::InvalidArguments`]; callers queue loads.
     pub fn load_with(&self, id: &str, limits: &Limits, changed: &dyn Fn(&Info)) -> Result<Loaded> {
-        self.load_by(id, &|_| limits.clone(), changed)
+        self.load_by(id, &|_| limits.clone(), changed, None)
+    }
+
+    /// [`Self::load_with`], and `read` is told how many bytes of its weights are in memory, of how many:
+    /// several times a second, between the states `loading` and what follows, and at last that all are. What
+    /// cannot fit into memory is not read, and nothing is told of it.
+    pub fn load_watched(
+        &self,
+        id: &str,
+        limits: &Limits,
+        changed: &dyn Fn(&Info),
+        read: &dyn Fn(&Info, u64, u64),
+    ) -> Result<Loaded> {
+        self.load_by(id, &|_| limits.clone(), changed, Some(read))
     }
 
     fn load_by(
@@ -241,6 +254,7 @@ impl Registry {
         id: &str,
         limits: &dyn Fn(&Info) -> Limits,
         changed: &dyn Fn(&Info),
+        read: Option<&dyn Fn(&Info, u64, u64)>,
     ) -> Result<Loaded> {
         self.scan();
         let (mut info, kind) = {
@@ -272,6 +286,14 @@ impl Registry {
             changed(&entry.info);
             (entry.info.clone(), kind)
         };
+        if let Some(read) = read {
+            let weights = pages::weights(&info, kind);
+            let size: u64 = weights.iter().map(|file| file.1).sum();
+            let room = [limits(&info).memory_bytes, session::free_memory()];
+            if size > 0 && room.into_iter().flatten().all(|room| size <= room) {
+                pages::bring(&weights, &|done, total| read(&info, done, total));
+            }
+        }
         // A foreign graph reaches a lot of foreign code: a panic there is this model's failure only.
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             Loaded::load(&info, kind, limits)

@@ -30,7 +30,7 @@ use crate::{Error, Result, folder, graph, runtime};
 
 /// Below this size a second thread costs more in hand-over than it computes, and memory matters more
 /// than allocation speed.
-const TINY_BYTES: u64 = 64 << 20;
+pub(crate) const TINY_BYTES: u64 = 64 << 20;
 
 /// Where a graph's inputs and outputs have to be between two passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,7 +17,7 @@ use zbus::wire::OwnedFd;
 
 use crate::events::{self, Events};
 use crate::http::Front;
-use crate::service::{Caller, Failure, Service};
+use crate::service::{Caller, Failure, News, Service};
 
 /// Where the interface is served.
 pub(crate) const PATH: &str = "/org/argos/AI1";
@@ -251,19 +251,31 @@ impl Ai {
     }
 
     #[zbus(signal)]
+    async fn load_progress(
+        emitter: &SignalEmitter<'_>,
+        id: &str,
+        read_bytes: u64,
+        total_bytes: u64,
+    ) -> zbus::Result<()>;
+
+    #[zbus(signal)]
     async fn model_changed(emitter: &SignalEmitter<'_>, model: Model) -> zbus::Result<()>;
 }
 
-/// Sends `ModelChanged` for each state until the service ends.
-pub(crate) async fn announce(connection: zbus::Connection, mut changes: UnboundedReceiver<Info>) {
-    while let Some(info) = changes.recv().await {
-        let sent = match SignalEmitter::new(&connection, PATH) {
-            Ok(emitter) => Ai::model_changed(&emitter, on_wire(&info)).await,
-            Err(e) => Err(e),
-        };
-        if let Err(e) = sent {
-            tracing::warn!("cannot announce the state of model `{}`: {e}", info.id);
+/// Sends the signals, in order, until the service ends.
+pub(crate) async fn announce(connection: zbus::Connection, mut news: UnboundedReceiver<News>) {
+    while let Some(news) = news.recv().await {
+        if let Err(e) = send(&connection, &news).await {
+            tracing::warn!("a signal was not sent: {e}: {news:?}");
         }
+    }
+}
+
+async fn send(connection: &zbus::Connection, news: &News) -> zbus::Result<()> {
+    let emitter = SignalEmitter::new(connection, PATH)?;
+    match news {
+        News::State(info) => Ai::model_changed(&emitter, on_wire(info)).await,
+        News::Read { id, read, total } => Ai::load_progress(&emitter, id, *read, *total).await,
     }
 }
 
@@ -280,6 +292,7 @@ fn on_wire(info: &Info) -> Model {
             State::Failed(reason) => reason.clone(),
             _ => String::new(),
         },
+        provider: info.provider.map_or_else(String::new, |p| p.to_string()),
     }
 }
 

@@ -9,6 +9,7 @@ mod events;
 mod http;
 mod interface;
 mod lane;
+mod parking;
 mod service;
 mod statistics;
 
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use argos_engine::causal::{Limits, ParkedFolder};
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -60,9 +62,15 @@ struct Arguments {
     /// Seconds after which a model that nobody asks for is unloaded; 0: never.
     #[arg(long, default_value_t = 900, value_name = "SECONDS")]
     idle_unload: u64,
-    /// Folder for requests that have to wait and do not fit into memory.
+    /// Folder for requests that have to wait and do not fit into memory; it is made this user's alone.
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
+    /// Bytes that may be in that folder.
+    #[arg(long, default_value_t = 1 << 30, value_name = "BYTES", requires = "cache")]
+    cache_limit: usize,
+    /// Bytes of such requests that each model keeps in memory.
+    #[arg(long, default_value_t = Limits::default().parked_bytes, value_name = "BYTES", hide = true)]
+    parked_memory: usize,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -82,16 +90,22 @@ fn main() -> anyhow::Result<()> {
 }
 
 async fn serve(arguments: Arguments) -> anyhow::Result<()> {
-    let (states, changes) = tokio::sync::mpsc::unbounded_channel();
+    let (news, announced) = tokio::sync::mpsc::unbounded_channel();
     let settings = Settings {
         models: arguments.models,
         default: arguments.default,
         memory_budget: arguments.memory_budget,
         idle_unload: (arguments.idle_unload > 0)
             .then(|| Duration::from_secs(arguments.idle_unload)),
-        cache: arguments.cache,
+        cache: arguments.cache.and_then(|folder| {
+            parking::prepare(&folder)
+                .inspect_err(|e| tracing::warn!("requests are parked in memory only: {e:#}"))
+                .ok()?;
+            Some(ParkedFolder::new(folder, arguments.cache_limit))
+        }),
+        parked_bytes: arguments.parked_memory,
     };
-    let service = Service::new(settings, states);
+    let service = Service::new(settings, news);
     let front = Front::new(Shared::new(Arc::clone(&service)));
     // What is wrong with these is said before anybody is told that the service is ready.
     let unix = match &arguments.http {
@@ -133,7 +147,7 @@ async fn serve(arguments: Arguments) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::select! {
-        () = interface::announce(connection.clone(), changes) => {}
+        () = interface::announce(connection.clone(), announced) => {}
         _ = terminate.recv() => tracing::info!("told to stop"),
         _ = interrupt.recv() => tracing::info!("interrupted"),
         () = connection.closed() => anyhow::bail!("the bus closed the connection"),

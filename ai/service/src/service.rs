@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use argos_engine::causal::{
-    Budget, Cancel, CausalLm, Class, Event, Finished, Limits, Owner, Request,
+    Budget, Cancel, CausalLm, Class, Event, Finished, Limits, Owner, ParkedFolder, Request,
 };
 use argos_engine::embedding::EmbedOptions;
 use argos_engine::planner::Planner;
@@ -81,7 +81,9 @@ impl From<Failure> for argos_bus::Error {
             | Engine::Model { .. }
             | Engine::Memory { .. }
             | Engine::Provider { .. } => Self::Unavailable(text),
-            Engine::Busy { .. } | Engine::Share { .. } => Self::LimitReached(text),
+            Engine::Busy { .. } | Engine::Share { .. } | Engine::Budget { .. } => {
+                Self::LimitReached(text)
+            }
             Engine::TooLong { .. } | Engine::InvalidArguments(_) => Self::InvalidArguments(text),
             Engine::Inference { .. } => Self::Failed(text),
         }
@@ -115,6 +117,15 @@ impl Caller {
     }
 }
 
+/// What is announced of models.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// One has another state.
+    State(Info),
+    /// So many bytes of the weights of one that is loaded are in memory.
+    Read { id: String, read: u64, total: u64 },
+}
+
 /// How the service is set up.
 #[derive(Debug)]
 pub(crate) struct Settings {
@@ -127,7 +138,9 @@ pub(crate) struct Settings {
     /// A model nobody asks for is unloaded after this long.
     pub idle_unload: Option<Duration>,
     /// Where parked requests go that do not fit into memory.
-    pub cache: Option<PathBuf>,
+    pub cache: Option<ParkedFolder>,
+    /// Bytes of parked requests that each model keeps in memory.
+    pub parked_bytes: usize,
 }
 
 /// See the module.
@@ -139,7 +152,7 @@ pub(crate) struct Service {
     bulk: Lane,
     pub(crate) slow: Lane,
     pub(crate) statistics: Statistics,
-    states: UnboundedSender<Info>,
+    news: UnboundedSender<News>,
     /// When the default model last failed to load, and why.
     failure: Mutex<Option<(Instant, String)>>,
     /// When each model was last asked for or had answered.
@@ -155,7 +168,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Service {
-    pub(crate) fn new(settings: Settings, states: UnboundedSender<Info>) -> Arc<Self> {
+    pub(crate) fn new(settings: Settings, news: UnboundedSender<News>) -> Arc<Self> {
         Arc::new(Self {
             registry: Registry::new(settings.models.clone()),
             settings,
@@ -163,7 +176,7 @@ impl Service {
             bulk: Lane::start("bulk", QUICK_QUEUE),
             slow: Lane::start("slow", SLOW_QUEUE),
             statistics: Statistics::new(),
-            states,
+            news,
             failure: Mutex::new(None),
             used: Mutex::default(),
             loading: tokio::sync::Mutex::default(),
@@ -232,7 +245,7 @@ impl Service {
     /// Unloads a model once the last request on it is done.
     pub(crate) fn unload(&self, id: &str) -> argos_engine::Result<()> {
         self.registry.unload(id, &|info| {
-            let _ = self.states.send(info.clone());
+            let _ = self.news.send(News::State(info.clone()));
         })
     }
 
@@ -252,7 +265,11 @@ impl Service {
             if let State::Failed(reason) = &info.state {
                 tracing::warn!("model `{}` failed to load: {reason}", info.id);
             }
-            let _ = self.states.send(info.clone());
+            let _ = self.news.send(News::State(info.clone()));
+        };
+        let read = |info: &Info, read, total| {
+            let id = info.id.clone();
+            let _ = self.news.send(News::Read { id, read, total });
         };
         loop {
             let room = self
@@ -261,6 +278,7 @@ impl Service {
                 .map(|budget| budget.saturating_sub(self.taken(id)));
             let limits = Limits {
                 parked_folder: self.settings.cache.clone(),
+                parked_bytes: self.settings.parked_bytes,
                 memory_bytes: room,
                 ..Limits::default()
             };
@@ -276,7 +294,7 @@ impl Service {
                     needed,
                     free,
                 }),
-                _ => self.registry.load_with(id, &limits, &changed),
+                _ => self.registry.load_watched(id, &limits, &changed, &read),
             };
             match result {
                 Err(argos_engine::Error::Memory { .. }) if self.make_room(id) => {}
@@ -604,11 +622,13 @@ impl Service {
                     let s = model.statistics();
                     json!({
                         "kind": kind,
+                        "provider": info.provider,
                         "memory_bytes": model.memory_bytes(),
                         "slots": model.slots(),
                         "context": model.context(),
                         "running": s.running,
                         "waiting": s.waiting,
+                        "parked": s.parked,
                         "idle_s": if model.requests() == 0 { idle } else { 0 },
                         "prompt_tokens": s.prompt_tokens,
                         "cached_tokens": s.cached_tokens,
@@ -617,6 +637,7 @@ impl Service {
                 }
                 _ => json!({
                     "kind": kind,
+                    "provider": info.provider,
                     "memory_bytes": info.memory_bytes.unwrap_or(info.size_bytes),
                     "idle_s": idle,
                 }),
@@ -629,6 +650,10 @@ impl Service {
     /// All counters and gauges.
     pub(crate) fn statistics_json(&self) -> Value {
         let mut value = self.statistics.json();
+        if let Some(cache) = &self.settings.cache {
+            value["parked_on_disk"] = cache.times().into();
+            value["parked_on_disk_bytes"] = cache.used().into();
+        }
         value["models"] = self.models_json();
         value
     }
@@ -637,10 +662,11 @@ impl Service {
 /// Pays for tokens that are about to be computed; none where there are fewer left.
 fn pay(budget: Option<&Budget>, tokens: usize) -> argos_engine::Result<()> {
     match budget {
-        Some(budget) if !budget.pay(tokens) => Err(argos_engine::Error::InvalidArguments(format!(
-            "the texts have {tokens} tokens, more than the {} that are left of the budget",
-            budget.left()
-        ))),
+        Some(budget) if !budget.pay(tokens) => Err(argos_engine::Error::Budget {
+            what: "the texts have",
+            tokens,
+            left: budget.left(),
+        }),
         _ => Ok(()),
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use argos_sandbox::Identity;
+
 /// A user as a process needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Account {
@@ -12,6 +14,16 @@ pub(crate) struct Account {
     pub(crate) groups: Vec<u32>,
     pub(crate) home: String,
     pub(crate) shell: String,
+}
+
+impl Account {
+    pub(crate) fn identity(&self) -> Identity {
+        Identity {
+            uid: self.uid,
+            gid: self.gid,
+            groups: self.groups.clone(),
+        }
+    }
 }
 
 /// Looks a user up by name or number; with `group` instead of the user's own. The error says what

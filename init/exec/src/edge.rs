@@ -26,23 +26,6 @@ pub(crate) fn take_terminal(path: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives up the present user for good.
-pub(crate) fn become_user(uid: u32, gid: u32, groups: &[u32]) -> io::Result<()> {
-    let check = |result: libc::c_int| {
-        if result == 0 {
-            Ok(())
-        } else {
-            Err(io::Error::last_os_error())
-        }
-    };
-    // SAFETY: the list is valid for its length; the others are plain numbers. One thread.
-    unsafe {
-        check(libc::setgroups(groups.len(), groups.as_ptr()))?;
-        check(libc::setresgid(gid, gid, gid))?;
-        check(libc::setresuid(uid, uid, uid))
-    }
-}
-
 /// Takes over an open descriptor that was inherited; `None` if it is not open.
 pub(crate) fn adopt(number: i32) -> Option<OwnedFd> {
     // SAFETY: asks only; a number that is not open is an error.

@@ -13,6 +13,9 @@
 //! 1. Terminal. 2. Folders, made for and owned by the user. 3. The cgroup, if it is delegated.
 //! 4. Limits. 5. Groups and user. 6. Working folder. 7. Sandbox. 8. The program.
 //!
+//! A sandbox that has namespaces but none of users takes root's rights; there the user comes with the
+//! last of them, as a step of the sandbox.
+//!
 //! It is linked statically and therefore reads `/etc/passwd` and `/etc/group` itself ([`accounts`]):
 //! glibc's own functions would load modules at run time.
 
@@ -86,15 +89,29 @@ fn set_up_and_become() -> Result<Never, Failure> {
         limit_open_files(most)
             .map_err(|error| format!("cannot limit open files to {most}: {error}"))?;
     }
+    let sandbox = spec
+        .sandbox
+        .as_deref()
+        .map(serde_json::from_str::<argos_sandbox::Spec>)
+        .transpose()
+        .map_err(|error| format!("the sandbox's specification is not understood: {error}"))?;
+    let mut identity = None;
     if let Some(account) = &account {
-        edge::become_user(account.uid, account.gid, &account.groups)
-            .map_err(|error| format!("cannot become user `{}`: {error}", account.name))?;
+        let wanted = account.identity();
+        if sandbox
+            .as_ref()
+            .is_some_and(argos_sandbox::Spec::needs_root)
+        {
+            identity = Some(wanted);
+        } else {
+            wanted
+                .assume()
+                .map_err(|error| format!("cannot become user `{}`: {error}", account.name))?;
+        }
         describe_user(account);
     }
     let folder = spec.working_directory.as_deref().unwrap_or("/");
-    if let Some(sandbox) = &spec.sandbox {
-        let mut sandbox: argos_sandbox::Spec = serde_json::from_str(sandbox)
-            .map_err(|error| format!("the sandbox's specification is not understood: {error}"))?;
+    if let Some(mut sandbox) = sandbox {
         for fd in &spec.fds {
             if !sandbox.keep_fds.contains(fd) {
                 sandbox.keep_fds.push(*fd);
@@ -106,7 +123,7 @@ fn set_up_and_become() -> Result<Never, Failure> {
                 sandbox.pass_environment.push(name.clone());
             }
         }
-        argos_sandbox::run(&sandbox, &argv)
+        argos_sandbox::run_as(&sandbox, identity.as_ref(), &argv)
     }
     std::env::set_current_dir(folder)
         .map_err(|error| format!("cannot enter the working folder {folder}: {error}"))?;

@@ -29,6 +29,11 @@ pub trait Agent1 {
     /// Turns a request into a plan ([`crate::ai::Plan`], JSON), limited to this agent's tools.
     /// One at a time. Errors: `InvalidArguments`, `Unavailable`, `TimedOut`, `LimitReached`.
     fn plan(&self, request: &str) -> Result<String>;
+    /// Has a language model answer. `request` is the body of `POST /v1/chat/completions` of the HTTP API,
+    /// without `stream` and `n`; where it names no `model`, one is chosen. The answer is that of the API.
+    /// One at a time, within the agent's tokens of the day. Errors: `InvalidArguments`, `NotFound` (no such
+    /// model), `LimitReached`, `Unavailable`, `TimedOut`, `Failed`.
+    fn generate(&self, request: &str) -> Result<String>;
     /// Answers a message (0: speaks up on its own). Errors: `LimitReached`.
     fn reply(&self, in_reply_to: u64, text: &str) -> Result<()>;
     /// Tells what the agent is at: `idle`, `thinking` or `acting`, and on what.

@@ -165,6 +165,15 @@ pub struct Usage {
     pub tasks: u32,
 }
 
+/// What language models read and wrote for an agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct Tokens {
+    /// Tokens of the 24 hours that began with the first of them.
+    pub used: u64,
+    /// How many it may use in them.
+    pub limit: u64,
+}
+
 /// What the world holds of one agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Type)]
 pub struct Mind {
@@ -190,6 +199,8 @@ pub struct Mind {
     pub familiarity: f64,
     /// What it uses, where it runs and that is counted; else nothing.
     pub usage: Vec<Usage>,
+    /// The tokens it used, where it runs; else nothing.
+    pub tokens: Vec<Tokens>,
 }
 
 /// Agents, conversations with them, and their world.

@@ -12,7 +12,7 @@ use crate::Result;
 pub struct Model {
     /// Folder name, unique: `default`.
     pub id: String,
-    /// `planner` (requests to tool calls, embeddings) or `causal-lm`.
+    /// `planner` (requests to tool calls, embeddings), `causal-lm`, `embedding`, `reranker`, …
     pub kind: String,
     /// Folder.
     pub path: String,
@@ -22,6 +22,8 @@ pub struct Model {
     pub state: String,
     /// Why it failed, or empty.
     pub detail: String,
+    /// What computes it: `cpu`, `cuda`, `openvino` or `webgpu`; empty while it is not in memory.
+    pub provider: String,
 }
 
 /// What a model makes of a request: tool calls to try, or a question back. Travels as JSON.
@@ -73,9 +75,9 @@ pub trait Ai1 {
     /// `now` (local date-time, ISO 8601). Errors: `InvalidArguments`, `Unavailable`.
     fn plan(&self, request: &str, tools: &str, context: &str) -> Result<String>;
     /// Generates text with a causal language model. `messages` is a JSON array of
-    /// `{role, content}`; `options` a JSON object (`max_tokens`, `temperature`, `top_k`, `top_p`, `min_p`,
-    /// `repetition_penalty`, `presence_penalty`, `frequency_penalty`, `seed`, `stop`, `logprobs`, `grammar`,
-    /// `ignore_stop_tokens`; another one is an error).
+    /// `{role, content}`; `options` a JSON object, all of it optional: `max_tokens`, `temperature`, `top_k`,
+    /// `top_p`, `min_p`, `repetition_penalty`, `presence_penalty`, `frequency_penalty`, `seed`, `stop`,
+    /// `logprobs`, `grammar`, `ignore_stop_tokens` (docs/models.md).
     /// Writes JSON lines to `events`: `{"text": …}` pieces, then `{"done": {…counts, reason}}` or
     /// `{"error": …}`, and closes it. Errors: `NotFound`, `InvalidArguments`, `Unavailable`, `LimitReached`
     /// (too many are being written; one user never has all places). On Unix only.
@@ -92,6 +94,10 @@ pub trait Ai1 {
     /// each model in memory has and does.
     fn statistics(&self) -> Result<String>;
 
+    /// So many bytes of a model's weights are in memory, of how many: several times a second while it is
+    /// `loading`, and at last that all are. What follows is the time that it takes to open them.
+    #[zbus(signal)]
+    fn load_progress(&self, id: &str, read_bytes: u64, total_bytes: u64) -> Result<()>;
     /// A model changed its state.
     #[zbus(signal)]
     fn model_changed(&self, model: Model) -> Result<()>;

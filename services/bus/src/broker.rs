@@ -20,6 +20,9 @@ pub trait Broker1 {
     /// What an agent's processes use: memory in bytes, processor time so far in microseconds, processes
     /// and threads. Errors: `NotFound` (it does not run, or is not counted on this machine).
     fn usage(&self, agent: &str) -> Result<(u64, u64, u32)>;
+    /// The tokens that language models read and wrote for an agent in the 24 hours that began with the first of
+    /// them, and how many it may use. Errors: `NotFound` (it does not run).
+    fn tokens(&self, agent: &str) -> Result<(u64, u64)>;
     /// Hands a message to an agent. Errors: `NotFound`, `Unavailable`.
     fn deliver(&self, agent: &str, message_id: u64, from: &str, text: &str) -> Result<()>;
 

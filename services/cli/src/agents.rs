@@ -132,6 +132,14 @@ fn mind(out: Output, mind: &Mind) -> Result {
             usage.tasks
         ))?;
     }
+    for tokens in &mind.tokens {
+        out.line(format!(
+            "{}  {} of {} a day",
+            out.paint("tokens", Tone::Faint),
+            tokens.used,
+            tokens.limit
+        ))?;
+    }
     out.line(format!(
         "{}  {:.0} %",
         out.paint("familiar with you", Tone::Faint),

@@ -1,6 +1,9 @@
 //! `argos model` as a program: imports from folders, downloads from a server in this test, measuring,
 //! conversations with the real AI service.
 
+#[path = "models/terminal.rs"]
+mod terminal;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -157,6 +160,10 @@ fn a_folder_is_imported_whole_checked_and_removed() {
     assert_eq!(
         (&shown["layers"], &shown["context"]),
         (&json!(2), &json!(96))
+    );
+    assert_eq!(
+        (&shown["provider"], &shown["execution_providers"]),
+        (&Value::Null, &json!(["cpu"]))
     );
     assert_eq!(
         (&shown["kv_bytes_per_token"], &shown["licence"]),
@@ -1032,8 +1039,23 @@ fn conversations_with_the_service() {
         (&loaded[0]["id"], &loaded[0]["state"]),
         (&json!("lm"), &json!("ready"))
     );
-    assert!(text(&on_bus(&["ps"], "").stdout).contains("MEMORY"));
+    assert_eq!(loaded[0]["provider"], "cpu");
+    for (words, row) in [(&["ps"][..], "ready"), (&["list"], "ready")] {
+        let told = text(&on_bus(words, "").stdout);
+        let row = told.lines().find(|l| l.contains(row)).unwrap();
+        assert!(told.contains("RUNS ON") && row.contains(" cpu "), "{told}");
+    }
+    let show = ["show", "lm", "--directory", into];
+    let shown = text(&on_bus(&show, "").stdout);
+    assert!(shown.contains("cpu, in memory now"), "{shown}");
     assert!(on_bus(&["stop", "lm"], "").status.success());
+    let shown = text(&on_bus(&show, "").stdout);
+    assert!(!shown.contains("in memory now"), "{shown}");
+    let listed: Value = serde_json::from_slice(&on_bus(&["list", "--json"], "").stdout).unwrap();
+    assert_eq!(
+        (&listed[0]["id"], &listed[0]["provider"]),
+        (&json!("lm"), &json!(""))
+    );
     assert!(text(&on_bus(&["ps"], "").stdout).contains("no model is in memory"));
 
     // Ctrl-C ends a generation whose answer does not come: the service is stopped in the middle of it.

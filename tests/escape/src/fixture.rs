@@ -6,6 +6,7 @@ use std::net::{TcpListener, UdpSocket};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -25,6 +26,29 @@ const SOCKETS: [&str; 6] = [
 ];
 /// The largest file inside, in bytes.
 const FILE_SIZE: u64 = 2 << 20;
+
+/// Set where an ordinary user stands in for root.
+const FOR_ROOT: &str = "FOR_ROOT";
+
+/// Makes this process, which is root's, an ordinary user's, who can be root again in a child. The sandboxes
+/// are entered by root then, who becomes that user in them, and have no user namespace.
+pub(crate) fn stand_in_for_root(user: u32) -> io::Result<()> {
+    use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+    let (uid, gid) = (
+        rustix::fs::Uid::from_raw(user),
+        rustix::fs::Gid::from_raw(user),
+    );
+    set_thread_groups(&[gid])?;
+    set_thread_res_gid(gid, gid, gid)?;
+    set_thread_res_uid(uid, uid, rustix::fs::Uid::ROOT)?;
+    // SAFETY: the process has one thread.
+    unsafe { std::env::set_var(FOR_ROOT, "1") };
+    Ok(())
+}
+
+pub(crate) fn for_root() -> bool {
+    std::env::var_os(FOR_ROOT).is_some()
+}
 
 /// The hostile program, copied to where every user can run it, and again with set-user-id bits.
 #[derive(Debug)]
@@ -262,9 +286,23 @@ impl Fixture {
     /// The hostile program inside, doing this.
     pub(crate) fn inside(&self, case: &Case, words: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
+        let mut spec = self.spec(case);
+        let as_another = for_root() && case.wall != Wall::Landlock;
+        if as_another {
+            spec.namespaces.user = false;
+            let root = rustix::fs::Uid::ROOT;
+            // SAFETY: a plain system call.
+            unsafe {
+                command.pre_exec(move || Ok(rustix::thread::set_thread_res_uid(root, root, root)?));
+            }
+        }
         command
-            .arg("enter")
-            .arg(self.spec(case).to_json())
+            .arg(if as_another {
+                "enter-as-another"
+            } else {
+                "enter"
+            })
+            .arg(spec.to_json())
             .arg(&self.program)
             .args(words)
             .env("SECRET", "the secret")

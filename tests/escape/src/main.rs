@@ -3,7 +3,8 @@
 //! The same program is the hostile one, the one that puts it into the sandbox, and the judge:
 //!
 //! ```text
-//! argos-escape suite [WORD…]      every case, as root and as an ordinary user where root starts it
+//! argos-escape suite [WORD…]      every case: as an ordinary user, and where root starts it as root and as
+//!                                 a user that root becomes in a sandbox without a user namespace
 //! argos-escape list               their names
 //! argos-escape enter SPEC PROG…   a program in a sandbox          (used by the judge)
 //! argos-escape act CASE           the attempt, as it is           (used by the judge)
@@ -48,6 +49,9 @@ fn main() -> ExitCode {
     match plain.as_slice() {
         ["suite", ..] => answer(suite(&words[1..])),
         ["suite-as-this-user", ..] => answer(suite::run(&words[1..])),
+        ["suite-for-root", ..] => {
+            answer(fixture::stand_in_for_root(UNPRIVILEGED).and_then(|()| suite::run(&words[1..])))
+        }
         ["list"] => {
             for (subject, cases) in cases::ALL {
                 for case in *cases {
@@ -56,7 +60,15 @@ fn main() -> ExitCode {
             }
             ExitCode::SUCCESS
         }
-        ["enter", spec, program @ ..] if !program.is_empty() => enter(spec, program),
+        ["enter", spec, program @ ..] if !program.is_empty() => enter(spec, program, None),
+        ["enter-as-another", spec, program @ ..] if !program.is_empty() => {
+            let another = argos_sandbox::Identity {
+                uid: UNPRIVILEGED,
+                gid: UNPRIVILEGED,
+                groups: vec![UNPRIVILEGED],
+            };
+            enter(spec, program, Some(&another))
+        }
         ["act", name] => act(name),
         ["privileged", name] => ground::privileged(|| act(name)),
         ["reused", socket, user @ ..] => {
@@ -94,22 +106,24 @@ fn answer(result: io::Result<bool>) -> ExitCode {
     }
 }
 
-/// As root and as an ordinary user; started by an ordinary user, as that one.
+/// As root, as an ordinary user, and as one whom root puts into sandboxes without a user namespace; started
+/// by an ordinary user, as that one.
 fn suite(words: &[String]) -> io::Result<bool> {
     // Asked first: it has no path in another mount namespace.
     let own = std::env::current_exe()?;
     chroot::leave()?;
     let published = fixture::Published::new(&own)?;
-    let mut users = vec![None];
+    let mut users = vec![(None, "suite-as-this-user")];
     if rustix::process::getuid().is_root() {
-        users.push(Some(UNPRIVILEGED));
+        users.push((Some(UNPRIVILEGED), "suite-as-this-user"));
+        users.push((None, "suite-for-root"));
     }
     let mut good = true;
     let mut without = Vec::new();
-    for user in &users {
+    for (user, verb) in &users {
         let mut command = Command::new(published.program());
         command
-            .arg("suite-as-this-user")
+            .arg(verb)
             .args(words)
             .current_dir("/")
             .stdout(Stdio::piped());
@@ -131,7 +145,7 @@ fn suite(words: &[String]) -> io::Result<bool> {
     Ok(suite::enough_controls(&without, users.len()) && good)
 }
 
-fn enter(spec: &str, program: &[&str]) -> ExitCode {
+fn enter(spec: &str, program: &[&str], identity: Option<&argos_sandbox::Identity>) -> ExitCode {
     let spec = match argos_sandbox::Spec::from_json(spec) {
         Ok(spec) => spec,
         Err(error) => {
@@ -142,7 +156,7 @@ fn enter(spec: &str, program: &[&str]) -> ExitCode {
     let arguments: Result<Vec<CString>, _> =
         program.iter().map(|word| CString::new(*word)).collect();
     match arguments {
-        Ok(arguments) => argos_sandbox::run(&spec, &arguments),
+        Ok(arguments) => argos_sandbox::run_as(&spec, identity, &arguments),
         Err(_) => ExitCode::from(126),
     }
 }

@@ -27,7 +27,11 @@ const MARK: char = '\u{1}';
 /// Runs the cases whose subject or name has one of these words, as this user.
 pub(crate) fn run(words: &[String]) -> io::Result<bool> {
     let root = rustix::process::getuid().is_root();
-    let who = if root { "root" } else { "unprivileged" };
+    let who = match (root, crate::fixture::for_root()) {
+        (true, _) => "root",
+        (false, false) => "unprivileged",
+        (false, true) => "root's choice, without a user namespace",
+    };
     println!("\nas {who} (user {})", rustix::process::getuid().as_raw());
     println!(
         "      {:<11} {:<52} {:<28} {:<20} SEEN",

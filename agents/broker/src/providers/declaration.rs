@@ -172,6 +172,11 @@ fn check(declaration: &mut Declaration, home: &Path) -> Result<Vec<HostPattern>,
             *path = folder(path, home).map_err(|what| format!("{key}: {what}"))?;
         }
     }
+    if d.limits.tokens != Limits::default().tokens {
+        return Err(
+            "limits: tokens are for agents; a provider has no model. Leave it out".to_owned(),
+        );
+    }
     let hosts = d
         .hosts
         .iter()

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use argos_bus::agent::AgentLinkProxy;
@@ -13,8 +13,9 @@ use argos_bus::permissions::{Permissions1Proxy, Request};
 use argos_bus::providers::Providers1Proxy;
 use argos_bus::tools::Tools1Proxy;
 use futures_util::StreamExt;
-use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 use zbus::Connection;
@@ -29,17 +30,115 @@ fn program(name: &str) -> PathBuf {
 
 /// The double of the model. `TOOL ARGUMENTS` is a plan with one call (several lines, several
 /// calls); `? TEXT` asks back; `wait` takes 3 s; anything else is answered with `echo: TEXT`.
+///
+/// On a session, every prompt has [`PROMPT_TOKENS`], every answer as many as were asked for or are left;
+/// `wait` is never answered.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FakeModel {
     waited: Arc<AtomicUsize>,
     open: Arc<AtomicUsize>,
     most: Arc<AtomicUsize>,
+    sessions: Arc<Mutex<Sessions>>,
+}
+
+/// Tokens of each prompt of a [`FakeModel`].
+pub(crate) const PROMPT_TOKENS: u64 = 10;
+
+/// The sessions that were opened, and what was asked on them.
+#[derive(Debug, Default)]
+struct Sessions {
+    options: Vec<Value>,
+    /// Class and body of each request.
+    asked: Vec<(String, Value)>,
+    served: tokio::task::JoinSet<()>,
 }
 
 impl FakeModel {
     /// Plans for `wait` that were made.
     pub(crate) fn waited(&self) -> usize {
         self.waited.load(Ordering::SeqCst)
+    }
+
+    /// The options of the sessions that were opened.
+    pub(crate) fn sessions(&self) -> Vec<Value> {
+        self.sessions.lock().unwrap().options.clone()
+    }
+
+    /// Class and body of what was asked on them.
+    pub(crate) fn asked(&self) -> Vec<(String, Value)> {
+        self.sessions.lock().unwrap().asked.clone()
+    }
+
+    /// Ends all sessions, as a restart of the AI service does.
+    pub(crate) async fn end_sessions(&self) {
+        let mut served = std::mem::take(&mut self.sessions.lock().unwrap().served);
+        served.shutdown().await;
+    }
+
+    /// Speaks HTTP as the AI service does on a session with this budget.
+    async fn serve(self, stream: UnixStream, mut left: u64) -> std::io::Result<()> {
+        let mut stream = BufReader::new(stream);
+        loop {
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") {
+                if stream.read_line(&mut head).await? == 0 {
+                    return Ok(());
+                }
+            }
+            let header = |name: &str| {
+                head.lines()
+                    .filter_map(|line| line.split_once(": "))
+                    .find(|(key, _)| key.eq_ignore_ascii_case(name))
+                    .map(|(_, value)| value.to_owned())
+            };
+            let length = header("content-length").map_or(0, |n| n.parse().expect("a length"));
+            let mut body = vec![0; length];
+            stream.read_exact(&mut body).await?;
+            let (status, answer) = if head.starts_with("GET /v1/models ") {
+                let model = |id: &str, kind: &str, state: &str| json!({"id": id, "kind": kind, "state": state});
+                let models = [
+                    model("default", "planner", "ready"),
+                    model("first", "causal-lm", "available"),
+                    model("loaded", "causal-lm", "ready"),
+                ];
+                (200, json!({"data": models}))
+            } else {
+                assert!(head.starts_with("POST /v1/chat/completions "), "{head}");
+                let body: Value = serde_json::from_slice(&body).expect("JSON");
+                let class = header("x-argos-class").unwrap_or_default();
+                let asked = (class, body.clone());
+                self.sessions.lock().unwrap().asked.push(asked);
+                let text = body["messages"][0]["content"].as_str().expect("a message");
+                if text == "wait" {
+                    std::future::pending::<()>().await;
+                }
+                let quota = |what: &str| {
+                    (
+                        429,
+                        json!({"error": {"message": what, "code": "insufficient_quota"}}),
+                    )
+                };
+                if left == 0 {
+                    quota("used up")
+                } else if left < PROMPT_TOKENS {
+                    quota("the prompt has more tokens than are left")
+                } else {
+                    left -= PROMPT_TOKENS;
+                    left -= body["max_tokens"].as_u64().expect("a number").min(left);
+                    let message = json!({"role": "assistant", "content": format!("echo: {text}")});
+                    (
+                        200,
+                        json!({"model": body["model"], "choices": [{"message": message}]}),
+                    )
+                }
+            };
+            let answer = answer.to_string();
+            let text = format!(
+                "HTTP/1.1 {status} As Said\r\nContent-Length: {}\r\nX-Argos-Budget-Left: {left}\r\n\r\n{answer}",
+                answer.len()
+            );
+            stream.write_all(text.as_bytes()).await?;
+        }
     }
 
     /// Most plans that were in the making at once.
@@ -83,6 +182,22 @@ impl FakeModel {
             }
         }
         Ok(serde_json::to_string(&plan).expect("a plan is JSON"))
+    }
+
+    async fn open_session(&self, options: String) -> argos_bus::Result<zbus::wire::OwnedFd> {
+        let options: Value = serde_json::from_str(&options).expect("options are JSON");
+        let budget = options["budget_tokens"].as_u64().expect("a budget");
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().expect("a socket");
+        ours.set_nonblocking(true).expect("a socket");
+        let ours = UnixStream::from_std(ours).expect("a socket");
+        let mut sessions = self.sessions.lock().unwrap();
+        sessions.options.push(options);
+        let serving = self.clone().serve(ours, budget);
+        sessions.served.spawn(async {
+            // Whoever is at the other end may go at any time.
+            let _ = serving.await;
+        });
+        Ok(std::os::fd::OwnedFd::from(theirs).into())
     }
 }
 

@@ -49,12 +49,16 @@ pub(crate) async fn the_walls_hold_from_inside() {
     assert!(!names.contains("DBUS") && !names.contains("XDG"), "{names}");
 }
 
+/// The manifest of such an agent.
+pub(crate) fn manifest(name: &str) -> String {
+    format!("name: {name}\ntitle: {name}\ncode: {{command: [run]}}\ntools: ['files.*']\n")
+}
+
 /// An agent whose code is a shell script, in a sandbox like any other.
 fn script(bed: &Bed, name: &str, text: &str) -> String {
     let folder = bed.agents().join(name);
     std::fs::create_dir(&folder).unwrap();
-    let manifest =
-        format!("name: {name}\ntitle: {name}\ncode: {{command: [run]}}\ntools: ['files.*']\n");
+    let manifest = manifest(name);
     std::fs::write(folder.join("agent.yaml"), manifest).unwrap();
     std::fs::write(folder.join("run"), format!("#!/usr/bin/bash\n{text}\n")).unwrap();
     std::fs::set_permissions(folder.join("run"), PermissionsExt::from_mode(0o755)).unwrap();

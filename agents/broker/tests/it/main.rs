@@ -20,6 +20,7 @@ mod delegation;
 mod escape;
 mod grants;
 mod hostile;
+mod model;
 mod providers;
 mod record;
 
@@ -90,6 +91,8 @@ const TESTS: &[(&str, Test)] = tests![
     capture::a_picture_is_asked_for_each_time_and_lands_in_the_workspace,
     providers::a_provider_on_the_bus_is_asked_for_and_kept_in_its_place,
     providers::a_page_is_fetched_from_the_host_that_was_granted_and_no_other,
+    model::a_session_is_kept_and_opened_anew_with_what_is_left,
+    model::an_agent_without_tokens_is_told_and_it_is_seen,
     conversation::a_request_in_the_chat_ends_in_an_answer,
     conversation::the_broker_is_killed_and_everything_comes_back,
     conversation::what_was_said_is_there_after_a_restart,

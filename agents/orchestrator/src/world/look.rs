@@ -99,6 +99,7 @@ impl World {
                 .collect(),
             familiarity: f64::from(of!(Relationships).person),
             usage: Vec::new(),
+            tokens: Vec::new(),
         })
     }
 }

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use argos_sandbox::{Access, Answer, Bind, Landlock, Namespaces, PathRule, Profile, Spec};
+use argos_sandbox::{
+    Access, Answer, Bind, Identity, Landlock, Namespaces, PathRule, Profile, Spec,
+};
 
 use crate::fixture::{Fixture, program, sandbox};
 
@@ -66,6 +68,15 @@ pub(crate) const ALL: &[(&str, Test)] = &[
         "a repository that is no plain folder is not given to write",
         linked_repository,
     ),
+    (
+        "without a user namespace root becomes another user for good",
+        another_user,
+    ),
+    (
+        "without a user namespace its processes end together as well",
+        another_users_end,
+    ),
+    ("without a user namespace it knows who connects", peers),
     ("spawn time", spawn_time),
 ];
 
@@ -622,6 +633,220 @@ fn linked_repository(fixture: &Fixture) -> Result<String, String> {
     )
 }
 
+/// Whom root becomes.
+const OTHER: u32 = 1234;
+const OTHERS_GROUPS: [u32; 2] = [7, OTHER];
+
+/// The sandbox of this process, which root enters as [`OTHER`].
+pub(crate) fn run_as(spec: &str, program: &[&str]) -> ! {
+    let spec = Spec::from_json(spec).expect("a spec");
+    assert!(spec.needs_root());
+    let identity = Identity {
+        uid: OTHER,
+        gid: OTHER,
+        groups: OTHERS_GROUPS.to_vec(),
+    };
+    let argv: Vec<_> = program
+        .iter()
+        .map(|word| std::ffi::CString::new(*word).expect("a word"))
+        .collect();
+    argos_sandbox::run_as(&spec, Some(&identity), &argv)
+}
+
+/// The fixture's spec without a user namespace, with a workspace that everybody may write.
+fn other_spec(fixture: &Fixture) -> Result<Spec, String> {
+    let workspace = fixture.folder.join("workspace");
+    // An earlier test's, and whose it was.
+    let _ = std::fs::remove_file(workspace.join("s"));
+    let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions(workspace, everybody).map_err(|e| e.to_string())?;
+    let mut spec = fixture.spec();
+    spec.namespaces.user = false;
+    Ok(spec)
+}
+
+fn as_other(spec: &Spec, words: &[&str]) -> Command {
+    let mut command = Command::new(program());
+    command
+        .args(["run-as", &spec.to_json()])
+        .args(words)
+        .stdin(Stdio::null());
+    command
+}
+
+/// What these tests say of themselves where they are not root's.
+const FOR_ROOT: &str = " (left out: only root can do without a user namespace)";
+
+fn is_root() -> bool {
+    rustix::process::getuid().is_root()
+}
+
+/// Whether a process's status says that it is [`OTHER`] and can be nobody else.
+fn is_other(status: &str) -> bool {
+    let status = status.replace('\t', " ");
+    let sets = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"];
+    sets.iter()
+        .all(|set| status.contains(&format!("{set}: 0000000000000000\n")))
+        && ["Uid", "Gid"]
+            .iter()
+            .all(|id| status.contains(&format!("{id}: {OTHER} {OTHER} {OTHER} {OTHER}\n")))
+        && status.contains(&format!("Groups: 7 {OTHER} \n"))
+        && status.contains("NoNewPrivs: 1\n")
+}
+
+fn another_user(fixture: &Fixture) -> Result<String, String> {
+    if !is_root() {
+        let mut spec = fixture.spec();
+        spec.namespaces.user = false;
+        let output = output(shell(&spec, "true"))?;
+        let text = String::from_utf8_lossy(&output.stderr);
+        let refused = output.status.code() == Some(126) && text.contains("CAP_SYS_ADMIN");
+        return expect(refused, &output).map(|_| FOR_ROOT.to_owned());
+    }
+    let spec = other_spec(fixture)?;
+    let own = program().display().to_string();
+    let work = output(as_other(&spec, &[&own, "inside-life", "ordinary"]))?;
+    expect(work.status.success(), &work)?;
+    let script = "cat /proc/self/status /proc/self/uid_map; umask; stat -c '%a %u %g' /tmp";
+    let told = output(as_other(&spec, &["/bin/sh", "-c", script]))?;
+    let text = String::from_utf8_lossy(&told.stdout);
+    let map = std::fs::read_to_string("/proc/self/uid_map").map_err(|e| e.to_string())?;
+    let good = is_other(&text)
+        && text.contains("Seccomp:\t2\n")
+        && text.contains(&map)
+        && text.ends_with(&format!("0077\n700 {OTHER} {OTHER}\n"));
+    expect(good, &told)?;
+    // What is root's in the folders that it was given is as closed to it as to that user outside.
+    std::fs::write(fixture.folder.join("readonly/secret"), "s").map_err(|e| e.to_string())?;
+    let secret = fixture.folder.join("readonly/secret");
+    let closed = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&secret, closed).map_err(|e| e.to_string())?;
+    let secret = secret.display().to_string();
+    let denied = output(as_other(&spec, &["/bin/cat", &secret]))?;
+    let text = String::from_utf8_lossy(&denied.stderr);
+    expect(text.contains("Permission denied"), &denied)
+}
+
+fn another_users_end(fixture: &Fixture) -> Result<String, String> {
+    if !is_root() {
+        return Ok(FOR_ROOT.to_owned());
+    }
+    let script = "trap 'exit 42' TERM; echo up; while :; do sleep 0.05; done";
+    let mut child = as_other(&other_spec(fixture)?, &["/bin/sh", "-c", script])
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| error.to_string())?;
+    wait_for_line(&mut child)?;
+    // The one that waits outside gives root up beside what happens inside.
+    let file = format!("/proc/{}/status", child.id());
+    let start = Instant::now();
+    loop {
+        let status = std::fs::read_to_string(&file).map_err(|error| error.to_string())?;
+        if is_other(&status) {
+            break;
+        }
+        if start.elapsed() > PATIENCE {
+            return Err(format!("the outer process stays: {status}"));
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // SAFETY: a signal to a child that was not waited for.
+    unsafe { libc::kill(child.id() as i32, libc::SIGTERM) };
+    let status = child.wait().map_err(|error| error.to_string())?;
+    if status.code() != Some(42) {
+        return Err(format!("SIGTERM came to {status}"));
+    }
+    let (_, mut ours, theirs) = with_pipe(fixture)?;
+    let mut spec = other_spec(fixture)?;
+    spec.keep_fds = vec![3];
+    let script = "trap '' TERM HUP INT; echo up; while :; do sleep 1; done";
+    let mut command = as_other(&spec, &["/bin/sh", "-c", script]);
+    pass(&mut command, theirs);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| error.to_string())?;
+    drop(command);
+    wait_for_line(&mut child)?;
+    child.kill().map_err(|error| error.to_string())?;
+    let _ = child.wait();
+    closes(&mut ours)
+}
+
+fn peers(fixture: &Fixture) -> Result<String, String> {
+    if !is_root() {
+        return Ok(FOR_ROOT.to_owned());
+    }
+    let own = program().display().to_string();
+    let nobody =
+        std::fs::read_to_string("/proc/sys/kernel/overflowuid").map_err(|e| e.to_string())?;
+    let nobody = nobody.trim();
+    let with = fixture.inside(&fixture.spec(), &["inside-life", "peers"]);
+    let without = as_other(&other_spec(fixture)?, &[&own, "inside-life", "peers"]);
+    for (mut command, expected) in [
+        (with, format!("{nobody}\n{nobody}\n")),
+        (without, "1001\n1002\n".to_owned()),
+    ] {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| error.to_string())?;
+        wait_for_line(&mut child)?;
+        let socket = fixture.folder.join("workspace/peers");
+        for uid in [1001, 1002] {
+            let socket = socket.clone();
+            let connecting = std::thread::spawn(move || {
+                // This thread's own, and for good.
+                let uid = rustix::process::Uid::from_raw(uid);
+                rustix::thread::set_thread_res_uid(uid, uid, uid)?;
+                std::os::unix::net::UnixStream::connect(socket).map(drop)
+            });
+            let connected = connecting.join().map_err(|_| "it panicked")?;
+            connected.map_err(|error| format!("a client: {error}"))?;
+        }
+        let output = child.wait_with_output().map_err(|e| e.to_string())?;
+        std::fs::remove_file(&socket).map_err(|e| e.to_string())?;
+        let seen = String::from_utf8_lossy(&output.stdout);
+        expect(seen == expected, &output)?;
+    }
+    Ok(String::new())
+}
+
+/// Says whose the next two connections are.
+fn peers_inside() -> Result<(), String> {
+    let failed = |error: io::Error| error.to_string();
+    let path = folder("workspace/peers");
+    let listener = std::os::unix::net::UnixListener::bind(&path).map_err(failed)?;
+    let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+    std::fs::set_permissions(&path, everybody).map_err(failed)?;
+    println!("up");
+    for _ in 0..2 {
+        let (stream, _) = listener.accept().map_err(failed)?;
+        // rustix has no peer whose process is in another namespace.
+        let mut peer = libc::ucred {
+            pid: 0,
+            uid: 0,
+            gid: 0,
+        };
+        let mut size = std::mem::size_of::<libc::ucred>() as libc::socklen_t;
+        // SAFETY: both pointers are valid for the call, and the size is that of the structure.
+        let result = unsafe {
+            libc::getsockopt(
+                stream.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_PEERCRED,
+                (&raw mut peer).cast(),
+                &raw mut size,
+            )
+        };
+        if result != 0 {
+            return Err(io::Error::last_os_error().to_string());
+        }
+        println!("{}", peer.uid);
+    }
+    Ok(())
+}
+
 /// A pipe whose writing end becomes the program's descriptor 3.
 fn with_pipe(fixture: &Fixture) -> Result<(Spec, io::PipeReader, OwnedFd), String> {
     let (ours, theirs) = io::pipe().map_err(|error| error.to_string())?;
@@ -689,6 +914,7 @@ pub(crate) fn run_inside(name: &str) -> ExitCode {
         "landlock" => landlock_inside(),
         "worker" => worker_inside(),
         "sealed" => sealed_inside(),
+        "peers" => peers_inside(),
         "killed-thread" => killed_thread_inside(),
         _ => Err("no such test".to_owned()),
     };

@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         .as_slice()
     {
         ["inside-life", name] => return life::run_inside(name),
+        ["run-as", spec, program @ ..] => life::run_as(spec, program),
         ["suite", filter @ ..] => return suite(filter),
         _ => {}
     }

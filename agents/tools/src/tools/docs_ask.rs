@@ -377,6 +377,7 @@ mod tests {
                 size_bytes: self.size_bytes,
                 state: "ready".into(),
                 detail: String::new(),
+                provider: "cpu".into(),
             }]
         }
 

@@ -34,7 +34,7 @@ mod stop;
 mod tools;
 mod worker;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,6 +44,7 @@ use tokenizers::Tokenizer;
 
 pub use chat::Message;
 pub use grammar::Grammar;
+pub use park::ParkedFolder;
 pub use places::{Full, Place, Places};
 pub use prefix::Owner;
 pub use sampling::Sampling;
@@ -237,7 +238,7 @@ pub struct Limits {
     pub parked_bytes: usize,
     /// Folder for those beyond it; without it they stay in their slots, or are computed again where they are
     /// in a person's way.
-    pub parked_folder: Option<PathBuf>,
+    pub parked_folder: Option<ParkedFolder>,
     /// Threads of a pass; `None` chooses by load and size.
     pub threads: Option<usize>,
     /// Memory that may be used, in bytes, and never more than the system has free.
@@ -501,11 +502,11 @@ impl CausalLm {
         if let Some(budget) = &request.budget
             && !budget.pay(prompt.len())
         {
-            return Err(Error::InvalidArguments(format!(
-                "the prompt has {} tokens, more than the {} that are left of its budget",
-                prompt.len(),
-                budget.left()
-            )));
+            return Err(Error::Budget {
+                what: "the prompt has",
+                tokens: prompt.len(),
+                left: budget.left(),
+            });
         }
         let stop_tokens = if options.ignore_stop_tokens {
             Arc::from([])

@@ -4,7 +4,8 @@ use std::sync::mpsc::{Receiver, channel};
 
 use argos_engine::Error;
 use argos_engine::causal::{
-    Budget, CausalLm, Class, Event, Finished, Limits, Message, Options, Prompt, Reason, Request,
+    Budget, CausalLm, Class, Event, Finished, Limits, Message, Options, ParkedFolder, Prompt,
+    Reason, Request,
 };
 
 use super::{copied, folder};
@@ -385,7 +386,7 @@ fn a_person_does_not_wait_for_the_background_which_goes_on_where_it_was() {
             let limits = Limits {
                 slots: 1,
                 parked_bytes,
-                parked_folder: Some(parking.path().to_owned()),
+                parked_folder: Some(ParkedFolder::new(parking.path(), 1 << 30)),
                 prefix_bytes: 0,
                 ..Limits::default()
             };
@@ -697,7 +698,7 @@ fn in_any_company_as_alone() {
             chunk: 37,
             prefix_bytes: 5 * block_bytes,
             parked_bytes: 20_000,
-            parked_folder: Some(parking.path().to_owned()),
+            parked_folder: Some(ParkedFolder::new(parking.path(), 1 << 30)),
             ..Limits::default()
         };
         let model = load_with(name, &limits);

@@ -27,7 +27,7 @@ use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tower_service::Service as _;
 
 use super::error::ApiError;
-use super::{Shared, endpoint, routes};
+use super::{LEFT_HEADER, Shared, endpoint, routes};
 use crate::service::Caller;
 
 /// Connections of everybody.
@@ -250,7 +250,8 @@ impl Front {
                 .is_some_and(|token| !token.is_shown(request.headers()));
             let (mut router, caller) = (self.router.clone(), caller.clone());
             async move {
-                let response = if refused {
+                let budget = caller.budget.clone();
+                let mut response = if refused {
                     unauthorized().into_response()
                 } else {
                     let mut request = request.map(Body::new);
@@ -261,6 +262,10 @@ impl Front {
                         .await
                         .unwrap_or_else(|never| match never {})
                 };
+                if let Some(budget) = budget {
+                    let left = budget.left().into();
+                    response.headers_mut().insert(LEFT_HEADER, left);
+                }
                 let status = response.status().as_u16();
                 timing.shared.metrics.count(path, status);
                 Ok::<_, Infallible>(response.map(|inner| Timed {

@@ -85,6 +85,12 @@ impl ApiError {
         Self::new(StatusCode::TOO_MANY_REQUESTS, message).with("requests", "rate_limit_exceeded")
     }
 
+    /// The session's budget does not pay for it.
+    pub(crate) fn budget(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, message)
+            .with("insufficient_quota", "insufficient_quota")
+    }
+
     /// The body.
     pub(crate) fn json(&self) -> Value {
         json!({"error": {
@@ -128,6 +134,7 @@ impl From<Engine> for ApiError {
             }
             Engine::InvalidArguments(_) => Self::invalid(text),
             Engine::Busy { .. } | Engine::Share { .. } => Self::busy(text),
+            Engine::Budget { .. } => Self::budget(text),
             Engine::Memory { .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, text)
                 .with("server_error", "insufficient_memory"),
             Engine::Runtime { .. } | Engine::Model { .. } | Engine::Provider { .. } => {

@@ -50,6 +50,8 @@ const SMALL_BODY: usize = 64 << 10;
 const LARGE_BODIES: usize = 8;
 /// A request's header that makes it less urgent.
 const CLASS_HEADER: &str = "x-argos-class";
+/// An answer's header that says what is left of the session's budget; of a stream, when that begins.
+const LEFT_HEADER: &str = "x-argos-budget-left";
 
 /// What the routes share.
 #[derive(Debug)]
@@ -144,11 +146,9 @@ async fn asked(shared: &Shared, request: Request<Body>) -> Result<Asked> {
         })?;
     let class = class(request.headers(), &caller)?;
     if caller.budget.as_ref().is_some_and(|b| b.left() == 0) {
-        return Err(ApiError::new(
-            StatusCode::TOO_MANY_REQUESTS,
+        return Err(ApiError::budget(
             "this session's budget of tokens is used up",
-        )
-        .with("insufficient_quota", "insufficient_quota"));
+        ));
     }
     let (body, large) = shared.body(request).await?;
     Ok(Asked {
@@ -259,6 +259,7 @@ fn model_json(info: &Info) -> Value {
             _ => None,
         },
         "size_bytes": info.size_bytes,
+        "provider": info.provider,
     })
 }
 

@@ -242,6 +242,7 @@ async fn text_is_streamed_and_models_announce_their_states() {
     let mut world = world(&tiny(), &library).await;
     let ai = world.proxy.clone();
     let mut states = ai.receive_model_changed().await.unwrap();
+    let mut progress = ai.receive_load_progress().await.unwrap();
 
     let events = generate(&ai, "lm", HELLO, r#"{"max_tokens": 12, "temperature": 0}"#).await;
     let (last, pieces) = events.split_last().unwrap();
@@ -252,10 +253,22 @@ async fn text_is_streamed_and_models_announce_their_states() {
     );
     let text: String = pieces.iter().map(|p| p["text"].as_str().unwrap()).collect();
     assert_eq!(text.chars().count(), 12);
+    let mut order = Vec::new();
     for expected in ["loading", "ready"] {
         let signal = states.next().await.unwrap();
         assert_eq!(signal.args().unwrap().model.state, expected);
+        order.push(signal.message().recv_position());
     }
+    // How far it is comes in between; of a small one that is that all is there.
+    let size = tiny().join("lm/model.onnx").metadata().unwrap().len();
+    let signal = progress.next().await.unwrap();
+    let read = signal.args().unwrap();
+    assert_eq!(
+        (read.id, read.read_bytes, read.total_bytes),
+        ("lm", size, size)
+    );
+    let at = signal.message().recv_position();
+    assert!(order[0] < at && at < order[1]);
     let again = generate(&ai, "lm-fp16", HELLO, r#"{"max_tokens": 3}"#).await;
     assert!(again.last().unwrap()["done"].is_object(), "{again:?}");
 

@@ -1107,6 +1107,7 @@ fn chosen_agent(now: Instant) -> agents::Agents {
             cpu_us: 120_000,
             tasks: 2,
         }],
+        tokens: Vec::new(),
     });
     let grants = [
         ("read", "/home/argos/Documents", "allow"),

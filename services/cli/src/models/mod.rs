@@ -16,17 +16,22 @@ mod transfer;
 
 use std::io::{BufRead, BufReader, IsTerminal, Write};
 use std::path::Path;
+use std::time::Duration;
 
-use argos_bus::ai::{Ai1Proxy, Plan};
+use argos_bus::ai::{Ai1Proxy, Model, Plan};
 use argos_engine::runtime;
+use futures_util::StreamExt;
 use serde_json::{Value, json};
 
-use self::progress::{Interrupt, OnDrop};
+use self::progress::{Interrupt, OnDrop, Progress};
 use crate::args::{AiCommand, ModelCommand, ModelRemoveArgs};
 use crate::built::Built;
 use crate::bus;
 use crate::failure::{Failure, Result, Status};
 use crate::output::{Cell, Output, Tone, bytes, lines, one_line, span};
+
+/// How long the service is waited for where its word is a nicety.
+const ASKED_IN_PASSING: Duration = Duration::from_secs(2);
 
 /// What is done in this thread, since it looks after Ctrl-C itself or computes all the time; the others come
 /// back.
@@ -44,7 +49,10 @@ pub(crate) fn alone(
 pub(crate) async fn run(out: Output, command: ModelCommand) -> Result {
     match command {
         ModelCommand::Import(args) => files(move |i| import::run(out, &args, i)).await,
-        ModelCommand::Show(args) => files(move |i| show::run(out, &args, i)).await,
+        ModelCommand::Show(args) => {
+            let known = known().await;
+            files(move |i| show::run(out, &args, &known, i)).await
+        }
         ModelCommand::Check(args) => files(move |i| show::check(out, &args, i)).await,
         ModelCommand::Pull(args) => {
             let said = SayKept(true);
@@ -58,6 +66,16 @@ pub(crate) async fn run(out: Output, command: ModelCommand) -> Result {
         ModelCommand::Bench(args) => files(move |_| bench::run(out, &args)).await,
         command => service(out, command).await,
     }
+}
+
+/// What the service says of its models; nothing where there is none.
+async fn known() -> Vec<Model> {
+    let asking = async {
+        let bus = bus::system().await.ok()?;
+        Ai1Proxy::new(&bus).await.ok()?.list_models().await.ok()
+    };
+    let known = tokio::time::timeout(ASKED_IN_PASSING, asking).await;
+    known.ok().flatten().unwrap_or_default()
 }
 
 /// Work on files. Ctrl-C drops this: the work sees it, takes back what it made and is waited for.
@@ -149,14 +167,15 @@ async fn service(out: Output, command: ModelCommand) -> Result {
                         model.kind.as_str().into(),
                         Cell::toned(model.state.as_str(), tone),
                         bytes(model.size_bytes).into(),
+                        or_dash(&model.provider).into(),
                         about.as_str().into(),
                     ]
                 })
                 .collect();
-            out.table(["MODEL", "KIND", "STATE", "SIZE", ""], &rows)
+            out.table(["MODEL", "KIND", "STATE", "SIZE", "RUNS ON", ""], &rows)
         }
         ModelCommand::Load { model } => {
-            ai.load_model(&model).await?;
+            load(out, &ai, &model).await?;
             out.done(format!("{model}: ready"))
         }
         ModelCommand::Unload { model } => {
@@ -182,6 +201,33 @@ async fn service(out: Output, command: ModelCommand) -> Result {
             Status::Failed,
             "the service is not asked for this",
         )),
+    }
+}
+
+fn or_dash(text: &str) -> String {
+    if text.is_empty() { "-" } else { text }.to_owned()
+}
+
+/// Has the service load a model, and shows on a terminal how far it is.
+async fn load(out: Output, ai: &Ai1Proxy<'_>, model: &str) -> Result {
+    let mut coming = ai.receive_load_progress().await?;
+    let mut loading = std::pin::pin!(ai.load_model(model));
+    let mut progress = Progress::new(out, "reading", 0);
+    if out.json {
+        progress.mute();
+    }
+    progress.file(model);
+    loop {
+        tokio::select! {
+            biased;
+            Some(signal) = coming.next() => {
+                let read = signal.args()?;
+                if read.id == model {
+                    progress.at(read.read_bytes, read.total_bytes);
+                }
+            }
+            loaded = &mut loading => return Ok(loaded?),
+        }
     }
 }
 
@@ -227,6 +273,7 @@ fn show_loaded(out: Output, loaded: &[(String, String, String)], counters: &Valu
                         Tone::Busy
                     },
                 ),
+                or_dash(told["provider"].as_str().unwrap_or_default()).into(),
                 number("memory_bytes")
                     .map_or_else(|| "-".to_owned(), bytes)
                     .into(),
@@ -243,6 +290,7 @@ fn show_loaded(out: Output, loaded: &[(String, String, String)], counters: &Valu
             "MODEL",
             "KIND",
             "STATE",
+            "RUNS ON",
             "MEMORY",
             "CONTEXT",
             "RUNNING",

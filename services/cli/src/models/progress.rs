@@ -96,6 +96,12 @@ impl Progress {
         self.before = self.before.min(self.done);
     }
 
+    /// So much is done of a whole that others know.
+    pub(crate) fn at(&mut self, done: u64, total: u64) {
+        (self.done, self.total) = (done, total);
+        self.tell();
+    }
+
     /// `count` bytes were done.
     pub(crate) fn add(&mut self, count: u64) {
         self.done += count;

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use argos_engine::library;
+use argos_bus::ai::Model;
+use argos_engine::{library, provider};
 use serde_json::json;
 
 use super::import::unusable;
@@ -16,10 +17,22 @@ use crate::output::{Cell, Output, Tone, bytes, one_line};
 /// Slots that memory is told for besides those that were asked for.
 const SLOTS: u64 = 8;
 
-pub(crate) fn run(out: Output, args: &ModelShowArgs, interrupt: &Interrupt) -> Result {
+/// `known` is what the service says of its models.
+pub(crate) fn run(
+    out: Output,
+    args: &ModelShowArgs,
+    known: &[Model],
+    interrupt: &Interrupt,
+) -> Result {
     let folder = store::find(&args.model, args.directory.as_deref())?;
     let model = library::describe(&folder, args.variant.as_deref()).map_err(unusable)?;
     let index = Index::read(&folder)?;
+    let candidates =
+        provider::candidates(&folder, model.kind, model.size_bytes()).map_err(unusable)?;
+    let running = known
+        .iter()
+        .find(|m| Path::new(&m.path) == folder && !m.provider.is_empty())
+        .map(|m| m.provider.as_str());
     let licence = model
         .licence
         .clone()
@@ -42,6 +55,8 @@ pub(crate) fn run(out: Output, args: &ModelShowArgs, interrupt: &Interrupt) -> R
             "size_bytes": model.size_bytes(),
             "memory_bytes": model.memory_bytes(slots),
             "slots": slots,
+            "provider": running,
+            "execution_providers": candidates,
             "licence": licence,
             "source": index.as_ref().map(|i| &i.source),
             "imported": index.as_ref().map(|i| &i.time),
@@ -109,8 +124,17 @@ pub(crate) fn run(out: Output, args: &ModelShowArgs, interrupt: &Interrupt) -> R
         } else {
             memory(1)
         };
+        let runs_on = match (running, &candidates[..]) {
+            (Some(provider), _) => format!("{provider}, in memory now"),
+            (None, [only]) => only.to_string(),
+            (None, several) => {
+                let names: Vec<_> = several.iter().map(ToString::to_string).collect();
+                format!("the first of {} that there is", names.join(", "))
+            }
+        };
         rows.extend([
             ("memory", needs),
+            ("runs on", runs_on),
             (
                 "licence",
                 licence.unwrap_or_else(|| "no licence stated".into()),

@@ -84,6 +84,7 @@ impl FakeAi {
             size_bytes: 1,
             state: "ready".into(),
             detail: String::new(),
+            provider: "cpu".into(),
         }]
     }
 
