@@ -23,6 +23,7 @@
 //! | `preview` | where a dragged window would go |
 //! | `previews`, `switcher`, `overview` | small pictures of windows; Alt-Tab and the overview made of them |
 //! | `outputs` | outputs, and when each of them is drawn |
+//! | [`arrangement`] | outputs as the settings want them; changes of these on trial |
 //! | [`render`], `decoration`, `cursor`, `canvas` | what is drawn |
 //! | `night`, `tint` | warmer colours in the evening |
 //! | `zoom` | the magnifier |
@@ -33,6 +34,7 @@
 //! | [`bus`], [`notify`] | D-Bus, readiness |
 
 mod access;
+pub mod arrangement;
 pub mod backend;
 pub mod bindings;
 pub mod bus;

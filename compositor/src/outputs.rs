@@ -16,7 +16,8 @@
 //!
 //! # Where an output is
 //!
-//! Outputs stand side by side in the order in which they came, but for those that somebody placed. A dark one
+//! Outputs stand side by side in the order in which they came, but for those that somebody placed
+//! ([`crate::arrangement`]). A dark one
 //! is like the others and only not drawn; when all are, a key or a click lights them. One that is
 //! switched off is none: it has no place, no windows and no global; only the back end and
 //! [`crate::protocols::heads`] still know it.
@@ -49,7 +50,9 @@ use smithay::{
 };
 
 use crate::{
+    arrangement::{Spot, Turn},
     backend::{Outcome, Setup},
+    config,
     error::Error,
     layout::Rect,
     protocols::frames::pass_barrier,
@@ -146,19 +149,6 @@ pub(crate) fn geometry(output: &Output) -> Rect {
     Rect::new(output.current_location(), size)
 }
 
-fn name_of(transform: Transform) -> &'static str {
-    match transform {
-        Transform::Normal => "normal",
-        Transform::_90 => "90",
-        Transform::_180 => "180",
-        Transform::_270 => "270",
-        Transform::Flipped => "flipped",
-        Transform::Flipped90 => "flipped-90",
-        Transform::Flipped180 => "flipped-180",
-        Transform::Flipped270 => "flipped-270",
-    }
-}
-
 /// Time between two frames of an output.
 pub(crate) fn interval(output: &Output) -> Duration {
     let refresh = output
@@ -228,7 +218,7 @@ impl Outputs {
                 height: mode.size.h as u32,
                 refresh: mode.refresh as u32,
                 scale: output.current_scale().fractional_scale(),
-                transform: name_of(output.current_transform()).to_owned(),
+                transform: Turn(output.current_transform()).to_string(),
                 x: location.x,
                 y: location.y,
                 dark: screen.dark,
@@ -325,9 +315,26 @@ impl Screen {
 }
 
 impl State {
-    /// Takes a new output in, right of the others, with the scale that the settings give it.
+    /// Takes a new output in, right of the others or where the settings want it, with the scale and turn that they
+    /// give it.
     pub(crate) fn add_output(&mut self, output: Output, mode: Mode) {
-        let scale = self.config.scale_of(&output.name());
+        let config::Output {
+            scale, transform, ..
+        } = self.config.output(&output.name());
+        let turned = Setup {
+            mode,
+            transform: transform.0,
+        };
+        let transform = if transform == Turn::default() {
+            transform.0
+        } else {
+            let tested = self.backend.test_setup(&output, Some(turned));
+            let upright = |error: Error| {
+                tracing::warn!("it is not turned as the settings want it: {error}");
+                Transform::Normal
+            };
+            tested.map_or_else(upright, |()| transform.0)
+        };
         let x = self
             .outputs
             .iter()
@@ -340,7 +347,7 @@ impl State {
         }
         output.change_current_state(
             Some(mode),
-            Some(Transform::Normal),
+            Some(transform),
             Some(Scale::Fractional(scale)),
             Some((x, 0).into()),
         );
@@ -371,6 +378,10 @@ impl State {
             )
                 .into();
             self.pointer.set_location(self.pointer_at);
+        }
+        let mut outputs = self.config.outputs.values();
+        if outputs.any(|output| output.place != Spot::Beside) {
+            self.arrange_outputs();
         }
         self.rewarm_outputs();
     }
@@ -513,13 +524,10 @@ impl State {
 
     /// Puts the outputs where they are to be and tells everybody.
     pub(crate) fn arrange_outputs(&mut self) {
-        let mut x = 0;
-        for Screen { output, placed, .. } in &self.outputs.screens {
-            let location = placed.unwrap_or((x, 0).into());
+        for (output, location) in self.outputs.iter().zip(self.output_places()) {
             if output.current_location() != location {
                 output.change_current_state(None, None, None, Some(location));
             }
-            x = x.max(location.x + geometry(output).size.w);
             layer_map_for_output(output).arrange();
         }
         self.pointer_at = self.clamp_to_outputs(self.pointer_at);

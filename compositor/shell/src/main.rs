@@ -18,7 +18,6 @@ use argos_shell::portal::{self, Portal};
 use argos_shell::prompt::{self, Prompt};
 use argos_shell::settings::Settings;
 use argos_shell::shell::{Message, Shell};
-use argos_shell::theme;
 use clap::{Parser, Subcommand};
 
 /// The desktop shell.
@@ -79,12 +78,13 @@ fn shell() -> Result<(), host::Error> {
     fonts::load();
     let settings = Settings::load();
     let (inbox, messages) = calloop::channel::channel();
-    let theme = theme::load_or_default(&settings.theme);
+    let look = settings.look();
+    let theme = look.theme();
     let commands = bus::shell::start(
         Notices::new(inbox.clone(), Message::Bus),
         Shown {
-            name: settings.theme.clone(),
             frames: theme.frame_colours(),
+            look,
         },
     );
     let program = Shell::new(settings, theme, commands, inbox);
@@ -115,14 +115,14 @@ fn portal() -> Result<(), host::Error> {
     let connection =
         Connection::connect_to_env().map_err(|e| host::Error::Connect(e.to_string()))?;
     fonts::load();
-    let settings = Settings::load();
+    let look = Settings::load().look();
     let (inbox, messages) = calloop::channel::channel();
     let events = inbox.clone();
     let events = bus::portal::Events::new(move |event| {
         // The receiver is gone only when the program ends.
         let _ = events.send(portal::Message::Bus(event));
     });
-    let theme = theme::load_or_default(&settings.theme);
-    bus::portal::start(events, settings.theme);
-    host::run(Portal::new(theme, inbox), connection, choice(), messages)
+    let program = Portal::new(&look, inbox);
+    bus::portal::start(events, look);
+    host::run(program, connection, choice(), messages)
 }

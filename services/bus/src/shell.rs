@@ -17,4 +17,10 @@ pub trait Shell1 {
     /// The theme's name: `dark`, `light`.
     #[zbus(property)]
     fn theme(&self) -> zbus::fdo::Result<String>;
+    /// The accent that the person chose: a name, as `blue`, or `#rrggbb`; empty for the theme's.
+    #[zbus(property)]
+    fn accent(&self) -> zbus::fdo::Result<String>;
+    /// How large text is, in percent: 80 to 200.
+    #[zbus(property)]
+    fn text_size(&self) -> zbus::fdo::Result<u32>;
 }

@@ -178,6 +178,27 @@ impl Wayland {
         held.is_some()
     }
 
+    /// The logical size of an output, or without one of the smallest there is, across and down: a surface may come
+    /// to any. Nothing where none is known.
+    pub(super) fn room(&self, output: Option<&wl_output::WlOutput>) -> Option<Size> {
+        let size = |output: &wl_output::WlOutput| {
+            let info = self.outputs.info(output)?;
+            let of_mode = || {
+                let mode = info.modes.iter().find(|mode| mode.current)?;
+                let (width, height) = mode.dimensions;
+                Some((width / info.scale_factor, height / info.scale_factor))
+            };
+            let (width, height) = info.logical_size.or_else(of_mode)?;
+            (width > 0 && height > 0).then(|| Size::new(width as f32, height as f32))
+        };
+        if let Some(output) = output {
+            return size(output);
+        }
+        let outputs: Vec<_> = self.outputs.outputs().collect();
+        let sizes = outputs.iter().filter_map(size);
+        sizes.reduce(|a, b| Size::new(a.width.min(b.width), a.height.min(b.height)))
+    }
+
     /// Shows `interaction`'s pointer over the surface that has it.
     pub(super) fn set_cursor(&mut self, interaction: mouse::Interaction) {
         let icon = keys::cursor(interaction);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use argos_apps::App;
 use iced_core::keyboard::{self, Key, key::Named};
-use iced_core::{Alignment, Color, Event, Length, Padding};
+use iced_core::{Alignment, Color, Event, Length, Padding, Size};
 use iced_widget::image::Handle;
 use iced_widget::{column, container, row};
 
@@ -21,6 +21,8 @@ use crate::widgets::{self, Kind, SHADOW};
 pub const WIDTH: u32 = 640 + 2 * SHADOW as u32;
 /// As [`WIDTH`].
 pub const HEIGHT: u32 = 500 + 2 * SHADOW as u32;
+/// What it needs where text is large and the screen small.
+pub const LEAST: Size = Size::new(520.0, 400.0);
 /// The text input's name.
 pub const INPUT: &str = "launcher-input";
 /// The list's name.

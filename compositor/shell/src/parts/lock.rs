@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use iced_core::keyboard::{self, Key, key::Named};
 use iced_core::{
-    Alignment, Background, Border, Event, Gradient, Length, Padding, Radians, SmolStr,
+    Alignment, Background, Border, Event, Gradient, Length, Padding, Radians, Size, SmolStr,
 };
 use iced_core::{border::Radius, gradient::Linear};
 use iced_widget::{column, container, row, space};
@@ -35,6 +35,8 @@ use crate::{l10n, tr};
 const WIDTH: f32 = 360.0;
 /// Height of what is said beneath the field: two lines, so that nothing moves.
 const SAID: f32 = 40.0;
+/// The smallest screen on which all of it has room, in logical pixels.
+pub const LEAST: Size = Size::new(460.0, 440.0);
 /// The longest password in bytes: PAM takes no more.
 const LONGEST: usize = 511;
 /// More letters than these are shown as so many.
