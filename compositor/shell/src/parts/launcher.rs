@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use argos_apps::App;
-use iced_core::keyboard::{self, Key, key::Named};
+use iced_core::keyboard;
 use iced_core::{Alignment, Color, Event, Length, Padding, Size};
 use iced_widget::image::Handle;
 use iced_widget::{column, container, row};
@@ -12,6 +12,7 @@ use crate::fonts;
 use crate::host::Element;
 use crate::icons::Icon;
 use crate::l10n::{self, Language};
+use crate::parts::list_keys::{ListKey, list_key};
 use crate::parts::settings::Page;
 use crate::theme::{GAP, Palette, SMALL, TEXT, TEXT_LARGE, TEXT_SMALL, TIGHT, WIDE};
 use crate::tr;
@@ -161,16 +162,11 @@ impl Launcher {
         let Event::Keyboard(keyboard::Event::KeyPressed { key, modifiers, .. }) = event else {
             return None;
         };
-        match key {
-            Key::Named(Named::Escape) => Some(Message::Close),
-            Key::Named(Named::Enter) => Some(Message::Activate),
-            Key::Named(Named::ArrowDown) => Some(Message::Move(1)),
-            Key::Named(Named::ArrowUp) => Some(Message::Move(-1)),
-            Key::Named(Named::Tab) => Some(Message::Move(if modifiers.shift() { -1 } else { 1 })),
-            Key::Named(Named::PageDown) => Some(Message::Move(6)),
-            Key::Named(Named::PageUp) => Some(Message::Move(-6)),
-            _ => None,
-        }
+        Some(match list_key(key, *modifiers, 6)? {
+            ListKey::Escape => Message::Close,
+            ListKey::Enter => Message::Activate,
+            ListKey::Move(by) => Message::Move(by),
+        })
     }
 
     /// The launcher's widgets. `agent` is the title of the agent that can be asked.
@@ -405,13 +401,7 @@ mod tests {
             id: name.to_lowercase(),
             name: name.into(),
             generic_name: generic.into(),
-            comment: String::new(),
-            icon: String::new(),
-            exec: vec!["/bin/true".into()],
-            working_directory: None,
-            terminal: false,
-            keywords: Vec::new(),
-            categories: Vec::new(),
+            ..App::default()
         }
     }
 

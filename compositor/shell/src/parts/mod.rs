@@ -11,6 +11,7 @@ pub mod consent;
 pub mod controls;
 pub mod dialog;
 pub mod launcher;
+pub mod list_keys;
 pub mod lock;
 pub mod markup;
 pub mod notifications;

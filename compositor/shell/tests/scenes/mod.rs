@@ -1283,12 +1283,7 @@ fn app(name: &str, generic: &str, comment: &str) -> App {
         name: name.into(),
         generic_name: generic.into(),
         comment: comment.into(),
-        icon: String::new(),
-        exec: vec!["/bin/true".into()],
-        working_directory: None,
-        terminal: false,
-        keywords: Vec::new(),
-        categories: Vec::new(),
+        ..App::default()
     }
 }
 

@@ -27,6 +27,7 @@ use self::items::{Kind, quarters_later, step, written};
 use self::trial::Trial;
 pub use self::trial::{Answer, SECONDS as TRIAL_SECONDS};
 use crate::l10n::{self, Language};
+use crate::parts::list_keys::{ListKey, list_key};
 use crate::preferences::{Change, File};
 use crate::theme::{self, HIGH_CONTRAST};
 use crate::tr;
@@ -892,21 +893,18 @@ impl Settings {
             return Trial::key(key, *repeat).map(Message::Trial);
         }
         let on_row = self.selected.is_some() && self.picking.is_none();
+        // A held key does it once.
+        let activate = (!repeat).then_some(Message::ActivateChosen);
         match key {
-            Key::Named(Named::Escape) => Some(Message::Back),
             Key::Named(Named::Tab) => Some(Message::Turn(if modifiers.shift() { -1 } else { 1 })),
-            Key::Named(Named::ArrowDown) => Some(Message::Move(1)),
-            Key::Named(Named::ArrowUp) => Some(Message::Move(-1)),
-            Key::Named(Named::PageDown) => Some(Message::Move(5)),
-            Key::Named(Named::PageUp) => Some(Message::Move(-5)),
             Key::Named(Named::ArrowLeft) if on_row => Some(Message::AdjustChosen(-1)),
             Key::Named(Named::ArrowRight) if on_row => Some(Message::AdjustChosen(1)),
-            // A held key does it once.
-            Key::Named(Named::Enter) => (!repeat).then_some(Message::ActivateChosen),
-            Key::Named(Named::Space) if on_row && self.query.is_empty() => {
-                (!repeat).then_some(Message::ActivateChosen)
-            }
-            _ => None,
+            Key::Named(Named::Space) if on_row && self.query.is_empty() => activate,
+            _ => match list_key(key, *modifiers, 5)? {
+                ListKey::Escape => Some(Message::Back),
+                ListKey::Enter => activate,
+                ListKey::Move(by) => Some(Message::Move(by)),
+            },
         }
     }
 }
