@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use argos_bus::{
     Error, Result,
-    compositor::{Capture, FrameColours, Output, OutputMode, OutputWish, Window},
+    compositor::{Capture, FrameColours, KeyLatency, Output, OutputMode, OutputWish, Window},
 };
 use smithay::reexports::calloop::channel as calloop;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -91,6 +91,8 @@ pub enum Request {
     TryOutputs(Vec<OutputWish>, Duration, oneshot::Sender<Result<()>>),
     /// Keeps what is on trial, or takes it back.
     EndTrial(bool, oneshot::Sender<bool>),
+    /// Begins or ends to measure keys; what was measured.
+    MeasureKeys(bool, oneshot::Sender<Vec<KeyLatency>>),
     /// Locks the session.
     Lock(oneshot::Sender<Result<()>>),
     /// Draws a window, or for 0 an output, into memory.
@@ -205,6 +207,10 @@ impl State {
             Request::Lock(answer) => return self.lock_for(answer),
             Request::Capture(window, answer) => {
                 let _ = answer.send(self.capture(window));
+                return;
+            }
+            Request::MeasureKeys(on, answer) => {
+                let _ = answer.send(self.measure_keys(on));
                 return;
             }
             Request::Modes(output, answer) => {
@@ -327,6 +333,10 @@ impl Compositor {
 
     async fn list_outputs(&self) -> Result<Vec<Output>> {
         Ok(self.snapshot.borrow().outputs.clone())
+    }
+
+    async fn measure_keys(&self, on: bool) -> Result<Vec<KeyLatency>> {
+        self.ask(|answer| Request::MeasureKeys(on, answer)).await
     }
 
     async fn list_modes(&self, output: String) -> Result<Vec<OutputMode>> {
@@ -689,6 +699,12 @@ mod tests {
             outputs: vec![screen("one", 1.0)],
             lock_before_sleep: true,
         };
+        let seen = KeyLatency {
+            surface: "argos-launcher".into(),
+            appeared: true,
+            milliseconds: 120.5,
+        };
+        let measured = seen.clone();
         let mode = OutputMode {
             width: 1280,
             height: 800,
@@ -717,6 +733,11 @@ mod tests {
                         continue;
                     }
                     Request::Capture(..) => unreachable!("nobody here is the broker"),
+                    Request::MeasureKeys(on, answer) => {
+                        assert!(on);
+                        answer.send(vec![measured.clone()]).unwrap();
+                        continue;
+                    }
                     Request::Modes(name, answer) => {
                         answer.send((name == "one").then(|| vec![mode])).unwrap();
                         continue;
@@ -751,6 +772,7 @@ mod tests {
         assert_eq!(proxy.zoom().await.unwrap(), 1.5);
         assert!(proxy.reduced_motion().await.unwrap());
         assert_eq!(proxy.list_outputs().await.unwrap(), shown.outputs);
+        assert_eq!(proxy.measure_keys(true).await.unwrap(), [seen]);
         assert_eq!(proxy.list_modes("one").await.unwrap(), [mode]);
         assert!(matches!(
             proxy.list_modes("two").await,

@@ -27,6 +27,7 @@
 //! | [`render`], `decoration`, `cursor`, `canvas` | what is drawn |
 //! | `night`, `tint` | warmer colours in the evening |
 //! | `zoom` | the magnifier |
+//! | `latency` | how long keys take to be seen |
 //! | `access`, `mouse_keys` | sticky, slow and bounce keys; the keypad as a mouse |
 //! | `mirror` | pictures that are kept for those who copy the screen |
 //! | `xwayland`, `focus` | X programs; what has the keyboard |
@@ -51,6 +52,7 @@ mod guards;
 mod handlers;
 mod idling;
 mod input;
+mod latency;
 mod layers;
 pub mod layout;
 pub mod limits;

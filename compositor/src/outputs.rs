@@ -605,6 +605,11 @@ impl State {
             // What another virtual terminal shows is not the session either.
             Ok(_) => Sight::Closed,
         };
+        match &outcome {
+            Ok(Outcome::Flipping(_) | Outcome::Shown(_)) => self.latency.drawn(output, true),
+            Ok(Outcome::Unchanged(_)) => self.latency.drawn(output, false),
+            _ => {}
+        }
         match outcome {
             Ok(Outcome::Flipping(states)) => {
                 screen.redraw = Redraw::Flipping { again: false };
@@ -706,6 +711,7 @@ impl State {
             reexports::wayland_protocols::wp::presentation_time::server::wp_presentation_feedback::Kind,
             wayland::presentation::Refresh,
         };
+        self.latency.presented(output);
         if let Some(mut feedback) = self.backend.take_feedback(output) {
             feedback.presented::<_, smithay::utils::Monotonic>(
                 self.clock.now(),

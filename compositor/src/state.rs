@@ -276,6 +276,8 @@ pub struct State {
     pub(crate) mouse_keys: crate::mouse_keys::MouseKeys,
     pub(crate) idling: crate::idling::Idling,
     pub(crate) night: crate::night::Night,
+    /// How long keys take to be seen.
+    pub(crate) latency: crate::latency::Latency,
     /// A change of outputs that is on trial.
     pub(crate) trial: Option<crate::arrangement::Trial>,
     pub(crate) magnifier: crate::zoom::Magnifier,
@@ -390,6 +392,7 @@ impl State {
             mouse_keys: crate::mouse_keys::MouseKeys::default(),
             idling: crate::idling::Idling::default(),
             night: crate::night::Night::default(),
+            latency: crate::latency::Latency::default(),
             trial: None,
             magnifier: crate::zoom::Magnifier::default(),
             bus,

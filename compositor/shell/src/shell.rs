@@ -206,13 +206,14 @@ impl Shell {
     /// Reads what is installed, off the main thread, and then the icons one by one.
     fn find_apps(&self) {
         let inbox = self.inbox.clone();
+        let known = self.launcher.icon_names();
         let search = move || {
             let apps = argos_apps::list();
             let mut names: Vec<String> = apps.iter().map(|app| app.icon.clone()).collect();
             let _ = inbox.send(Message::Apps(apps));
             names.sort();
             names.dedup();
-            for name in names {
+            for name in names.into_iter().filter(|name| !known.contains(name)) {
                 if let Some(icons::Pixels { size, rgba }) = icons::load_app_icon(&name, ICON_PIXELS)
                 {
                     let _ = inbox.send(Message::Icon(name, Handle::from_rgba(size, size, rgba)));
@@ -233,8 +234,6 @@ impl Shell {
             "launcher" => {
                 self.open = Open::Launcher;
                 self.launcher.open();
-                // Programs may have been installed since.
-                self.find_apps();
                 tasks.focus(Part::Launcher, launcher::INPUT);
             }
             "controls" if self.open == Open::Controls => self.open = Open::Nothing,
@@ -1024,7 +1023,12 @@ impl Program for Shell {
         self.report(expired);
     }
 
-    fn shown(&mut self, _: Part) {}
+    fn shown(&mut self, part: Part) {
+        // Programs may have been installed since. Nobody waits for that before there is something to be seen.
+        if part == Part::Launcher {
+            self.find_apps();
+        }
+    }
 
     fn text_color(&self) -> Color {
         self.palette().text

@@ -78,6 +78,17 @@ pub struct OutputWish {
     pub place: String,
 }
 
+/// How long a key took to be seen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Type)]
+pub struct KeyLatency {
+    /// The namespace of the layer surface in which something followed; empty for a window's.
+    pub surface: String,
+    /// Whether the surface itself appeared; else it showed something else than before.
+    pub appeared: bool,
+    /// From the key's event, by the kernel's clock, until the frame was on the screen.
+    pub milliseconds: f64,
+}
+
 /// A picture of the screen or of a window.
 #[cfg(unix)]
 #[derive(Debug, Serialize, Deserialize, Type)]
@@ -156,6 +167,9 @@ pub trait Compositor1 {
     fn keep_outputs(&self) -> Result<()>;
     /// Takes back what is on trial. Errors: `NotFound`.
     fn take_back_outputs(&self) -> Result<()>;
+    /// Begins to measure how long keys take to be seen, or ends it. Returns what was measured since the last call. Keys
+    /// at prompts and on the locked screen are not measured.
+    fn measure_keys(&self, on: bool) -> Result<Vec<KeyLatency>>;
     /// Whether the colours are warmer, or on their way there.
     #[zbus(property)]
     fn night_light(&self) -> zbus::fdo::Result<bool>;

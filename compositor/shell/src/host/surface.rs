@@ -726,9 +726,16 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
         self.attach(buffer, in_use, size, self.scale);
     }
 
-    /// Maps it with a single see-through pixel, which costs neither memory nor drawing.
+    /// Maps it with a single see-through pixel, which costs no memory; where the compositor makes pixels by itself, it
+    /// knows that there is nothing to draw, either.
     fn blank(&mut self, wayland: &Wayland) -> Result<(), Error> {
         let Some(size) = self.size else { return Ok(()) };
+        if let (Some(pixels), Some(_)) = (&wayland.single_pixel, &self.viewport) {
+            let in_use = InUse::default();
+            let buffer = pixels.create_u32_rgba_buffer(0, 0, 0, 0, &wayland.queue, in_use.clone());
+            self.attach(buffer, in_use, size, 1.0);
+            return Ok(());
+        }
         let side = if self.viewport.is_some() {
             Size::new(1, 1)
         } else {

@@ -28,6 +28,7 @@ use sctk::reexports::protocols::wp::fractional_scale::v1::client::{
 use sctk::reexports::protocols::wp::idle_inhibit::zv1::client::{
     zwp_idle_inhibit_manager_v1::ZwpIdleInhibitManagerV1, zwp_idle_inhibitor_v1::ZwpIdleInhibitorV1,
 };
+use sctk::reexports::protocols::wp::single_pixel_buffer::v1::client::wp_single_pixel_buffer_manager_v1::WpSinglePixelBufferManagerV1;
 use sctk::reexports::protocols::wp::viewporter::client::{
     wp_viewport::WpViewport, wp_viewporter::WpViewporter,
 };
@@ -88,6 +89,7 @@ pub(super) struct Wayland {
     pub(super) shm: Shm,
     pub(super) outputs: OutputState,
     pub(super) viewporter: Option<WpViewporter>,
+    pub(super) single_pixel: Option<WpSinglePixelBufferManagerV1>,
     pub(super) fractional_scale: Option<WpFractionalScaleManagerV1>,
     pub(super) selections: Option<DataDeviceManagerState>,
     pub(super) data_device: Option<DataDevice>,
@@ -134,6 +136,7 @@ impl Wayland {
             shm: Shm::bind(globals, &queue).map_err(missing("wl_shm"))?,
             outputs: OutputState::new(globals, &queue),
             viewporter: globals.bind(&queue, 1..=1, Silent).ok(),
+            single_pixel: globals.bind(&queue, 1..=1, Silent).ok(),
             fractional_scale: globals.bind(&queue, 1..=1, Silent).ok(),
             selections: DataDeviceManagerState::bind(globals, &queue).ok(),
             data_device: None,
@@ -245,6 +248,7 @@ macro_rules! silent {
 }
 silent!(
     WpViewporter,
+    WpSinglePixelBufferManagerV1,
     WpViewport,
     WpFractionalScaleManagerV1,
     XdgWmDialogV1,

@@ -1,6 +1,6 @@
 //! The launcher: type a few letters, start an application, or hand the words to an agent.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use argos_apps::App;
 use iced_core::keyboard;
@@ -87,6 +87,11 @@ impl Launcher {
         self.apps = apps;
         self.apps.extend(settings());
         self.search();
+    }
+
+    /// Which icons are there.
+    pub fn icon_names(&self) -> HashSet<String> {
+        self.icons.keys().cloned().collect()
     }
 
     /// An application's icon is there.
