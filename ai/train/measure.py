@@ -93,28 +93,24 @@ def same_calls(found: list, wanted: list) -> bool:
     )
 
 
-def training_words() -> set[str]:
-    """Every word that stands in a training phrasing outside of values."""
-    words = set()
-    for path in (HERE / "data" / "phrasings").glob("*.txt"):
-        for line in path.read_text(encoding="utf8").splitlines():
-            if line and line[0] not in "#[":
-                words |= set(re.findall(r"[a-z']+", re.sub(r"\{[^}]*\}", " ", line.lower())))
-    return words
+def phrasings() -> list[str]:
+    """Every training phrasing, as it is written."""
+    return [
+        line
+        for path in (HERE / "data" / "phrasings").glob("*.txt")
+        for line in path.read_text(encoding="utf8").splitlines()
+        if line and line[0] not in "#["
+    ]
+
+
+def words(phrasing: str) -> set[str]:
+    """Every word of a phrasing that stands outside of values."""
+    return set(re.findall(r"[a-z']+", re.sub(r"\{[^}]*\}", " ", phrasing.lower())))
 
 
 def same_words(line: str) -> str:
     """What two people wrote alike but for case, spaces and punctuation at the end."""
     return re.sub(r"\s+", " ", line).strip(" \t.,;:!?…").lower()
-
-
-def training_lines() -> set[str]:
-    return {
-        same_words(line)
-        for path in (HERE / "data" / "phrasings").glob("*.txt")
-        for line in path.read_text(encoding="utf8").splitlines()
-        if line and line[0] not in "#["
-    }
 
 
 def outside_values(entry: dict) -> set[str]:
@@ -152,7 +148,9 @@ def main() -> None:
     if run.returncode or len(answers) != len(entries):
         sys.exit(f"{arguments.command[0]}: status {run.returncode}, {len(answers)} answers to {len(entries)} requests")
 
-    known, lines = training_words(), training_lines()
+    trained = phrasings()
+    known = set().union(*map(words, trained))
+    lines = set(map(same_words, trained))
     kinds: dict[str, list[bool]] = defaultdict(list)
     wrong_acts = wrong_tools = 0
     tools: dict[str, list[bool]] = defaultdict(list)

@@ -903,18 +903,12 @@ impl State {
     }
 
     /// The client and the compositor agree who draws the title bar.
-    pub(crate) fn set_decoration(
-        &mut self,
-        toplevel: &ToplevelSurface,
-        wanted: Option<DecorationMode>,
-    ) {
-        // Client-side unless the client prefers otherwise: most draw their own bar better than
-        // anybody else can, and those that cannot say so.
+    pub(crate) fn set_decoration(&mut self, toplevel: &ToplevelSurface, wanted: DecorationMode) {
         let bare = self
             .windows
             .by_surface(toplevel.wl_surface())
             .is_some_and(Managed::is_bare);
-        let server = bare || wanted == Some(DecorationMode::ServerSide);
+        let server = bare || wanted == DecorationMode::ServerSide;
         let mode = if server {
             DecorationMode::ServerSide
         } else {

@@ -70,6 +70,17 @@ impl Bytes {
     pub(crate) fn all(self) -> u64 {
         self.inside.saturating_add(self.beside)
     }
+
+    /// What is taken at most while it is loaded: weights inside the graph's file are in memory one and a half times
+    /// then; those beside it are mapped, and a pass reads all of them.
+    pub(crate) fn loading(self) -> u64 {
+        self.all().saturating_add(self.inside / 2)
+    }
+}
+
+/// What `weights` bytes take in memory: some are packed anew for the kernels.
+pub(crate) fn packed(weights: u64) -> u64 {
+    weights.saturating_add(weights / 8)
 }
 
 /// An input or output.

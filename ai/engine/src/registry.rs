@@ -145,9 +145,7 @@ impl Loaded {
         if let Self::CausalLm(model) = self {
             return model.memory_bytes();
         }
-        let weights = info.weights_bytes();
-        // Some weights are packed anew for the kernels.
-        (weights + weights / 8).saturating_add(BESIDE_WEIGHTS)
+        graph::packed(info.weights_bytes()).saturating_add(BESIDE_WEIGHTS)
     }
 }
 

@@ -170,13 +170,17 @@ fn packs(external: bool, size_bytes: u64, free: Option<u64>) -> bool {
     !external || free.is_none_or(|free| free / 2 >= size_bytes)
 }
 
-/// Fails where weights do not fit: those inside the graph's file take one and a half times their size while it is
-/// loaded; those beside it are mapped, and a pass reads all of them.
+/// Fails where the weights of the graph in `file` do not fit.
 fn fits(file: &Path, bytes: Bytes, free: Option<u64>) -> Result<()> {
-    let needed = bytes.all().saturating_add(bytes.inside / 2);
+    let model = folder::name(file.parent().unwrap_or(file));
+    has_room(&model, bytes.loading(), free)
+}
+
+/// Fails where what a model needs is more than is `free`. `None`: nobody knows what is free.
+pub(crate) fn has_room(model: &str, needed: u64, free: Option<u64>) -> Result<()> {
     match free {
         Some(free) if free < needed => Err(Error::Memory {
-            model: folder::name(file.parent().unwrap_or(file)),
+            model: model.to_owned(),
             needed,
             free,
         }),

@@ -38,7 +38,7 @@ impl DecorationProtocols {
     pub(crate) fn new(dh: &DisplayHandle) -> Self {
         Self {
             _xdg: XdgDecorationState::new::<State>(dh),
-            // As in `State::set_decoration`: clients of the old protocol draw their own unless they ask.
+            // Clients of the old protocol draw their own unless they ask.
             kde: KdeDecorationState::new::<State>(dh, KdeDefault::Client),
         }
     }
@@ -59,7 +59,7 @@ impl State {
                 .is_some_and(|wants| wants.0.get())
         });
         if wanted {
-            self.set_decoration(toplevel, Some(Mode::ServerSide));
+            self.set_decoration(toplevel, Mode::ServerSide);
         }
     }
 
@@ -76,7 +76,12 @@ impl State {
             .by_surface(surface)
             .and_then(|managed| managed.toplevel().cloned());
         if let Some(toplevel) = toplevel {
-            self.set_decoration(&toplevel, server.then_some(Mode::ServerSide));
+            let mode = if server {
+                Mode::ServerSide
+            } else {
+                Mode::ClientSide
+            };
+            self.set_decoration(&toplevel, mode);
         }
     }
 }
@@ -87,13 +92,13 @@ impl XdgDecorationHandler for State {
     }
 
     fn request_mode(&mut self, toplevel: ToplevelSurface, mode: Mode) {
-        self.set_decoration(&toplevel, Some(mode));
+        self.set_decoration(&toplevel, mode);
     }
 
     /// Who can have either and does not mind gets what most windows have. Qt is such a client; its own title bars
     /// are like nobody else's.
     fn unset_mode(&mut self, toplevel: ToplevelSurface) {
-        self.set_decoration(&toplevel, Some(Mode::ServerSide));
+        self.set_decoration(&toplevel, Mode::ServerSide);
     }
 }
 

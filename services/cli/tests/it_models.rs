@@ -975,14 +975,21 @@ fn service(folder: &Path) -> Option<(Process, Process, String)> {
     Some((bus, service, address))
 }
 
-#[test]
-fn conversations_with_the_service() {
-    let dir = tempfile::tempdir().unwrap();
-    let models = dir.path().join("models");
+/// Two models that write, where [`service`] looks for them; yields that folder.
+fn import_talkers(folder: &Path) -> PathBuf {
+    let models = folder.join("models");
     let into = models.to_str().unwrap();
     for model in ["lm", "lm-gqa"] {
         good(&["import", tiny(model).to_str().unwrap(), "--directory", into]);
     }
+    models
+}
+
+#[test]
+fn conversations_with_the_service() {
+    let dir = tempfile::tempdir().unwrap();
+    let models = import_talkers(dir.path());
+    let into = models.to_str().unwrap();
     let Some((_bus, service, address)) = service(dir.path()) else {
         return;
     };

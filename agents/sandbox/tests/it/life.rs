@@ -164,11 +164,19 @@ fn sigterm(fixture: &Fixture) -> Result<String, String> {
 }
 
 fn kill_outer(fixture: &Fixture) -> Result<String, String> {
-    let (spec, mut ours, theirs) = with_pipe(fixture)?;
-    let mut command = shell(
-        &spec,
-        "trap '' TERM HUP INT; echo up; while :; do sleep 1; done",
-    );
+    let (spec, ours, theirs) = with_pipe(fixture)?;
+    ends_with_outer(shell(&spec, DEAF), ours, theirs)
+}
+
+/// Does not end by itself, nor when it is asked to.
+const DEAF: &str = "trap '' TERM HUP INT; echo up; while :; do sleep 1; done";
+
+/// All that `command` started is gone once the process is killed that is outside of its sandbox.
+fn ends_with_outer(
+    mut command: Command,
+    mut ours: io::PipeReader,
+    theirs: OwnedFd,
+) -> Result<String, String> {
     pass(&mut command, theirs);
     let mut child = command
         .stdout(Stdio::piped())
@@ -756,21 +764,10 @@ fn another_users_end(fixture: &Fixture) -> Result<String, String> {
     if status.code() != Some(42) {
         return Err(format!("SIGTERM came to {status}"));
     }
-    let (_, mut ours, theirs) = with_pipe(fixture)?;
+    let (_, ours, theirs) = with_pipe(fixture)?;
     let mut spec = other_spec(fixture)?;
     spec.keep_fds = vec![3];
-    let script = "trap '' TERM HUP INT; echo up; while :; do sleep 1; done";
-    let mut command = as_other(&spec, &["/bin/sh", "-c", script]);
-    pass(&mut command, theirs);
-    let mut child = command
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|error| error.to_string())?;
-    drop(command);
-    wait_for_line(&mut child)?;
-    child.kill().map_err(|error| error.to_string())?;
-    let _ = child.wait();
-    closes(&mut ours)
+    ends_with_outer(as_other(&spec, &["/bin/sh", "-c", DEAF]), ours, theirs)
 }
 
 fn peers(fixture: &Fixture) -> Result<String, String> {

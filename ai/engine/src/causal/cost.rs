@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use super::names::Names;
-use crate::graph::Summary;
-use crate::{Error, Result};
+use crate::graph::{self, Summary};
+use crate::{Result, session};
 
 /// What passes need besides caches and logits, in bytes.
 const PASS: u64 = 64 << 20;
@@ -13,9 +13,9 @@ const PASS: u64 = 64 << 20;
 /// Memory of a model in bytes, as its graph tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cost {
-    /// Without any slot: weights as the runtime keeps them (some are packed anew) and what passes need.
+    /// Without any slot: weights as the runtime keeps them, and what passes need.
     pub base: u64,
-    /// At most while it is loaded: weights inside the graph's file are in memory one and a half times then.
+    /// At most while it is loaded.
     pub loading: u64,
     /// A token of a slot's cache, which a graph that returns a longer one each time has in memory twice meanwhile.
     /// `None` where the graph does not tell.
@@ -26,7 +26,6 @@ impl Cost {
     /// Of the graph in `file`, which `chunk` tokens of a prompt go through at once.
     pub(crate) fn of(file: &Path, summary: &Summary, names: &Names, chunk: usize) -> Self {
         let bytes = summary.bytes(file);
-        let weights = bytes.all();
         let caches = if summary.shares_cache() { 1 } else { 2 };
         // What classifiers call logits is small.
         let logits = match summary.caches(names).next() {
@@ -34,11 +33,10 @@ impl Cost {
             None => 0,
         };
         Self {
-            base: weights
-                .saturating_add(weights / 8)
+            base: graph::packed(bytes.all())
                 .saturating_add(PASS)
                 .saturating_add(logits),
-            loading: bytes.all().saturating_add(bytes.inside / 2),
+            loading: bytes.loading(),
             token: summary
                 .cache_token_bytes(names)
                 .map(|bytes| bytes.saturating_mul(caches)),
@@ -53,14 +51,7 @@ impl Cost {
     /// Fails where it does not fit into what is `free` with `more` bytes. `None`: nobody knows what is free.
     pub(super) fn check(&self, name: &str, more: u64, free: Option<u64>) -> Result<()> {
         let needed = self.base.saturating_add(more).max(self.loading);
-        match free {
-            Some(free) if free < needed => Err(Error::Memory {
-                model: name.to_owned(),
-                needed,
-                free,
-            }),
-            _ => Ok(()),
-        }
+        session::has_room(name, needed, free)
     }
 
     /// How many slots of `slot` bytes fit into half of what the weights leave of what is `free`: the other half is
@@ -86,7 +77,7 @@ impl Cost {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph;
+    use crate::Error;
 
     #[test]
     fn slots_fit_into_what_is_free() {

@@ -8,7 +8,7 @@ use wayland_protocols::xdg::toplevel_icon::v1::client::{
     xdg_toplevel_icon_v1::{self, XdgToplevelIconV1},
 };
 
-use crate::fixture::{Client, Events, Fixture, on};
+use crate::fixture::{Client, Events, Fixture, Toplevel, on};
 
 const GREEN: u32 = 0x20_c020;
 
@@ -19,18 +19,23 @@ on!(XdgToplevelIconManagerV1, |state, _manager, event| {
     }
 });
 
+/// A window with a title bar, and where the middle of its icon is.
+fn window(f: &mut Fixture, client: &mut Client) -> (Toplevel, u32, u32) {
+    let toplevel = client.toplevel("with icon");
+    client.ask_for_title_bar(&toplevel);
+    f.roundtrip(client);
+    client.draw(&toplevel, (300, 200), 0);
+    f.roundtrip(client);
+    let window = f.state.window_list().remove(0);
+    // The icon is 18 pixels wide after 10 of the bar.
+    (toplevel, window.x as u32 + 19, window.y as u32 + 16)
+}
+
 #[test]
 fn a_title_bar_shows_its_windows_icon_as_it_was_given() {
     let mut f = Fixture::new();
     let mut client = f.client();
-    let toplevel = client.toplevel("with icon");
-    client.ask_for_title_bar(&toplevel);
-    f.roundtrip(&mut client);
-    client.draw(&toplevel, (300, 200), 0);
-    f.roundtrip(&mut client);
-    let window = f.state.window_list().remove(0);
-    // The middle of the icon, which is 18 pixels wide after 10 of the bar.
-    let (x, y) = (window.x as u32 + 19, window.y as u32 + 16);
+    let (toplevel, x, y) = window(&mut f, &mut client);
     let bar = f.pixel(x, y);
     assert_ne!(bar, [0x20, 0xc0, 0x20]);
 
@@ -56,14 +61,9 @@ fn a_title_bar_shows_its_windows_icon_as_it_was_given() {
 fn an_icon_lasts_longer_than_what_it_was_made_of() {
     let mut f = Fixture::new();
     let mut client = f.client();
-    let toplevel = client.toplevel("with icon");
-    client.ask_for_title_bar(&toplevel);
-    f.roundtrip(&mut client);
-    client.draw(&toplevel, (300, 200), 0);
+    let (toplevel, x, y) = window(&mut f, &mut client);
     let manager: XdgToplevelIconManagerV1 = client.bind();
     f.roundtrip(&mut client);
-    let window = f.state.window_list().remove(0);
-    let (x, y) = (window.x as u32 + 19, window.y as u32 + 16);
 
     // As Chromium does: all at once, and the pixels are let go of before the commit.
     let icon = manager.create_icon(&client.qh, ());

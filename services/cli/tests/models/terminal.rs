@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use super::{LONG, Process, good, service, tiny};
+use super::{LONG, Process, import_talkers, service};
 
 /// What the line editor writes when a prompt begins to read, and when its line is taken.
 const READS: &str = "\x1b[?2004h";
@@ -156,11 +156,7 @@ fn signal(process: &Process, signal: Signal) {
 #[test]
 fn conversations_in_a_terminal() {
     let dir = tempfile::tempdir().unwrap();
-    let models = dir.path().join("models");
-    let into = models.to_str().unwrap();
-    for model in ["lm", "lm-gqa"] {
-        good(&["import", tiny(model).to_str().unwrap(), "--directory", into]);
-    }
+    import_talkers(dir.path());
     let Some((_bus, service, address)) = service(dir.path()) else {
         return;
     };
