@@ -44,7 +44,10 @@ fn windows(machine: &mut Machine) -> Result<String> {
 
 /// Starts a program in the person's session and waits until a window says one of these words.
 fn start(machine: &mut Machine, line: &str, words: &str) -> Result<()> {
-    machine.person(&format!("{{ {line}; }} >/tmp/program.log 2>&1 &"))?;
+    // As in a terminal of the session, where X programs find their server.
+    machine.person(&format!(
+        "{{ export DISPLAY=:0; {line}; }} >/tmp/program.log 2>&1 &"
+    ))?;
     let seen = machine.until(&format!("a window with `{words}`"), START, |m| {
         Ok(windows(m)?.contains(words).then_some(()))
     });
