@@ -29,6 +29,11 @@ fn desktop(stage: &mut Stage) -> Result<&mut Machine> {
     Ok(machine)
 }
 
+/// Runs a line as the person, in their home.
+fn person(machine: &mut Machine, line: &str) -> Result<String> {
+    machine.person(&format!("cd; {line}"))
+}
+
 /// Titles and applications of all windows, a line each.
 fn windows(machine: &mut Machine) -> Result<String> {
     let windows = machine.person_json("argos desktop windows --json")?;
@@ -45,9 +50,10 @@ fn windows(machine: &mut Machine) -> Result<String> {
 /// Starts a program in the person's session and waits until a window says one of these words.
 fn start(machine: &mut Machine, line: &str, words: &str) -> Result<()> {
     // As in a terminal of the session, where X programs find their server.
-    machine.person(&format!(
-        "{{ export DISPLAY=:0; {line}; }} >/tmp/program.log 2>&1 &"
-    ))?;
+    person(
+        machine,
+        &format!("{{ export DISPLAY=:0; {line}; }} >/tmp/program.log 2>&1 &"),
+    )?;
     let seen = machine.until(&format!("a window with `{words}`"), START, |m| {
         Ok(windows(m)?.contains(words).then_some(()))
     });
@@ -83,15 +89,15 @@ pub(crate) fn terminals(stage: &mut Stage) -> Result<()> {
     let machine = desktop(stage)?;
     machine.press(&["meta_l", "ret"])?;
     terminal_is_ready(machine)?;
-    machine.person("printf 'from the clipboard' | wl-copy")?;
-    ensure!(machine.person("wl-paste --no-newline")? == "from the clipboard");
+    person(machine, "printf 'from the clipboard' | wl-copy")?;
+    ensure!(person(machine, "wl-paste --no-newline")? == "from the clipboard");
     machine.type_text("cat > pasted\n")?;
     machine.press(&["ctrl", "shift", "v"])?;
     machine.type_text("\n")?;
     machine.press(&["ctrl", "d"])?;
     let pasted = written(machine, "pasted")?;
     ensure!(pasted.contains("from the clipboard"), "pasted: {pasted}");
-    machine.person("wtype 'echo by-$((40+2)) > typed' -k Return")?;
+    person(machine, "wtype 'echo by-$((40+2)) > typed' -k Return")?;
     ensure!(written(machine, "typed")?.trim() == "by-42");
     machine.keep_screen("program-foot")?;
 
@@ -107,23 +113,25 @@ pub(crate) fn terminals(stage: &mut Stage) -> Result<()> {
 /// Small tools that were made for wlroots' compositors.
 pub(crate) fn tools(stage: &mut Stage) -> Result<()> {
     let machine = desktop(stage)?;
-    machine.person("grim picture.png")?;
+    person(machine, "grim picture.png")?;
     let kind = machine.root(&format!("head -c 4 {FOLDER}/picture.png | tail -c 3"))?;
     ensure!(kind == "PNG", "grim wrote: {kind}");
 
-    let name = machine.person("wlr-randr | head -n1 | cut -d' ' -f1")?;
+    let name = person(machine, "wlr-randr | head -n1 | cut -d' ' -f1")?;
     let name = name.trim();
-    machine.person(&format!("wlr-randr --output {name} --scale 2"))?;
-    let scale = machine.person("wlr-randr | grep Scale")?;
+    person(machine, &format!("wlr-randr --output {name} --scale 2"))?;
+    let scale = person(machine, "wlr-randr | grep Scale")?;
     ensure!(scale.contains("2.0"), "{scale}");
     machine.keep_screen("program-wlr-randr")?;
-    machine.person(&format!("wlr-randr --output {name} --scale 1"))?;
+    person(machine, &format!("wlr-randr --output {name} --scale 1"))?;
 
-    machine
-        .person("swayidle -w timeout 2 'touch idle; echo yes > idle' >/tmp/program.log 2>&1 &")?;
+    person(
+        machine,
+        "swayidle -w timeout 2 'touch idle; echo yes > idle' >/tmp/program.log 2>&1 &",
+    )?;
     written(machine, "idle")?;
 
-    machine.person("{ slurp > chosen; } 2>/tmp/program.log &")?;
+    person(machine, "{ slurp > chosen; } 2>/tmp/program.log &")?;
     machine.until("slurp's shade", SOON, |m| {
         Ok((m.root("pgrep -x slurp || true")?.trim() != "").then_some(()))
     })?;
@@ -133,7 +141,8 @@ pub(crate) fn tools(stage: &mut Stage) -> Result<()> {
         Ok((text.contains(' ') && text.contains('x')).then_some(()))
     })?;
 
-    machine.person(
+    person(
+        machine,
         "timeout --signal=INT 20 wf-recorder -y -f film.mkv >/tmp/program.log 2>&1 || true",
     )?;
     let bytes = machine.root(&format!("stat -c %s {FOLDER}/film.mkv"))?;
@@ -144,7 +153,7 @@ pub(crate) fn tools(stage: &mut Stage) -> Result<()> {
 
     let machine = desktop(stage)?;
     let before = machine.screen()?;
-    machine.person("waybar >/tmp/program.log 2>&1 &")?;
+    person(machine, "waybar >/tmp/program.log 2>&1 &")?;
     machine.until("waybar", START, |m| {
         let now = m.screen()?;
         Ok((now.difference(&before, now.all()) > 0.005).then_some(()))
@@ -193,7 +202,7 @@ pub(crate) fn browsers(stage: &mut Stage) -> Result<()> {
         ),
     ] {
         let machine = desktop(stage)?;
-        machine.person(&format!("cat > ~/page.html <<'END'\n{PAGE}\nEND"))?;
+        person(machine, &format!("cat > ~/page.html <<'END'\n{PAGE}\nEND"))?;
         start(machine, line, name)?;
         titled(machine, "ready").with_context(|| format!("{name} did not show the page"))?;
         machine.type_text("typed here")?;
