@@ -556,6 +556,46 @@ pub(crate) fn confined(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
+/// A terminal stands in for the panel: it comes and goes with its manifest, and back after a kill.
+pub(crate) fn parts(stage: &mut Stage) -> Result<()> {
+    const FILE: &str = "$HOME/.local/share/argos/parts/term.yaml";
+    let machine = stage.desktop()?;
+    let before = machine.screen()?;
+    let panel = Area {
+        x: 0,
+        y: 0,
+        width: before.width / 3,
+        height: 36,
+    };
+    machine.person(&format!("mkdir -p $(dirname {FILE})"))?;
+    machine.person(&format!(
+        "printf 'exec: [foot]\\nreplaces: [panel]\\n' > {FILE}"
+    ))?;
+    machine.until("a screen without panel", SOON, |m| {
+        Ok((m.screen()?.difference(&before, panel) > 0.3).then_some(()))
+    })?;
+    machine.until("the part's window", SOON, |m| {
+        Ok(list(m)?.into_iter().find(|window| window.app_id == "foot"))
+    })?;
+    machine.keep_screen("part-for-panel")?;
+    kill_and_wait(machine, true, "part-term")?;
+    // A mistake costs nothing.
+    machine.person(&format!("printf 'exec: [' > {FILE}"))?;
+    machine.until("the mistake", SOON, |m| {
+        let parts = m.person_json("argos desktop parts --json")?;
+        let told = parts[0]["error"].as_str().unwrap_or_default();
+        Ok((told.contains("term.yaml:1:") && parts[0]["state"] == "up").then_some(()))
+    })?;
+    machine.person(&format!("rm {FILE}"))?;
+    machine.until("the panel again", SOON, |m| {
+        Ok((m.screen()?.difference(&before, panel) < 0.1).then_some(()))
+    })?;
+    machine.until("an end of the part", SOON, |m| {
+        let gone = units(m, true)?.iter().all(|u| u["name"] != "part-term");
+        Ok((gone && list(m)?.is_empty()).then_some(()))
+    })
+}
+
 pub(crate) fn killed_services(stage: &mut Stage) -> Result<()> {
     let machine = stage.desktop()?;
     for (user, names) in [(false, SYSTEM), (true, SESSION)] {

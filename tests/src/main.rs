@@ -60,6 +60,10 @@ const SCENARIOS: &[Scenario<Stage>] = &[
         run: desktop::windows,
     },
     Scenario {
+        name: "parts-of-the-shell-come-and-go",
+        run: desktop::parts,
+    },
+    Scenario {
         name: "idle-desktop",
         run: desktop::idle,
     },

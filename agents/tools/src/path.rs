@@ -84,15 +84,21 @@ pub(crate) fn canonical_new(
     Ok(path.to_string_lossy().into_owned())
 }
 
-/// Refuses to change what the permissions of agents rest on: the broker's grants and audit log, and
-/// the person's settings, where tool providers and units are declared. With `whole`, for what takes a folder with all in it, also every folder above them.
+/// Refuses to change what the permissions of agents rest on: the broker's grants and audit log, the
+/// person's settings, where tool providers and units are declared, and the parts of the shell, which
+/// run outside of every sandbox. With `whole`, for what takes a folder with all in it, also every folder above them.
 pub(crate) fn changeable(
     tried: &str,
     path: &str,
     context: &Context,
     whole: bool,
 ) -> Result<(), ToolError> {
-    let kept = [".local/state/argos", ".config/argos"].map(|part| context.home.join(part));
+    let kept = [
+        ".local/state/argos",
+        ".config/argos",
+        ".local/share/argos/parts",
+    ];
+    let kept = kept.map(|part| context.home.join(part));
     // They may be reached by another name: both are held against the path.
     let kept: Vec<PathBuf> = kept
         .iter()
@@ -106,7 +112,7 @@ pub(crate) fn changeable(
                 Code::Denied,
                 tried,
                 format!(
-                    "{} holds what agents are granted and what they did; no tool changes it",
+                    "{} holds what agents are granted and did, or what runs as the person; no tool changes it",
                     place.display()
                 ),
             ));
@@ -349,7 +355,10 @@ mod tests {
         assert!(!may(".local", true) && !may("", true));
         let above = home.parent().unwrap().to_str().unwrap();
         assert!(changeable("t", above, &context(&home), true).is_err());
-        assert!(may(".local/share", true) && may("Documents", true) && may(".bashrc", false));
+        assert!(!may(".local/share/argos/parts/clock.yaml", false));
+        assert!(!may(".local/share", true), "a folder of parts goes with it");
+        assert!(may(".local/share/argos/agents/x", true) && may(".local/share/x", true));
+        assert!(may("Documents", true) && may(".bashrc", false));
         // The same folder by another name.
         std::fs::create_dir_all(home.join("elsewhere")).unwrap();
         std::fs::create_dir_all(home.join(".local/state")).unwrap();

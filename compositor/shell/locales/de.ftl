@@ -461,6 +461,11 @@ open-with-nothing = Keine installierte Anwendung öffnet dies.
 
 shell-problem = Das ging nicht
 shell-theme-not-changed = Das Design wurde nicht geändert
+part-mistake = Ein Fehler im Teil „{ $part }“
+part-mistake-meanwhile = Was schon lief, läuft weiter, bis das behoben ist.
+part-given-up = Der Teil „{ $part }“ endet immer wieder
+part-given-up-why = Er endete innerhalb einer Minute { $count }-mal ({ $why }) und wird nicht wieder gestartet. Was er ausgab: { $log }
+part-refused = Der Teil „{ $part }“ kann nicht gestartet werden
 settings-no-thread = Es gibt keinen Thread, der Einstellungen schreibt; das Protokoll sagt, warum.
 
 ## Einstellungen

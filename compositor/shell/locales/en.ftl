@@ -461,6 +461,11 @@ open-with-nothing = No application that is installed opens this.
 
 shell-problem = That did not work
 shell-theme-not-changed = The theme was not changed
+part-mistake = A mistake in the part “{ $part }”
+part-mistake-meanwhile = What was running goes on until this is mended.
+part-given-up = The part “{ $part }” keeps ending
+part-given-up-why = It ended { $count } times within a minute ({ $why }) and is not started again. What it printed: { $log }
+part-refused = The part “{ $part }” cannot be started
 settings-no-thread = There is no thread to write settings with; the log says why.
 
 ## Settings

@@ -467,6 +467,11 @@ open-with-nothing = Aucune application installée n’ouvre ceci.
 
 shell-problem = Cela n’a pas marché
 shell-theme-not-changed = Le thème n’a pas changé
+part-mistake = Une erreur dans l’élément « { $part } »
+part-mistake-meanwhile = Ce qui tournait continue jusqu’à ce que ce soit corrigé.
+part-given-up = L’élément « { $part } » s’arrête sans cesse
+part-given-up-why = Il s’est arrêté { $count } fois en une minute ({ $why }) et n’est plus relancé. Ce qu’il a écrit : { $log }
+part-refused = L’élément « { $part } » ne peut pas être lancé
 settings-no-thread = Aucun fil d’exécution ne peut écrire les réglages ; le journal dit pourquoi.
 
 ## Réglages

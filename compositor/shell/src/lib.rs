@@ -3,6 +3,7 @@
 //! * [`host`]: iced's widgets on layer-shell surfaces; knows nothing of what they show.
 //! * [`parts`]: panel, launcher, chat and the others: state, look and keys, pure.
 //! * [`bus`]: the D-Bus side, on a thread of its own.
+//! * [`plugins`]: parts that are programs of their own.
 //! * [`shell`], [`prompt`], [`lock`] and [`portal`]: the programs that put them together, each a process.
 //! * [`private_socket`]: how prompt and locker reach the compositor; [`pam`]: how the locker checks
 //!   a password.
@@ -19,6 +20,7 @@ pub mod l10n;
 pub mod lock;
 pub mod pam;
 pub mod parts;
+pub mod plugins;
 pub mod portal;
 pub mod preferences;
 pub mod private_socket;

@@ -14,6 +14,7 @@ use argos_shell::fonts;
 use argos_shell::host::{self, Connection, probe};
 use argos_shell::l10n;
 use argos_shell::lock::{self, Account, Locker};
+use argos_shell::plugins::{self, Plugins};
 use argos_shell::portal::{self, Portal};
 use argos_shell::prompt::{self, Prompt};
 use argos_shell::settings::Settings;
@@ -80,12 +81,18 @@ fn shell() -> Result<(), host::Error> {
     let settings = Settings::load();
     let (inbox, messages) = calloop::channel::channel();
     let theme = theme::load_or_default(&settings.theme);
+    let seen = inbox.clone();
+    let parts = Plugins::start(plugins::folders(), move |parts| {
+        // The receiver is gone only when the program ends.
+        let _ = seen.send(Message::Parts(parts));
+    });
     let commands = bus::shell::start(
         Notices::new(inbox.clone(), Message::Bus),
         Shown {
             name: settings.theme.clone(),
             frames: theme.frame_colours(),
         },
+        parts,
     );
     let program = Shell::new(settings, theme, commands, inbox);
     host::run(program, connection, choice(), messages)

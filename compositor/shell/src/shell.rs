@@ -1,5 +1,6 @@
 //! The shell: which parts are on screen, and what connects them with each other and the services.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,8 @@ use crate::parts::{
     agents, ahead, chat, controls, launcher, notifications, panel, permissions, power, settings,
     tray, wallpaper,
 };
+use crate::plugins::manifest::BuiltIn;
+use crate::plugins::{Problem, Seen};
 use crate::preferences::{Change, File, Files, Writer};
 use crate::settings::Settings;
 use crate::theme::{self, Appearance, Palette, Theme};
@@ -98,6 +101,8 @@ pub enum Message {
     Outside,
     /// From the services.
     Bus(Notice),
+    /// Of the parts that are programs of their own.
+    Parts(Seen),
     /// What is installed.
     Apps(Vec<App>),
     /// An application's icon was decoded.
@@ -115,6 +120,20 @@ enum Open {
     Permissions,
     Agents,
     Settings,
+}
+
+impl Open {
+    /// The part that another one may stand in for.
+    fn built_in(self) -> Option<BuiltIn> {
+        match self {
+            Self::Nothing | Self::Tray | Self::Permissions => None,
+            Self::Launcher => Some(BuiltIn::Launcher),
+            Self::Controls => Some(BuiltIn::Controls),
+            Self::Power => Some(BuiltIn::Power),
+            Self::Agents => Some(BuiltIn::Agents),
+            Self::Settings => Some(BuiltIn::Settings),
+        }
+    }
 }
 
 /// The shell's state.
@@ -140,6 +159,9 @@ pub struct Shell {
     chat_wants_keyboard: bool,
     next_minute: Instant,
     next_own: u32,
+    others: Seen,
+    /// The notifications about what is wrong with others' parts, by their names.
+    complaints: BTreeMap<String, u32>,
     commands: UnboundedSender<Command>,
     inbox: Sender<Message>,
 }
@@ -178,6 +200,8 @@ impl Shell {
             chat_wants_keyboard: false,
             next_minute: Instant::now(),
             next_own: OWN_NOTIFICATIONS,
+            others: Seen::default(),
+            complaints: BTreeMap::new(),
             commands,
             inbox,
         };
@@ -224,6 +248,9 @@ impl Shell {
     }
 
     fn toggle(&mut self, part: &str, tasks: &mut Tasks<Part>) {
+        if self.leaves_to_another(part) {
+            return;
+        }
         match part {
             "launcher" if self.open == Open::Launcher => self.open = Open::Nothing,
             "launcher" => {
@@ -282,8 +309,24 @@ impl Shell {
         }
     }
 
+    fn is_replaced(&self, part: BuiltIn) -> bool {
+        self.others.replaced.contains(&part)
+    }
+
+    /// Whether another part stands in for what is to be shown; that is then told of it.
+    fn leaves_to_another(&mut self, part: &str) -> bool {
+        let replaced = BuiltIn::toggled(part).is_some_and(|part| self.is_replaced(part));
+        if replaced {
+            self.command(Command::Requested(part.to_owned()));
+        }
+        replaced
+    }
+
     fn open_chat(&mut self, tasks: &mut Tasks<Part>) {
         self.open = Open::Nothing;
+        if self.leaves_to_another("chat") {
+            return;
+        }
         self.chat_open = true;
         self.chat_wants_keyboard = true;
         self.panel.unread = false;
@@ -291,6 +334,10 @@ impl Shell {
     }
 
     fn open_settings(&mut self, page: settings::Page, tasks: &mut Tasks<Part>) {
+        if self.leaves_to_another(&format!("settings/{}", page.name())) {
+            self.open = Open::Nothing;
+            return;
+        }
         self.open = Open::Settings;
         self.settings.open(page);
         self.read_settings();
@@ -401,6 +448,11 @@ impl Shell {
 
     /// Shows a notification of the shell itself.
     fn tell(&mut self, summary: &str, body: &str) {
+        self.tell_as(Urgency::Normal, summary, body);
+    }
+
+    /// The same, as pressing as it is. Returns its number.
+    fn tell_as(&mut self, urgency: Urgency, summary: &str, body: &str) -> u32 {
         let id = self.next_own;
         self.next_own = self.next_own.checked_add(1).unwrap_or(OWN_NOTIFICATIONS);
         let notification = Notification {
@@ -409,10 +461,44 @@ impl Shell {
             summary: summary.to_owned(),
             body: body.to_owned(),
             actions: Vec::new(),
-            urgency: Urgency::Normal,
+            urgency,
             timeout_ms: -1,
         };
         self.notifications.show(notification, Instant::now());
+        id
+    }
+
+    /// Others' parts stand so: what they stand in for leaves, or comes back.
+    fn set_others(&mut self, others: Seen) {
+        let before = std::mem::replace(&mut self.others, others);
+        let serves = !self.is_replaced(BuiltIn::Notifications);
+        if serves == before.replaced.contains(&BuiltIn::Notifications) {
+            self.command(Command::ServeNotifications(serves));
+        }
+        if self
+            .open
+            .built_in()
+            .is_some_and(|part| self.is_replaced(part))
+        {
+            self.open = Open::Nothing;
+        }
+        self.chat_open &= !self.is_replaced(BuiltIn::Chat);
+        let problems = self.others.problems.clone();
+        for (part, problem) in &before.problems {
+            if problems.get(part) != Some(problem)
+                && let Some(id) = self.complaints.remove(part)
+            {
+                self.notifications.close(id, Reason::Closed, Instant::now());
+            }
+        }
+        for (part, problem) in &problems {
+            if before.problems.get(part) != Some(problem) {
+                let (summary, body) = complaint(part, problem);
+                // It stays until it is closed, or mended.
+                let id = self.tell_as(Urgency::Critical, &summary, &body);
+                self.complaints.insert(part.clone(), id);
+            }
+        }
     }
 
     fn heard(&mut self, notice: Notice, tasks: &mut Tasks<Part>) {
@@ -583,6 +669,26 @@ impl Shell {
     }
 }
 
+/// What is wrong with another's part, in the person's language: what it is about, and more on it.
+fn complaint(part: &str, problem: &Problem) -> (String, String) {
+    match problem {
+        Problem::Mistake(why) => (
+            tr!("part-mistake", part = part),
+            format!("{why}\n{}", tr!("part-mistake-meanwhile")),
+        ),
+        Problem::GivenUp { deaths, why } => (
+            tr!("part-given-up", part = part),
+            tr!(
+                "part-given-up-why",
+                count = *deaths,
+                why = why.as_str(),
+                log = format!("argos log --user part-{part}")
+            ),
+        ),
+        Problem::Refused(why) => (tr!("part-refused", part = part), why.clone()),
+    }
+}
+
 impl Program for Shell {
     type Message = Message;
     type Part = Part;
@@ -612,8 +718,9 @@ impl Program for Shell {
             content: Content::Widgets,
             ..base.clone()
         };
-        let mut surfaces = vec![
-            Spec {
+        let mut surfaces = Vec::new();
+        if !self.is_replaced(BuiltIn::Panel) {
+            surfaces.push(Spec {
                 part: Part::Panel,
                 layer: Layer::Top,
                 anchor: Anchor::TOP | Anchor::LEFT | Anchor::RIGHT,
@@ -622,9 +729,11 @@ impl Program for Shell {
                 namespace: "argos-panel",
                 content: Content::Widgets,
                 ..base.clone()
-            },
-            base,
-        ];
+            });
+        }
+        if !self.is_replaced(BuiltIn::Wallpaper) {
+            surfaces.push(base);
+        }
         if self.chat_open {
             surfaces.push(Spec {
                 part: Part::Chat,
@@ -727,7 +836,7 @@ impl Program for Shell {
                 ..overlay.clone()
             }),
         }
-        if self.controls.displays() {
+        if self.controls.displays() && !self.is_replaced(BuiltIn::Display) {
             let (width, height) = controls::DISPLAY;
             surfaces.push(Spec {
                 part: Part::Display,
@@ -896,6 +1005,7 @@ impl Program for Shell {
                 self.tray.close();
             }
             Message::Bus(notice) => self.heard(notice, tasks),
+            Message::Parts(others) => self.set_others(others),
             Message::Apps(apps) => self.launcher.set_apps(apps),
             Message::Icon(name, handle) => self.launcher.set_icon(name, handle),
         }

@@ -122,7 +122,7 @@ fn surfaces_are_see_through_where_nothing_is_drawn() {
     );
 }
 
-/// Themes, wallpapers and settings of the documentation are read, and text in the themes can be.
+/// Themes, wallpapers, parts and settings of the documentation are read, and text in the themes can be.
 #[test]
 fn documented_files_are_taken() {
     use argos_docs::check;
@@ -141,6 +141,9 @@ fn documented_files_are_taken() {
         argos_config::parse::<Sea>(&block.place(), &block.text)
             .map(drop)
             .map_err(|e| e.to_string())
+    });
+    check("part", |block| {
+        argos_shell::plugins::manifest::Manifest::parse(&block.place(), &block.text).map(drop)
     });
     check("shell", |block| {
         argos_config::parse::<Settings>(&block.place(), &block.text)

@@ -112,7 +112,7 @@ fn app(entry: &DesktopEntry, languages: &[String]) -> Option<App> {
 
 /// Where `program` lies: itself if it is an absolute path of a file, else the first match in
 /// `PATH`.
-pub(crate) fn program_path(program: &str) -> Option<PathBuf> {
+pub fn program_path(program: &str) -> Option<PathBuf> {
     use std::os::unix::fs::PermissionsExt;
     let executable = |path: &Path| {
         path.metadata()

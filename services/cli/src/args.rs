@@ -862,6 +862,12 @@ pub(crate) enum DesktopCommand {
         /// `launcher`, `chat`, `agents`, `controls`, `power`, `permissions` or `settings`.
         part: String,
     },
+    /// The parts of the shell that are programs of their own, or have one started anew.
+    Parts {
+        /// Name of a part that is to be started anew, also if it was given up.
+        #[arg(long, value_name = "PART")]
+        restart: Option<String>,
+    },
     /// Show or hide the settings, or a page of them.
     Settings {
         /// `appearance`, `windows`, `displays`, `input`, `accessibility`, `power`, `agents`, `language` or

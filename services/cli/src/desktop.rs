@@ -1,7 +1,7 @@
 //! Windows, workspaces, appearance.
 
 use argos_bus::compositor::{self, Compositor1Proxy};
-use argos_bus::shell::Shell1Proxy;
+use argos_bus::shell::{Part, Shell1Proxy};
 use futures_util::StreamExt;
 use serde_json::json;
 
@@ -101,12 +101,52 @@ pub(crate) async fn run(out: Output, command: DesktopCommand) -> Result {
         DesktopCommand::Outputs { follow } => outputs(out, &compositor, follow).await,
         DesktopCommand::Lock => Ok(compositor.lock().await?),
         DesktopCommand::Toggle { part } => Ok(Shell1Proxy::new(&bus).await?.toggle(&part).await?),
+        DesktopCommand::Parts {
+            restart: Some(part),
+        } => Ok(Shell1Proxy::new(&bus).await?.restart_part(&part).await?),
+        DesktopCommand::Parts { restart: None } => {
+            parts(out, &Shell1Proxy::new(&bus).await?.list_parts().await?)
+        }
         DesktopCommand::Settings { page } => {
             let part =
                 page.map_or_else(|| "settings".to_owned(), |page| format!("settings/{page}"));
             Ok(Shell1Proxy::new(&bus).await?.toggle(&part).await?)
         }
     }
+}
+
+fn parts(out: Output, parts: &[Part]) -> Result {
+    if out.json {
+        return out.value(&json!(parts));
+    }
+    let or_dash = |number: u32| match number {
+        0 => "-".to_owned(),
+        number => number.to_string(),
+    };
+    let rows: Vec<_> = parts
+        .iter()
+        .map(|part| {
+            let tone = match part.state.as_str() {
+                "up" => Tone::Good,
+                "starting" | "stopping" | "waiting" => Tone::Busy,
+                "disabled" | "stopped" => Tone::Faint,
+                _ => Tone::Bad,
+            };
+            let about = match part.error.as_str() {
+                "" => &part.description,
+                error => error,
+            };
+            [
+                Cell::from(part.name.as_str()),
+                Cell::toned(part.state.as_str(), tone),
+                or_dash(part.pid).into(),
+                or_dash(part.restarts).into(),
+                part.replaces.join(", ").into(),
+                about.into(),
+            ]
+        })
+        .collect();
+    out.table(["PART", "STATE", "PID", "RESTARTS", "REPLACES", ""], &rows)
 }
 
 async fn outputs(out: Output, compositor: &Compositor1Proxy<'_>, follow: bool) -> Result {

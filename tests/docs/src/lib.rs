@@ -16,13 +16,14 @@ use std::path::{Path, PathBuf};
 
 /// What a block of YAML or JSON can be. Each kind has a test beside its parser; a block of no kind
 /// would be looked at by nobody.
-pub const KINDS: [&str; 12] = [
+pub const KINDS: [&str; 13] = [
     "agent",
     "audit",
     "compositor",
     "image",
     "memory",
     "model",
+    "part",
     "sandbox",
     "shell",
     "theme",

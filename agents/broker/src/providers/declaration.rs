@@ -248,13 +248,19 @@ fn folder(text: &str, home: &Path) -> Result<String, String> {
             "`{shown}` is not handed out; name the folder that is needed"
         ));
     }
-    let keeps = [home.join(".local/state/argos"), home.join(".config/argos")];
+    let keeps = [
+        ".local/state/argos",
+        ".config/argos",
+        ".local/share/argos/parts",
+    ];
+    let keeps = keeps.map(|part| home.join(part));
     if keeps
         .iter()
         .any(|keep| path.starts_with(keep) || keep.starts_with(&path))
     {
         return Err(format!(
-            "`{shown}` holds what ArgOS keeps on permissions and tools; name a folder beside it"
+            "`{shown}` holds what ArgOS keeps on permissions, tools and parts of the shell; name a \
+             folder beside it"
         ));
     }
     Ok(plain.to_owned())

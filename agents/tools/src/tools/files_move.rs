@@ -48,7 +48,8 @@ impl Definition for FilesMove {
         };
         let tried = format!("{} {from} to {to}", Self::NAME);
         path::changeable(&tried, &from, context, true)?;
-        path::changeable(&tried, &to, context, false)?;
+        // A folder that is not there yet could come with what is kept in it.
+        path::changeable(&tried, &to, context, true)?;
         if Path::new(&to).starts_with(&from) {
             return Err(ToolError::new(
                 Code::InvalidArguments,

@@ -188,6 +188,7 @@ fn what_would_give_an_agent_more_than_it_was_granted() {
         "~/Documents/../.local/state/argos/audit.jsonl",
         "/home/nobody-here/.local/state/argos",
         "~/.config/argos/tools/mine.yaml",
+        "~/.local/share/argos/parts/mine.yaml",
     ] {
         denied("files.write", json!({"path": path, "text": "{}"}));
         denied(
@@ -198,9 +199,21 @@ fn what_would_give_an_agent_more_than_it_was_granted() {
         denied("files.move", json!({"from": "~/x", "to": path}));
         denied("files.trash", json!({"path": path}));
     }
-    for path in ["~", "~/.local", "~/.local/state", "~/.config", "/", "/home"] {
+    for path in [
+        "~",
+        "~/.local",
+        "~/.local/state",
+        "~/.local/share",
+        "~/.config",
+        "/",
+        "/home",
+    ] {
         denied("files.move", json!({"from": path, "to": "/x"}));
         denied("files.trash", json!({"path": path}));
+    }
+    // A folder with a file in it, for one that is not there yet.
+    for path in ["~/.local/share", "~/.local/share/argos", "~/.config"] {
+        denied("files.move", json!({"from": "~/x", "to": path}));
     }
     denied("processes.stop", json!({"process": "1"}));
     denied(

@@ -155,6 +155,10 @@ pub enum Command {
     Power(Item),
     /// The theme is this one now.
     Theme(shell::Shown),
+    /// A part that another one stands in for is to be shown or hidden.
+    Requested(String),
+    /// Serve notifications, or leave them to another part.
+    ServeNotifications(bool),
     /// A notification is gone.
     NotificationClosed(u32, Reason),
     /// A notification's button was pressed.

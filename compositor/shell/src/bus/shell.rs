@@ -9,6 +9,7 @@ use argos_bus::ai::{Ai1Proxy, Model};
 use argos_bus::compositor::{Compositor1Proxy, FrameColours};
 use argos_bus::permissions::Permissions1Proxy;
 use argos_bus::power::{self, Refusal, Shutdown};
+use argos_bus::shell::Part;
 use argos_bus::tools::Tools1Proxy;
 use futures_util::StreamExt;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -24,6 +25,8 @@ use crate::parts::chat::KEPT;
 use crate::parts::permissions::ROWS;
 use crate::parts::power::Item;
 use crate::parts::settings::Page;
+use crate::plugins::Plugins;
+use crate::plugins::manifest::BuiltIn;
 use crate::theme;
 use crate::{l10n, tr};
 
@@ -52,19 +55,25 @@ pub struct Shown {
     pub frames: FrameColours,
 }
 
-/// Starts the thread.
-pub fn start(notices: Notices, theme: Shown) -> UnboundedSender<Command> {
+/// Starts the thread. It also tells of `plugins`.
+pub fn start(notices: Notices, theme: Shown, plugins: Plugins) -> UnboundedSender<Command> {
     let (commands, receiver) = unbounded_channel();
-    on_own_thread("bus", run(notices, receiver, Arc::new(Mutex::new(theme))));
+    let theme = Arc::new(Mutex::new(theme));
+    on_own_thread("bus", run(notices, receiver, theme, plugins));
     commands
 }
 
-async fn run(notices: Notices, mut commands: UnboundedReceiver<Command>, theme: Arc<Mutex<Shown>>) {
+async fn run(
+    notices: Notices,
+    mut commands: UnboundedReceiver<Command>,
+    theme: Arc<Mutex<Shown>>,
+    plugins: Plugins,
+) {
     let mut pauses = Pauses::new();
     // The system's services have nothing to do with the session bus.
     let machine = machine::start(notices.clone());
     loop {
-        let served = match connect(&notices, &theme).await {
+        let served = match connect(&notices, &theme, &plugins).await {
             Ok((connection, arrivals)) => {
                 pauses = Pauses::new();
                 let watching = watch(&connection, arrivals, &notices, &theme);
@@ -119,10 +128,12 @@ enum Ended {
 async fn connect(
     notices: &Notices,
     theme: &Arc<Mutex<Shown>>,
+    plugins: &Plugins,
 ) -> zbus::Result<(Connection, tray::Arrivals)> {
     let shell = Shell {
         notices: notices.clone(),
         theme: theme.clone(),
+        plugins: plugins.clone(),
     };
     let popups = Notifications {
         notices: notices.clone(),
@@ -136,6 +147,9 @@ async fn connect(
         .build()
         .await?;
     for name in [NAME, notify::NAME, tray::NAME] {
+        if name == notify::NAME && plugins.replaces(BuiltIn::Notifications) {
+            continue;
+        }
         if let Err(error) = connection.request_name(name).await {
             tracing::warn!("{name} is served by another program: {error}");
         }
@@ -422,8 +436,11 @@ fn without_bus(command: Command, notices: &Notices, theme: &Arc<Mutex<Shown>>) {
             notices.send(Notice::NoPermissions(why));
         }
         Command::About => notices.send(Notice::Models(None)),
+        // It is asked about when there is a bus again.
+        Command::ServeNotifications(_) => {}
         Command::Workspace(_)
         | Command::Night(_)
+        | Command::Requested(_)
         | Command::DenyAll(_)
         | Command::History(_)
         | Command::Inspect(_)
@@ -554,6 +571,19 @@ async fn try_obey(
                 .await
                 .theme_changed(shell.signal_emitter())
                 .await?;
+        }
+        Command::Requested(part) => {
+            Shell::requested(&SignalEmitter::new(connection, PATH)?, &part).await?;
+        }
+        Command::ServeNotifications(true) => {
+            // The part may have the name for a moment yet: it comes back when that lets go of it.
+            let waits = zbus::fdo::RequestNameFlags::empty();
+            connection
+                .request_name_with_flags(notify::NAME, waits)
+                .await?;
+        }
+        Command::ServeNotifications(false) => {
+            connection.release_name(notify::NAME).await?;
         }
         Command::NotificationClosed(id, reason) => {
             let emitter = SignalEmitter::new(connection, notify::PATH)?;
@@ -711,12 +741,14 @@ fn set(theme: &Mutex<Shown>, shown: Shown) {
 struct Shell {
     notices: Notices,
     theme: Arc<Mutex<Shown>>,
+    plugins: Plugins,
 }
 
 #[zbus::interface(name = "org.argos.Shell1")]
 impl Shell {
     /// Shows a part: `launcher`, `chat`, `agents`, `controls`, `power`, `permissions`, `settings`, or a page of
-    /// the settings, as `settings/displays`. Shown again, it hides. Errors: `InvalidArguments`.
+    /// the settings, as `settings/displays`. Shown again, it hides. Where another part stands in for it, that is
+    /// told by `Requested`. Errors: `InvalidArguments`.
     fn toggle(&self, part: &str) -> argos_bus::Result<()> {
         let page = part.strip_prefix("settings/");
         if let Some(page) = page.filter(|page| Page::named(page).is_none()) {
@@ -734,6 +766,20 @@ impl Shell {
         self.notices.send(Notice::Toggle(part.to_owned()));
         Ok(())
     }
+
+    /// The parts that are programs of their own, by name.
+    fn list_parts(&self) -> Vec<Part> {
+        self.plugins.list()
+    }
+
+    /// Starts such a part anew, also one that was given up; returns when that is begun. Errors: `NotFound`.
+    fn restart_part(&self, name: &str) -> argos_bus::Result<()> {
+        self.plugins.restart(name)
+    }
+
+    /// A part that another one stands in for is to be shown or hidden.
+    #[zbus(signal)]
+    async fn requested(emitter: &SignalEmitter<'_>, part: &str) -> zbus::Result<()>;
 
     /// Sets the theme by name. Errors: `NotFound` with the names there are, `InvalidArguments` if
     /// its file is wrong.

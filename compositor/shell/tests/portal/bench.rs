@@ -1,8 +1,6 @@
 //! A private bus with the back end on it and a program that calls it.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use argos_shell::bus::portal::{self, Desk, Dialog, Event, Events};
@@ -13,59 +11,12 @@ use zbus::object_server::InterfaceRef;
 use zbus::wire::{ObjectPath, OwnedVariant, Type, Variant};
 use zbus::{Connection, Message, Proxy};
 
-/// How long a test waits for the other side, on a busy machine.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+use super::stage::{Bus, PATIENCE};
+
 pub(super) const OPEN: &str = "OpenFile";
 
 pub(super) type Results = HashMap<String, OwnedVariant>;
 pub(super) type Reply = JoinHandle<zbus::Result<Message>>;
-
-/// A bus of its own; it ends with it.
-pub(super) struct Bus {
-    daemon: Child,
-    _folder: tempfile::TempDir,
-    pub(super) address: String,
-}
-
-impl Bus {
-    pub(super) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let config = folder.path().join("bus.conf");
-        let text = format!(
-            "<busconfig><type>session</type><listen>unix:path={}</listen><auth>EXTERNAL</auth>\
-             <policy context=\"default\"><allow send_destination=\"*\" eavesdrop=\"true\"/>\
-             <allow eavesdrop=\"true\"/><allow own=\"*\"/></policy></busconfig>",
-            folder.path().join("bus").display()
-        );
-        std::fs::write(&config, text).unwrap();
-        let mut daemon = Command::new("dbus-daemon")
-            .arg(format!("--config-file={}", config.display()))
-            .args(["--nofork", "--nopidfile", "--nosyslog", "--print-address=1"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("dbus-daemon is needed (Debian: dbus-daemon)");
-        let mut address = String::new();
-        let said = daemon.stdout.take().unwrap();
-        BufReader::new(said).read_line(&mut address).unwrap();
-        Self {
-            daemon,
-            _folder: folder,
-            address: address.trim().to_owned(),
-        }
-    }
-
-    pub(super) async fn connect(&self) -> Connection {
-        let builder = zbus::connection::Builder::address(self.address.as_str());
-        builder.build().await.unwrap()
-    }
-}
-
-impl Drop for Bus {
-    fn drop(&mut self) {
-        let _ = self.daemon.kill();
-        let _ = self.daemon.wait();
-    }
-}
 
 pub(super) struct Bench {
     pub(super) client: Connection,

@@ -3,6 +3,8 @@
 
 mod bench;
 mod process;
+#[path = "../stage/mod.rs"]
+mod stage;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

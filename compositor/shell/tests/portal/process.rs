@@ -7,12 +7,9 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use argos_compositor::State;
-use argos_compositor::backend::headless::{self, Headless};
-use argos_compositor::bus::Link;
-use argos_compositor::config::{Config, Idle};
+use argos_compositor::config::Idle;
 use argos_compositor::smithay::backend::input::KeyState;
 use argos_compositor::smithay::input::keyboard::Keycode;
-use argos_compositor::smithay::reexports::calloop::EventLoop;
 use argos_shell::bus::portal::NAME;
 use argos_shell::portal::APP_ID;
 use smithay_client_toolkit::reexports::client::globals::{GlobalListContents, registry_queue_init};
@@ -30,9 +27,8 @@ use smithay_client_toolkit::reexports::protocols::xdg::shell::client::{
 };
 use zbus::names::BusName;
 
-use super::bench::{Bus, OPEN, PATIENCE, Reply, call, options, replied};
-
-type Job = Box<dyn FnOnce(&mut State) + Send>;
+use super::bench::{OPEN, Reply, call, options, replied};
+use super::stage::{Bus, Job, PATIENCE, compositor};
 
 // Linux's codes of keys.
 const ESCAPE: u32 = 1;
@@ -159,36 +155,6 @@ impl Desktop {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         replied(reply).await
-    }
-}
-
-fn compositor(listener: &UnixListener, jobs: &mpsc::Receiver<Job>, idle: Idle) {
-    let mut event_loop = EventLoop::try_new().unwrap();
-    let (link, _shell, _orders) = Link::detached();
-    let config = Config {
-        idle,
-        ..Config::default()
-    };
-    let backend = Box::new(Headless::new().unwrap());
-    let mut state = State::new(&event_loop, config, backend, link).unwrap();
-    headless::add_output(&mut state, "one", 1280, 800);
-    listener.set_nonblocking(true).unwrap();
-    loop {
-        while let Ok((stream, _)) = listener.accept() {
-            stream.set_nonblocking(false).unwrap();
-            state.insert_client(stream, false).unwrap();
-        }
-        loop {
-            match jobs.try_recv() {
-                Ok(job) => job(&mut state),
-                Err(mpsc::TryRecvError::Empty) => break,
-                // The test is over.
-                Err(mpsc::TryRecvError::Disconnected) => return,
-            }
-        }
-        let pause = Some(Duration::from_millis(5));
-        event_loop.dispatch(pause, &mut state).unwrap();
-        state.settle();
     }
 }
 
