@@ -8,11 +8,16 @@ export LC_ALL=C
 
 # --- Users ------------------------------------------------------------------------------------
 # Fixed numbers, so that a data disk written under one image can be read under the next. The
-# login daemon's own user (_greetd) and the buses' come from their packages.
+# buses' come from their packages.
 mkdir -p /usr/lib/sysusers.d
 cat >/usr/lib/sysusers.d/argos.conf <<'CONF'
 # Who may open the seat (the screen and what is plugged in).
 g seat     979
+# The greeter: what shows who may log in, and asks for passwords. It opens the seat and draws, no more.
+u greeter  978 "ArgOS greeter" /var/lib/argos/greeter
+m greeter  seat
+m greeter  video
+m greeter  render
 # The AI service: reads models, no more.
 u argos-ai 980 "ArgOS AI service" /var/lib/argos-ai
 CONF
@@ -54,6 +59,7 @@ for dir in /boot /dev /proc /sys /run /tmp /home /mnt /var/lib/argos /usr/share/
     mkdir -p "$dir"
 done
 chmod 1777 /tmp
+install -d -o greeter -g greeter -m 0700 /var/lib/argos/greeter
 
 # --- Fonts are scanned once, here, not by the first program on each machine ----------------------
 if command -v fc-cache >/dev/null; then fc-cache --system-only --force; fi

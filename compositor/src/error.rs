@@ -35,6 +35,14 @@ pub enum Error {
         /// Why not.
         source: std::io::Error,
     },
+    /// The greeter.
+    #[error("the greeter cannot be started: {command}: {source}")]
+    Greeter {
+        /// Its program and arguments.
+        command: String,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// No seat.
     #[error("no seat: {0}; is seatd running, and is this user in the group seat (or video)?")]
     Seat(String),

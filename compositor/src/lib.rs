@@ -12,6 +12,7 @@
 //! | `layers` | panels, wallpaper, launcher; prompts above everything |
 //! | `idling` | what happens when nobody is there |
 //! | `lock` | the locked session: who sees and steers what |
+//! | `greeter` | a screen for the greeter and for nothing else |
 //! | `clients` | clients' connections, and how they are read fairly |
 //! | [`limits`], `guards` | what one client may have; what requests pass before they are carried out |
 //! | `handlers` | the requests of the protocols that make windows |
@@ -45,6 +46,7 @@ mod decoration;
 mod error;
 mod focus;
 mod grabs;
+mod greeter;
 mod guards;
 mod handlers;
 mod idling;

@@ -16,6 +16,8 @@
 //! nothing; [`crate::outputs`] keeps for each output whether it may still show the session. A locker
 //! that comes while there is an owner is sent away.
 //!
+//! Where there is nothing behind the lock (the greeter's screen, [`crate::greeter`]), unlocking is the end.
+//!
 //! A compositor that dies while it is locked must not come back open: a *mark*, a file in the
 //! session's runtime folder, says that it is to start locked.
 
@@ -58,6 +60,8 @@ pub(crate) struct Lock {
     protocol: SessionLockManagerState,
     locked: Option<Locked>,
     support: Option<Support>,
+    /// There is nothing that could be unlocked.
+    for_good: bool,
 }
 
 /// What locking needs.
@@ -100,6 +104,7 @@ impl Lock {
             protocol: SessionLockManagerState::new::<State, _>(dh, Privilege::Locking.filter()),
             locked: None,
             support: None,
+            for_good: false,
         }
     }
 
@@ -201,6 +206,12 @@ impl State {
         self.draw_the_curtain();
         self.want_locker();
         true
+    }
+
+    /// Locks the session until the compositor ends. Nobody is started who could unlock it.
+    pub(crate) fn lock_for_good(&mut self) {
+        self.lock.for_good = true;
+        self.draw_the_curtain();
     }
 
     fn draw_the_curtain(&mut self) {
@@ -408,6 +419,11 @@ impl SessionLockHandler for State {
 
     fn unlock(&mut self) {
         // That it is the owner who asks was seen to in `request` below.
+        if self.lock.for_good {
+            tracing::info!("nothing is behind this lock: ending");
+            self.stop();
+            return;
+        }
         tracing::info!("unlocked");
         self.lock.locked = None;
         self.lock.mark(false);

@@ -26,13 +26,23 @@ struct Options {
     /// screen; a relative path is taken from $XDG_RUNTIME_DIR.
     #[arg(long)]
     private_socket: Option<PathBuf>,
+    /// Show nothing but this program, which has the screen locked, and end when it ends: a greeter. It comes
+    /// last on the line, with its arguments.
+    #[arg(
+        long,
+        value_name = "PROGRAM",
+        num_args = 1..,
+        allow_hyphen_values = true,
+        conflicts_with_all = ["socket", "private_socket"]
+    )]
+    greeter: Option<Vec<String>>,
     /// Settings to use instead of the usual files.
     #[arg(long)]
     config: Option<PathBuf>,
     /// Say what is wrong with the settings, and do nothing else. Fails if something is.
     #[arg(long)]
     check: bool,
-    /// Seconds to wait for a graphics device to appear.
+    /// Seconds to wait for the seat and for a graphics device to appear.
     #[arg(long, default_value_t = 10)]
     patience: u64,
     /// Size of the headless output.
@@ -85,15 +95,22 @@ fn check(options: &Options) -> anyhow::Result<()> {
 }
 
 fn run(options: &Options) -> anyhow::Result<()> {
-    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).context(
-        "XDG_RUNTIME_DIR is not set; the session sets it, or try XDG_RUNTIME_DIR=/run/user/$(id -u)",
-    )?;
+    if options.greeter.is_none() {
+        runtime_folder()?;
+    }
     let loaded = settings::load(options.config.as_deref());
     let config = loaded.config.clone();
     let mut event_loop: EventLoop<'static, State> =
         EventLoop::try_new().context("no event loop")?;
-    let (link, requests) =
-        bus::Link::start().context("the thread for D-Bus could not be started")?;
+    // A greeter is nobody's session: there is no bus for it.
+    let (link, requests) = match options.greeter {
+        Some(_) => (bus::Link::detached().0, None),
+        None => {
+            let started = bus::Link::start();
+            let (link, requests) = started.context("the thread for D-Bus could not be started")?;
+            (link, Some(requests))
+        }
+    };
 
     let mut state = match options.backend.unwrap_or_else(|| guess(&options.socket)) {
         Place::Drm => {
@@ -119,14 +136,16 @@ fn run(options: &Options) -> anyhow::Result<()> {
         }
     };
 
-    event_loop
-        .handle()
-        .insert_source(requests, |event, (), state| {
-            if let channel::Event::Msg(request) = event {
-                state.bus_request(request);
-            }
-        })
-        .map_err(|error| anyhow::anyhow!("the loop takes no D-Bus requests: {error}"))?;
+    if let Some(requests) = requests {
+        event_loop
+            .handle()
+            .insert_source(requests, |event, (), state| {
+                if let channel::Event::Msg(request) = event {
+                    state.bus_request(request);
+                }
+            })
+            .map_err(|error| anyhow::anyhow!("the loop takes no D-Bus requests: {error}"))?;
+    }
     let signals = {
         use calloop::signals::{Signal, Signals};
         Signals::new(&[Signal::SIGTERM, Signal::SIGINT]).context("signals cannot be watched")?
@@ -140,17 +159,32 @@ fn run(options: &Options) -> anyhow::Result<()> {
         .map_err(|error| anyhow::anyhow!("the loop takes no signals: {error}"))?;
 
     state.watch_settings(&loaded, options.config.clone())?;
+    match &options.greeter {
+        Some(command) => state.greet(command)?,
+        None => serve(options, &mut state)?,
+    }
+    state.settle();
+    notify::ready();
+    state::run(&mut event_loop, &mut state)?;
+    Ok(())
+}
+
+fn runtime_folder() -> anyhow::Result<PathBuf> {
+    std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).context(
+        "XDG_RUNTIME_DIR is not set; the session sets it, or try XDG_RUNTIME_DIR=/run/user/$(id -u)",
+    )
+}
+
+/// Lets clients in.
+fn serve(options: &Options, state: &mut State) -> anyhow::Result<()> {
     if let Some(path) = &options.private_socket {
-        let path = runtime.join(path);
+        let path = runtime_folder()?.join(path);
         let mark = path.with_file_name("locked");
         state.listen_private(path)?;
         state.allow_lock(argos_compositor::start_locker, mark);
     }
     state.listen(&options.socket)?;
     state.allow_x11();
-    state.settle();
-    notify::ready();
-    state::run(&mut event_loop, &mut state)?;
     Ok(())
 }
 

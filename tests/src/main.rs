@@ -5,6 +5,7 @@
 
 mod desktop;
 mod escape;
+mod greeter;
 mod lifecycle;
 mod lock;
 mod programs;
@@ -94,6 +95,10 @@ const SCENARIOS: &[Scenario<Stage>] = &[
     Scenario {
         name: "locked-screen-opens-by-password-only",
         run: lock::lock,
+    },
+    Scenario {
+        name: "greeter-logs-in-by-password-only",
+        run: greeter::greeter,
     },
     Scenario {
         name: "tools-switch-the-network-off",

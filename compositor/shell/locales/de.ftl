@@ -169,6 +169,7 @@ problem-lock = Der Bildschirm kann nicht gesperrt werden: { $why }
 problem-log-out = Abmelden ist nicht möglich: { $why }
 problem-restart = Neu starten ist nicht möglich: { $why }
 problem-power-off = Ausschalten ist nicht möglich: { $why }
+problem-sleep = Der Rechner geht nicht in Bereitschaft: { $why }
 
 ## Sperrbildschirm
 
@@ -185,6 +186,24 @@ lock-no-answer = PAM hat { $seconds } s lang nicht geantwortet
 lock-caps = Die Feststelltaste ist an
 lock-and-caps = { $said }. Die Feststelltaste ist an
 lock-no-password = Dieses Konto hat kein Passwort
+
+## Anmeldung
+
+greeter-log-in = Anmelden
+greeter-other = Jemand anders
+greeter-others = Andere Personen
+greeter-name = Name des Kontos
+greeter-press-enter = Anmelden mit der Eingabetaste
+greeter-try-again = Noch einmal mit der Eingabetaste
+greeter-starts = Die Sitzung beginnt …
+greeter-wrong = Das war nicht richtig
+greeter-refused = Anmelden ist nicht möglich: { $why }
+greeter-gone = Niemand kann sich anmelden: { $why }. Es beginnt von vorn
+greeter-unasked = greetd hat ungefragt etwas gesagt
+greeter-and = { $said }. { $told }
+greeter-session = Sitzung: { $name }
+greeter-contrast = Hoher Kontrast
+greeter-sleep = Bereitschaft
 
 ## Frage nach Erlaubnis
 

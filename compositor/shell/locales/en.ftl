@@ -169,6 +169,7 @@ problem-lock = Cannot lock the screen: { $why }
 problem-log-out = Cannot log out: { $why }
 problem-restart = Cannot restart: { $why }
 problem-power-off = Cannot power off: { $why }
+problem-sleep = Cannot sleep: { $why }
 
 ## Lock screen
 
@@ -185,6 +186,24 @@ lock-no-answer = PAM has not answered for { $seconds } s
 lock-caps = Caps Lock is on
 lock-and-caps = { $said }. Caps Lock is on
 lock-no-password = This account has no password
+
+## Greeter
+
+greeter-log-in = Log in
+greeter-other = Somebody else
+greeter-others = Other people
+greeter-name = Name of the account
+greeter-press-enter = Press Enter to log in
+greeter-try-again = Press Enter to try again
+greeter-starts = The session starts…
+greeter-wrong = That was not right
+greeter-refused = Logging in is not possible: { $why }
+greeter-gone = Nobody can log in: { $why }. Starting anew
+greeter-unasked = greetd said something that it was not asked
+greeter-and = { $said }. { $told }
+greeter-session = Session: { $name }
+greeter-contrast = High contrast
+greeter-sleep = Sleep
 
 ## Permission prompt
 

@@ -172,6 +172,7 @@ problem-lock = Impossible de verrouiller l’écran : { $why }
 problem-log-out = Impossible de se déconnecter : { $why }
 problem-restart = Impossible de redémarrer : { $why }
 problem-power-off = Impossible d’éteindre : { $why }
+problem-sleep = Impossible de mettre en veille : { $why }
 
 ## Écran verrouillé
 
@@ -188,6 +189,24 @@ lock-no-answer = PAM n’a pas répondu depuis { $seconds } s
 lock-caps = Verr. Maj. est activé
 lock-and-caps = { $said }. Verr. Maj. est activé
 lock-no-password = Ce compte n’a pas de mot de passe
+
+## Connexion
+
+greeter-log-in = Se connecter
+greeter-other = Quelqu’un d’autre
+greeter-others = Autres personnes
+greeter-name = Nom du compte
+greeter-press-enter = Pressez Entrée pour vous connecter
+greeter-try-again = Pressez Entrée pour réessayer
+greeter-starts = La session commence …
+greeter-wrong = Ce n’était pas juste
+greeter-refused = Impossible de se connecter : { $why }
+greeter-gone = Personne ne peut se connecter : { $why }. Tout recommence
+greeter-unasked = greetd a dit ce qu’on ne lui demandait pas
+greeter-and = { $said }. { $told }
+greeter-session = Session : { $name }
+greeter-contrast = Contraste élevé
+greeter-sleep = Mettre en veille
 
 ## Demande d’autorisation
 

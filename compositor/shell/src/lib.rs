@@ -4,15 +4,19 @@
 //! * [`parts`]: panel, launcher, chat and the others: state, look and keys, pure.
 //! * [`bus`]: the D-Bus side, on a thread of its own.
 //! * [`plugins`]: parts that are programs of their own.
-//! * [`shell`], [`prompt`], [`lock`] and [`portal`]: the programs that put them together, each a process.
+//! * [`shell`], [`prompt`], [`lock`], [`greeter`] and [`portal`]: the programs that put them together, each a
+//!   process.
 //! * [`private_socket`]: how prompt and locker reach the compositor; [`pam`]: how the locker checks
-//!   a password.
+//!   a password; [`greetd`]: how the greeter has people logged in; [`accounts`]: who they are.
 //! * [`capture`]: pictures of the screen.
 //! * [`theme`], [`widgets`], [`icons`], [`fonts`]: the look; [`l10n`]: the words.
 
+pub mod accounts;
 pub mod bus;
 pub mod capture;
 pub mod fonts;
+pub mod greetd;
+pub mod greeter;
 pub mod host;
 pub mod icons;
 pub mod inventory;

@@ -11,6 +11,7 @@ use calloop::channel::Sender;
 use iced_core::{Color, Event, Size};
 use jiff::Zoned;
 
+use crate::accounts::Account;
 use crate::host::{
     Anchor, Content, Element, Height, KeyboardInteractivity, Layer, Outputs, Program, Spec, Tasks,
 };
@@ -26,43 +27,6 @@ pub const PURPOSE: Purpose = Purpose {
     what: "the locker",
     otherwise: "any client of this compositor could lock the screen and unlock it",
 };
-
-/// The account that this process runs as.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Account {
-    /// Its name.
-    pub name: String,
-    /// Its person's name.
-    pub person: String,
-}
-
-impl Account {
-    /// The account of this process's user id, as `/etc/passwd` has it. What the environment says is
-    /// anybody's word.
-    ///
-    /// # Errors
-    /// It is not there.
-    pub fn own() -> Result<Self, String> {
-        let uid = rustix::process::getuid().as_raw();
-        let table = std::fs::read_to_string("/etc/passwd")
-            .map_err(|error| format!("/etc/passwd: {error}"))?;
-        Self::find(&table, uid).ok_or_else(|| format!("/etc/passwd has no account of uid {uid}"))
-    }
-
-    fn find(table: &str, uid: u32) -> Option<Self> {
-        table.lines().find_map(|line| {
-            let mut fields = line.split(':');
-            let name = fields.next().filter(|name| !name.is_empty())?;
-            let theirs: u32 = fields.nth(1)?.parse().ok()?;
-            let words = fields.nth(1)?;
-            let person = words.split(',').next().unwrap_or_default().trim();
-            (theirs == uid).then(|| Self {
-                name: name.to_owned(),
-                person: if person.is_empty() { name } else { person }.to_owned(),
-            })
-        })
-    }
-}
 
 /// The locker as a program.
 #[derive(Debug)]
@@ -90,6 +54,26 @@ pub enum Message {
 /// The surface on each output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Screen;
+
+/// The surface that covers each output, of the one who holds the session locked.
+pub(crate) fn cover() -> Spec<Screen> {
+    Spec {
+        part: Screen,
+        on: Outputs::Each,
+        layer: Layer::Overlay,
+        anchor: Anchor::all(),
+        width: 0,
+        height: Height::Fixed(0),
+        margin: [0; 4],
+        shadow: 0,
+        exclusive_zone: -1,
+        keyboard: KeyboardInteractivity::Exclusive,
+        namespace: "argos-lock",
+        content: Content::Widgets,
+        window: None,
+        keeps_awake: false,
+    }
+}
 
 impl Locker {
     /// A locker that hears from PAM through `inbox`.
@@ -149,22 +133,7 @@ impl Program for Locker {
     const LOCKS: bool = true;
 
     fn surfaces(&self) -> Vec<Spec<Screen>> {
-        vec![Spec {
-            part: Screen,
-            on: Outputs::Each,
-            layer: Layer::Overlay,
-            anchor: Anchor::all(),
-            width: 0,
-            height: Height::Fixed(0),
-            margin: [0; 4],
-            shadow: 0,
-            exclusive_zone: -1,
-            keyboard: KeyboardInteractivity::Exclusive,
-            namespace: "argos-lock",
-            content: Content::Widgets,
-            window: None,
-            keeps_awake: false,
-        }]
+        vec![cover()]
     }
 
     fn view(&self, _: Screen, _: Size) -> Element<'_, Message> {
@@ -227,18 +196,6 @@ impl Program for Locker {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_account_is_the_one_of_the_uid() {
-        let table = "root:x:0:0:root:/root:/bin/bash\n\
-                     broken\n\
-                     ada:x:1000:1000:Ada Lovelace,,,:/home/ada:/bin/bash\n\
-                     bare:x:1001:1001::/home/bare:/bin/sh\n";
-        let find = |uid| Account::find(table, uid).map(|account| (account.name, account.person));
-        assert_eq!(find(1000), Some(("ada".into(), "Ada Lovelace".into())));
-        assert_eq!(find(1001), Some(("bare".into(), "bare".into())));
-        assert_eq!(find(7), None);
-    }
 
     #[test]
     fn a_locker_without_an_account_says_so_and_never_unlocks() {

@@ -2,18 +2,21 @@
 //! notifications.
 //! `argos-shell prompt`: the permission prompt, a process of its own.
 //! `argos-shell lock`: locks the screen and unlocks it by password, a process of its own.
+//! `argos-shell greeter`: logs people in, a process of its own.
 //! `argos-shell portal`: dialogs that other programs ask for, a process of its own.
 #![allow(unsafe_code)]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use argos_shell::accounts::Account;
 use argos_shell::bus::shell::Shown;
 use argos_shell::bus::{self, Notices};
 use argos_shell::fonts;
+use argos_shell::greeter::{self, Greeter};
 use argos_shell::host::{self, Connection, probe};
 use argos_shell::l10n;
-use argos_shell::lock::{self, Account, Locker};
+use argos_shell::lock::{self, Locker};
 use argos_shell::plugins::{self, Plugins};
 use argos_shell::portal::{self, Portal};
 use argos_shell::prompt::{self, Prompt};
@@ -36,6 +39,15 @@ enum Role {
     Prompt,
     /// The locker: locks the screen, and unlocks it by the person's password.
     Lock,
+    /// The greeter: logs people in. greetd starts it, by `argos-compositor --greeter`.
+    Greeter {
+        /// The line that starts the usual session, up to its words for `sh`.
+        #[arg(long, value_name = "WORDS", default_value = "argos-session")]
+        session: String,
+        /// Where it is kept who was here last.
+        #[arg(long, value_name = "FILE", default_value = greeter::STATE)]
+        state: PathBuf,
+    },
     /// Dialogs that other programs ask for: the back end of xdg-desktop-portal.
     Portal,
 }
@@ -52,12 +64,17 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .without_time()
         .init();
-    l10n::speak_chosen(&Settings::load().language);
+    let settings = match &arguments.role {
+        Some(Role::Greeter { .. }) => Settings::of_machine(),
+        _ => Settings::load(),
+    };
+    l10n::speak_chosen(&settings.language);
     let ended = match arguments.role {
-        None => shell(),
+        None => shell(settings),
         Some(Role::Prompt) => permission_prompt(),
         Some(Role::Lock) => locker(),
-        Some(Role::Portal) => portal(),
+        Some(Role::Greeter { session, state }) => greeter(settings, session, state),
+        Some(Role::Portal) => portal(settings),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -74,11 +91,13 @@ fn choice() -> probe::Choice {
     probe::choose(wanted.as_deref(), Path::new("/sys/class/drm"))
 }
 
-fn shell() -> Result<(), host::Error> {
-    let connection =
-        Connection::connect_to_env().map_err(|e| host::Error::Connect(e.to_string()))?;
+fn connection() -> Result<Connection, host::Error> {
+    Connection::connect_to_env().map_err(|e| host::Error::Connect(e.to_string()))
+}
+
+fn shell(settings: Settings) -> Result<(), host::Error> {
+    let connection = connection()?;
     fonts::load();
-    let settings = Settings::load();
     let (inbox, messages) = calloop::channel::channel();
     let theme = theme::load_or_default(&settings.theme);
     let seen = inbox.clone();
@@ -118,11 +137,18 @@ fn locker() -> Result<(), host::Error> {
     )
 }
 
-fn portal() -> Result<(), host::Error> {
-    let connection =
-        Connection::connect_to_env().map_err(|e| host::Error::Connect(e.to_string()))?;
+fn greeter(settings: Settings, session: String, state: PathBuf) -> Result<(), host::Error> {
+    let connection = connection()?;
     fonts::load();
-    let settings = Settings::load();
+    let (inbox, messages) = calloop::channel::channel();
+    let program =
+        Greeter::new(settings, vec![session], state, &inbox).map_err(host::Error::Greetd)?;
+    host::run(program, connection, choice(), messages)
+}
+
+fn portal(settings: Settings) -> Result<(), host::Error> {
+    let connection = connection()?;
+    fonts::load();
     let (inbox, messages) = calloop::channel::channel();
     let events = inbox.clone();
     let events = bus::portal::Events::new(move |event| {

@@ -30,7 +30,16 @@ impl Settings {
     /// Reads them. Without a file they are the defaults; a broken file is named in the log and left
     /// alone.
     pub fn load() -> Self {
-        match config_home().map(|home| home.join("argos/shell.yaml")) {
+        Self::read(config_home().map(|home| home.join("argos/shell.yaml")))
+    }
+
+    /// Those for whoever is not logged in: `/etc/argos/shell.yaml`.
+    pub fn of_machine() -> Self {
+        Self::read(Some("/etc/argos/shell.yaml".into()))
+    }
+
+    fn read(path: Option<PathBuf>) -> Self {
+        match path {
             Some(path) if path.exists() => argos_config::load(&path).unwrap_or_else(|error| {
                 tracing::warn!("{error}; using the defaults");
                 Self::default()

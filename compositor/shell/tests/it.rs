@@ -76,6 +76,8 @@ fn text_lies_within() {
                 "agents",
                 "chat",
                 "files",
+                // The list of people.
+                "greeter-people",
                 "launcher",
                 "permissions",
                 "settings",

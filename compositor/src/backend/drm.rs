@@ -161,16 +161,29 @@ pub struct Sources {
 }
 
 impl Drm {
-    /// Opens the seat and its first graphics device that works. Waits up to `patience` for a
-    /// device to appear, since the kernel may still be probing.
+    /// Opens the seat and its first graphics device that works. Waits up to `patience` for both,
+    /// since the seat manager may be starting, or the seat be another's for a moment, and the kernel
+    /// may still be probing.
     ///
     /// # Errors
     /// When there is no seat, or no device works in that time.
     pub fn open(patience: Duration) -> Result<(Self, Sources), Error> {
-        let (mut session, notifier) =
-            LibSeatSession::new().map_err(|error| Error::Seat(error.to_string()))?;
-        let seat = session.seat();
         let deadline = std::time::Instant::now() + patience;
+        let mut waits = false;
+        let (mut session, notifier) = loop {
+            match LibSeatSession::new() {
+                Ok(opened) => break opened,
+                Err(error) if std::time::Instant::now() >= deadline => {
+                    return Err(Error::Seat(error.to_string()));
+                }
+                Err(error) if !waits => {
+                    tracing::info!("no seat yet: {error}");
+                    waits = true;
+                }
+                Err(_) => std::thread::sleep(Duration::from_millis(200)),
+            }
+        };
+        let seat = session.seat();
         loop {
             let udev =
                 UdevBackend::new(&seat).map_err(|error| Error::Seat(format!("udev: {error}")))?;

@@ -6,6 +6,7 @@ mod capture;
 mod devices;
 mod fixture;
 mod gamma;
+mod greeter;
 mod heads;
 mod hostile;
 mod idling;

@@ -37,6 +37,9 @@ struct Options {
     /// The file that puts the machine to sleep.
     #[arg(long, value_name = "FILE", default_value = "/sys/power/state")]
     power_state: PathBuf,
+    /// The account of the greeter, which has the machine's power in its hands while nobody is logged in.
+    #[arg(long, value_name = "ACCOUNT", default_value = "greeter")]
+    greeter: String,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -55,6 +58,7 @@ async fn main() -> Result<()> {
         sessions.clone(),
         options.control.clone(),
         options.power_state,
+        sessions::account_uid(&options.greeter),
     );
     let connection = zbus::connection::Builder::system()
         .serve_at(manager::PATH, manager)

@@ -24,6 +24,8 @@ pub(crate) const PATH: &str = "/org/freedesktop/login1";
 #[derive(Debug)]
 pub(crate) struct Manager {
     sessions: Sessions,
+    /// The greeter's user id.
+    greeter: Option<u32>,
     inhibitors: Inhibitors,
     control: PathBuf,
     power_state: PathBuf,
@@ -60,9 +62,16 @@ impl Drop for Underway {
 }
 
 impl Manager {
-    pub(crate) fn new(sessions: Sessions, control: PathBuf, power_state: PathBuf) -> Self {
+    /// `greeter` is the user id of the greeter's account, if there is one.
+    pub(crate) fn new(
+        sessions: Sessions,
+        control: PathBuf,
+        power_state: PathBuf,
+        greeter: Option<u32>,
+    ) -> Self {
         Self {
             sessions,
+            greeter,
             inhibitors: Inhibitors::default(),
             control,
             power_state,
@@ -71,13 +80,13 @@ impl Manager {
         }
     }
 
-    /// Root and the person at the seat have the machine's power in their hands.
+    /// Root and the person at the seat have the machine's power in their hands; while nobody is logged
+    /// in, the greeter, for whoever is there.
     fn may_power(&self, caller: Caller) -> bool {
+        let at_seat = self.sessions.at_seat();
         caller.uid == 0
-            || self
-                .sessions
-                .at_seat()
-                .is_some_and(|session| session.uid == caller.uid)
+            || at_seat.is_some_and(|session| session.uid == caller.uid)
+            || (self.sessions.list().is_empty() && self.greeter == Some(caller.uid))
     }
 
     fn check_power(&self, caller: Caller, what: &str) -> Result<()> {
@@ -85,7 +94,7 @@ impl Manager {
             return Ok(());
         }
         Err(Error::AccessDenied(format!(
-            "{what}: uid {} is neither root nor the person at the seat",
+            "{what}: uid {} is neither root nor the person at the seat, nor the greeter while nobody is logged in",
             caller.uid
         )))
     }
@@ -423,4 +432,28 @@ fn owner_of(pid: u32) -> Result<u32> {
     found
         .map(|metadata| metadata.uid())
         .map_err(|error| Error::NoSessionForPid(format!("there is no process {pid}: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_greeter_has_power_while_nobody_is_logged_in() {
+        const GREETER: u32 = 978;
+        let sessions = Sessions::default();
+        let manager = |greeter| {
+            let nowhere = PathBuf::from("/nonexistent");
+            Manager::new(sessions.clone(), nowhere.clone(), nowhere, greeter)
+        };
+        let caller = |uid| Caller { uid, pid: 1 };
+        let (with, without) = (manager(Some(GREETER)), manager(None));
+        assert!(with.may_power(caller(GREETER)));
+        assert!(!with.may_power(caller(1000)));
+        assert!(!without.may_power(caller(GREETER)));
+        sessions.apply("user@54321", true, 5);
+        assert!(!with.may_power(caller(GREETER)));
+        sessions.apply("user@54321", false, 0);
+        assert!(with.may_power(caller(GREETER)));
+    }
 }

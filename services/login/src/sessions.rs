@@ -49,7 +49,7 @@ struct Table {
 
 /// What a unit's change meant.
 #[derive(Debug, PartialEq, Eq)]
-enum Change {
+pub(crate) enum Change {
     New(Session),
     Removed(Session),
     Nothing,
@@ -92,7 +92,7 @@ impl Sessions {
         all.next().is_none().then_some(session)
     }
 
-    fn apply(&self, unit: &str, up: bool, pid: u32) -> Change {
+    pub(crate) fn apply(&self, unit: &str, up: bool, pid: u32) -> Change {
         let Some(uid) = unit.strip_prefix("user@").and_then(|uid| uid.parse().ok()) else {
             return Change::Nothing;
         };
@@ -214,18 +214,27 @@ impl Caller {
 
 /// The account's name, from /etc/passwd. Accounts from elsewhere are shown by number.
 fn account_name(uid: u32) -> Option<String> {
-    let text = match std::fs::read_to_string("/etc/passwd") {
-        Ok(text) => text,
-        Err(error) => {
-            warn!("accounts are shown by number: /etc/passwd cannot be read: {error}");
-            return None;
-        }
-    };
-    text.lines().find_map(|line| {
+    let mut accounts = accounts().into_iter();
+    accounts.find_map(|(name, theirs)| (theirs == uid).then_some(name))
+}
+
+/// The account's user id, from /etc/passwd.
+pub(crate) fn account_uid(account: &str) -> Option<u32> {
+    let mut accounts = accounts().into_iter();
+    accounts.find_map(|(name, uid)| (name == account).then_some(uid))
+}
+
+/// Names and user ids of /etc/passwd.
+fn accounts() -> Vec<(String, u32)> {
+    let text = std::fs::read_to_string("/etc/passwd").unwrap_or_else(|error| {
+        warn!("accounts are shown by number: /etc/passwd cannot be read: {error}");
+        String::new()
+    });
+    let account = |line: &str| {
         let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
-    })
+        Some((fields.next()?.to_owned(), fields.nth(1)?.parse().ok()?))
+    };
+    text.lines().filter_map(account).collect()
 }
 
 /// Number of the virtual terminal in front, 0 where there is none.

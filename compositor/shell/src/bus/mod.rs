@@ -6,8 +6,9 @@
 //!
 //! [`shell`] is the shell's side (it owns `org.argos.Shell1` and the notification service), with [`machine`] for
 //! the system's services and [`tray`] for programs' icons; [`prompt`] is the permission prompt's and [`portal`] that
-//! of the dialogs other programs ask for, which share no process with it.
+//! of the dialogs other programs ask for, which share no process with it; nor does the greeter, whose is [`login`].
 
+pub mod login;
 pub mod machine;
 mod names;
 pub mod notify;

@@ -286,6 +286,9 @@ pub enum Error {
     /// The GPU does not do.
     #[error("the GPU cannot be used: {0}")]
     Gpu(String),
+    /// Nobody could be logged in.
+    #[error("there is nobody who logs people in: {0}")]
+    Greetd(String),
     /// The event loop broke.
     #[error("the event loop failed: {0}")]
     Loop(#[from] calloop::Error),

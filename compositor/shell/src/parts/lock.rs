@@ -1,8 +1,6 @@
 //! The lock screen: the time, whose session it is, a field for the password.
 //!
-//! What is typed is kept here and nowhere else: in one piece of memory that is cleared when it is
-//! done with. The widgets only learn how many letters there are, so no font cache, no clipboard and
-//! no text input has it.
+//! What the field holds no widget and no log learns (`parts/entry.rs`).
 //!
 //! | stage | means | Enter |
 //! |---|---|---|
@@ -14,31 +12,21 @@
 
 use std::time::{Duration, Instant};
 
-use iced_core::keyboard::{self, Key, key::Named};
-use iced_core::{
-    Alignment, Background, Border, Event, Gradient, Length, Padding, Radians, SmolStr,
-};
-use iced_core::{border::Radius, gradient::Linear};
-use iced_widget::{column, container, row, space};
+use iced_core::{Event, Length};
+use iced_widget::{column, container, space};
 use jiff::Zoned;
-use zeroize::Zeroize;
 
-use crate::fonts;
 use crate::host::Element;
 use crate::icons::Icon;
 use crate::pam::{Answer, Password, Verdict};
-use crate::theme::{GAP, HUGE, Palette, ROUND, SMALL, TEXT, TEXT_CLOCK, TEXT_LARGE, TIGHT};
-use crate::widgets::{self, Kind, SHADOW};
-use crate::{l10n, tr};
+use crate::parts::entry::{self, Clock, Field, Secret};
+pub use crate::parts::entry::{Letters, Message};
+use crate::theme::{GAP, Palette, SMALL, TEXT};
+use crate::tr;
+use crate::widgets;
 
-/// Width of the card in logical pixels.
-const WIDTH: f32 = 360.0;
 /// Height of what is said beneath the field: two lines, so that nothing moves.
 const SAID: f32 = 40.0;
-/// The longest password in bytes: PAM takes no more.
-const LONGEST: usize = 511;
-/// More letters than these are shown as so many.
-const MOST_DOTS: usize = 20;
 /// The pause after the first wrong answer; each further one doubles it.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// And no pause is longer.
@@ -46,73 +34,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// A check that takes longer is given up on; should its answer come after all, it counts.
 const LONGEST_CHECK: Duration = Duration::from_secs(30);
-
-/// What is typed. Its memory is never moved and is cleared with it.
-struct Secret(Password);
-
-impl Default for Secret {
-    fn default() -> Self {
-        Self(Password::new(String::with_capacity(LONGEST)))
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Secret")
-    }
-}
-
-impl Secret {
-    fn letters(&self) -> usize {
-        self.0.chars().count()
-    }
-
-    /// Returns whether it found room.
-    fn push(&mut self, typed: &str) -> bool {
-        let fits = self.0.len() + typed.len() <= LONGEST;
-        if fits {
-            self.0.push_str(typed);
-        }
-        fits
-    }
-
-    fn erase(&mut self) {
-        let end = self.0.char_indices().last().map_or(0, |(at, _)| at);
-        // What is cut off would stay in memory.
-        let mut last = self.0.split_off(end);
-        last.zeroize();
-        let kept = Password::new(self.0.as_str().to_owned());
-        self.0.zeroize();
-        self.0.push_str(&kept);
-    }
-
-    fn take(&mut self) -> Password {
-        std::mem::take(self).0
-    }
-}
-
-/// Typed letters, which no log shows.
-#[derive(Clone)]
-pub struct Letters(SmolStr);
-
-impl std::fmt::Debug for Letters {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Letters")
-    }
-}
-
-/// What a person does.
-#[derive(Debug, Clone)]
-pub enum Message {
-    /// Type something.
-    Typed(Letters),
-    /// Take the last letter back.
-    Erase,
-    /// Take all of it back.
-    Clear,
-    /// That is it.
-    Submit,
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
@@ -135,8 +56,7 @@ enum Said {
 #[derive(Debug)]
 pub struct Lock {
     person: String,
-    date: String,
-    time: String,
+    clock: Clock,
     secret: Secret,
     /// Whether the account has a password, once that is known.
     needs_password: Option<bool>,
@@ -149,27 +69,21 @@ pub struct Lock {
 impl Lock {
     /// The session of `person`, a name for people.
     pub fn new(person: String) -> Self {
-        let mut lock = Self {
+        Self {
             person,
-            date: String::new(),
-            time: String::new(),
+            clock: Clock::now(),
             secret: Secret::default(),
             needs_password: None,
             caps_lock: false,
             stage: Stage::Ready,
             said: Said::Nothing,
             failures: 0,
-        };
-        lock.set_time(&Zoned::now());
-        lock
+        }
     }
 
     /// Shows `now` and returns how long that stays true.
     pub fn set_time(&mut self, now: &Zoned) -> Duration {
-        self.date = l10n::long_date(now);
-        self.time = l10n::minutes(now);
-        let left = 60_000 - (i64::from(now.second()) * 1000 + i64::from(now.millisecond()));
-        Duration::from_millis(left.clamp(1, 60_000) as u64)
+        self.clock.set(now)
     }
 
     /// Caps Lock was switched on or off.
@@ -265,168 +179,37 @@ impl Lock {
 
     /// Its keys.
     pub fn intercept(event: &Event) -> Option<Message> {
-        let Event::Keyboard(keyboard::Event::KeyPressed {
-            key,
-            modifiers,
-            text,
-            repeat,
-            ..
-        }) = event
-        else {
-            return None;
-        };
-        match key {
-            // A key that was held when the session was locked is no answer.
-            Key::Named(Named::Enter) => (!repeat).then_some(Message::Submit),
-            Key::Named(Named::Backspace) if modifiers.control() => Some(Message::Clear),
-            Key::Named(Named::Backspace) => Some(Message::Erase),
-            Key::Named(Named::Escape) => Some(Message::Clear),
-            Key::Character(letter) if modifiers.control() && letter.as_str() == "u" => {
-                Some(Message::Clear)
-            }
-            _ if modifiers.control() || modifiers.logo() => None,
-            _ => text.clone().map(|text| Message::Typed(Letters(text))),
-        }
+        entry::intercept(event)
     }
 
     /// The screen's widgets.
     pub fn view(&self, now: Instant, palette: &Palette) -> Element<'_, Message> {
-        let clock = column![
-            widgets::label(&self.time, TEXT_CLOCK, palette.text).font(fonts::UI_MEDIUM),
-            widgets::label(&self.date, TEXT_LARGE, palette.text_dim),
-        ]
-        .spacing(TIGHT)
-        .align_x(Alignment::Center);
         let content = column![
-            self.head(palette),
+            entry::head(&self.person, tr!("lock-locked"), palette),
             space().height(GAP),
-            self.field(palette),
+            self.field().view(palette),
             self.said(now, palette),
         ]
         .spacing(SMALL);
-        let card = widgets::card(
-            container(content).padding(Padding {
-                bottom: SMALL,
-                ..Padding::new(HUGE)
-            }),
-            palette,
-        );
-        let middle = column![clock, container(card).width(WIDTH + 2.0 * SHADOW)]
-            .spacing(HUGE)
-            .align_x(Alignment::Center);
-        let (above, below) = (
-            widgets::mix(palette.panel, palette.accent, 0.12),
-            palette.panel,
-        );
-        container(middle)
-            .center(Length::Fill)
-            .style(move |_| {
-                let ground = Linear::new(Radians(std::f32::consts::PI))
-                    .add_stop(0.0, above.scale_alpha(1.0 / above.a))
-                    .add_stop(1.0, below.scale_alpha(1.0 / below.a));
-                container::Style {
-                    background: Some(Background::Gradient(Gradient::Linear(ground))),
-                    ..container::Style::default()
-                }
-            })
-            .into()
+        entry::ground(entry::middle(Some(&self.clock), content, palette), palette)
     }
 
-    fn head(&self, palette: &Palette) -> Element<'_, Message> {
-        let letter = self.person.chars().next().unwrap_or('?');
-        let letter: String = letter.to_uppercase().collect();
-        let mark = container(
-            widgets::label(letter, TEXT_LARGE + TIGHT, palette.person_text).font(fonts::UI_STRONG),
-        )
-        .center(48);
-        let (ground, round) = (palette.person, 24.0);
-        let mark = mark.style(move |_| container::Style {
-            background: Some(Background::Color(ground)),
-            border: widgets::rounded(round),
-            ..container::Style::default()
-        });
-        let name = widgets::shortened(&crate::visible::visible(&self.person), 40);
-        row![
-            mark,
-            column![
-                widgets::line(name, TEXT_LARGE, palette.text, fonts::UI_STRONG),
-                widgets::label(tr!("lock-locked"), TEXT, palette.text_dim),
-            ]
-            .spacing(TIGHT / 2.0)
-        ]
-        .spacing(GAP)
-        .align_y(Alignment::Center)
-        .into()
-    }
-
-    fn field(&self, palette: &Palette) -> Element<'_, Message> {
-        let palette = *palette;
-        let letters = self.secret.letters();
-        let caret = || {
-            container(widgets::raised(
-                space().width(1.5).height(18),
-                palette.accent,
-                0.5,
-            ))
-            .padding(Padding::from([0.0, 1.0]))
+    fn field(&self) -> Field<'_> {
+        let checking = matches!(self.stage, Stage::Checking { .. });
+        let (hint, open) = match self.needs_password {
+            _ if checking => (tr!("lock-checking"), false),
+            Some(false) => (tr!("lock-press-enter"), false),
+            _ => (tr!("lock-password"), true),
         };
-        let inside: Element<'_, Message> = match (letters, self.needs_password) {
-            _ if matches!(self.stage, Stage::Checking { .. }) => {
-                widgets::label(tr!("lock-checking"), TEXT, palette.text_dim).into()
-            }
-            (0, Some(false)) => {
-                widgets::label(tr!("lock-press-enter"), TEXT, palette.text_dim).into()
-            }
-            (0, _) => row![
-                caret(),
-                widgets::label(tr!("lock-password"), TEXT, palette.text_dim)
-            ]
-            .align_y(Alignment::Center)
-            .into(),
-            (many, _) => {
-                let dots = (0..many.min(MOST_DOTS)).map(|_| widgets::dot(7.0, palette.text));
-                row![row(dots).spacing(3.0), caret()]
-                    .spacing(2.0)
-                    .align_y(Alignment::Center)
-                    .into()
-            }
-        };
-        let enter = widgets::press(
-            widgets::icon(Icon::Enter, 16.0, palette.accent_text),
-            Kind::Primary,
-            &palette,
-        )
-        .padding(SMALL)
-        .on_press_maybe((self.stage == Stage::Ready).then_some(Message::Submit));
-        let field = row![
-            widgets::icon(Icon::Lock, 16.0, palette.text_dim),
-            container(inside).width(Length::Fill).clip(true),
-            enter,
-        ]
-        .spacing(SMALL)
-        .align_y(Alignment::Center);
-        let edge = if self.said == Said::Wrong {
-            palette.bad
-        } else {
-            palette.line
-        };
-        container(field)
-            .padding(Padding {
-                left: GAP,
-                ..Padding::new(TIGHT + 1.0)
-            })
-            .height(44)
-            .align_y(Alignment::Center)
-            .style(move |_| container::Style {
-                background: Some(Background::Color(palette.raised)),
-                border: Border {
-                    color: edge,
-                    width: 1.0,
-                    radius: Radius::new(ROUND),
-                },
-                ..container::Style::default()
-            })
-            .into()
+        Field {
+            typed: &self.secret,
+            plain: false,
+            hint,
+            open,
+            ready: self.stage == Stage::Ready,
+            wrong: self.said == Said::Wrong,
+            icon: Icon::Lock,
+        }
     }
 
     fn said(&self, now: Instant, palette: &Palette) -> Element<'_, Message> {
@@ -469,6 +252,8 @@ impl Lock {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parts::entry::LONGEST;
+    use iced_core::SmolStr;
 
     fn lock() -> Lock {
         let mut lock = Lock::new("Ada".into());

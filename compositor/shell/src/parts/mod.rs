@@ -1,7 +1,7 @@
 //! What a person sees: each part holds its state, its view and what its keys do.
 //!
-//! Parts know nothing of Wayland or D-Bus. [`crate::shell`], [`crate::prompt`], [`crate::lock`] and [`crate::portal`] put them on
-//! surfaces and connect them with the services.
+//! Parts know nothing of Wayland or D-Bus. [`crate::shell`], [`crate::prompt`], [`crate::lock`],
+//! [`crate::greeter`] and [`crate::portal`] put them on surfaces and connect them with the services.
 
 pub mod agents;
 pub mod ahead;
@@ -10,6 +10,8 @@ pub mod chooser;
 pub mod consent;
 pub mod controls;
 pub mod dialog;
+mod entry;
+pub mod greeter;
 pub mod launcher;
 pub mod lock;
 pub mod markup;

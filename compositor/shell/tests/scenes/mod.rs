@@ -8,7 +8,9 @@ use argos_bus::compositor::Output;
 use argos_bus::devices::{Brightness, Volume};
 use argos_bus::network::{Link, Status};
 use argos_bus::permissions::{Explanation, Grant, Request};
+use argos_shell::accounts::Account;
 use argos_shell::bus::tray::{Address, Entry, Item};
+use argos_shell::greetd::{ErrorType, Heard, Response, Style};
 use argos_shell::host::Element;
 use argos_shell::host::headless::{Drawn, draw};
 use argos_shell::icons::Icon;
@@ -18,12 +20,17 @@ use argos_shell::parts::consent::{self, Consent};
 use argos_shell::parts::notifications::{Notification, Notifications, Urgency};
 use argos_shell::parts::permission::{GUARD, Permission};
 use argos_shell::parts::{
-    agents, chat, controls, launcher, lock, notifications, open_with as opener, panel, permissions,
-    power, settings, tray,
+    agents, chat, controls, greeter, launcher, lock, notifications, open_with as opener, panel,
+    permissions, power, settings, tray,
 };
 use argos_shell::theme::Theme;
 use argos_shell::tr;
+use iced_core::keyboard::key::{Key, Named};
 use iced_core::{Color, Size};
+
+/// A screen, and one of the same size in pixels at scale 2.
+const LARGE: Size = Size::new(1280.0, 800.0);
+const SMALL: Size = Size::new(640.0, 400.0);
 
 type View = Box<dyn Fn(&Theme, &mut dyn FnMut(Element<'_, ()>))>;
 
@@ -214,6 +221,127 @@ pub(crate) fn all(now: Instant) -> Vec<Scene> {
                 lock
             },
             |s, theme| s.view(now, &theme.colors)
+        ),
+        scene!("greeter-people", 1280, 800, greeter(""), |s, theme| s
+            .view(LARGE, &theme.colors)),
+        scene!(
+            "greeter-people-small",
+            SMALL.width as u32,
+            SMALL.height as u32,
+            greeter(""),
+            |s, theme| s.view(SMALL, &theme.colors)
+        ),
+        scene!(
+            "greeter-small",
+            SMALL.width as u32,
+            SMALL.height as u32,
+            asked("ada", Style::Secret, "Password: "),
+            |s, theme| s.view(SMALL, &theme.colors)
+        ),
+        scene!(
+            "greeter-password",
+            1280,
+            800,
+            {
+                let mut greeter = asked("ada", Style::Secret, "Password: ");
+                typed(&mut greeter, "xxxxxxx");
+                greeter
+            },
+            |s, theme| s.view(LARGE, &theme.colors)
+        ),
+        scene!(
+            "greeter-wrong",
+            1280,
+            800,
+            {
+                let mut greeter = asked("ada", Style::Secret, "Password: ");
+                typed(&mut greeter, "x");
+                press(&mut greeter, Named::Enter);
+                greeter.heard(Heard::Response(Response::Error {
+                    error_type: ErrorType::AuthError,
+                    description: "AUTH_ERR".into(),
+                }));
+                greeter.heard(Heard::Response(Response::Success));
+                says(
+                    &mut greeter,
+                    Style::Info,
+                    "Two more attempts, then ten minutes of rest.",
+                );
+                says(&mut greeter, Style::Secret, "Password: ");
+                greeter.caps_lock(true);
+                greeter
+            },
+            |s, theme| s.view(LARGE, &theme.colors)
+        ),
+        scene!(
+            "greeter-question",
+            1280,
+            800,
+            {
+                let question =
+                    "The number that the card shows on its left side, and after it today's code: ";
+                let mut greeter = asked("bea", Style::Visible, question);
+                typed(
+                    &mut greeter,
+                    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+                );
+                press(&mut greeter, Named::Tab);
+                greeter
+            },
+            |s, theme| s.view(LARGE, &theme.colors)
+        ),
+        scene!(
+            "greeter-name",
+            1280,
+            800,
+            {
+                let mut greeter = greeter("");
+                greeter.update(greeter::Message::Pick(usize::MAX));
+                greeter
+            },
+            |s, theme| s.view(LARGE, &theme.colors)
+        ),
+        scene!(
+            "greeter-no-password",
+            1280,
+            800,
+            {
+                let mut greeter = greeter("ada");
+                greeter.proceed();
+                greeter.heard(Heard::Response(Response::Success));
+                greeter
+            },
+            |s, theme| s.view(LARGE, &theme.colors)
+        ),
+        scene!(
+            "greeter-refused",
+            1280,
+            800,
+            {
+                let mut greeter = greeter("ada");
+                greeter.proceed();
+                greeter.heard(Heard::Response(Response::Error {
+                    error_type: ErrorType::Error,
+                    description: "pam_acct_mgmt: ACCT_EXPIRED: user account has expired, long ago"
+                        .into(),
+                }));
+                greeter
+            },
+            |s, theme| s.view(LARGE, &theme.colors)
+        ),
+        scene!(
+            "greeter-gone",
+            1280,
+            800,
+            {
+                let mut greeter = greeter("ada");
+                greeter.proceed();
+                greeter.heard(Heard::Gone(
+                    "greetd announces an answer of 4294967295 bytes, and no answer has more than 65536".into(),
+                ));
+                greeter
+            },
+            |s, theme| s.view(LARGE, &theme.colors)
         ),
         scene!(
             "prompt",
@@ -763,30 +891,91 @@ fn noon() -> jiff::Zoned {
     "2026-11-25T12:00:00+00:00[UTC]".parse().expect("a time")
 }
 
-/// Eight questions of one agent, the first about a place that only looks like another.
 fn locked(now: Instant, answer: Answer, typed: &str) -> lock::Lock {
     let mut lock = lock::Lock::new("Ada Lovelace".into());
     lock.set_time(&noon());
     lock.answered(answer, now);
     for _ in typed.chars() {
-        let key = iced_core::keyboard::Key::Character("x".into());
-        let press = iced_core::keyboard::Event::KeyPressed {
-            key: key.clone(),
-            modified_key: key,
-            physical_key: iced_core::keyboard::key::Physical::Code(
-                iced_core::keyboard::key::Code::KeyX,
-            ),
-            location: iced_core::keyboard::Location::Standard,
-            modifiers: iced_core::keyboard::Modifiers::empty(),
-            text: Some("x".into()),
-            repeat: false,
-        };
-        let message = lock::Lock::intercept(&iced_core::Event::Keyboard(press));
+        let message = lock::Lock::intercept(&letter());
         lock.update(message.expect("a letter is typed"), now);
     }
     lock
 }
 
+/// The key x.
+fn letter() -> iced_core::Event {
+    pressed(Key::Character("x".into()), Some("x"))
+}
+
+fn pressed(key: Key, text: Option<&str>) -> iced_core::Event {
+    iced_core::Event::Keyboard(iced_core::keyboard::Event::KeyPressed {
+        key: key.clone(),
+        modified_key: key,
+        physical_key: iced_core::keyboard::key::Physical::Code(
+            iced_core::keyboard::key::Code::KeyX,
+        ),
+        location: iced_core::keyboard::Location::Standard,
+        modifiers: iced_core::keyboard::Modifiers::empty(),
+        text: text.map(Into::into),
+        repeat: false,
+    })
+}
+
+/// Seven people and two kinds of session; `last` was here last.
+fn greeter(last: &str) -> greeter::Greeter {
+    let account = |name: &str, person: &str| Account {
+        name: name.into(),
+        person: person.into(),
+    };
+    let people = vec![
+        account("ada", "Ada Lovelace"),
+        account("bea", "Bea with a name of which nobody knows how to say it"),
+        account("cem", "Cem"),
+        account("dot", "Dorothea"),
+        account("eve", "Ёва"),
+        account("fay", "fay"),
+        account("gil", "Gil\u{202e}dor"),
+    ];
+    let session = |id: &str, name: &str| greeter::Session {
+        id: id.into(),
+        name: name.into(),
+        command: vec![id.into()],
+    };
+    let sessions = vec![session("argos", "ArgOS"), session("sway", "Sway")];
+    let mut greeter = greeter::Greeter::new(people, sessions, (last, "argos"), false);
+    greeter.set_time(&noon());
+    greeter.set_can_sleep(true);
+    greeter
+}
+
+/// The greeter with a question of PAM's.
+fn asked(who: &str, style: Style, question: &str) -> greeter::Greeter {
+    let mut greeter = greeter(who);
+    greeter.proceed();
+    says(&mut greeter, style, question);
+    greeter
+}
+
+fn says(greeter: &mut greeter::Greeter, style: Style, text: &str) {
+    greeter.heard(Heard::Response(Response::AuthMessage {
+        auth_message_type: style,
+        auth_message: text.into(),
+    }));
+}
+
+fn typed(greeter: &mut greeter::Greeter, text: &str) {
+    for _ in text.chars() {
+        let message = greeter.intercept(&letter());
+        greeter.update(message.expect("a letter is typed"));
+    }
+}
+
+fn press(greeter: &mut greeter::Greeter, key: Named) {
+    let message = greeter.intercept(&pressed(Key::Named(key), None));
+    greeter.update(message.expect("the key does something"));
+}
+
+/// Eight questions of one agent, the first about a place that only looks like another.
 fn flood(now: Instant) -> Permission {
     let mut state = question(now, true, "/home/argos/D\u{43e}cuments");
     for id in 4..9 {

@@ -13,7 +13,11 @@
 //! | the login daemon ends the session (SIGTERM, SIGHUP, SIGINT) | stops desktop and supervisor, ends |
 //! | the login daemon dies | ends and leaves the desktop alone: the next login finds it |
 //! | the desktop cannot be started | says why on the terminal and gives a shell there |
+//!
+//! `argos-session -- PROGRAM` runs another session than the desktop, with the run time folder and the bus
+//! that the supervisor has for it. It is a child of this program, so that it ends with the login daemon.
 
+use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -23,11 +27,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use argos_control::{Client, ErrorCode, Event, UnitState, UnitStatus};
 use clap::Parser;
-use rustix::process::{Pid, getppid, getuid};
+use rustix::process::{Pid, getppid, getuid, kill_process};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The target of the person's supervisor that makes up the desktop.
 const DESKTOP: &str = "desktop";
+/// The unit of the person's supervisor that is the session's bus, and its socket in the run time folder.
+const BUS: &str = "bus";
 /// The target of PID 1 that stands for screen, input devices and the seat manager.
 const SEAT: &str = "seat";
 /// How long the desktop waits for that before it is tried all the same.
@@ -40,6 +46,8 @@ const RETURN_POLL: Duration = Duration::from_millis(200);
 const TELL_AFTER: Duration = Duration::from_secs(30);
 /// How long an orderly stop may take before the login daemon loses patience.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
+/// How long another session than the desktop may take to end when it is told to.
+const OTHER_LIMIT: Duration = Duration::from_secs(5);
 /// Pause after a failure where nobody can be given a shell, so that a login daemon that starts
 /// sessions by itself does not spin.
 const FAILURE_PAUSE: Duration = Duration::from_secs(5);
@@ -57,6 +65,9 @@ struct Options {
     /// End with an error instead of giving a shell where the desktop cannot be started.
     #[arg(long)]
     no_shell: bool,
+    /// A session to run instead of the desktop: a program and its arguments.
+    #[arg(last = true, value_name = "PROGRAM")]
+    program: Vec<OsString>,
 }
 
 /// How a session came to its end.
@@ -77,21 +88,22 @@ struct Session {
     unit: String,
     system: PathBuf,
     user: PathBuf,
+    /// The person's run time folder.
+    folder: PathBuf,
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let options = Options::parse();
     let uid = getuid().as_raw();
+    let folder = options.runtime_root.join(uid.to_string());
     let session = Session {
         unit: format!("user@{uid}"),
         system: options.control.clone(),
-        user: options
-            .runtime_root
-            .join(uid.to_string())
-            .join(argos_control::USER_SOCKET),
+        user: folder.join(argos_control::USER_SOCKET),
+        folder,
     };
-    let code = match session.run().await {
+    let code = match session.run(&options.program).await {
         Ok(_) => 0,
         Err(error) => {
             eprintln!("\nThe desktop cannot be started: {error:#}\n");
@@ -108,7 +120,7 @@ async fn main() -> ExitCode {
 }
 
 impl Session {
-    async fn run(&self) -> Result<Ending> {
+    async fn run(&self, program: &[OsString]) -> Result<Ending> {
         let mut signals = Signals::new()?;
         let unit = self.unit.clone();
         let supervisor = request(self.system.clone(), move |client| client.start(&unit));
@@ -128,6 +140,9 @@ impl Session {
                 eprintln!("Screens and input devices take long (see: argos status {SEAT}).");
             }
             Err(ending) => return self.end(ending).await,
+        }
+        if let Some((program, arguments)) = program.split_first() {
+            return self.run_other(program, arguments, &mut signals).await;
         }
         loop {
             let error = match signals.until(self.stand()).await {
@@ -149,6 +164,52 @@ impl Session {
                 Ok(Ok(false)) => return self.end(Ending::Desktop).await,
                 Ok(Err(error)) => return Err(error),
                 Err(ending) => return self.end(ending).await,
+            }
+        }
+    }
+
+    /// Runs another session than the desktop until it ends.
+    async fn run_other(
+        &self,
+        program: &OsStr,
+        arguments: &[OsString],
+        signals: &mut Signals,
+    ) -> Result<Ending> {
+        let bus = request(self.user.clone(), |client| client.start(BUS));
+        match signals.until(bus).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => eprintln!("There is no session bus: {error:#}"),
+            Err(ending) => return self.end(ending).await,
+        }
+        let address = format!("unix:path={}", self.folder.join(BUS).display());
+        let mut child = tokio::process::Command::new(program)
+            .args(arguments)
+            .env("XDG_RUNTIME_DIR", &self.folder)
+            .env("XDG_SESSION_TYPE", "wayland")
+            .env("DBUS_SESSION_BUS_ADDRESS", address)
+            .spawn()
+            .with_context(|| program.display().to_string())?;
+        match signals.until(child.wait()).await {
+            Ok(status) => {
+                let status = status?;
+                if !status.success() {
+                    eprintln!("{} ended with {status}.", program.display());
+                }
+                self.end(Ending::Desktop).await
+            }
+            // Without a login daemon nobody would find it again.
+            Err(_) => {
+                if let Some(pid) = child.id().and_then(|pid| Pid::from_raw(pid as i32)) {
+                    // It may have ended meanwhile.
+                    let _ = kill_process(pid, rustix::process::Signal::TERM);
+                }
+                if tokio::time::timeout(OTHER_LIMIT, child.wait())
+                    .await
+                    .is_err()
+                {
+                    child.kill().await?;
+                }
+                self.end(Ending::Desktop).await
             }
         }
     }

@@ -315,3 +315,52 @@ fn logging_out_before_everything_is_up_is_no_failure() {
     let (good, told) = finish(child);
     assert!(good, "{told}");
 }
+
+#[test]
+fn another_session_has_a_run_time_folder_and_a_bus_and_ends_with_its_program() {
+    let world = World::new(true);
+    let script = "echo \"$XDG_RUNTIME_DIR $DBUS_SESSION_BUS_ADDRESS $1\" > \"$XDG_RUNTIME_DIR/said\"; exit 3";
+    let child = world
+        .command()
+        .args(["--", "sh", "-c", script, "sh", "two words"])
+        .spawn()
+        .unwrap();
+    assert_eq!(world.system.next(), Request::Start { name: own_unit() });
+    let bus = "bus".to_owned();
+    assert_eq!(world.user.next(), Request::Start { name: bus });
+    assert_eq!(world.system.next(), Request::Stop { name: own_unit() });
+    let (good, told) = finish(child);
+    assert!(good && told.contains("status: 3"), "{told}");
+    let uid = rustix::process::getuid().as_raw().to_string();
+    let folder = world.folder.path().join(uid);
+    let said = std::fs::read_to_string(folder.join("said")).unwrap();
+    let folder = folder.display();
+    assert_eq!(said, format!("{folder} unix:path={folder}/bus two words\n"));
+}
+
+#[test]
+fn another_session_is_ended_by_the_login_daemon() {
+    let world = World::new(true);
+    let script = "trap 'touch \"$XDG_RUNTIME_DIR/ended\"; exit' TERM; touch \"$XDG_RUNTIME_DIR/began\"; while :; do sleep 0.05; done";
+    let child = world
+        .command()
+        .args(["--", "sh", "-c", script])
+        .spawn()
+        .unwrap();
+    assert_eq!(world.system.next(), Request::Start { name: own_unit() });
+    let uid = rustix::process::getuid().as_raw().to_string();
+    let folder = world.folder.path().join(uid);
+    let end = std::time::Instant::now() + PATIENCE;
+    while !folder.join("began").exists() {
+        assert!(std::time::Instant::now() < end, "it does not begin");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    assert_eq!(world.system.next(), Request::Stop { name: own_unit() });
+    let (good, told) = finish(child);
+    assert!(good, "{told}");
+    assert!(
+        folder.join("ended").exists(),
+        "it had time to end by itself"
+    );
+}
