@@ -5,11 +5,13 @@
 //! for things by [`Request`]s through a channel of the compositor's loop. Without a bus the
 //! compositor works as before; the thread waits until there is one ([`crate::bus_socket`]).
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::time::Duration;
 
 use argos_bus::{
     Error, Result,
-    compositor::{Capture, FrameColours, Output, Window},
+    compositor::{Capture, FrameColours, KeyLatency, Output, OutputMode, OutputWish, Window},
 };
 use smithay::reexports::calloop::channel as calloop;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -29,6 +31,8 @@ const NAME: &str = "org.argos.Compositor1";
 const PATH: &str = "/org/argos/Compositor1";
 /// Who may be given a picture of the screen.
 const BROKER: &str = "org.argos.Broker1";
+/// How long outputs may be on trial, in seconds.
+const TRIAL: RangeInclusive<u32> = 5..=60;
 /// How many requests for the shell wait while there is no bus; more are dropped.
 const WAITING: usize = 8;
 
@@ -51,6 +55,8 @@ pub struct Snapshot {
     pub night_temperature: u32,
     /// How many times larger the screen is shown.
     pub zoom: f64,
+    /// Whether the person wants less motion.
+    pub reduced_motion: bool,
     /// Those that are on, in the order in which they came.
     pub outputs: Vec<Output>,
     /// Whether the session is to be locked before the machine sleeps.
@@ -79,6 +85,14 @@ pub enum Request {
     NightLight(bool, Option<u32>, oneshot::Sender<bool>),
     /// Shows the screen so many times larger.
     Zoom(f64, oneshot::Sender<bool>),
+    /// The modes of an output; nothing if there is none of that name.
+    Modes(String, oneshot::Sender<Option<Vec<OutputMode>>>),
+    /// Tries outputs otherwise for so long.
+    TryOutputs(Vec<OutputWish>, Duration, oneshot::Sender<Result<()>>),
+    /// Keeps what is on trial, or takes it back.
+    EndTrial(bool, oneshot::Sender<bool>),
+    /// Begins or ends to measure keys; what was measured.
+    MeasureKeys(bool, oneshot::Sender<Vec<KeyLatency>>),
     /// Locks the session.
     Lock(oneshot::Sender<Result<()>>),
     /// Draws a window, or for 0 an output, into memory.
@@ -195,6 +209,20 @@ impl State {
                 let _ = answer.send(self.capture(window));
                 return;
             }
+            Request::MeasureKeys(on, answer) => {
+                let _ = answer.send(self.measure_keys(on));
+                return;
+            }
+            Request::Modes(output, answer) => {
+                let _ = answer.send(self.modes_of(&output));
+                return;
+            }
+            Request::TryOutputs(wishes, time, answer) => {
+                let _ = answer.send(self.try_outputs(&wishes, time));
+                return;
+            }
+            Request::EndTrial(true, answer) => (answer, self.keep_outputs()),
+            Request::EndTrial(false, answer) => (answer, self.take_back_outputs()),
         };
         // The asker may have gone meanwhile.
         let _ = answer.send(found);
@@ -221,6 +249,14 @@ impl Compositor {
         let gone = || Error::Unavailable("the compositor is shutting down".into());
         self.requests.send(request(answer)).map_err(|_| gone())?;
         answered.await.map_err(|_| gone())
+    }
+
+    async fn end_trial(&self, keep: bool) -> Result<()> {
+        if self.ask(|answer| Request::EndTrial(keep, answer)).await? {
+            return Ok(());
+        }
+        let text = "nothing is on trial; what nobody keeps in time is taken back";
+        Err(Error::NotFound(text.into()))
     }
 
     async fn ask_window(
@@ -299,6 +335,37 @@ impl Compositor {
         Ok(self.snapshot.borrow().outputs.clone())
     }
 
+    async fn measure_keys(&self, on: bool) -> Result<Vec<KeyLatency>> {
+        self.ask(|answer| Request::MeasureKeys(on, answer)).await
+    }
+
+    async fn list_modes(&self, output: String) -> Result<Vec<OutputMode>> {
+        let modes = self
+            .ask(|answer| Request::Modes(output.clone(), answer))
+            .await?;
+        modes.ok_or_else(|| Error::NotFound(format!("there is no screen `{output}`")))
+    }
+
+    async fn try_outputs(&self, outputs: Vec<OutputWish>, seconds: u32) -> Result<()> {
+        if !TRIAL.contains(&seconds) {
+            let (least, most) = TRIAL.into_inner();
+            return Err(Error::InvalidArguments(format!(
+                "a trial of {seconds} s is not one of {least} to {most} s"
+            )));
+        }
+        let time = Duration::from_secs(seconds.into());
+        self.ask(|answer| Request::TryOutputs(outputs, time, answer))
+            .await?
+    }
+
+    async fn keep_outputs(&self) -> Result<()> {
+        self.end_trial(true).await
+    }
+
+    async fn take_back_outputs(&self) -> Result<()> {
+        self.end_trial(false).await
+    }
+
     /// Returns once nothing of the session is to be seen; the locker may come a moment later.
     async fn lock(&self) -> Result<()> {
         self.ask(Request::Lock).await?
@@ -367,6 +434,11 @@ impl Compositor {
     #[zbus(property)]
     async fn zoom(&self) -> f64 {
         self.snapshot.borrow().zoom
+    }
+
+    #[zbus(property)]
+    async fn reduced_motion(&self) -> bool {
+        self.snapshot.borrow().reduced_motion
     }
 
     #[zbus(property(emits_changed_signal = "const"))]
@@ -522,6 +594,9 @@ async fn connection(
                 if new.zoom != last.zoom {
                     interface.get().await.zoom_changed(emitter).await?;
                 }
+                if new.reduced_motion != last.reduced_motion {
+                    interface.get().await.reduced_motion_changed(emitter).await?;
+                }
                 tell_outputs(emitter, &last.outputs, &new.outputs).await?;
                 last = new;
             }
@@ -620,8 +695,21 @@ mod tests {
             night_light: true,
             night_temperature: 3500,
             zoom: 1.5,
+            reduced_motion: true,
             outputs: vec![screen("one", 1.0)],
             lock_before_sleep: true,
+        };
+        let seen = KeyLatency {
+            surface: "argos-launcher".into(),
+            appeared: true,
+            milliseconds: 120.5,
+        };
+        let measured = seen.clone();
+        let mode = OutputMode {
+            width: 1280,
+            height: 800,
+            refresh: 60_000,
+            preferred: true,
         };
         let snapshot = watch::Sender::new(shown.clone());
         let served = Compositor::new(Arc::new(requests), snapshot.subscribe());
@@ -645,6 +733,21 @@ mod tests {
                         continue;
                     }
                     Request::Capture(..) => unreachable!("nobody here is the broker"),
+                    Request::MeasureKeys(on, answer) => {
+                        assert!(on);
+                        answer.send(vec![measured.clone()]).unwrap();
+                        continue;
+                    }
+                    Request::Modes(name, answer) => {
+                        answer.send((name == "one").then(|| vec![mode])).unwrap();
+                        continue;
+                    }
+                    Request::TryOutputs(wishes, time, answer) => {
+                        assert_eq!((wishes[0].mode.as_str(), time.as_secs()), ("1280x800", 15));
+                        answer.send(Ok(())).unwrap();
+                        continue;
+                    }
+                    Request::EndTrial(keep, answer) => (answer, keep),
                 };
                 answer.send(found).unwrap();
             }
@@ -667,7 +770,29 @@ mod tests {
         assert!(proxy.night_light().await.unwrap());
         assert_eq!(proxy.night_temperature().await.unwrap(), 3500);
         assert_eq!(proxy.zoom().await.unwrap(), 1.5);
+        assert!(proxy.reduced_motion().await.unwrap());
         assert_eq!(proxy.list_outputs().await.unwrap(), shown.outputs);
+        assert_eq!(proxy.measure_keys(true).await.unwrap(), [seen]);
+        assert_eq!(proxy.list_modes("one").await.unwrap(), [mode]);
+        assert!(matches!(
+            proxy.list_modes("two").await,
+            Err(Error::NotFound(_))
+        ));
+        let wish = OutputWish {
+            name: "one".into(),
+            mode: "1280x800".into(),
+            ..OutputWish::default()
+        };
+        proxy.try_outputs(&[wish.clone()], 15).await.unwrap();
+        assert!(matches!(
+            proxy.try_outputs(&[wish], 0).await,
+            Err(Error::InvalidArguments(_))
+        ));
+        proxy.keep_outputs().await.unwrap();
+        assert!(matches!(
+            proxy.take_back_outputs().await,
+            Err(Error::NotFound(text)) if text.contains("trial")
+        ));
         proxy.set_night_light(true, 0).await.unwrap();
         proxy.set_night_light(true, 2000).await.unwrap();
         for wrong in [100, 7000] {

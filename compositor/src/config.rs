@@ -13,6 +13,7 @@ use argos_config::{Place, Position};
 use serde::Deserialize;
 
 use crate::{
+    arrangement::{Spot, Turn, WantedMode},
     bindings::Bindings,
     layout::Gaps,
     night::{NEUTRAL, WARMEST},
@@ -54,7 +55,7 @@ pub struct Config {
     pub night_light: NightLight,
     /// Things shown larger.
     pub magnifier: Magnifier,
-    /// Keys for hands that have it hard with them.
+    /// For eyes and hands that have it hard.
     pub accessibility: Accessibility,
     /// What happens when nobody is there.
     pub idle: Idle,
@@ -275,7 +276,7 @@ impl Default for Magnifier {
     }
 }
 
-/// Keys for hands that have it hard with them.
+/// For eyes and hands that have it hard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Accessibility {
@@ -289,6 +290,8 @@ pub struct Accessibility {
     pub bounce_keys: u32,
     /// The keypad moves the pointer while Num Lock is off.
     pub mouse_keys: bool,
+    /// Things are there at once instead of moving there; the shell and programs are told.
+    pub reduced_motion: bool,
 }
 
 impl Default for Accessibility {
@@ -299,6 +302,7 @@ impl Default for Accessibility {
             slow_keys: 0,
             bounce_keys: 0,
             mouse_keys: false,
+            reduced_motion: false,
         }
     }
 }
@@ -406,15 +410,23 @@ impl Default for Look {
 pub struct Output {
     /// Logical pixels to physical pixels, 0.5 to 4.
     pub scale: f64,
-    /// As `1920x1080`; the display's preferred mode where it is empty.
-    pub mode: String,
+    /// As `1920x1080` or `1920x1080@59.94`; the display's preferred mode where it is empty.
+    pub mode: WantedMode,
+    /// How the display hangs: `normal`, or `90`, `180`, `270` degrees counter-clockwise, mirrored with `flipped` or
+    /// `flipped-90` and so on.
+    pub transform: Turn,
+    /// Where it is: `left-of NAME`, `right-of`, `above`, `below`, or `1920,0`; beside those that came before it where
+    /// it is empty.
+    pub place: Spot,
 }
 
 impl Default for Output {
     fn default() -> Self {
         Self {
             scale: 1.0,
-            mode: String::new(),
+            mode: WantedMode::default(),
+            transform: Turn::default(),
+            place: Spot::default(),
         }
     }
 }
@@ -583,11 +595,9 @@ impl Config {
             .map(|(keys, action)| (keys.as_str(), action.as_str()))
     }
 
-    /// Scale of the output with that connector name.
-    pub(crate) fn scale_of(&self, output: &str) -> f64 {
-        self.outputs
-            .get(output)
-            .map_or(1.0, |settings| settings.scale)
+    /// What is said of the output with that connector name.
+    pub(crate) fn output(&self, name: &str) -> Output {
+        self.outputs.get(name).cloned().unwrap_or_default()
     }
 }
 

@@ -27,8 +27,8 @@ use smithay::{
     wayland::{
         buffer::BufferHandler,
         compositor::{
-            CompositorClientState, CompositorHandler, CompositorState, SurfaceAttributes,
-            is_sync_subsurface, with_states,
+            BufferAssignment, CompositorClientState, CompositorHandler, CompositorState,
+            SurfaceAttributes, is_sync_subsurface, with_states,
         },
         dmabuf::{DmabufGlobal, DmabufHandler, DmabufState, ImportNotifier},
         fractional_scale::FractionalScaleHandler,
@@ -63,6 +63,15 @@ impl BufferHandler for State {
     fn buffer_destroyed(&mut self, buffer: &WlBuffer) {
         self.protocols.icons.buffer_destroyed(buffer);
     }
+}
+
+/// Whether a commit that is not applied yet brings a buffer.
+fn has_new_buffer(surface: &WlSurface) -> bool {
+    with_states(surface, |states| {
+        let mut attributes = states.cached_state.get::<SurfaceAttributes>();
+        let buffer = &attributes.current().buffer;
+        matches!(buffer, Some(BufferAssignment::NewBuffer(_)))
+    })
 }
 
 impl CompositorHandler for State {
@@ -108,6 +117,7 @@ impl CompositorHandler for State {
 
     fn commit(&mut self, surface: &WlSurface) {
         limits::applied(surface);
+        let follows = self.latency.waits() && has_new_buffer(surface);
         on_commit_buffer_handler::<Self>(surface);
         // Without a new buffer it stays.
         with_states(surface, |states| {
@@ -124,6 +134,9 @@ impl CompositorHandler for State {
             return;
         }
         let root = root_of(surface);
+        if follows {
+            self.latency_committed(&root);
+        }
 
         if let Some(managed) = self.windows.by_surface(&root) {
             let (id, window, mapped) = (managed.id, managed.window.clone(), managed.mapped);

@@ -322,6 +322,7 @@ impl State {
         let keyboard = self.keyboard.clone();
         self.keep_keys_private();
         let inhibitor = self.focused_inhibitor();
+        let mut modifier = false;
         let action = keyboard.input(
             self,
             code,
@@ -331,9 +332,17 @@ impl State {
             |data, modifiers, handle| {
                 let typed = handle.modified_sym();
                 let key = handle.raw_latin_sym_or_raw_current_sym().unwrap_or(typed);
+                modifier = key.is_modifier_key();
                 data.filter_key(code, state, modifiers, (key, typed), inhibitor)
             },
         );
+        if state == KeyState::Pressed && !modifier {
+            match &action {
+                Some(KeyAction::Bound(Action::Shell(_))) => self.key_to_measure(time, true),
+                None => self.key_to_measure(time, false),
+                _ => {}
+            }
+        }
         match action {
             Some(KeyAction::Bound(action)) => self.act(&action),
             Some(KeyAction::ChangeVt(vt)) => self.backend.change_vt(vt),

@@ -24,9 +24,11 @@
 //! | `preview` | where a dragged window would go |
 //! | `previews`, `switcher`, `overview` | small pictures of windows; Alt-Tab and the overview made of them |
 //! | `outputs` | outputs, and when each of them is drawn |
+//! | [`arrangement`] | outputs as the settings want them; changes of these on trial |
 //! | [`render`], `decoration`, `cursor`, `canvas` | what is drawn |
 //! | `night`, `tint` | warmer colours in the evening |
 //! | `zoom` | the magnifier |
+//! | `latency` | how long keys take to be seen |
 //! | `access`, `mouse_keys` | sticky, slow and bounce keys; the keypad as a mouse |
 //! | `mirror` | pictures that are kept for those who copy the screen |
 //! | `xwayland`, `focus` | X programs; what has the keyboard |
@@ -34,6 +36,7 @@
 //! | [`bus`], [`notify`] | D-Bus, readiness |
 
 mod access;
+pub mod arrangement;
 pub mod backend;
 pub mod bindings;
 pub mod bus;
@@ -51,6 +54,7 @@ mod guards;
 mod handlers;
 mod idling;
 mod input;
+mod latency;
 mod layers;
 pub mod layout;
 pub mod limits;

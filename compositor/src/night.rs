@@ -1,8 +1,8 @@
 //! Night light: warmer colours in the evening.
 //!
 //! The settings say when ([`NightLight::strength`]) and how warm; what a person says by hand goes before
-//! that until the settings would change sides by themselves. What is wanted is approached in small steps,
-//! and only a step that changes a colour draws anything. While nothing warm is wanted and the settings
+//! that until the settings would change sides by themselves. What is wanted is approached in small steps, or at
+//! once where the person wants less motion, and only a step that changes a colour draws anything. While nothing warm is wanted and the settings
 //! leave it off, no timer runs.
 //!
 //! Outputs with a gamma table are warmed by it; the others by [`crate::tint`], as what is drawn. An output
@@ -210,7 +210,7 @@ impl State {
             None => neutral + (set - neutral) * warmth,
         };
         let rest = wanted - self.night.shown;
-        let there = rest.abs() <= STEP.0;
+        let there = rest.abs() <= STEP.0 || self.config.accessibility.reduced_motion;
         if there {
             self.night.shown = wanted;
         } else {

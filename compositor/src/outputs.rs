@@ -16,19 +16,27 @@
 //!
 //! # Where an output is
 //!
-//! Outputs stand side by side in the order in which they came, but for those that somebody placed. A dark one
+//! Outputs stand side by side in the order in which they came, but for those that somebody placed
+//! ([`crate::arrangement`]). A dark one
 //! is like the others and only not drawn; when all are, a key or a click lights them. One that is
 //! switched off is none: it has no place, no windows and no global; only the back end and
 //! [`crate::protocols::heads`] still know it.
 
 use std::{
     cell::RefCell,
+    sync::PoisonError,
     time::{Duration, Instant},
 };
 
 use smithay::reexports::wayland_server::{Resource, protocol::wl_surface::WlSurface};
 use smithay::{
-    backend::renderer::element::{RenderElementStates, default_primary_scanout_output_compare},
+    backend::renderer::{
+        element::{
+            Id, RenderElementPresentationState, RenderElementState, RenderElementStates,
+            default_primary_scanout_output_compare,
+        },
+        utils::RendererSurfaceStateUserData,
+    },
     desktop::{
         layer_map_for_output,
         utils::{
@@ -46,10 +54,13 @@ use smithay::{
     utils::{Logical, Point, Transform},
     wayland::compositor::{SurfaceData, send_surface_state, with_states},
     wayland::fractional_scale::with_fractional_scale,
+    wayland::single_pixel_buffer::get_single_pixel_buffer,
 };
 
 use crate::{
+    arrangement::{Spot, Turn},
     backend::{Outcome, Setup},
+    config,
     error::Error,
     layout::Rect,
     protocols::frames::pass_barrier,
@@ -146,17 +157,23 @@ pub(crate) fn geometry(output: &Output) -> Rect {
     Rect::new(output.current_location(), size)
 }
 
-fn name_of(transform: Transform) -> &'static str {
-    match transform {
-        Transform::Normal => "normal",
-        Transform::_90 => "90",
-        Transform::_180 => "180",
-        Transform::_270 => "270",
-        Transform::Flipped => "flipped",
-        Transform::Flipped90 => "flipped-90",
-        Transform::Flipped180 => "flipped-180",
-        Transform::Flipped270 => "flipped-270",
-    }
+/// How an element is that is on the screen.
+const SEEN: RenderElementState = RenderElementState {
+    visible_area: 1,
+    presentation_state: RenderElementPresentationState::Rendering { reason: None },
+};
+
+/// Whether all of a surface is one see-through pixel, enlarged: nothing is drawn of it ([`crate::render`]).
+fn is_blank(data: &SurfaceData) -> bool {
+    let Some(state) = data.data_map.get::<RendererSurfaceStateUserData>() else {
+        return false;
+    };
+    // It is replaced as a whole, so there is nothing half done in it.
+    let state = state.lock().unwrap_or_else(PoisonError::into_inner);
+    state
+        .buffer()
+        .and_then(|buffer| get_single_pixel_buffer(buffer).ok())
+        .is_some_and(|pixel| pixel.rgba32f()[3] == 0.0)
 }
 
 /// Time between two frames of an output.
@@ -228,7 +245,7 @@ impl Outputs {
                 height: mode.size.h as u32,
                 refresh: mode.refresh as u32,
                 scale: output.current_scale().fractional_scale(),
-                transform: name_of(output.current_transform()).to_owned(),
+                transform: Turn(output.current_transform()).to_string(),
                 x: location.x,
                 y: location.y,
                 dark: screen.dark,
@@ -325,9 +342,26 @@ impl Screen {
 }
 
 impl State {
-    /// Takes a new output in, right of the others, with the scale that the settings give it.
+    /// Takes a new output in, right of the others or where the settings want it, with the scale and turn that they
+    /// give it.
     pub(crate) fn add_output(&mut self, output: Output, mode: Mode) {
-        let scale = self.config.scale_of(&output.name());
+        let config::Output {
+            scale, transform, ..
+        } = self.config.output(&output.name());
+        let turned = Setup {
+            mode,
+            transform: transform.0,
+        };
+        let transform = if transform == Turn::default() {
+            transform.0
+        } else {
+            let tested = self.backend.test_setup(&output, Some(turned));
+            let upright = |error: Error| {
+                tracing::warn!("it is not turned as the settings want it: {error}");
+                Transform::Normal
+            };
+            tested.map_or_else(upright, |()| transform.0)
+        };
         let x = self
             .outputs
             .iter()
@@ -340,7 +374,7 @@ impl State {
         }
         output.change_current_state(
             Some(mode),
-            Some(Transform::Normal),
+            Some(transform),
             Some(Scale::Fractional(scale)),
             Some((x, 0).into()),
         );
@@ -371,6 +405,10 @@ impl State {
             )
                 .into();
             self.pointer.set_location(self.pointer_at);
+        }
+        let mut outputs = self.config.outputs.values();
+        if outputs.any(|output| output.place != Spot::Beside) {
+            self.arrange_outputs();
         }
         self.rewarm_outputs();
     }
@@ -513,13 +551,10 @@ impl State {
 
     /// Puts the outputs where they are to be and tells everybody.
     pub(crate) fn arrange_outputs(&mut self) {
-        let mut x = 0;
-        for Screen { output, placed, .. } in &self.outputs.screens {
-            let location = placed.unwrap_or((x, 0).into());
+        for (output, location) in self.outputs.iter().zip(self.output_places()) {
             if output.current_location() != location {
                 output.change_current_state(None, None, None, Some(location));
             }
-            x = x.max(location.x + geometry(output).size.w);
             layer_map_for_output(output).arrange();
         }
         self.pointer_at = self.clamp_to_outputs(self.pointer_at);
@@ -597,24 +632,29 @@ impl State {
             // What another virtual terminal shows is not the session either.
             Ok(_) => Sight::Closed,
         };
+        match &outcome {
+            Ok(Outcome::Flipping(_) | Outcome::Shown(_)) => self.latency.drawn(output, true),
+            Ok(Outcome::Unchanged(_)) => self.latency.drawn(output, false),
+            _ => {}
+        }
         match outcome {
             Ok(Outcome::Flipping(states)) => {
                 screen.redraw = Redraw::Flipping { again: false };
                 screen.next = Some(started + every.saturating_sub(SLACK));
                 screen.frames += 1;
-                self.after_frame(index, output, &states);
+                self.after_frame(index, output, states);
             }
             Ok(Outcome::Shown(states)) => {
                 screen.redraw = Redraw::Idle;
                 screen.next = Some(next_in_step(screen.next, started, every));
                 screen.frames += 1;
-                self.after_frame(index, output, &states);
+                self.after_frame(index, output, states);
                 self.presented(output);
             }
             Ok(Outcome::Unchanged(states)) => {
                 screen.redraw = Redraw::Idle;
                 screen.next = Some(next_in_step(screen.next, started, every));
-                self.after_frame(index, output, &states);
+                self.after_frame(index, output, states);
             }
             Ok(Outcome::Away) => screen.redraw = Redraw::Idle,
             Err(error) => {
@@ -628,8 +668,18 @@ impl State {
     /// What follows a frame: who is on which output, frame callbacks, presentation feedback.
     /// Surfaces that were not drawn hear nothing of it, so hidden windows draw seldom
     /// ([`crate::protocols::frames`]).
-    fn after_frame(&mut self, index: usize, output: &Output, states: &RenderElementStates) {
+    fn after_frame(&mut self, index: usize, output: &Output, mut states: RenderElementStates) {
         let time = self.now();
+        // What has nothing to see is not drawn, and is on the screen all the same.
+        for layer in layer_map_for_output(output).layers() {
+            layer.with_surfaces(|surface, data| {
+                if is_blank(data) {
+                    let id = Id::from_wayland_resource(surface);
+                    states.states.insert(id, SEEN);
+                }
+            });
+        }
+        let states = &states;
         let (scale, transform) = (output.current_scale(), output.current_transform());
         let shown = RefCell::new(Vec::new());
         let on_screen = |surface: &WlSurface, data: &SurfaceData| {
@@ -698,6 +748,7 @@ impl State {
             reexports::wayland_protocols::wp::presentation_time::server::wp_presentation_feedback::Kind,
             wayland::presentation::Refresh,
         };
+        self.latency.presented(output);
         if let Some(mut feedback) = self.backend.take_feedback(output) {
             feedback.presented::<_, smithay::utils::Monotonic>(
                 self.clock.now(),

@@ -14,7 +14,10 @@ use smithay::{
                 memory::MemoryRenderBufferRenderElement,
                 render_elements,
                 solid::SolidColorRenderElement,
-                surface::{WaylandSurfaceRenderElement, render_elements_from_surface_tree},
+                surface::{
+                    WaylandSurfaceRenderElement, WaylandSurfaceTexture,
+                    render_elements_from_surface_tree,
+                },
                 utils::{CropRenderElement, RescaleRenderElement},
             },
         },
@@ -335,9 +338,10 @@ impl Scene<'_> {
         let layer = |renderer: &mut R, layer: &LayerSurface, list: &mut Vec<Element<R>>| {
             if let Some(place) = map.layer_geometry(layer) {
                 let loc = place.loc.to_physical_precise_round(scale);
-                list.extend(AsRenderElements::<R>::render_elements::<Element<R>>(
+                let elements = AsRenderElements::<R>::render_elements::<Element<R>>(
                     layer, renderer, loc, scale, 1.0,
-                ));
+                );
+                list.extend(elements.into_iter().filter(|it| !is_see_through(it)));
             }
         };
         let all_on = |renderer: &mut R, which: Layer, list: &mut Vec<Element<R>>| {
@@ -384,6 +388,19 @@ impl Scene<'_> {
         all_on(renderer, Layer::Background, &mut list);
         list
     }
+}
+
+/// Whether there is nothing to see of an element: it is one transparent pixel, enlarged. Such a surface only takes
+/// clicks; were it drawn, all behind it would be drawn anew when it comes and goes. It counts as seen
+/// ([`crate::outputs`]).
+fn is_see_through<R>(element: &Element<R>) -> bool
+where
+    R: Renderer + ImportAll + ImportMem,
+{
+    let Element::Surface(surface) = element else {
+        return false;
+    };
+    matches!(surface.texture(), WaylandSurfaceTexture::SolidColor(colour) if colour.a() == 0.0)
 }
 
 /// The elements of a surface, its subsurfaces and its popups, front to back, with the surface's

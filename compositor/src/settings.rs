@@ -6,7 +6,7 @@
 //!
 //! A file with a mistake changes nothing: the settings from before stay in force, or at start the
 //! defaults, and a [notice](crate::notice) says what is wrong and where until the file is right.
-//! What takes effect at once is all but the mode of outputs, which is chosen when an output comes.
+//! All of it takes effect at once.
 
 use std::{
     os::fd::OwnedFd,
@@ -18,7 +18,6 @@ use std::{
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use smithay::{
     input::keyboard::{XkbConfig, xkb},
-    output::Scale,
     reexports::calloop::{
         Interest, Mode, PostAction,
         generic::Generic,
@@ -274,8 +273,12 @@ impl State {
             layout.set_gaps(config.tiling.gaps());
         });
         self.set_x11(config.xwayland.enabled);
-        if before.outputs != config.outputs {
-            self.scale_outputs();
+        if before.outputs != config.outputs
+            && let Err(error) = self.reset_outputs(&before.outputs)
+        {
+            let text = format!("{error}; the screens stay as they are");
+            tracing::warn!("{text}");
+            self.show_notice(Topic::Settings, Some(text));
         }
         if before.night_light != config.night_light {
             self.reset_night();
@@ -308,16 +311,6 @@ impl State {
             self.show_notice(Topic::Layout, Some(text));
         }
         keyboard.change_repeat_info(settings.repeat_rate, settings.repeat_delay);
-    }
-
-    fn scale_outputs(&mut self) {
-        for output in self.output_list() {
-            let scale = self.config.scale_of(&output.name());
-            if output.current_scale().fractional_scale() != scale {
-                output.change_current_state(None, None, Some(Scale::Fractional(scale)), None);
-            }
-        }
-        self.arrange_outputs();
     }
 }
 
@@ -352,7 +345,7 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         let loaded = load(Some(&path));
         assert_eq!(loaded.config.workspaces, 4);
-        assert_eq!(loaded.config.scale_of("eDP-1"), 1.0);
+        assert_eq!(loaded.config.output("eDP-1").scale, 1.0);
         let lines: Vec<_> = loaded
             .mistakes
             .iter()

@@ -276,6 +276,10 @@ pub struct State {
     pub(crate) mouse_keys: crate::mouse_keys::MouseKeys,
     pub(crate) idling: crate::idling::Idling,
     pub(crate) night: crate::night::Night,
+    /// How long keys take to be seen.
+    pub(crate) latency: crate::latency::Latency,
+    /// A change of outputs that is on trial.
+    pub(crate) trial: Option<crate::arrangement::Trial>,
     pub(crate) magnifier: crate::zoom::Magnifier,
     pub(crate) bus: bus::Link,
     pub(crate) display: DisplayHandle,
@@ -388,6 +392,8 @@ impl State {
             mouse_keys: crate::mouse_keys::MouseKeys::default(),
             idling: crate::idling::Idling::default(),
             night: crate::night::Night::default(),
+            latency: crate::latency::Latency::default(),
+            trial: None,
             magnifier: crate::zoom::Magnifier::default(),
             bus,
             display: dh,
@@ -704,6 +710,7 @@ impl State {
             night_light,
             night_temperature,
             zoom: self.zoom(),
+            reduced_motion: self.config.accessibility.reduced_motion,
             outputs: self.outputs.told(),
             lock_before_sleep: self.config.idle.lock_before_sleep,
         });

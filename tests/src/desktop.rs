@@ -41,8 +41,16 @@ const SESSION: &[&str] = &[
 const INIT_BAR: f64 = 6.0;
 const PANEL_BAR: f64 = 15.0;
 const ROOT_BAR: u64 = 600_000_000;
-/// How much more a busy build host may take before a slow boot counts as broken.
+/// How much more a busy build host may take before something slow counts as broken.
 const BUSY: f64 = 2.5;
+/// What a key may take to be seen, in milliseconds: one that shows a part of the shell, and one that is typed.
+const PART_BAR: f64 = 400.0;
+const TYPING_BAR: f64 = 150.0;
+/// How often each part is shown, and what is typed into the chat.
+const SHOWINGS: usize = 4;
+const TYPED: &str = "what is in my documents folder";
+/// So long nothing but the desktop runs after a key.
+const QUIET: Duration = Duration::from_millis(1500);
 /// Memory in use at the idle desktop, in MiB: MemTotal - MemAvailable.
 const MEMORY_LIMIT: u64 = 450;
 /// Share of one processor that a process of ours may use while nothing happens.
@@ -131,6 +139,98 @@ pub(crate) fn idle(stage: &mut Stage) -> Result<()> {
         "{used} MiB are in use at the idle desktop, more than {MEMORY_LIMIT}"
     );
     Ok(())
+}
+
+/// The launcher and the chat are there soon after their keys, and what is typed in the chat as well. It is the
+/// compositor that measures, by the guest's clock: from the kernel's event to the frame that is on the screen.
+pub(crate) fn quick(stage: &mut Stage) -> Result<()> {
+    let strict = stage.strict;
+    let patience = if strict { 1.0 } else { BUSY };
+    let machine = stage.desktop()?;
+    machine.person("argos desktop latency on")?;
+    let launcher = showings(machine, "spc", &["esc"], "argos-launcher")?;
+    let chat = showings(machine, "c", &["meta_l", "c"], "argos-chat")?;
+    machine.press(&["meta_l", "c"])?;
+    std::thread::sleep(QUIET * 2);
+    latencies(machine)?;
+    for c in TYPED.chars() {
+        let key = if c == ' ' {
+            "spc".to_owned()
+        } else {
+            c.to_string()
+        };
+        machine.press(&[key.as_str()])?;
+        // Each is seen before the next one comes.
+        std::thread::sleep(QUIET / 3);
+    }
+    std::thread::sleep(QUIET);
+    machine.keep_screen("typed")?;
+    let typed: Vec<f64> = latencies(machine)?
+        .into_iter()
+        .filter(|key| key.surface == "argos-chat" && !key.appeared)
+        .map(|key| key.milliseconds)
+        .collect();
+    machine.person("argos desktop latency off")?;
+    // A key that comes while the one before is not seen yet is not measured.
+    ensure!(
+        typed.len() * 3 >= TYPED.len() * 2,
+        "of {} keys only {} were seen: {typed:?}",
+        TYPED.len(),
+        typed.len()
+    );
+    let mut late = Vec::new();
+    for (what, mut measured, bar) in [
+        ("the launcher", launcher, PART_BAR),
+        ("the chat", chat, PART_BAR),
+        ("typing", typed, TYPING_BAR),
+    ] {
+        let first = measured[0];
+        measured.sort_by(f64::total_cmp);
+        let (median, slowest) = (measured[measured.len() / 2], measured[measured.len() - 1]);
+        eprintln!(
+            "    {what}: first {first:.0} ms, median {median:.0} ms, slowest {slowest:.0} ms (bar {bar})"
+        );
+        // On a busy host a single late one is the host's.
+        let counts = if strict { slowest } else { median };
+        if counts > bar * patience {
+            late.push(what);
+        }
+    }
+    ensure!(late.is_empty(), "too slow: {}", late.join(", "));
+    Ok(())
+}
+
+/// Shows a part by Super and a key a few times, and hides it again. How long each took to be seen.
+fn showings(machine: &mut Machine, key: &str, hide: &[&str], surface: &str) -> Result<Vec<f64>> {
+    let mut took = Vec::new();
+    for _ in 0..SHOWINGS {
+        machine.press(&["meta_l", key])?;
+        std::thread::sleep(QUIET);
+        let shown = machine.until(surface, SOON, |m| {
+            let keys = latencies(m)?;
+            Ok(keys
+                .into_iter()
+                .find(|key| key.surface == surface && key.appeared))
+        })?;
+        took.push(shown.milliseconds);
+        machine.press(hide)?;
+        std::thread::sleep(QUIET);
+    }
+    Ok(took)
+}
+
+/// How long a key took to be seen.
+#[derive(Debug, serde::Deserialize)]
+struct KeyLatency {
+    surface: String,
+    appeared: bool,
+    milliseconds: f64,
+}
+
+/// What was measured since the last time.
+fn latencies(machine: &mut Machine) -> Result<Vec<KeyLatency>> {
+    let measured = machine.person_json("argos desktop latency --json")?;
+    serde_json::from_value(measured).context("argos desktop latency")
 }
 
 /// The busiest of our processes for a while, with its share of a processor; and all of them, with the ticks

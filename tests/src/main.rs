@@ -69,6 +69,10 @@ const SCENARIOS: &[Scenario<Stage>] = &[
         run: desktop::idle,
     },
     Scenario {
+        name: "keys-are-answered-at-once",
+        run: desktop::quick,
+    },
+    Scenario {
         name: "agent-lists-folder-when-allowed",
         run: desktop::agent_allowed,
     },

@@ -507,15 +507,15 @@ settings-broken = Diese Einstellungen lassen sich erst ändern, wenn ihre Datei 
 settings-not-kept = Nicht geändert: { $why }
 settings-not-kept-title = Eine Einstellung wurde nicht behalten
 page-appearance = Erscheinungsbild
-page-appearance-about = Design, Hintergrund, Zeiger
+page-appearance-about = Design, Akzent, Textgröße, Hintergrund
 page-windows = Fenster
 page-windows-about = Arbeitsflächen, Kacheln, Bildschirmränder
 page-displays = Bildschirme
-page-displays-about = Bildschirme, Skalierung, Nachtlicht
+page-displays-about = Auflösung, Skalierung, Ausrichtung, Nachtlicht
 page-input = Tastatur und Zeiger
 page-input-about = Belegung, Wiederholung, Maus, Touchpad
 page-accessibility = Barrierefreiheit
-page-accessibility-about = Kontrast, Lupe, Tasten
+page-accessibility-about = Kontrast, Bewegung, Lupe, Tasten
 page-power = Energie und Sperre
 page-power-about = Sperren, dunkler Bildschirm, Ruhezustand
 page-agents = Agenten
@@ -525,6 +525,23 @@ page-language-about = Die Sprache von Leiste, Menüs und Einstellungen
 page-about = Über
 page-about-about = System, Gerät, Speicher, Modelle
 set-theme = Design
+set-accent = Akzentfarbe
+set-accent-theme = Die des Designs
+set-accent-mended = Gezeigt als { $shown }: wie geschrieben wäre sie nicht lesbar.
+set-accent-refused = „{ $accent }“ ist keine Farbe; Schreibweise: #2f6fd0.
+accent = { $name ->
+    [teal] Petrol
+    [blue] Blau
+    [purple] Violett
+    [pink] Rosa
+    [orange] Orange
+    [yellow] Gelb
+    [green] Grün
+    [grey] Grau
+   *[other] { $name }
+}
+set-text-size = Textgröße
+set-text-size-about = Von allem, was zur Oberfläche gehört
 set-wallpaper = Hintergrundbild
 set-wallpaper-about = Auch PNG-Bilder in ~/.local/share/argos/wallpapers lassen sich wählen.
 set-wallpaper-theme = Das des Designs
@@ -540,7 +557,37 @@ set-tile-margin = Abstand zum Bildschirmrand
 set-tile-margin-about = Für Arbeitsflächen, die kacheln
 set-snap-edges = Am Bildschirmrand einrasten
 set-snap-edges-about = Ein dorthin gezogenes Fenster füllt eine Hälfte, ein Viertel oder alles.
+set-mode = Auflösung von { $output }
+set-mode-own = Wahl des Bildschirms
+set-mode-own-is = Wahl des Bildschirms ({ $mode })
 set-scale = Skalierung von { $output }
+set-transform = Ausrichtung von { $output }
+set-transform-about = Wie der Bildschirm hängt
+turn-normal = Aufrecht
+turn-90 = 90° nach links
+turn-180 = Kopfüber
+turn-270 = 90° nach rechts
+turn-flipped = Gespiegelt
+turn-flipped-90 = Gespiegelt, 90° nach links
+turn-flipped-180 = Gespiegelt, kopfüber
+turn-flipped-270 = Gespiegelt, 90° nach rechts
+set-place = Platz von { $output }
+set-place-about = Wohin der Zeiger von Bildschirm zu Bildschirm geht
+set-place-automatic = Automatisch
+side = { $side ->
+    [left-of] Links von { $output }
+    [right-of] Rechts von { $output }
+    [above] Über { $output }
+   *[below] Unter { $output }
+}
+trial-question = Diesen Bildschirm behalten?
+trial-left = { $seconds ->
+    [one] In { $seconds } Sekunde ist er wieder wie zuvor.
+   *[other] In { $seconds } Sekunden ist er wieder wie zuvor.
+}
+trial-keep = Behalten
+trial-back = Zurücknehmen
+trial-no-bus = Der Compositor ist nicht erreichbar.
 set-output-mode = { $width } × { $height }, { $hertz } Hz
 set-output-turned = { $mode }, gedreht: { $turned }
 set-night-light = Nachtlicht
@@ -561,6 +608,8 @@ set-natural-scroll-about = Der Inhalt bewegt sich mit den Fingern.
 set-pointer-speed = Tempo des Zeigers
 set-high-contrast = Hoher Kontrast
 set-high-contrast-about = Ein Design mit schwarzem Grund, weißem Text und klaren Kanten
+set-reduced-motion = Weniger Bewegung
+set-reduced-motion-about = Dinge sind gleich da, statt sich zu bewegen. Auch Programme erfahren es.
 set-sticky-keys = Einrastfunktion
 set-sticky-keys-about = Ein Tippen auf Umschalt, Strg, Alt oder Super hält die Taste für die nächste.
 set-sticky-shortcut = Fünfmal Umschalt tippen

@@ -507,15 +507,15 @@ settings-broken = These settings cannot be changed until their file is mended: {
 settings-not-kept = Not changed: { $why }
 settings-not-kept-title = A setting was not kept
 page-appearance = Appearance
-page-appearance-about = Theme, wallpaper, pointer
+page-appearance-about = Theme, accent, text size, wallpaper
 page-windows = Windows
 page-windows-about = Workspaces, tiles, edges of the screen
 page-displays = Displays
-page-displays-about = Screens, scale, night light
+page-displays-about = Resolution, scale, direction, night light
 page-input = Keyboard and pointer
 page-input-about = Layout, repeat, mouse, touchpad
 page-accessibility = Accessibility
-page-accessibility-about = Contrast, magnifier, keys
+page-accessibility-about = Contrast, motion, magnifier, keys
 page-power = Power and lock
 page-power-about = Lock, dark screen, sleep
 page-agents = Agents
@@ -525,6 +525,23 @@ page-language-about = The language of panel, menus and settings
 page-about = About
 page-about-about = System, machine, memory, models
 set-theme = Theme
+set-accent = Accent
+set-accent-theme = The theme's
+set-accent-mended = Shown as { $shown }: as it is written, it could not be read.
+set-accent-refused = “{ $accent }” is no colour; write it as #2f6fd0.
+accent = { $name ->
+    [teal] Teal
+    [blue] Blue
+    [purple] Purple
+    [pink] Pink
+    [orange] Orange
+    [yellow] Yellow
+    [green] Green
+    [grey] Grey
+   *[other] { $name }
+}
+set-text-size = Size of text
+set-text-size-about = Of everything that belongs to the desktop
 set-wallpaper = Wallpaper
 set-wallpaper-about = PNG pictures in ~/.local/share/argos/wallpapers can be chosen as well.
 set-wallpaper-theme = The theme's
@@ -540,7 +557,37 @@ set-tile-margin = Gap at the sides of the screen
 set-tile-margin-about = For workspaces that tile
 set-snap-edges = Snap to the sides of the screen
 set-snap-edges-about = A window that is dragged there fills a half, a quarter or all of it.
+set-mode = Resolution of { $output }
+set-mode-own = The display's choice
+set-mode-own-is = The display's choice ({ $mode })
 set-scale = Scale of { $output }
+set-transform = Direction of { $output }
+set-transform-about = How the display hangs
+turn-normal = Upright
+turn-90 = 90° to the left
+turn-180 = Upside down
+turn-270 = 90° to the right
+turn-flipped = Mirrored
+turn-flipped-90 = Mirrored, 90° to the left
+turn-flipped-180 = Mirrored, upside down
+turn-flipped-270 = Mirrored, 90° to the right
+set-place = Place of { $output }
+set-place-about = Where the pointer goes from screen to screen
+set-place-automatic = Automatic
+side = { $side ->
+    [left-of] Left of { $output }
+    [right-of] Right of { $output }
+    [above] Above { $output }
+   *[below] Below { $output }
+}
+trial-question = Keep this screen?
+trial-left = { $seconds ->
+    [one] It goes back to what it was in { $seconds } second.
+   *[other] It goes back to what it was in { $seconds } seconds.
+}
+trial-keep = Keep it
+trial-back = Take it back
+trial-no-bus = The compositor cannot be reached.
 set-output-mode = { $width } × { $height }, { $hertz } Hz
 set-output-turned = { $mode }, turned: { $turned }
 set-night-light = Night light
@@ -561,6 +608,8 @@ set-natural-scroll-about = What is shown moves with the fingers.
 set-pointer-speed = Speed of the pointer
 set-high-contrast = High contrast
 set-high-contrast-about = A theme with black ground, white text and clear edges
+set-reduced-motion = Less motion
+set-reduced-motion-about = Things are there at once instead of moving there. Programs are told so, too.
 set-sticky-keys = Sticky keys
 set-sticky-keys-about = A tap of Shift, Ctrl, Alt or Super holds it for the next key.
 set-sticky-shortcut = Five taps of Shift

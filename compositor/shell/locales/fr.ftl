@@ -513,15 +513,15 @@ settings-broken = Ces réglages ne changent qu’une fois leur fichier corrigé 
 settings-not-kept = Pas changé : { $why }
 settings-not-kept-title = Un réglage n’a pas été gardé
 page-appearance = Apparence
-page-appearance-about = Thème, fond d’écran, pointeur
+page-appearance-about = Thème, accent, taille du texte, fond
 page-windows = Fenêtres
 page-windows-about = Espaces de travail, mosaïque, bords de l’écran
 page-displays = Écrans
-page-displays-about = Écrans, échelle, éclairage nocturne
+page-displays-about = Résolution, échelle, orientation, nuit
 page-input = Clavier et pointeur
 page-input-about = Disposition, répétition, souris, pavé tactile
 page-accessibility = Accessibilité
-page-accessibility-about = Contraste, loupe, touches
+page-accessibility-about = Contraste, mouvement, loupe, touches
 page-power = Énergie et verrou
 page-power-about = Verrouillage, écran éteint, veille
 page-agents = Agents
@@ -531,6 +531,23 @@ page-language-about = La langue de la barre, des menus et des réglages
 page-about = À propos
 page-about-about = Système, machine, mémoire, modèles
 set-theme = Thème
+set-accent = Couleur d’accent
+set-accent-theme = Celle du thème
+set-accent-mended = Affichée comme { $shown } : telle quelle, elle serait illisible.
+set-accent-refused = « { $accent } » n’est pas une couleur ; écrivez #2f6fd0.
+accent = { $name ->
+    [teal] Sarcelle
+    [blue] Bleu
+    [purple] Violet
+    [pink] Rose
+    [orange] Orange
+    [yellow] Jaune
+    [green] Vert
+    [grey] Gris
+   *[other] { $name }
+}
+set-text-size = Taille du texte
+set-text-size-about = De tout ce qui appartient au bureau
 set-wallpaper = Fond d’écran
 set-wallpaper-about = Les images PNG de ~/.local/share/argos/wallpapers se choisissent aussi.
 set-wallpaper-theme = Celui du thème
@@ -546,7 +563,37 @@ set-tile-margin = Écart aux bords de l’écran
 set-tile-margin-about = Pour les espaces en mosaïque
 set-snap-edges = Accrocher aux bords de l’écran
 set-snap-edges-about = Une fenêtre tirée là remplit la moitié, le quart ou tout l’écran.
+set-mode = Résolution de { $output }
+set-mode-own = Choix de l’écran
+set-mode-own-is = Choix de l’écran ({ $mode })
 set-scale = Échelle de { $output }
+set-transform = Orientation de { $output }
+set-transform-about = Comment l’écran est accroché
+turn-normal = Droit
+turn-90 = 90° à gauche
+turn-180 = À l’envers
+turn-270 = 90° à droite
+turn-flipped = En miroir
+turn-flipped-90 = En miroir, 90° à gauche
+turn-flipped-180 = En miroir, à l’envers
+turn-flipped-270 = En miroir, 90° à droite
+set-place = Place de { $output }
+set-place-about = Où va le pointeur d’un écran à l’autre
+set-place-automatic = Automatique
+side = { $side ->
+    [left-of] À gauche de { $output }
+    [right-of] À droite de { $output }
+    [above] Au-dessus de { $output }
+   *[below] En dessous de { $output }
+}
+trial-question = Garder cet écran ?
+trial-left = { $seconds ->
+    [one] Il redevient comme avant dans { $seconds } seconde.
+   *[other] Il redevient comme avant dans { $seconds } secondes.
+}
+trial-keep = Garder
+trial-back = Annuler
+trial-no-bus = Le compositeur est injoignable.
 set-output-mode = { $width } × { $height }, { $hertz } Hz
 set-output-turned = { $mode }, tourné : { $turned }
 set-night-light = Éclairage nocturne
@@ -567,6 +614,8 @@ set-natural-scroll-about = Le contenu suit les doigts.
 set-pointer-speed = Vitesse du pointeur
 set-high-contrast = Contraste élevé
 set-high-contrast-about = Un thème à fond noir, texte blanc et bords nets
+set-reduced-motion = Moins de mouvement
+set-reduced-motion-about = Les choses sont là d’un coup au lieu de se déplacer. Les programmes l’apprennent aussi.
 set-sticky-keys = Touches rémanentes
 set-sticky-keys-about = Une frappe de Maj, Ctrl, Alt ou Super la tient pour la touche suivante.
 set-sticky-shortcut = Cinq frappes de Maj

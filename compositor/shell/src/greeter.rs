@@ -21,7 +21,7 @@ use crate::host::{Element, Program, Spec, Tasks};
 use crate::l10n;
 use crate::lock::{Screen, cover};
 use crate::parts::greeter::{self, Outcome, Power, Session};
-use crate::settings::Settings;
+use crate::settings::{Look, Settings};
 use crate::theme::{self, Theme};
 
 /// Where it is kept who was here last.
@@ -71,9 +71,11 @@ pub struct Greeter {
     screen: greeter::Greeter,
     daemon: Daemon,
     power: UnboundedSender<Power>,
-    /// The theme of the settings.
-    usual: String,
+    /// The look of the settings.
+    usual: Look,
     theme: Theme,
+    /// How many times larger things are shown.
+    text_size: f32,
     last: Last,
     state: PathBuf,
     /// When the clock shows another minute.
@@ -121,7 +123,8 @@ impl Greeter {
             screen: greeter::Greeter::new(people, sessions(usual), names, last.contrast),
             daemon,
             power,
-            usual: settings.theme,
+            text_size: settings.look().enlarged(),
+            usual: settings.look(),
             theme: theme::built_in(theme::DEFAULT),
             last,
             state,
@@ -137,11 +140,10 @@ impl Greeter {
     }
 
     fn set_theme(&mut self) {
-        let name = match self.last.contrast {
-            true => theme::HIGH_CONTRAST,
-            false => self.usual.as_str(),
+        self.theme = match self.last.contrast {
+            true => theme::load_or_default(theme::HIGH_CONTRAST),
+            false => self.usual.theme(),
         };
-        self.theme = theme::load_or_default(name);
     }
 
     fn set_clock(&mut self, now: Instant) {
@@ -283,6 +285,14 @@ impl Program for Greeter {
 
     fn text_color(&self) -> Color {
         self.theme.colors.text
+    }
+
+    fn text_size(&self) -> f32 {
+        self.text_size
+    }
+
+    fn least(&self, _: Screen) -> Option<Size> {
+        Some(greeter::LEAST)
     }
 }
 

@@ -30,6 +30,7 @@ pub mod preferences;
 pub mod private_socket;
 pub mod prompt;
 pub mod settings;
+mod shadow;
 pub mod shell;
 pub mod theme;
 pub mod visible;

@@ -19,7 +19,7 @@ use crate::pam::{Answer, Checker, Verdict};
 use crate::parts::lock;
 use crate::private_socket::Purpose;
 use crate::settings::Settings;
-use crate::theme::{self, Theme};
+use crate::theme::Theme;
 
 /// How the locker reaches the compositor.
 pub const PURPOSE: Purpose = Purpose {
@@ -33,6 +33,8 @@ pub const PURPOSE: Purpose = Purpose {
 pub struct Locker {
     lock: lock::Lock,
     theme: Theme,
+    /// How many times larger things are shown.
+    text_size: f32,
     checker: Option<Checker>,
     /// Why no password can be checked, if there is no checker.
     broken: String,
@@ -78,7 +80,7 @@ pub(crate) fn cover() -> Spec<Screen> {
 impl Locker {
     /// A locker that hears from PAM through `inbox`.
     pub fn new(account: Result<Account, String>, inbox: Sender<Message>) -> Self {
-        let theme = theme::load_or_default(&Settings::load().theme);
+        let look = Settings::load().look();
         let now = Instant::now();
         let (checker, person, broken) = match account {
             Ok(account) => {
@@ -92,7 +94,8 @@ impl Locker {
         };
         let mut locker = Self {
             lock: lock::Lock::new(person),
-            theme,
+            theme: look.theme(),
+            text_size: look.enlarged(),
             checker,
             broken,
             minute: now,
@@ -190,6 +193,14 @@ impl Program for Locker {
 
     fn text_color(&self) -> Color {
         self.theme.colors.text
+    }
+
+    fn text_size(&self) -> f32 {
+        self.text_size
+    }
+
+    fn least(&self, _: Screen) -> Option<Size> {
+        Some(lock::LEAST)
     }
 }
 

@@ -22,7 +22,6 @@ use argos_shell::portal::{self, Portal};
 use argos_shell::prompt::{self, Prompt};
 use argos_shell::settings::Settings;
 use argos_shell::shell::{Message, Shell};
-use argos_shell::theme;
 use clap::{Parser, Subcommand};
 
 /// The desktop shell.
@@ -99,7 +98,8 @@ fn shell(settings: Settings) -> Result<(), host::Error> {
     let connection = connection()?;
     fonts::load();
     let (inbox, messages) = calloop::channel::channel();
-    let theme = theme::load_or_default(&settings.theme);
+    let look = settings.look();
+    let theme = look.theme();
     let seen = inbox.clone();
     let parts = Plugins::start(plugins::folders(), move |parts| {
         // The receiver is gone only when the program ends.
@@ -108,8 +108,8 @@ fn shell(settings: Settings) -> Result<(), host::Error> {
     let commands = bus::shell::start(
         Notices::new(inbox.clone(), Message::Bus),
         Shown {
-            name: settings.theme.clone(),
             frames: theme.frame_colours(),
+            look,
         },
         parts,
     );
@@ -149,13 +149,14 @@ fn greeter(settings: Settings, session: String, state: PathBuf) -> Result<(), ho
 fn portal(settings: Settings) -> Result<(), host::Error> {
     let connection = connection()?;
     fonts::load();
+    let look = settings.look();
     let (inbox, messages) = calloop::channel::channel();
     let events = inbox.clone();
     let events = bus::portal::Events::new(move |event| {
         // The receiver is gone only when the program ends.
         let _ = events.send(portal::Message::Bus(event));
     });
-    let theme = theme::load_or_default(&settings.theme);
-    bus::portal::start(events, settings.theme);
-    host::run(Portal::new(theme, inbox), connection, choice(), messages)
+    let program = Portal::new(&look, inbox);
+    bus::portal::start(events, look);
+    host::run(program, connection, choice(), messages)
 }

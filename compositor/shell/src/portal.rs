@@ -18,7 +18,8 @@ use crate::host::{
 use crate::parts::chooser::{self, Chooser, entries, places};
 use crate::parts::consent::{self, Consent};
 use crate::parts::open_with::{self, OpenWith};
-use crate::theme::{self, Theme};
+use crate::settings::Look;
+use crate::theme::Theme;
 
 /// By what the compositor knows the dialogs.
 pub const APP_ID: &str = "org.argos.Portal";
@@ -28,6 +29,8 @@ pub const APP_ID: &str = "org.argos.Portal";
 pub struct Portal {
     open: BTreeMap<u32, Open>,
     theme: Theme,
+    /// How many times larger things are shown.
+    text_size: f32,
     inbox: calloop::channel::Sender<Message>,
     /// How many programs keep the session from being idle.
     awake: usize,
@@ -76,10 +79,11 @@ pub enum Part {
 
 impl Portal {
     /// Without dialogs. What is read elsewhere comes back through `inbox`.
-    pub fn new(theme: Theme, inbox: calloop::channel::Sender<Message>) -> Self {
+    pub fn new(look: &Look, inbox: calloop::channel::Sender<Message>) -> Self {
         Self {
             open: BTreeMap::new(),
-            theme,
+            theme: look.theme(),
+            text_size: look.enlarged(),
             inbox,
             awake: 0,
             wake: None,
@@ -106,7 +110,9 @@ impl Portal {
                     dialog.set(apps, &last);
                 }
             }
-            Notice::Theme(name) => self.theme = theme::load_or_default(&name),
+            Notice::Look(look) => {
+                (self.theme, self.text_size) = (look.theme(), look.enlarged());
+            }
             Notice::Awake(count) => self.awake = count,
         }
     }
@@ -341,5 +347,9 @@ impl Program for Portal {
 
     fn text_color(&self) -> Color {
         self.theme.colors.text
+    }
+
+    fn text_size(&self) -> f32 {
+        self.text_size
     }
 }

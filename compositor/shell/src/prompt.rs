@@ -17,7 +17,7 @@ use crate::l10n;
 use crate::parts::permission::{self, Outcome, Permission};
 use crate::private_socket::Purpose;
 use crate::settings::Settings;
-use crate::theme::{self, Theme};
+use crate::theme::Theme;
 
 /// How the prompt reaches the compositor.
 pub const PURPOSE: Purpose = Purpose {
@@ -31,6 +31,8 @@ pub const PURPOSE: Purpose = Purpose {
 pub struct Prompt {
     permission: Permission,
     theme: Theme,
+    /// How many times larger things are shown.
+    text_size: f32,
     commands: UnboundedSender<Command>,
     /// When what is shown changes by itself next.
     wake: Option<Instant>,
@@ -52,11 +54,12 @@ pub struct Overlay;
 impl Prompt {
     /// A prompt that gives the person's answers to `commands`.
     pub fn new(commands: UnboundedSender<Command>) -> Self {
-        let theme = theme::load_or_default(&Settings::load().theme);
+        let look = Settings::load().look();
         Self {
             permission: Permission::default(),
             wake: None,
-            theme,
+            theme: look.theme(),
+            text_size: look.enlarged(),
             commands,
         }
     }
@@ -70,9 +73,10 @@ impl Prompt {
         match notice {
             Notice::Requested(requests) => {
                 if !self.permission.is_asking() {
-                    // The person may have changed theme and language since the last question.
+                    // The person may have changed the look and the language since the last question.
                     let settings = Settings::load();
-                    self.theme = theme::load_or_default(&settings.theme);
+                    let look = settings.look();
+                    (self.theme, self.text_size) = (look.theme(), look.enlarged());
                     l10n::speak_chosen(&settings.language);
                 }
                 for request in requests {
@@ -161,6 +165,14 @@ impl Program for Prompt {
 
     fn text_color(&self) -> Color {
         self.theme.colors.text
+    }
+
+    fn text_size(&self) -> f32 {
+        self.text_size
+    }
+
+    fn least(&self, _: Overlay) -> Option<Size> {
+        Some(permission::LEAST)
     }
 }
 

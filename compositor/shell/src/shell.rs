@@ -10,6 +10,7 @@ use iced_core::{Color, Event, Size, mouse};
 use iced_widget::image::Handle;
 use iced_widget::space;
 use jiff::Zoned;
+use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::bus::shell::Shown;
@@ -28,7 +29,7 @@ use crate::plugins::manifest::BuiltIn;
 use crate::plugins::{Problem, Seen};
 use crate::preferences::{Change, File, Files, Writer};
 use crate::settings::Settings;
-use crate::theme::{self, Appearance, Palette, Theme};
+use crate::theme::{self, Appearance, Palette, Theme, least_contrast};
 use crate::widgets::SHADOW;
 use crate::{inventory, l10n, tr};
 
@@ -141,6 +142,8 @@ impl Open {
 pub struct Shell {
     own: Settings,
     theme: Theme,
+    /// How many times larger things are shown.
+    text_size: f32,
     picture: Arc<dyn Picture>,
     panel: panel::Panel,
     launcher: launcher::Launcher,
@@ -182,6 +185,7 @@ impl Shell {
         };
         let mut shell = Self {
             picture: wallpaper::picture(&theme, &own.wallpaper),
+            text_size: own.look().enlarged(),
             own,
             theme,
             panel: panel::Panel::default(),
@@ -226,13 +230,14 @@ impl Shell {
     /// Reads what is installed, off the main thread, and then the icons one by one.
     fn find_apps(&self) {
         let inbox = self.inbox.clone();
+        let known = self.launcher.icon_names();
         let search = move || {
             let apps = argos_apps::list();
             let mut names: Vec<String> = apps.iter().map(|app| app.icon.clone()).collect();
             let _ = inbox.send(Message::Apps(apps));
             names.sort();
             names.dedup();
-            for name in names {
+            for name in names.into_iter().filter(|name| !known.contains(name)) {
                 if let Some(icons::Pixels { size, rgba }) = icons::load_app_icon(&name, ICON_PIXELS)
                 {
                     let _ = inbox.send(Message::Icon(name, Handle::from_rgba(size, size, rgba)));
@@ -256,8 +261,6 @@ impl Shell {
             "launcher" => {
                 self.open = Open::Launcher;
                 self.launcher.open();
-                // Programs may have been installed since.
-                self.find_apps();
                 tasks.focus(Part::Launcher, launcher::INPUT);
             }
             "controls" if self.open == Open::Controls => self.open = Open::Nothing,
@@ -340,6 +343,7 @@ impl Shell {
         }
         self.open = Open::Settings;
         self.settings.open(page);
+        self.take_accent();
         self.read_settings();
         self.command(Command::About);
         tasks.focus(Part::Settings, settings::INPUT);
@@ -361,11 +365,12 @@ impl Shell {
     }
 
     /// Has something of the shell's own settings kept.
-    fn keep(&mut self, key: &str, value: &str) {
-        self.settings.set_own(key, value);
+    fn keep(&mut self, key: &str, value: impl Into<Value>) {
+        let value = value.into();
+        self.settings.set_own(key, value.clone());
         self.write(Change {
             file: File::Shell,
-            values: vec![(vec![key.to_owned()], value.into())],
+            values: vec![(vec![key.to_owned()], value)],
         });
     }
 
@@ -377,13 +382,13 @@ impl Shell {
     }
 
     fn set_wallpaper(&mut self, name: String) {
-        self.keep("wallpaper", &name);
+        self.keep("wallpaper", name.as_str());
         self.own.wallpaper = name;
         self.picture = wallpaper::picture(&self.theme, &self.own.wallpaper);
     }
 
     fn set_language(&mut self, code: String) {
-        self.keep("language", &code);
+        self.keep("language", code.as_str());
         l10n::speak_chosen(&code);
         self.own.language = code;
         self.set_clock(Instant::now());
@@ -404,8 +409,18 @@ impl Shell {
             Outcome::Scroll(offset) => tasks.scroll_to(Part::Settings, settings::LIST, offset),
             Outcome::Change(change) => self.write(change),
             Outcome::Theme(name) => self.set_theme(&name),
+            Outcome::Accent(accent) => self.set_accent(accent),
+            Outcome::TextSize(percent) => self.set_text_size(percent),
             Outcome::Wallpaper(name) => self.set_wallpaper(name),
             Outcome::Language(code) => self.set_language(code),
+            Outcome::Try(wish) => self.command(Command::Try(wish, settings::TRIAL_SECONDS)),
+            Outcome::EndTrial(keep) => {
+                self.command(Command::EndTrial(keep));
+                if !keep {
+                    self.command(Command::About);
+                }
+                tasks.focus(Part::Settings, settings::INPUT);
+            }
             Outcome::Permissions => self.toggle("permissions", tasks),
             Outcome::Agents => self.toggle("agents", tasks),
             Outcome::Read => self.read_settings(),
@@ -421,14 +436,50 @@ impl Shell {
                 }
                 self.theme = theme;
                 self.own.theme = name.to_owned();
+                self.take_accent();
                 self.keep("theme", name);
-                self.command(Command::Theme(Shown {
-                    name: name.to_owned(),
-                    frames: self.theme.frame_colours(),
-                }));
+                self.tell_look();
             }
             Err(error) => self.tell(&tr!("shell-theme-not-changed"), &error.to_string()),
         }
+    }
+
+    fn set_accent(&mut self, accent: String) {
+        self.keep("accent", accent.as_str());
+        self.own.accent = accent;
+        self.theme = theme::load_or_default(&self.own.theme);
+        self.take_accent();
+        self.agents.retell();
+        self.tell_look();
+    }
+
+    /// Gives the theme the person's accent, and says so in the settings where it is not quite that.
+    fn take_accent(&mut self) {
+        let least = least_contrast(&self.own.theme);
+        let note = match self.theme.take_accent(&self.own.accent, least) {
+            Ok(false) => String::new(),
+            Ok(true) => {
+                let shown = theme::hex(self.theme.colors.accent);
+                tr!("set-accent-mended", shown = shown)
+            }
+            Err(_) => tr!("set-accent-refused", accent = self.own.accent.as_str()),
+        };
+        self.settings.set_accent_note(note);
+    }
+
+    fn set_text_size(&mut self, percent: u32) {
+        self.keep("text-size", percent);
+        self.own.text_size = percent;
+        self.text_size = self.own.look().enlarged();
+        self.tell_look();
+    }
+
+    /// Tells the compositor and the other processes how things look.
+    fn tell_look(&self) {
+        self.command(Command::Look(Shown {
+            look: self.own.look(),
+            frames: self.theme.frame_colours(),
+        }));
     }
 
     fn close_tray(&mut self) {
@@ -597,7 +648,19 @@ impl Shell {
             Notice::Light(light) => self.controls.set_light(light),
             Notice::Network(network) => self.controls.set_network(network),
             Notice::Night(night) => self.controls.set_night(night),
-            Notice::Outputs(outputs) => self.settings.set_outputs(outputs),
+            Notice::Outputs(outputs, modes) => self.settings.set_outputs(outputs, modes),
+            Notice::Tried(done) => {
+                if let Some(keep) = self.settings.tried(done, Instant::now()) {
+                    self.command(Command::EndTrial(keep));
+                }
+                self.command(Command::About);
+            }
+            Notice::TrialKept(kept) => {
+                let outcome = self.settings.kept(kept);
+                self.set(outcome, tasks);
+                self.command(Command::About);
+            }
+            Notice::ReducedMotion(reduced) => self.agents.set_still(reduced),
             Notice::Models(models) => self.settings.set_models(models),
             // The prompt's, which is a process of its own.
             Notice::Requested(_)
@@ -870,12 +933,12 @@ impl Program for Shell {
         surfaces
     }
 
-    fn view(&self, part: Part, _: Size) -> Element<'_, Message> {
+    fn view(&self, part: Part, size: Size) -> Element<'_, Message> {
         let palette = self.palette();
         match part {
             Part::Panel => self
                 .panel
-                .view(&self.tray, self.controls.marks(), palette)
+                .view(&self.tray, self.controls.marks(), size.width, palette)
                 .map(Message::Panel),
             Part::Launcher => self
                 .launcher
@@ -982,7 +1045,7 @@ impl Program for Shell {
                 self.watched(outcome, tasks);
             }
             Message::Settings(message) => {
-                let outcome = self.settings.update(message);
+                let outcome = self.settings.update(message, Instant::now());
                 self.set(outcome, tasks);
             }
             Message::Known(known) => self.settings.set_known(*known),
@@ -1008,6 +1071,10 @@ impl Program for Shell {
             Message::Parts(others) => self.set_others(others),
             Message::Apps(apps) => self.launcher.set_apps(apps),
             Message::Icon(name, handle) => self.launcher.set_icon(name, handle),
+        }
+        // Nobody can be asked any more whether the screen is to stay as it is.
+        if self.open != Open::Settings && self.settings.abandon() {
+            self.command(Command::EndTrial(false));
         }
     }
 
@@ -1044,6 +1111,7 @@ impl Program for Shell {
             (self.open == Open::Agents)
                 .then(|| self.agents.deadline())
                 .flatten(),
+            self.settings.deadline(),
         ];
         parts.into_iter().flatten().chain([self.next_minute]).min()
     }
@@ -1059,13 +1127,36 @@ impl Program for Shell {
             let outcome = self.agents.tick(now);
             self.watched(outcome, tasks);
         }
+        let outcome = self.settings.tick(now);
+        self.set(outcome, tasks);
         let expired = self.notifications.expire(now);
         self.report(expired);
     }
 
-    fn shown(&mut self, _: Part) {}
+    fn shown(&mut self, part: Part) {
+        // Programs may have been installed since. Nobody waits for that before there is something to be seen.
+        if part == Part::Launcher {
+            self.find_apps();
+        }
+    }
 
     fn text_color(&self) -> Color {
         self.palette().text
+    }
+
+    fn text_size(&self) -> f32 {
+        self.text_size
+    }
+
+    fn least(&self, part: Part) -> Option<Size> {
+        match part {
+            Part::Panel => Some(panel::LEAST),
+            Part::Launcher => Some(launcher::LEAST),
+            Part::Chat => Some(chat::LEAST),
+            Part::Permissions => Some(permissions::LEAST),
+            Part::Agents => Some(agents::LEAST),
+            Part::Settings => Some(settings::LEAST),
+            _ => None,
+        }
     }
 }

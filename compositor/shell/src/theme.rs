@@ -11,6 +11,8 @@ use iced_core::Color;
 use serde::Deserialize;
 use serde::de::Error as _;
 
+use crate::widgets;
+
 /// Space between things that belong together, in logical pixels.
 pub const TIGHT: f32 = 4.0;
 /// Space inside controls.
@@ -59,6 +61,23 @@ pub const DEFAULT: &str = "dark";
 /// The theme for eyes that need more contrast.
 pub const HIGH_CONTRAST: &str = "contrast";
 
+/// Accents by name, and their colours on dark and on light ground.
+pub const ACCENTS: [(&str, &str, &str); 8] = [
+    ("teal", "#57d0c3", "#0b7a70"),
+    ("blue", "#7fb4ff", "#1f5fc4"),
+    ("purple", "#c3a5ff", "#6c43c9"),
+    ("pink", "#ff9ecb", "#a82566"),
+    ("orange", "#ffad66", "#964700"),
+    ("yellow", "#e8cc52", "#735700"),
+    ("green", "#84d98f", "#1d6f35"),
+    ("grey", "#b9c6d2", "#4f5f6d"),
+];
+
+/// The least contrast of text in the theme `name`: WCAG's level AA, and its enhanced one for high contrast.
+pub fn least_contrast(name: &str) -> f32 {
+    if name == HIGH_CONTRAST { 7.0 } else { 4.5 }
+}
+
 /// A theme file.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -89,8 +108,67 @@ impl Theme {
     }
 }
 
+/// Something that is to be an accent and is none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no accent: write a colour as \"#2f6fd0\", or one of {names}", names = ACCENTS.map(|(name, ..)| name).join(", "))]
+pub struct NoAccent(pub String);
+
+impl Theme {
+    /// Takes another accent: the name of one, or a colour as `#rrggbb`. Empty leaves the theme's own. What could not be
+    /// read with a contrast of `least` on the grounds on which accents stand is brought nearer to the colour of
+    /// text until it can. Returns whether that was so.
+    ///
+    /// # Errors
+    /// It is no accent; the theme is as it was.
+    pub fn take_accent(&mut self, wanted: &str, least: f32) -> Result<bool, NoAccent> {
+        let colors = &mut self.colors;
+        let named = ACCENTS.iter().find(|(name, ..)| *name == wanted);
+        let wanted = match (named, self.appearance) {
+            (Some((_, dark, _)), Appearance::Dark) => dark,
+            (Some((.., light)), Appearance::Light) => light,
+            (None, _) if wanted.is_empty() => return Ok(false),
+            (None, _) => wanted,
+        };
+        let opaque = |colour: &Color| colour.a == 1.0;
+        let wanted = parse_color(wanted)
+            .filter(opaque)
+            .ok_or_else(|| NoAccent(wanted.to_owned()))?;
+        if wanted == colors.accent {
+            return Ok(false);
+        }
+        let reads = |text: Color, grounds: &[Color]| {
+            grounds
+                .iter()
+                .all(|ground| contrast(text, *ground) >= least)
+        };
+        let steps = |from: Color, to: Color| {
+            (0..=25_u8).map(move |step| whole(widgets::mix(from, to, f32::from(step) / 25.0)))
+        };
+        let accent = steps(wanted, colors.text)
+            .find(|colour| reads(*colour, &[colors.card, colors.raised]))
+            .unwrap_or(colors.text);
+        colors.accent = accent;
+        colors.accent_text = [Color::BLACK, Color::WHITE]
+            .into_iter()
+            .max_by(|a, b| contrast(*a, accent).total_cmp(&contrast(*b, accent)))
+            .unwrap_or(Color::BLACK);
+        // The person's bubbles have a little of it.
+        colors.person_text = colors.text;
+        colors.person = steps(widgets::mix(colors.card, accent, 0.35), colors.card)
+            .find(|ground| reads(colors.text, &[*ground]))
+            .unwrap_or(colors.card);
+        Ok(accent != wanted)
+    }
+}
+
+/// As a screen has it.
+fn whole(colour: Color) -> Color {
+    let [r, g, b, a] = colour.into_rgba8();
+    Color::from_rgba8(r, g, b, f32::from(a) / 255.0)
+}
+
 /// `#rrggbb`; what shines through is left out.
-fn hex(colour: Color) -> String {
+pub fn hex(colour: Color) -> String {
     let [r, g, b, _] = colour.into_rgba8();
     format!("#{r:02x}{g:02x}{b:02x}")
 }
@@ -332,8 +410,61 @@ mod tests {
     fn the_high_contrast_theme_has_it() {
         for (pair, text, ground) in built_in(HIGH_CONTRAST).colors.text_pairs() {
             let ratio = contrast(text, ground);
-            assert!(ratio >= 7.0, "{pair} has a contrast of {ratio:.2}");
+            let least = least_contrast(HIGH_CONTRAST);
+            assert!(ratio >= least, "{pair} has a contrast of {ratio:.2}");
         }
+    }
+
+    #[test]
+    fn every_accent_can_be_read_in_every_theme() {
+        let odd = [
+            "#000000", "#ffffff", "#777777", "#0000ff", "#ff0000", "#123456",
+        ];
+        let names = ACCENTS.map(|(name, ..)| name);
+        for (theme, _) in BUILT_IN {
+            let least = least_contrast(theme);
+            for accent in names.into_iter().chain(odd) {
+                let mut changed = built_in(theme);
+                let mended = changed.take_accent(accent, least).unwrap();
+                for (pair, text, ground) in changed.colors.text_pairs() {
+                    let ratio = contrast(text, ground);
+                    assert!(ratio >= least, "{accent} in {theme}: {pair}: {ratio:.2}");
+                }
+                // What has a name looks as it does, but for eyes that need more.
+                assert!(
+                    !mended || odd.contains(&accent) || theme == HIGH_CONTRAST,
+                    "{accent} in {theme}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn an_accent_is_taken_as_it_is_where_it_can_be_read() {
+        let mut theme = built_in("dark");
+        assert_eq!(theme.take_accent("#ffb0a0", 4.5), Ok(false));
+        assert_eq!(hex(theme.colors.accent), "#ffb0a0");
+        assert_eq!(theme.take_accent("#203040", 4.5), Ok(true));
+        assert_ne!(hex(theme.colors.accent), "#203040");
+        // The theme's own, by either name.
+        for own in ["", "teal", "#57d0c3"] {
+            let mut theme = built_in("dark");
+            assert_eq!(theme.take_accent(own, 4.5), Ok(false));
+            assert_eq!(theme, built_in("dark"), "{own}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_accent_says_what_is_one() {
+        let mut theme = built_in("light");
+        for wrong in ["teel", "#12345", "#12345678", "red-ish"] {
+            let error = theme.take_accent(wrong, 4.5).unwrap_err().to_string();
+            assert!(
+                error.contains(wrong) && error.contains("purple") && error.contains("#2f6fd0"),
+                "{error}"
+            );
+        }
+        assert_eq!(theme, built_in("light"));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use iced_widget::{scrollable, space, text, text_input};
 use crate::fonts;
 use crate::host::Element;
 use crate::icons::Icon;
+use crate::shadow::Shadowed;
 use crate::theme::{
     GAP, Palette, ROUND, ROUND_CARD, SMALL, TEXT, TEXT_LARGE, TEXT_SMALL, TIGHT, WIDE,
 };
@@ -157,15 +158,12 @@ pub fn icon_button<'a, M: Clone + 'a>(
     press(icon(shown, size, color), Kind::Plain, palette).padding(SMALL - 2.0)
 }
 
-/// A card with a soft shadow around it: keep [`SHADOW`] of room on each side.
-///
-/// iced's own shadows are not used: its CPU renderer draws them whole into every damaged region,
-/// so that they darken with each partial redraw, and pixel by pixel. A few translucent rounded
-/// rectangles look the same and are clipped like everything else.
+/// A card with a soft shadow around it: it takes [`SHADOW`] of room on each side.
 pub fn card<'a, M: 'a>(
     content: impl Into<Element<'a, M>>,
     palette: &Palette,
 ) -> Container<'a, M, iced_core::Theme, crate::host::Renderer> {
+    let shadow = palette.shadow;
     let palette = *palette;
     let card = container(content)
         .width(Length::Fill)
@@ -179,31 +177,7 @@ pub fn card<'a, M: 'a>(
             },
             ..container::Style::default()
         });
-    shadowed(card, &palette)
-}
-
-fn shadowed<'a, M: 'a>(
-    content: Container<'a, M, iced_core::Theme, crate::host::Renderer>,
-    palette: &Palette,
-) -> Container<'a, M, iced_core::Theme, crate::host::Renderer> {
-    const STEPS: u8 = 6;
-    let step = SHADOW / f32::from(STEPS);
-    let mut around = content;
-    for i in 0..STEPS {
-        // Nested from inside to outside; each adds a little, so that the sum falls off softly.
-        let color = palette
-            .shadow
-            .scale_alpha(0.34 * (1.0 - f32::from(i) / f32::from(STEPS)));
-        let round = ROUND_CARD + step * f32::from(i + 1);
-        around = container(around)
-            .padding(step)
-            .style(move |_| container::Style {
-                background: Some(Background::Color(color)),
-                border: rounded(round),
-                ..container::Style::default()
-            });
-    }
-    around
+    container(Shadowed::new(card, shadow, SHADOW)).padding(SHADOW)
 }
 
 /// A surface inside a card.

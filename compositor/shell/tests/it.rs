@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use argos_shell::l10n::{Language, speaking};
 use argos_shell::{fonts, theme};
-use iced_core::Color;
+use iced_core::{Color, Size};
 
 #[path = "scenes/mod.rs"]
 mod scenes;
@@ -60,34 +60,64 @@ fn all_text_lies_within_its_surface() {
 fn text_lies_within() {
     let theme = theme::built_in("dark");
     for scene in scenes::all(Instant::now()) {
-        let drawn = scene.draw(&theme, 1.0, Color::TRANSPARENT);
-        assert!(!drawn.texts.is_empty(), "{} shows no text", scene.name);
-        for (text, bounds) in &drawn.texts {
-            let inside = bounds.x >= 0.0
-                && bounds.x + bounds.width <= scene.size.width as f32 + 0.5
-                && bounds.width > 0.0;
-            assert!(
-                inside || text.is_empty(),
-                "{}: {text:?} at {bounds:?}",
-                scene.name
-            );
-            // What scrolls may lie above or below.
-            let scrolls = [
-                "agents",
-                "chat",
-                "files",
-                // The list of people.
-                "greeter-people",
-                "launcher",
-                "permissions",
-                "settings",
-            ]
-            .iter()
-            .any(|name| scene.name.starts_with(name));
-            let down =
-                bounds.y >= 0.0 && bounds.y + bounds.height <= scene.size.height as f32 + 0.5;
-            assert!(down || scrolls, "{}: {text:?} at {bounds:?}", scene.name);
+        lies_within(&scene, scene.size, &theme);
+    }
+}
+
+/// With text one and a half times as large, on the smallest screen that is cared for; and with the largest, on one
+/// that has room for it.
+#[test]
+fn all_text_lies_within_its_surface_when_it_is_larger() {
+    fonts::load();
+    let theme = theme::built_in("dark");
+    for language in Language::ALL {
+        for (text_size, width, height) in [(1.5, 1280, 800), (2.0, 1920, 1080)] {
+            speaking(language, || {
+                for scene in scenes::all(Instant::now()) {
+                    let (size, zoom) = scene.larger(text_size, Size::new(width, height));
+                    let shown = [size.width, size.height].map(|length| length as f32 * zoom);
+                    assert!(
+                        shown[0] <= width as f32 && shown[1] <= height as f32,
+                        "{}: {shown:?}",
+                        scene.name
+                    );
+                    lies_within(&scene, size, &theme);
+                }
+            });
         }
+    }
+}
+
+fn lies_within(scene: &scenes::Scene, size: Size<u32>, theme: &theme::Theme) {
+    let (width, height) = (size.width as f32 + 0.5, size.height as f32 + 0.5);
+    let texts = scene.texts(theme, size);
+    assert!(!texts.is_empty(), "{} shows no text", scene.name);
+    for (text, bounds) in &texts {
+        let inside = bounds.x >= 0.0 && bounds.x + bounds.width <= width && bounds.width > 0.0;
+        assert!(
+            inside || text.is_empty(),
+            "{}: {text:?} at {bounds:?} of {width}",
+            scene.name
+        );
+        // What scrolls may lie above or below.
+        let scrolls = [
+            "agents",
+            "chat",
+            "files",
+            // The list of people.
+            "greeter-people",
+            "launcher",
+            "permissions",
+            "settings",
+        ]
+        .iter()
+        .any(|name| scene.name.starts_with(name));
+        let down = bounds.y >= 0.0 && bounds.y + bounds.height <= height;
+        assert!(
+            down || scrolls,
+            "{}: {text:?} at {bounds:?} of {height}",
+            scene.name
+        );
     }
 }
 
@@ -128,7 +158,8 @@ fn surfaces_are_see_through_where_nothing_is_drawn() {
 #[test]
 fn documented_files_are_taken() {
     use argos_docs::check;
-    use argos_shell::{parts::wallpaper::Sea, settings::Settings};
+    use argos_shell::parts::wallpaper::Sea;
+    use argos_shell::settings::{Settings, TEXT_SIZES};
     check("theme", |block| {
         let theme: theme::Theme =
             argos_config::parse(&block.place(), &block.text).map_err(|e| e.to_string())?;
@@ -148,9 +179,14 @@ fn documented_files_are_taken() {
         argos_shell::plugins::manifest::Manifest::parse(&block.place(), &block.text).map(drop)
     });
     check("shell", |block| {
-        argos_config::parse::<Settings>(&block.place(), &block.text)
-            .map(drop)
-            .map_err(|e| e.to_string())
+        let settings: Settings =
+            argos_config::parse(&block.place(), &block.text).map_err(|e| e.to_string())?;
+        if !TEXT_SIZES.contains(&settings.text_size) {
+            return Err(format!("{} % is no size of text", settings.text_size));
+        }
+        let mut theme = theme::built_in(&settings.theme);
+        let taken = theme.take_accent(&settings.accent, 4.5);
+        taken.map(drop).map_err(|e| e.to_string())
     });
 }
 
@@ -163,9 +199,8 @@ fn every_part_speaks_the_language() {
         speaking(language, || {
             let scenes = scenes::all(Instant::now());
             let texts = scenes.iter().map(|scene| {
-                let drawn = scene.draw(&theme, 1.0, Color::TRANSPARENT);
-                let texts = drawn.texts.into_iter().map(|(text, _)| text);
-                (scene.name, texts.collect())
+                let texts = scene.texts(&theme, scene.size).into_iter();
+                (scene.name, texts.map(|(text, _)| text).collect())
             });
             texts.collect()
         })

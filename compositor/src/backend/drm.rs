@@ -7,7 +7,7 @@
 //!
 //! Frames are paced by [`crate::outputs`]; this module reports each finished flip.
 
-use std::{collections::HashMap, path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use smithay::{
     backend::{
@@ -56,6 +56,7 @@ use super::{
     single::{self, Single},
 };
 use crate::{
+    arrangement::WantedMode,
     error::Error,
     mirror::Mirrors,
     render::{self, Picture, Scene},
@@ -131,7 +132,7 @@ pub struct Drm {
     keyboards: Vec<libinput::Device>,
     /// All input devices.
     devices: Vec<libinput::Device>,
-    modes: HashMap<String, String>,
+    modes: BTreeMap<String, WantedMode>,
     active: bool,
 }
 
@@ -203,7 +204,7 @@ impl Drm {
                             heads: Vec::new(),
                             keyboards: Vec::new(),
                             devices: Vec::new(),
-                            modes: HashMap::new(),
+                            modes: BTreeMap::new(),
                             active: true,
                         };
                         return Ok((
@@ -354,13 +355,11 @@ impl Drm {
         {
             return Some(chosen);
         }
-        let wanted = self.modes.get(name).and_then(|text| {
-            let (w, h) = text.split_once('x')?;
-            let size = (w.trim().parse().ok()?, h.trim().parse().ok()?);
-            let found = modes.iter().find(|mode| mode.size() == size);
+        let wanted = self.modes.get(name).and_then(|wanted| {
+            let found = wanted.pick(modes, |mode| OutputMode::from(**mode));
             if found.is_none() {
                 tracing::warn!(
-                    "outputs: {name}: the display has no mode {text}; using the one it prefers"
+                    "outputs: {name}: the display has no mode {wanted}; using the one it prefers"
                 );
             }
             found
@@ -519,12 +518,12 @@ pub fn start(
         let drm = drm.borrow_mut();
         (drm.session.clone(), drm.session.seat())
     };
-    let names: HashMap<_, _> = state
+    let names: BTreeMap<_, _> = state
         .config
         .outputs
         .iter()
-        .filter(|(_, output)| !output.mode.is_empty())
-        .map(|(name, output)| (name.clone(), output.mode.clone()))
+        .filter(|(_, output)| !output.mode.is_any())
+        .map(|(name, output)| (name.clone(), output.mode))
         .collect();
     drm.borrow_mut().modes = names;
 
@@ -981,6 +980,16 @@ impl Backend for DrmHandle {
 
     fn set_up(&mut self, output: &Output, setup: Option<Setup>) -> Result<(), Error> {
         self.borrow_mut().set_up(output, setup)
+    }
+
+    fn follow_modes(&mut self, modes: BTreeMap<String, WantedMode>, others: &[Output]) {
+        let mut drm = self.borrow_mut();
+        drm.modes = modes;
+        for output in others {
+            if let Some(head) = drm.head(output) {
+                head.chosen = None;
+            }
+        }
     }
 
     fn gamma_size(&self, output: &Output) -> u32 {

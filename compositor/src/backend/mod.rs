@@ -11,6 +11,7 @@ pub mod nested;
 pub mod renderer;
 mod single;
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use smithay::{
@@ -23,6 +24,7 @@ use smithay::{
 };
 
 use crate::{
+    arrangement::WantedMode,
     error::Error,
     render::{Picture, Scene},
 };
@@ -109,6 +111,10 @@ pub trait Backend: Debug {
     fn set_up(&mut self, output: &Output, setup: Option<Setup>) -> Result<(), Error> {
         self.test_setup(output, setup)
     }
+
+    /// Displays are driven with these modes of their own, by the names of their outputs, when they come. What was
+    /// [set up](Self::set_up) of `others` since the start is not kept to any more.
+    fn follow_modes(&mut self, _modes: BTreeMap<String, WantedMode>, _others: &[Output]) {}
 
     /// How many steps each of the three ramps of an output's gamma table has; 0 if it has no table.
     fn gamma_size(&self, _output: &Output) -> u32 {

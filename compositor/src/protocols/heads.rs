@@ -31,13 +31,12 @@ use super::{
     sandbox::{Privilege, may},
 };
 use crate::{
+    arrangement::FARTHEST,
     outputs::{Outputs, Settings},
     state::State,
 };
 
 const VERSION: u32 = 4;
-/// The farthest place of an output from the origin, in logical pixels.
-const FARTHEST: i32 = 1 << 16;
 /// Physical pixels to a logical one, as in the settings.
 const SCALES: std::ops::RangeInclusive<f64> = 0.5..=4.0;
 

@@ -1,11 +1,20 @@
 //! Layer surfaces: zones, keyboard, prompts.
 
+use wayland_client::{delegate_noop, protocol::wl_buffer::WlBuffer};
+use wayland_protocols::wp::{
+    single_pixel_buffer::v1::client::wp_single_pixel_buffer_manager_v1::WpSinglePixelBufferManagerV1,
+    viewporter::client::{wp_viewport::WpViewport, wp_viewporter::WpViewporter},
+};
 use wayland_protocols_wlr::layer_shell::v1::client::{
     zwlr_layer_shell_v1::Layer,
     zwlr_layer_surface_v1::{Anchor, KeyboardInteractivity},
 };
 
-use crate::fixture::Fixture;
+use crate::fixture::{Client, Events, Fixture};
+
+delegate_noop!(Events: ignore WpSinglePixelBufferManagerV1);
+delegate_noop!(Events: ignore WpViewporter);
+delegate_noop!(Events: ignore WpViewport);
 
 const GREEN: u32 = 0x20_c020;
 const RED: u32 = 0xc0_2020;
@@ -223,4 +232,112 @@ fn a_picture_for_others_shows_neither_prompts_nor_the_pointer() {
         f.state.capture(shown.id),
         Err(argos_bus::Error::NotFound(_))
     ));
+}
+
+#[test]
+fn keys_are_measured_until_what_follows_is_on_the_screen() {
+    let mut f = Fixture::new();
+    let mut client = f.client();
+    let wants = |client: &mut Client, name: &str, keyboard| {
+        client.layer(name, Layer::Overlay, move |layer| {
+            layer.set_size(300, 200);
+            layer.set_keyboard_interactivity(keyboard);
+        })
+    };
+    let super_space = [125, 57];
+    f.chord(&super_space);
+    assert_eq!(f.state.measure_keys(true), [], "nobody asked");
+
+    f.chord(&super_space);
+    // What covers the screen for clicks is not what was asked for.
+    let beside = wants(&mut client, "beside", KeyboardInteractivity::None);
+    let launcher = wants(&mut client, "launcher", KeyboardInteractivity::Exclusive);
+    f.roundtrip(&mut client);
+    client.fill(&beside.surface, (300, 200), BLUE);
+    f.roundtrip(&mut client);
+    assert_eq!(f.state.measure_keys(true), []);
+    f.chord(&super_space);
+    f.chord(&super_space);
+    let wait = std::time::Duration::from_millis(20);
+    std::thread::sleep(wait);
+    client.fill(&launcher.surface, (300, 200), GREEN);
+    f.roundtrip(&mut client);
+    // It was there before the key.
+    assert_eq!(f.state.measure_keys(true), []);
+    launcher.layer.destroy();
+    launcher.surface.destroy();
+
+    f.chord(&super_space);
+    let chat = wants(&mut client, "chat", KeyboardInteractivity::Exclusive);
+    f.roundtrip(&mut client);
+    std::thread::sleep(wait);
+    client.fill(&chat.surface, (300, 200), RED);
+    f.roundtrip(&mut client);
+    let shown = f.state.measure_keys(true);
+    assert_eq!(
+        (shown.len(), shown[0].surface.as_str(), shown[0].appeared),
+        (1, "chat", true)
+    );
+    assert!(
+        (20.0..20_000.0).contains(&shown[0].milliseconds),
+        "{shown:?}"
+    );
+
+    // What is typed is seen in what has the keyboard, and in nothing else.
+    f.chord(&[30]);
+    client.fill(&beside.surface, (300, 200), RED);
+    f.roundtrip(&mut client);
+    assert_eq!(f.state.measure_keys(true), []);
+    f.chord(&[30]);
+    f.chord(&[31]);
+    client.fill(&chat.surface, (300, 200), BLUE);
+    f.roundtrip(&mut client);
+    let typed = f.state.measure_keys(false);
+    assert_eq!(
+        (typed.len(), typed[0].surface.as_str(), typed[0].appeared),
+        (1, "chat", false)
+    );
+    f.chord(&[30]);
+    client.fill(&chat.surface, (300, 200), GREEN);
+    f.roundtrip(&mut client);
+    assert_eq!(f.state.measure_keys(false), []);
+}
+
+/// What only takes clicks, as beside an open menu, covers a screen: nothing behind it is to be drawn for it.
+#[test]
+fn a_surface_without_anything_to_see_costs_no_frame() {
+    let mut f = Fixture::new();
+    let mut client = f.client();
+    let _below = f.window(&mut client, "below", (400, 300), RED);
+    let pixels: WpSinglePixelBufferManagerV1 = client.bind();
+    let viewporter: WpViewporter = client.bind();
+    let layer = client.layer("outside", Layer::Top, |layer| {
+        layer.set_anchor(Anchor::all());
+        layer.set_exclusive_zone(-1);
+    });
+    f.roundtrip(&mut client);
+    let viewport = viewporter.get_viewport(&layer.surface, &client.qh, ());
+    viewport.set_destination(1280, 800);
+    // How many frames it takes until the surface shows this.
+    let shows = |f: &mut Fixture, client: &mut Client, alpha: u32| {
+        let frames = f.state.frames();
+        let buffer: WlBuffer = pixels.create_u32_rgba_buffer(0, 0, 0, alpha, &client.qh, ());
+        layer.surface.attach(Some(&buffer), 0, 0);
+        layer.surface.damage_buffer(0, 0, i32::MAX, i32::MAX);
+        client.frame_callback(&layer.surface);
+        layer.surface.commit();
+        f.roundtrip(client);
+        f.state.frames() - frames
+    };
+    let heard = client.events.frames;
+    assert_eq!(shows(&mut f, &mut client, 0), 0);
+    assert_eq!(client.events.frames, heard + 1, "it is on the screen");
+    // The click is its, not the window's.
+    let at = f.state.window_list()[0].clone();
+    f.click(f64::from(at.x + 50), f64::from(at.y + 50));
+    f.roundtrip(&mut client);
+    assert_eq!(client.events.clicks, 1);
+    assert_eq!(client.events.pointer.as_ref(), Some(&layer.surface));
+    assert!(shows(&mut f, &mut client, u32::MAX) > 0);
+    assert_eq!(f.pixel(640, 400), [0; 3]);
 }

@@ -195,3 +195,20 @@ fn a_screen_of_any_turn_and_scale_is_warm_as_a_whole() {
     let (shown, before) = (count(&shown), count(&before));
     assert!(shown > 1_000_000 && shown >= before, "{shown} {before}");
 }
+
+#[test]
+fn with_less_motion_the_colours_are_there_at_once() {
+    let mut calm = config(4000);
+    calm.accessibility.reduced_motion = true;
+    let (mut f, notes) = Fixture::looked_at(calm);
+    let mut client = f.client();
+    f.window(&mut client, "white", (400, 300), 0xff_ffff);
+    let at = f.state.window_list()[0].clone();
+    let (x, y) = ((at.x + 50) as u32, (at.y + 50) as u32);
+    clock(&mut f, "12:00");
+    assert!(f.state.shown_on_bus().reduced_motion);
+    assert_eq!(notes.pixel(x, y), WHITE);
+    f.state.set_night_light(true, Some(2000));
+    f.turn();
+    assert!(notes.pixel(x, y)[2] < 50, "{:?}", notes.pixel(x, y));
+}

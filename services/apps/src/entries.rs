@@ -13,7 +13,7 @@ use freedesktop_desktop_entry::{DesktopEntry, Iter, default_paths, get_languages
 const DESKTOP: &str = "ArgOS";
 
 /// An application a person can start.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct App {
     /// Id: the file's name without `.desktop`, folders joined by `-`: `org.codeberg.dnkl.foot`.
     pub id: String,

@@ -107,14 +107,10 @@ mod tests {
         App {
             id: "org.example.Täst App".into(),
             name: "Test".into(),
-            generic_name: String::new(),
-            comment: String::new(),
-            icon: String::new(),
             exec: exec.iter().map(|e| (*e).to_owned()).collect(),
             working_directory: Some("/tmp".into()),
             terminal,
-            keywords: Vec::new(),
-            categories: Vec::new(),
+            ..App::default()
         }
     }
 

@@ -117,12 +117,8 @@ mod tests {
             name: name.into(),
             generic_name: generic.into(),
             comment: comment.into(),
-            icon: String::new(),
-            exec: vec!["/bin/true".into()],
-            working_directory: None,
-            terminal: false,
             keywords: keywords.iter().map(|k| (*k).to_owned()).collect(),
-            categories: Vec::new(),
+            ..App::default()
         }
     }
 

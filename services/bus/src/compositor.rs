@@ -52,6 +52,43 @@ pub struct Output {
     pub dark: bool,
 }
 
+/// A way in which a screen can be driven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct OutputMode {
+    /// Pixels in a row.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+    /// Frames in 1000 seconds.
+    pub refresh: u32,
+    /// Whether it is the one that the display prefers.
+    pub preferred: bool,
+}
+
+/// What a screen is to be, in the words of `compositor.yaml`; an empty word is the default.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct OutputWish {
+    /// Name of the connector.
+    pub name: String,
+    /// `1920x1080`, or `1920x1080@59.94` with its frames a second; by default the display's choice.
+    pub mode: String,
+    /// As [`Output::transform`]; by default `normal`.
+    pub transform: String,
+    /// `left-of NAME`, `right-of NAME`, `above NAME`, `below NAME` or `1920,0`; by default right of those before it.
+    pub place: String,
+}
+
+/// How long a key took to be seen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Type)]
+pub struct KeyLatency {
+    /// The namespace of the layer surface in which something followed; empty for a window's.
+    pub surface: String,
+    /// Whether the surface itself appeared; else it showed something else than before.
+    pub appeared: bool,
+    /// From the key's event, by the kernel's clock, until the frame was on the screen.
+    pub milliseconds: f64,
+}
+
 /// A picture of the screen or of a window.
 #[cfg(unix)]
 #[derive(Debug, Serialize, Deserialize, Type)]
@@ -120,6 +157,19 @@ pub trait Compositor1 {
     fn set_zoom(&self, factor: f64) -> Result<()>;
     /// The screens that are on, in the order in which they came.
     fn list_outputs(&self) -> Result<Vec<Output>>;
+    /// The ways in which a screen can be driven. Errors: `NotFound`.
+    fn list_modes(&self, output: &str) -> Result<Vec<OutputMode>>;
+    /// Sets screens up otherwise, on trial: after so many seconds, 5 to 60, what was before comes back, unless
+    /// `KeepOutputs` is called. Keeping it beyond the session is for whoever writes `compositor.yaml`. Errors:
+    /// `NotFound`, `InvalidArguments` (no such mode), `Failed` (the screen cannot do it).
+    fn try_outputs(&self, outputs: &[OutputWish], seconds: u32) -> Result<()>;
+    /// Keeps what is on trial, until the settings are read again. Errors: `NotFound` (nothing is, any more).
+    fn keep_outputs(&self) -> Result<()>;
+    /// Takes back what is on trial. Errors: `NotFound`.
+    fn take_back_outputs(&self) -> Result<()>;
+    /// Begins to measure how long keys take to be seen, or ends it. Returns what was measured since the last call. Keys
+    /// at prompts and on the locked screen are not measured.
+    fn measure_keys(&self, on: bool) -> Result<Vec<KeyLatency>>;
     /// Whether the colours are warmer, or on their way there.
     #[zbus(property)]
     fn night_light(&self) -> zbus::fdo::Result<bool>;
@@ -129,6 +179,9 @@ pub trait Compositor1 {
     /// How many times larger the screen is shown.
     #[zbus(property)]
     fn zoom(&self) -> zbus::fdo::Result<f64>;
+    /// Whether the person wants less motion: things are to be there at once.
+    #[zbus(property)]
+    fn reduced_motion(&self) -> zbus::fdo::Result<bool>;
     /// The workspace on screen, from 1.
     #[zbus(property)]
     fn active_workspace(&self) -> zbus::fdo::Result<u32>;

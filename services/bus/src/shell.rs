@@ -47,6 +47,12 @@ pub trait Shell1 {
     /// The theme's name: `dark`, `light`.
     #[zbus(property)]
     fn theme(&self) -> zbus::fdo::Result<String>;
+    /// The accent that the person chose: a name, as `blue`, or `#rrggbb`; empty for the theme's.
+    #[zbus(property)]
+    fn accent(&self) -> zbus::fdo::Result<String>;
+    /// How large text is, in percent: 80 to 200.
+    #[zbus(property)]
+    fn text_size(&self) -> zbus::fdo::Result<u32>;
 
     /// A part of the shell's own is to be shown, or hidden if it is, and another part stands in for it: `launcher`,
     /// `settings/displays`. For that part.

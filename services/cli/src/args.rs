@@ -815,6 +815,13 @@ impl std::str::FromStr for Warmth {
     }
 }
 
+/// Whether something is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Switch {
+    On,
+    Off,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum DesktopCommand {
     /// Every window, most recently used first.
@@ -856,6 +863,11 @@ pub(crate) enum DesktopCommand {
         /// Go on with what changes of them from now on.
         #[arg(short, long)]
         follow: bool,
+    },
+    /// How long keys take to be seen, in milliseconds: what was measured since the last time.
+    Latency {
+        /// `on` begins to measure, `off` ends it; without it, it goes on.
+        switch: Option<Switch>,
     },
     /// Show or hide a part of the shell.
     Toggle {

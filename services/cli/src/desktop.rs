@@ -5,7 +5,7 @@ use argos_bus::shell::{Part, Shell1Proxy};
 use futures_util::StreamExt;
 use serde_json::json;
 
-use crate::args::{DesktopCommand, Warmth};
+use crate::args::{DesktopCommand, Switch, Warmth};
 use crate::bus;
 use crate::failure::{Failure, Result, Status};
 use crate::output::{Cell, Output, Tone};
@@ -99,6 +99,24 @@ pub(crate) async fn run(out: Output, command: DesktopCommand) -> Result {
             out.line(factor.to_string())
         }
         DesktopCommand::Outputs { follow } => outputs(out, &compositor, follow).await,
+        DesktopCommand::Latency { switch } => {
+            let on = switch != Some(Switch::Off);
+            let measured = compositor.measure_keys(on).await?;
+            if out.json {
+                return out.value(&json!(measured));
+            }
+            let rows: Vec<_> = measured
+                .iter()
+                .map(|key| {
+                    [
+                        Cell::from(format!("{:.1}", key.milliseconds)),
+                        if key.appeared { "appeared" } else { "changed" }.into(),
+                        key.surface.as_str().into(),
+                    ]
+                })
+                .collect();
+            out.table(["MS", "", "SURFACE"], &rows)
+        }
         DesktopCommand::Lock => Ok(compositor.lock().await?),
         DesktopCommand::Toggle { part } => Ok(Shell1Proxy::new(&bus).await?.toggle(&part).await?),
         DesktopCommand::Parts {

@@ -150,13 +150,8 @@ mod tests {
             id: id.into(),
             name: name.into(),
             generic_name: generic_name.into(),
-            comment: String::new(),
-            icon: String::new(),
             exec: vec!["/bin/true".into()],
-            working_directory: None,
-            terminal: false,
-            keywords: Vec::new(),
-            categories: Vec::new(),
+            ..App::default()
         }
     }
 

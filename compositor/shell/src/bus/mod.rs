@@ -17,9 +17,11 @@ pub mod prompt;
 pub mod shell;
 pub mod tray;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use argos_bus::agents::{self, Agent, ChatMessage, Mind, Pace};
+use argos_bus::compositor::{Output, OutputMode, OutputWish};
 use argos_bus::devices::{Brightness, Volume};
 use argos_bus::network::Status;
 use argos_bus::permissions::{Explanation, Grant, Request};
@@ -122,8 +124,14 @@ pub enum Notice {
     Light(Result<Brightness, String>),
     /// Where the network stands, the same.
     Network(Result<Status, String>),
-    /// The screens that are on.
-    Outputs(Vec<argos_bus::compositor::Output>),
+    /// The screens that are on, and the modes of each, by its name.
+    Outputs(Vec<Output>, BTreeMap<String, Vec<OutputMode>>),
+    /// A screen is otherwise, on trial; or why it is not.
+    Tried(Result<(), String>),
+    /// What was tried is kept; or why it is not.
+    TrialKept(Result<(), String>),
+    /// Whether the person wants less motion.
+    ReducedMotion(bool),
     /// The AI service's models, by name and state; nothing while it is not there.
     Models(Option<Vec<(String, String)>>),
     /// Whether the colours are warmer; nothing while the compositor does not say.
@@ -154,8 +162,8 @@ pub enum Command {
     Launch(Box<argos_apps::App>),
     /// Log out, restart, power off.
     Power(Item),
-    /// The theme is this one now.
-    Theme(shell::Shown),
+    /// Things look like this now.
+    Look(shell::Shown),
     /// A part that another one stands in for is to be shown or hidden.
     Requested(String),
     /// Serve notifications, or leave them to another part.
@@ -178,6 +186,10 @@ pub enum Command {
     Grant(Wish),
     /// Ask for the screens that are on, and for the AI service's models.
     About,
+    /// Try a screen otherwise, for so many seconds.
+    Try(OutputWish, u32),
+    /// Keep what is tried, or take it back.
+    EndTrial(bool),
     /// Warmer colours, or none.
     Night(bool),
     /// Sound, light, links.

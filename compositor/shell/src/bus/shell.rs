@@ -1,5 +1,6 @@
 //! The shell's side of the session bus.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 
@@ -27,6 +28,7 @@ use crate::parts::power::Item;
 use crate::parts::settings::Page;
 use crate::plugins::Plugins;
 use crate::plugins::manifest::BuiltIn;
+use crate::settings::Look;
 use crate::theme;
 use crate::{l10n, tr};
 
@@ -46,11 +48,11 @@ const PARTS: [&str; 7] = [
     "settings",
 ];
 
-/// The theme that is shown.
+/// How things look.
 #[derive(Debug, Clone)]
 pub struct Shown {
-    /// Its name.
-    pub name: String,
+    /// Theme, accent, text size.
+    pub look: Look,
     /// What the compositor draws around windows with it.
     pub frames: FrameColours,
 }
@@ -353,8 +355,10 @@ async fn watch_compositor(
     let mut requested = compositor.receive_shell_requested().await?;
     let mut active = compositor.receive_active_workspace_changed().await;
     let mut night = compositor.receive_night_light_changed().await;
+    let mut motion = compositor.receive_reduced_motion_changed().await;
     workspaces(&compositor, notices).await;
     night_light(&compositor, notices).await;
+    reduced_motion(&compositor, notices).await;
     dress(&compositor, theme).await;
     loop {
         tokio::select! {
@@ -362,6 +366,7 @@ async fn watch_compositor(
                 Some(true) => {
                     workspaces(&compositor, notices).await;
                     night_light(&compositor, notices).await;
+                    reduced_motion(&compositor, notices).await;
                     dress(&compositor, theme).await;
                 }
                 Some(false) => notices.send(Notice::Night(None)),
@@ -384,6 +389,10 @@ async fn watch_compositor(
                 Some(_) => night_light(&compositor, notices).await,
                 None => return Ok(()),
             },
+            change = motion.next() => match change {
+                Some(_) => reduced_motion(&compositor, notices).await,
+                None => return Ok(()),
+            },
         }
     }
 }
@@ -398,6 +407,13 @@ async fn dress(compositor: &Compositor1Proxy<'_>, theme: &Mutex<Shown>) {
 
 async fn night_light(compositor: &Compositor1Proxy<'_>, notices: &Notices) {
     notices.send(Notice::Night(compositor.night_light().await.ok()));
+}
+
+async fn reduced_motion(compositor: &Compositor1Proxy<'_>, notices: &Notices) {
+    // Who does not say so wants nothing else than before.
+    if let Ok(reduced) = compositor.reduced_motion().await {
+        notices.send(Notice::ReducedMotion(reduced));
+    }
 }
 
 async fn workspaces(compositor: &Compositor1Proxy<'_>, notices: &Notices) {
@@ -421,7 +437,7 @@ fn without_bus(command: Command, notices: &Notices, theme: &Arc<Mutex<Shown>>) {
                 move || locally(command, &notices)
             });
         }
-        Command::Theme(shown) => set(theme, shown),
+        Command::Look(shown) => set(theme, shown),
         Command::Send { agent, text } => {
             let why = tr!("no-bus-for-agents");
             notices.send(Notice::NotSent { agent, text, why });
@@ -438,9 +454,12 @@ fn without_bus(command: Command, notices: &Notices, theme: &Arc<Mutex<Shown>>) {
         Command::About => notices.send(Notice::Models(None)),
         // It is asked about when there is a bus again.
         Command::ServeNotifications(_) => {}
+        Command::Try(..) => notices.send(Notice::Tried(Err(tr!("trial-no-bus")))),
+        Command::EndTrial(true) => notices.send(Notice::TrialKept(Err(tr!("trial-no-bus")))),
         Command::Workspace(_)
         | Command::Night(_)
         | Command::Requested(_)
+        | Command::EndTrial(false)
         | Command::DenyAll(_)
         | Command::History(_)
         | Command::Inspect(_)
@@ -481,7 +500,31 @@ async fn try_obey(
             tokio::spawn(models(notices.clone()));
             let compositor = Compositor1Proxy::new(connection).await?;
             if let Ok(outputs) = compositor.list_outputs().await {
-                notices.send(Notice::Outputs(outputs));
+                let mut modes = BTreeMap::new();
+                for output in &outputs {
+                    let theirs = compositor.list_modes(&output.name).await;
+                    modes.insert(output.name.clone(), theirs.unwrap_or_default());
+                }
+                notices.send(Notice::Outputs(outputs, modes));
+            }
+        }
+        Command::Try(wish, seconds) => {
+            let compositor = Compositor1Proxy::new(connection).await?;
+            let tried = compositor.try_outputs(&[wish], seconds).await;
+            notices.send(Notice::Tried(tried.map_err(|error| by_compositor(&error))));
+        }
+        Command::EndTrial(true) => {
+            let compositor = Compositor1Proxy::new(connection).await?;
+            let kept = compositor.keep_outputs().await;
+            notices.send(Notice::TrialKept(
+                kept.map_err(|error| by_compositor(&error)),
+            ));
+        }
+        Command::EndTrial(false) => {
+            let compositor = Compositor1Proxy::new(connection).await?;
+            // It may have been taken back already.
+            if let Err(error) = compositor.take_back_outputs().await {
+                tracing::debug!("{error}");
             }
         }
         Command::Night(on) => {
@@ -559,18 +602,26 @@ async fn try_obey(
             // The control socket's client blocks.
             let _ = tokio::task::spawn_blocking(move || locally(command, &notices)).await;
         }
-        Command::Theme(shown) => {
+        Command::Look(shown) => {
+            let before = current(theme).look;
+            let after = shown.look.clone();
             set(theme, shown);
             dress(&Compositor1Proxy::new(connection).await?, theme).await;
             let shell = connection
                 .object_server()
                 .interface::<_, Shell>(PATH)
                 .await?;
-            shell
-                .get()
-                .await
-                .theme_changed(shell.signal_emitter())
-                .await?;
+            let emitter = shell.signal_emitter();
+            let served = shell.get().await;
+            if before.theme != after.theme {
+                served.theme_changed(emitter).await?;
+            }
+            if before.accent != after.accent {
+                served.accent_changed(emitter).await?;
+            }
+            if before.text_size != after.text_size {
+                served.text_size_changed(emitter).await?;
+            }
         }
         Command::Requested(part) => {
             Shell::requested(&SignalEmitter::new(connection, PATH)?, &part).await?;
@@ -706,6 +757,14 @@ fn by_broker(error: &Error) -> String {
     }
 }
 
+/// The compositor's error in words.
+fn by_compositor(error: &Error) -> String {
+    match error {
+        Error::ZBus(_) => tr!("trial-no-bus"),
+        error => reason(error),
+    }
+}
+
 /// A service's error in words for the chat.
 fn reason(error: &argos_bus::Error) -> String {
     match error {
@@ -799,6 +858,18 @@ impl Shell {
     /// The theme's name.
     #[zbus(property)]
     fn theme(&self) -> String {
-        current(&self.theme).name
+        current(&self.theme).look.theme
+    }
+
+    /// The accent that the person chose: a name, or `#rrggbb`; empty for the theme's.
+    #[zbus(property)]
+    fn accent(&self) -> String {
+        current(&self.theme).look.accent
+    }
+
+    /// How large text is, in percent.
+    #[zbus(property)]
+    fn text_size(&self) -> u32 {
+        current(&self.theme).look.text_size
     }
 }

@@ -6,7 +6,7 @@ use iced_core::renderer::Headless as _;
 use iced_core::{Color, Event, Rectangle, Size, mouse, renderer, widget, window};
 use iced_runtime::user_interface::{Cache, UserInterface};
 
-use super::{Element, render};
+use super::{Element, Renderer, render};
 
 /// What a widget tree looked like.
 #[derive(Debug, Clone)]
@@ -28,35 +28,44 @@ pub fn draw<M>(
     text: Color,
 ) -> Drawn {
     let mut renderer = render::cpu::renderer();
-    let bounds = Size::new(size.width as f32, size.height as f32);
-    let mut ui = UserInterface::build(view, bounds, Cache::new(), &mut renderer);
-    let mut messages = Vec::new();
-    let redraw = [Event::Window(
-        window::Event::RedrawRequested(Instant::now()),
-    )];
-    let cursor = mouse::Cursor::Unavailable;
-    let _ = ui.update(
-        &redraw,
-        cursor,
-        &mut renderer,
-        &mut iced_core::clipboard::Null,
-        &mut messages,
-    );
-    let mut texts = Texts::default();
-    ui.operate(&renderer, &mut texts);
+    let (mut ui, texts) = lay_out(view, size, &mut renderer);
     ui.draw(
         &mut renderer,
         &iced_core::Theme::Dark,
         &renderer::Style { text_color: text },
-        cursor,
+        mouse::Cursor::Unavailable,
     );
     let size = render::physical(size, f64::from(scale));
     let rgba = renderer.screenshot(size, scale, ground);
-    Drawn {
-        size,
-        rgba,
-        texts: texts.0,
-    }
+    Drawn { size, rgba, texts }
+}
+
+/// Every text of `view` at `size` logical pixels, and where it was laid out.
+pub fn texts<M>(view: Element<'_, M>, size: Size<u32>) -> Vec<(String, Rectangle)> {
+    lay_out(view, size, &mut render::cpu::renderer()).1
+}
+
+fn lay_out<'a, M>(
+    view: Element<'a, M>,
+    size: Size<u32>,
+    renderer: &mut Renderer,
+) -> (
+    UserInterface<'a, M, iced_core::Theme, Renderer>,
+    Vec<(String, Rectangle)>,
+) {
+    let bounds = Size::new(size.width as f32, size.height as f32);
+    let mut ui = UserInterface::build(view, bounds, Cache::new(), renderer);
+    let redraw = Event::Window(window::Event::RedrawRequested(Instant::now()));
+    let _ = ui.update(
+        &[redraw],
+        mouse::Cursor::Unavailable,
+        renderer,
+        &mut iced_core::clipboard::Null,
+        &mut Vec::new(),
+    );
+    let mut texts = Texts::default();
+    ui.operate(renderer, &mut texts);
+    (ui, texts.0)
 }
 
 #[derive(Default)]

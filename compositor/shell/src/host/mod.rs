@@ -13,6 +13,7 @@
 mod clipboard;
 pub mod headless;
 mod keys;
+pub mod larger;
 pub(crate) mod render;
 mod surface;
 mod wayland;
@@ -27,6 +28,7 @@ use iced_core::{Color, Size, widget};
 use sctk::reexports::calloop_wayland_source::WaylandSource;
 pub use sctk::reexports::client::Connection;
 use sctk::reexports::client::globals::registry_queue_init;
+use sctk::reexports::client::protocol::wl_output::WlOutput;
 pub use sctk::shell::wlr_layer::{Anchor, KeyboardInteractivity, Layer};
 use smithay_client_toolkit as sctk;
 
@@ -39,6 +41,9 @@ use wayland::{Happening, Wayland};
 pub type Renderer = iced_renderer::Renderer;
 /// A widget tree.
 pub type Element<'a, Message> = iced_core::Element<'a, Message, iced_core::Theme, Renderer>;
+
+/// The part of a screen that a window opens with at most: it has a frame, and panels are beside it.
+const WINDOW_ROOM: (f32, f32) = (0.98, 0.9);
 
 /// What runs on the host.
 pub trait Program: Sized {
@@ -75,6 +80,17 @@ pub trait Program: Sized {
     fn caps_lock(&mut self, _on: bool) {}
     /// The colour of text that says none.
     fn text_color(&self) -> Color;
+    /// How many times as large as they are laid out things are shown: 1 unless the person wants otherwise. All
+    /// sizes that a program says and hears are those of 1.
+    fn text_size(&self) -> f32 {
+        1.0
+    }
+    /// The smallest size at which the widgets of `part` have room; 0 where any does. Where the screen is too small
+    /// for [`Program::text_size`], a surface is made smaller than its [`Spec`] says down to this, and then shown
+    /// less large. Without it, it is never smaller than its [`Spec`] says.
+    fn least(&self, _part: Self::Part) -> Option<Size> {
+        None
+    }
 }
 
 /// What a program asks the host to do.
@@ -415,7 +431,8 @@ impl<P: Program> Host<P> {
             };
             match happening {
                 Happening::Configured(size) => {
-                    if self.surfaces[index].configured(size, wayland) {
+                    let text_size = self.program.text_size();
+                    if self.surfaces[index].configured(size, text_size, wayland) {
                         self.program.moves(self.surfaces[index].part());
                     }
                 }
@@ -515,16 +532,22 @@ impl<P: Program> Host<P> {
                 .iter()
                 .any(|(spec, output)| s.is(spec.part, output.as_ref()))
         });
+        let kept_clear = wanted.iter().map(|(spec, _)| spec.exclusive_zone.max(0));
+        let kept_clear = kept_clear.max().unwrap_or(0) as f32;
         for (spec, output) in wanted {
-            let measured = surface::measure(&self.program, &spec, self.backend.renderer());
+            let plan = self.plan(&spec, output.as_ref(), kept_clear, wayland);
             match self
                 .surfaces
                 .iter_mut()
                 .find(|s| s.is(spec.part, output.as_ref()))
             {
-                Some(surface) => surface.arrange(spec, measured, wayland, &self.painter)?,
+                Some(surface) => {
+                    if surface.arrange(spec, plan, wayland, &self.painter)? {
+                        self.program.moves(surface.part());
+                    }
+                }
                 None => {
-                    let surface = Surface::new(spec, measured, output, wayland, &mut self.backend)?;
+                    let surface = Surface::new(spec, plan, output, wayland, &mut self.backend)?;
                     self.surfaces.push(surface);
                 }
             }
@@ -535,6 +558,41 @@ impl<P: Program> Host<P> {
             }
         }
         Ok(())
+    }
+
+    /// How large a surface is to be. `kept_clear`: what windows keep clear of the program's own.
+    fn plan(
+        &mut self,
+        spec: &Spec<P::Part>,
+        output: Option<&WlOutput>,
+        kept_clear: f32,
+        wayland: &Wayland,
+    ) -> larger::Plan {
+        let height = surface::measure(&self.program, spec, self.backend.renderer());
+        let wanted = Size::new(spec.width, height);
+        if !matches!(spec.content, Content::Widgets) {
+            return larger::Plan::as_it_is(wanted);
+        }
+        let text_size = self.program.text_size();
+        let beside = if spec.exclusive_zone == 0 {
+            kept_clear
+        } else {
+            0.0
+        };
+        let room = wayland.room(output).map(|room| {
+            let (wide, high) = if spec.window.is_some() {
+                WINDOW_ROOM
+            } else {
+                (1.0, 1.0)
+            };
+            Size::new(room.width * wide, room.height * high - beside * text_size)
+        });
+        let least = spec.window.as_ref().map(|window| {
+            let (width, height) = window.least;
+            Size::new(width as f32, height as f32)
+        });
+        let least = least.or_else(|| self.program.least(spec.part));
+        larger::Plan::new(text_size, wanted, least, room)
     }
 
     fn draw(&mut self, wayland: &mut Wayland) -> Result<(), Error> {

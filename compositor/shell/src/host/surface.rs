@@ -36,6 +36,7 @@ use sctk::shm::raw::RawPool;
 use smithay_client_toolkit as sctk;
 
 use super::clipboard::Access;
+use super::larger::Plan;
 use super::render::{Backend, Target, physical};
 use super::wayland::{InUse, ScaleOf, Silent, Wayland};
 use super::{Content, Error, Height, Picture, Program, Renderer, Spec};
@@ -64,7 +65,13 @@ struct Window {
 }
 
 impl Window {
-    fn new(of: &super::Window, surface: WlSurface, wayland: &Wayland) -> Result<Self, Error> {
+    /// A window that opens with `asked` logical pixels.
+    fn new(
+        of: &super::Window,
+        asked: Size<u32>,
+        surface: WlSurface,
+        wayland: &Wayland,
+    ) -> Result<Self, Error> {
         let shell = wayland.windows.as_ref().ok_or(Error::Missing {
             protocol: "xdg_wm_base",
         })?;
@@ -75,7 +82,9 @@ impl Window {
         );
         window.set_app_id(of.app_id);
         window.set_title(wire_text(&of.title));
-        window.set_min_size(Some(of.least));
+        // On a small screen a window opens smaller than it needs to be for larger text.
+        let (width, height) = of.least;
+        window.set_min_size(Some((width.min(asked.width), height.min(asked.height))));
         let parent = match (&of.parent, &wayland.importer) {
             (Some(name), Some(importer)) => {
                 let name = wire_text(name);
@@ -145,10 +154,13 @@ pub(super) struct Surface<Part> {
     viewport: Option<WpViewport>,
     fractional_scale: Option<WpFractionalScaleV1>,
     idle_inhibitor: Option<ZwpIdleInhibitorV1>,
-    /// What was asked of the compositor.
-    asked: Size<u32>,
-    /// What the compositor gave.
+    /// What was asked of the compositor, and what it follows from.
+    plan: Plan,
+    /// What the compositor gave, in logical pixels.
     size: Option<Size<u32>>,
+    /// Logical pixels to a unit of the program's.
+    zoom: f32,
+    /// Physical pixels to a logical one.
     scale: f64,
     cache: Option<Cache>,
     events: Vec<Event>,
@@ -205,7 +217,7 @@ pub(super) fn measure<P: Program>(
 impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
     pub(super) fn new(
         spec: Spec<Part>,
-        height: u32,
+        plan: Plan,
         output: Option<WlOutput>,
         wayland: &Wayland,
         backend: &mut Backend,
@@ -235,7 +247,9 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
             (Some(lock), Some(output), _) => {
                 Role::Lock(lock.create_lock_surface(surface, output, &wayland.queue))
             }
-            (_, _, Some(window)) => Role::Window(Window::new(window, surface, wayland)?),
+            (_, _, Some(window)) => {
+                Role::Window(Window::new(window, plan.asked, surface, wayland)?)
+            }
             _ => Role::Layer(wayland.layer_shell.create_layer_surface(
                 &wayland.queue,
                 surface,
@@ -244,7 +258,6 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
                 output.as_ref(),
             )),
         };
-        let asked = Size::new(spec.width, height);
         let scale = output
             .as_ref()
             .and_then(|o| wayland.outputs.info(o))
@@ -257,8 +270,9 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
             viewport,
             fractional_scale,
             idle_inhibitor,
-            asked,
+            plan,
             size: None,
+            zoom: plan.zoom,
             scale: f64::from(scale),
             cache: None,
             events: Vec::new(),
@@ -288,13 +302,26 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
                 return;
             }
         };
-        let [top, right, bottom, left] = self.spec.margin;
+        let zoomed = |length: i32| (length as f32 * self.plan.zoom).round() as i32;
+        let [top, right, bottom, left] = self.spec.margin.map(zoomed);
+        let asked = self.plan.asked;
         layer.set_anchor(self.spec.anchor);
-        layer.set_size(self.asked.width, self.asked.height);
+        layer.set_size(asked.width, asked.height);
         layer.set_margin(top, right, bottom, left);
-        layer.set_exclusive_zone(self.spec.exclusive_zone);
+        layer.set_exclusive_zone(match self.spec.exclusive_zone {
+            // All of it.
+            zone if zone > 0 && zone as u32 == self.spec_height() => asked.height as i32,
+            zone if zone > 0 => zoomed(zone),
+            zone => zone,
+        });
         layer.set_keyboard_interactivity(self.spec.keyboard);
         layer.commit();
+    }
+
+    fn spec_height(&self) -> u32 {
+        match self.spec.height {
+            Height::Fixed(height) | Height::Fit(height) => height,
+        }
     }
 
     pub(super) fn id(&self) -> ObjectId {
@@ -319,16 +346,15 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
         self.stale |= matches!(self.spec.content, Content::Widgets);
     }
 
-    /// The program wants it a little different.
+    /// The program wants it a little different. Returns whether what is seen is elsewhere or larger from now on.
     pub(super) fn arrange(
         &mut self,
         spec: Spec<Part>,
-        height: u32,
+        plan: Plan,
         wayland: &Wayland,
         painter: &calloop::channel::Sender<Painting>,
-    ) -> Result<(), Error> {
-        let asked = Size::new(spec.width, height);
-        let differs = asked != self.asked
+    ) -> Result<bool, Error> {
+        let differs = plan != self.plan
             || spec.anchor != self.spec.anchor
             || spec.margin != self.spec.margin
             || spec.exclusive_zone != self.spec.exclusive_zone
@@ -344,28 +370,55 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
             shown.window.set_title(wire_text(&new.title));
         }
         self.spec = spec;
-        // A window is as large as its person made it.
+        let larger = plan.zoom != self.plan.zoom;
+        self.plan = plan;
+        // A window is as large as its person made it, and a lock's surface as its output.
         if differs && matches!(self.role, Role::Layer(_)) {
-            self.asked = asked;
             self.ask();
         }
         if other_picture && self.size.is_some() {
             self.paint(wayland, painter)?;
         }
-        Ok(())
+        let moved = match self.size.filter(|_| larger) {
+            Some(size) => self.enlarge(plan.zoom, size, wayland),
+            None => false,
+        };
+        Ok(moved)
+    }
+
+    /// Shows its widgets so many times larger, as far as `size` allows it. Returns whether it was on screen
+    /// otherwise.
+    fn enlarge(&mut self, text_size: f32, size: Size<u32>, wayland: &Wayland) -> bool {
+        let zoom = self.plan.given(text_size, size);
+        if zoom == self.zoom {
+            return false;
+        }
+        self.zoom = zoom;
+        self.stale = true;
+        self.limit_input(size, wayland);
+        std::mem::take(&mut self.was_shown)
     }
 
     /// The compositor gives it a size. Returns whether it was on screen with another one.
-    pub(super) fn configured(&mut self, given: Size<u32>, wayland: &Wayland) -> bool {
+    pub(super) fn configured(
+        &mut self,
+        given: Size<u32>,
+        text_size: f32,
+        wayland: &Wayland,
+    ) -> bool {
         let or = |given: u32, asked: u32| if given == 0 { asked.max(1) } else { given };
         let size = Size::new(
-            or(given.width, self.asked.width),
-            or(given.height, self.asked.height),
+            or(given.width, self.plan.asked.width),
+            or(given.height, self.plan.asked.height),
         );
         if self.size == Some(size) {
             return false;
         }
         self.size = Some(size);
+        self.zoom = match self.spec.content {
+            Content::Widgets => self.plan.given(text_size, size),
+            Content::Picture(_) | Content::Nothing => 1.0,
+        };
         self.stale = true;
         self.limit_input(size, wayland);
         std::mem::take(&mut self.was_shown)
@@ -379,7 +432,7 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
         let Ok(region) = Region::new(&wayland.compositor) else {
             return;
         };
-        let edge = self.spec.shadow;
+        let edge = (self.spec.shadow as f32 * self.zoom).round() as u32;
         let inner = |length: u32| length.saturating_sub(2 * edge) as i32;
         region.add(
             edge as i32,
@@ -414,7 +467,11 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
     }
 
     /// Keeps an event for the widgets. Of several pointer motions in a row the last one counts.
-    pub(super) fn queue(&mut self, event: Event) {
+    pub(super) fn queue(&mut self, mut event: Event) {
+        if let Event::Mouse(mouse::Event::CursorMoved { position }) = &mut event {
+            position.x /= self.zoom;
+            position.y /= self.zoom;
+        }
         let motion =
             |event: &Event| matches!(event, Event::Mouse(mouse::Event::CursorMoved { .. }));
         if motion(&event) && self.events.last().is_some_and(motion) {
@@ -435,8 +492,7 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
             self.events.clear();
             return;
         }
-        let Some(size) = self.size else { return };
-        let size = Size::new(size.width as f32, size.height as f32);
+        let Some(size) = self.units() else { return };
         let events = std::mem::take(&mut self.events);
         let cache = self.cache.take().unwrap_or_default();
         let mut ui =
@@ -477,6 +533,15 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
         }
     }
 
+    /// Its size in the program's units.
+    fn units(&self) -> Option<Size> {
+        let size = self.size?;
+        Some(Size::new(
+            size.width as f32 / self.zoom,
+            size.height as f32 / self.zoom,
+        ))
+    }
+
     fn note(&mut self, request: RedrawRequest) {
         match request {
             RedrawRequest::NextFrame => self.stale = true,
@@ -508,7 +573,7 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
             Content::Nothing => self.blank(wayland),
             Content::Widgets => {
                 self.redraw_at = None;
-                self.lay_out_and_draw(program, backend.renderer(), wayland, size, now, messages);
+                self.lay_out_and_draw(program, backend.renderer(), wayland, now, messages);
                 self.present(backend, wayland, size)
             }
         }
@@ -519,11 +584,10 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
         program: &P,
         renderer: &mut Renderer,
         wayland: &mut Wayland,
-        size: Size<u32>,
         now: Instant,
         messages: &mut Vec<P::Message>,
     ) {
-        let bounds = Size::new(size.width as f32, size.height as f32);
+        let Some(bounds) = self.units() else { return };
         let cache = self.cache.take().unwrap_or_default();
         let mut ui = UserInterface::build(
             program.view(self.spec.part, bounds),
@@ -585,7 +649,8 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
         } else {
             self.scale.round()
         };
-        let viewport = Viewport::with_physical_size(physical(size, scale), scale as f32);
+        let all = scale as f32 * self.zoom;
+        let viewport = Viewport::with_physical_size(physical(size, scale), all);
         let queue = &wayland.queue;
         let callback = || {
             surface.frame(queue, FrameCallbackData(surface.clone()));
@@ -661,9 +726,16 @@ impl<Part: Copy + Eq + std::fmt::Debug> Surface<Part> {
         self.attach(buffer, in_use, size, self.scale);
     }
 
-    /// Maps it with a single see-through pixel, which costs neither memory nor drawing.
+    /// Maps it with a single see-through pixel, which costs no memory; where the compositor makes pixels by itself, it
+    /// knows that there is nothing to draw, either.
     fn blank(&mut self, wayland: &Wayland) -> Result<(), Error> {
         let Some(size) = self.size else { return Ok(()) };
+        if let (Some(pixels), Some(_)) = (&wayland.single_pixel, &self.viewport) {
+            let in_use = InUse::default();
+            let buffer = pixels.create_u32_rgba_buffer(0, 0, 0, 0, &wayland.queue, in_use.clone());
+            self.attach(buffer, in_use, size, 1.0);
+            return Ok(());
+        }
         let side = if self.viewport.is_some() {
             Size::new(1, 1)
         } else {

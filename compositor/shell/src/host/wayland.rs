@@ -28,6 +28,7 @@ use sctk::reexports::protocols::wp::fractional_scale::v1::client::{
 use sctk::reexports::protocols::wp::idle_inhibit::zv1::client::{
     zwp_idle_inhibit_manager_v1::ZwpIdleInhibitManagerV1, zwp_idle_inhibitor_v1::ZwpIdleInhibitorV1,
 };
+use sctk::reexports::protocols::wp::single_pixel_buffer::v1::client::wp_single_pixel_buffer_manager_v1::WpSinglePixelBufferManagerV1;
 use sctk::reexports::protocols::wp::viewporter::client::{
     wp_viewport::WpViewport, wp_viewporter::WpViewporter,
 };
@@ -88,6 +89,7 @@ pub(super) struct Wayland {
     pub(super) shm: Shm,
     pub(super) outputs: OutputState,
     pub(super) viewporter: Option<WpViewporter>,
+    pub(super) single_pixel: Option<WpSinglePixelBufferManagerV1>,
     pub(super) fractional_scale: Option<WpFractionalScaleManagerV1>,
     pub(super) selections: Option<DataDeviceManagerState>,
     pub(super) data_device: Option<DataDevice>,
@@ -134,6 +136,7 @@ impl Wayland {
             shm: Shm::bind(globals, &queue).map_err(missing("wl_shm"))?,
             outputs: OutputState::new(globals, &queue),
             viewporter: globals.bind(&queue, 1..=1, Silent).ok(),
+            single_pixel: globals.bind(&queue, 1..=1, Silent).ok(),
             fractional_scale: globals.bind(&queue, 1..=1, Silent).ok(),
             selections: DataDeviceManagerState::bind(globals, &queue).ok(),
             data_device: None,
@@ -176,6 +179,27 @@ impl Wayland {
             lock.unlock();
         }
         held.is_some()
+    }
+
+    /// The logical size of an output, or without one of the smallest there is, across and down: a surface may come
+    /// to any. Nothing where none is known.
+    pub(super) fn room(&self, output: Option<&wl_output::WlOutput>) -> Option<Size> {
+        let size = |output: &wl_output::WlOutput| {
+            let info = self.outputs.info(output)?;
+            let of_mode = || {
+                let mode = info.modes.iter().find(|mode| mode.current)?;
+                let (width, height) = mode.dimensions;
+                Some((width / info.scale_factor, height / info.scale_factor))
+            };
+            let (width, height) = info.logical_size.or_else(of_mode)?;
+            (width > 0 && height > 0).then(|| Size::new(width as f32, height as f32))
+        };
+        if let Some(output) = output {
+            return size(output);
+        }
+        let outputs: Vec<_> = self.outputs.outputs().collect();
+        let sizes = outputs.iter().filter_map(size);
+        sizes.reduce(|a, b| Size::new(a.width.min(b.width), a.height.min(b.height)))
     }
 
     /// Shows `interaction`'s pointer over the surface that has it.
@@ -224,6 +248,7 @@ macro_rules! silent {
 }
 silent!(
     WpViewporter,
+    WpSinglePixelBufferManagerV1,
     WpViewport,
     WpFractionalScaleManagerV1,
     XdgWmDialogV1,

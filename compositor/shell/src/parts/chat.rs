@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use argos_bus::agents::{Agent, ChatMessage};
 use iced_core::keyboard::{self, Key, key::Named};
 use iced_core::text::Wrapping;
-use iced_core::{Alignment, Background, Border, Color, Event, Length, Padding};
+use iced_core::{Alignment, Background, Border, Color, Event, Length, Padding, Size};
 use iced_widget::{button, column, container, rich_text, row, scrollable, space, span};
 
 use super::markup::{self, Block, Style};
@@ -19,6 +19,8 @@ use crate::{l10n, tr};
 
 /// Width of the surface in logical pixels, shadow included.
 pub const WIDTH: u32 = 420 + 2 * SHADOW as u32;
+/// What it needs where text is large and the screen small.
+pub const LEAST: Size = Size::new(WIDTH as f32, 420.0);
 /// The text input's name.
 pub const INPUT: &str = "chat-input";
 /// The conversation's name.

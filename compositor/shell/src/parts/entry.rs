@@ -270,7 +270,7 @@ pub(super) fn mark<'a, M: 'a>(person: &str, size: f32, palette: &Palette) -> Ele
 
 /// Somebody's mark and name, with a line below.
 pub(super) fn head<'a, M: 'a>(person: &str, below: String, palette: &Palette) -> Element<'a, M> {
-    let name = widgets::shortened(&crate::visible::visible(person), 40);
+    let name = widgets::shortened(&crate::visible::visible(person), 26);
     row![
         mark(person, 48.0, palette),
         column![

@@ -1,10 +1,10 @@
 //! The launcher: type a few letters, start an application, or hand the words to an agent.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use argos_apps::App;
-use iced_core::keyboard::{self, Key, key::Named};
-use iced_core::{Alignment, Color, Event, Length, Padding};
+use iced_core::keyboard;
+use iced_core::{Alignment, Color, Event, Length, Padding, Size};
 use iced_widget::image::Handle;
 use iced_widget::{column, container, row};
 
@@ -12,6 +12,7 @@ use crate::fonts;
 use crate::host::Element;
 use crate::icons::Icon;
 use crate::l10n::{self, Language};
+use crate::parts::list_keys::{ListKey, list_key};
 use crate::parts::settings::Page;
 use crate::theme::{GAP, Palette, SMALL, TEXT, TEXT_LARGE, TEXT_SMALL, TIGHT, WIDE};
 use crate::tr;
@@ -21,6 +22,8 @@ use crate::widgets::{self, Kind, SHADOW};
 pub const WIDTH: u32 = 640 + 2 * SHADOW as u32;
 /// As [`WIDTH`].
 pub const HEIGHT: u32 = 500 + 2 * SHADOW as u32;
+/// What it needs where text is large and the screen small.
+pub const LEAST: Size = Size::new(520.0, 400.0);
 /// The text input's name.
 pub const INPUT: &str = "launcher-input";
 /// The list's name.
@@ -84,6 +87,11 @@ impl Launcher {
         self.apps = apps;
         self.apps.extend(settings());
         self.search();
+    }
+
+    /// Which icons are there.
+    pub fn icon_names(&self) -> HashSet<String> {
+        self.icons.keys().cloned().collect()
     }
 
     /// An application's icon is there.
@@ -159,16 +167,11 @@ impl Launcher {
         let Event::Keyboard(keyboard::Event::KeyPressed { key, modifiers, .. }) = event else {
             return None;
         };
-        match key {
-            Key::Named(Named::Escape) => Some(Message::Close),
-            Key::Named(Named::Enter) => Some(Message::Activate),
-            Key::Named(Named::ArrowDown) => Some(Message::Move(1)),
-            Key::Named(Named::ArrowUp) => Some(Message::Move(-1)),
-            Key::Named(Named::Tab) => Some(Message::Move(if modifiers.shift() { -1 } else { 1 })),
-            Key::Named(Named::PageDown) => Some(Message::Move(6)),
-            Key::Named(Named::PageUp) => Some(Message::Move(-6)),
-            _ => None,
-        }
+        Some(match list_key(key, *modifiers, 6)? {
+            ListKey::Escape => Message::Close,
+            ListKey::Enter => Message::Activate,
+            ListKey::Move(by) => Message::Move(by),
+        })
     }
 
     /// The launcher's widgets. `agent` is the title of the agent that can be asked.
@@ -403,13 +406,7 @@ mod tests {
             id: name.to_lowercase(),
             name: name.into(),
             generic_name: generic.into(),
-            comment: String::new(),
-            icon: String::new(),
-            exec: vec!["/bin/true".into()],
-            working_directory: None,
-            terminal: false,
-            keywords: Vec::new(),
-            categories: Vec::new(),
+            ..App::default()
         }
     }
 

@@ -12,7 +12,7 @@
 
 use std::time::{Duration, Instant};
 
-use iced_core::{Event, Length};
+use iced_core::{Event, Length, Size};
 use iced_widget::{column, container, space};
 use jiff::Zoned;
 
@@ -27,6 +27,8 @@ use crate::widgets;
 
 /// Height of what is said beneath the field: two lines, so that nothing moves.
 const SAID: f32 = 40.0;
+/// The smallest screen on which all of it has room, in logical pixels.
+pub const LEAST: Size = Size::new(460.0, 440.0);
 /// The pause after the first wrong answer; each further one doubles it.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// And no pause is longer.

@@ -13,6 +13,7 @@ pub mod dialog;
 mod entry;
 pub mod greeter;
 pub mod launcher;
+pub mod list_keys;
 pub mod lock;
 pub mod markup;
 pub mod notifications;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use argos_apps::App;
-use iced_core::keyboard::{self, Key, key::Named};
+use iced_core::keyboard::{self, Key};
 use iced_core::text::Wrapping;
 use iced_core::{Alignment, Event, Length, Padding};
 use iced_widget::image::Handle;
@@ -11,6 +11,7 @@ use iced_widget::{column, container, row, space};
 
 use super::dialog::{self, fit};
 use super::launcher::tile;
+use super::list_keys::{ListKey, list_key};
 use crate::fonts;
 use crate::host::Element;
 use crate::icons::Icon;
@@ -31,6 +32,8 @@ pub const MOST: usize = 200;
 const ROW: f32 = 46.0;
 /// About the height of the list.
 const ROWS_HEIGHT: f32 = 240.0;
+/// So many rows are a page.
+const PAGE: isize = 5;
 
 /// The dialog.
 #[derive(Debug, Default)]
@@ -136,17 +139,14 @@ impl OpenWith {
         else {
             return None;
         };
-        match key {
-            Key::Named(Named::Escape) => Some(Message::Cancel),
-            Key::Named(Named::Enter) => Some(Message::Open),
-            Key::Named(Named::ArrowDown) => Some(Message::Move(1)),
-            Key::Named(Named::ArrowUp) => Some(Message::Move(-1)),
-            Key::Named(Named::Tab) => Some(Message::Move(if modifiers.shift() { -1 } else { 1 })),
-            Key::Character(_) if !modifiers.control() && !modifiers.alt() => {
-                Some(Message::Letter(text.as_ref()?.to_string()))
-            }
-            _ => None,
+        if matches!(key, Key::Character(_)) && !modifiers.control() && !modifiers.alt() {
+            return Some(Message::Letter(text.as_ref()?.to_string()));
         }
+        Some(match list_key(key, *modifiers, PAGE)? {
+            ListKey::Escape => Message::Cancel,
+            ListKey::Enter => Message::Open,
+            ListKey::Move(by) => Message::Move(by),
+        })
     }
 
     /// The dialog's widgets, for a window of this width.
@@ -246,14 +246,7 @@ mod tests {
         App {
             id: name.to_lowercase(),
             name: name.into(),
-            generic_name: String::new(),
-            comment: String::new(),
-            icon: String::new(),
-            exec: vec!["/bin/true".into()],
-            working_directory: None,
-            terminal: false,
-            keywords: Vec::new(),
-            categories: Vec::new(),
+            ..App::default()
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use argos_bus::agents::Agent;
-use iced_core::{Alignment, Background, Color, Length, Padding};
+use iced_core::{Alignment, Background, Color, Length, Padding, Size};
 use iced_widget::{button, container, row, space};
 use jiff::Zoned;
 
@@ -17,8 +17,14 @@ use crate::{l10n, tr};
 
 /// Height in logical pixels.
 pub const HEIGHT: u32 = 36;
+/// What it needs where text is large and the screen small.
+pub const LEAST: Size = Size::new(700.0, HEIGHT as f32);
 /// As many agents are named; further ones are counted.
 const NAMED: usize = 3;
+/// Narrower than this, one agent is named, and what it does is not said.
+const NARROW: f32 = 1100.0;
+/// Narrower than this, none is, and the date is left out.
+const NARROWEST: f32 = 840.0;
 
 /// What the panel shows.
 #[derive(Debug)]
@@ -83,11 +89,12 @@ impl Panel {
         Duration::from_millis(left.clamp(1, 60_000) as u64)
     }
 
-    /// The panel's widgets; `marks` say how the machine stands.
+    /// The panel's widgets, for a panel of this width; `marks` say how the machine stands.
     pub fn view<'a>(
         &'a self,
         tray: &'a Tray,
         marks: [Icon; 2],
+        width: f32,
         palette: &Palette,
     ) -> Element<'a, Message> {
         let launcher = bar_button(
@@ -103,8 +110,9 @@ impl Panel {
         let workspaces =
             row((1..=self.workspaces.clamp(1, 9)).map(|n| self.workspace_button(n, palette)))
                 .spacing(TIGHT / 2.0);
+        let date = (width >= NARROWEST).then_some(self.date.as_str());
         let clock = row![
-            widgets::label(&self.date, TEXT, palette.text_dim),
+            widgets::label(date.unwrap_or_default(), TEXT, palette.text_dim),
             widgets::label(&self.time, TEXT, palette.text).font(fonts::UI_STRONG),
         ]
         .spacing(SMALL + 2.0)
@@ -114,7 +122,7 @@ impl Panel {
             .spacing(GAP)
             .align_y(Alignment::Center);
         let right = row![
-            self.agents(palette),
+            self.agents(width, palette),
             self.agents_button(palette),
             tray.icons(palette).map(Message::Tray),
             self.chat_button(palette),
@@ -175,7 +183,7 @@ impl Panel {
     }
 
     /// The agents that do something or need somebody; the resting ones only where none does.
-    fn agents(&self, palette: &Palette) -> Element<'_, Message> {
+    fn agents(&self, width: f32, palette: &Palette) -> Element<'_, Message> {
         let at_work = |agent: &&Agent| !matches!(agent.state.as_str(), "idle" | "stopped");
         let mut shown: Vec<&Agent> = self.agents.iter().filter(at_work).collect();
         if shown.is_empty() {
@@ -185,9 +193,14 @@ impl Panel {
                 .filter(|agent| agent.state == "idle")
                 .collect();
         }
-        let further = shown.len().saturating_sub(NAMED);
+        let named = match width {
+            _ if width < NARROWEST => 0,
+            _ if width < NARROW => 1,
+            _ => NAMED,
+        };
+        let further = shown.len().saturating_sub(named);
         let mut agents = row![].spacing(TIGHT / 2.0).align_y(Alignment::Center);
-        for agent in shown.into_iter().take(NAMED) {
+        for agent in shown.into_iter().take(named) {
             let ink = if agent.state == "idle" {
                 palette.text_dim
             } else {
@@ -199,7 +212,7 @@ impl Panel {
             ]
             .spacing(SMALL)
             .align_y(Alignment::Center);
-            if agent.state != "idle" {
+            if agent.state != "idle" && width >= NARROW {
                 words = words.push(widgets::label(
                     state_word(&agent.state),
                     TEXT_SMALL,

@@ -19,7 +19,7 @@ use argos_bus::permissions::Request;
 use iced_core::alignment::Vertical;
 use iced_core::keyboard::{self, Key, key::Named};
 use iced_core::text::Wrapping;
-use iced_core::{Alignment, Background, Border, Event, Length, Padding};
+use iced_core::{Alignment, Background, Border, Event, Length, Padding, Size};
 use iced_widget::{Row, button, column, container, rich_text, row, scrollable, space, span};
 
 use crate::fonts;
@@ -32,6 +32,8 @@ use crate::{l10n, tr};
 
 /// How long a question must be on screen before it takes an answer.
 pub const GUARD: Duration = Duration::from_millis(500);
+/// The smallest screen on which a question has room, in logical pixels.
+pub const LEAST: Size = Size::new(600.0, 530.0);
 /// The longest name, tool or sentence that is shown, in characters. A resource is never cut.
 const LONGEST: usize = 300;
 /// Height of the row with the button that denies all, in logical pixels.

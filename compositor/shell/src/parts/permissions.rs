@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use argos_bus::permissions::{Explanation, Grant};
 use iced_core::keyboard::{self, Key, key::Named};
-use iced_core::{Alignment, Color, Event, Length, Padding};
+use iced_core::{Alignment, Color, Event, Length, Padding, Size};
 use iced_widget::{column, container, row, space};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
@@ -26,6 +26,8 @@ use crate::{l10n, tr};
 pub const WIDTH: u32 = 780 + 2 * SHADOW as u32;
 /// As [`WIDTH`].
 pub const HEIGHT: u32 = 560 + 2 * SHADOW as u32;
+/// What it needs where text is large and the screen small.
+pub const LEAST: Size = Size::new(WIDTH as f32, 450.0);
 /// The list's name.
 pub const LIST: &str = "permissions-list";
 /// How many audit rows are shown.

@@ -4,6 +4,7 @@ use iced_core::keyboard::{self, Key, key::Named};
 use iced_core::{Event, Padding};
 use iced_widget::{column, container};
 
+use super::list_keys::{ListKey, list_key};
 use crate::host::Element;
 use crate::icons::Icon;
 use crate::theme::{Appearance, Palette, SMALL, TIGHT};
@@ -90,14 +91,14 @@ impl Power {
         let Event::Keyboard(keyboard::Event::KeyPressed { key, modifiers, .. }) = event else {
             return None;
         };
-        match key {
-            Key::Named(Named::Escape) => Some(Message::Close),
-            Key::Named(Named::Enter | Named::Space) => Some(Message::Activate),
-            Key::Named(Named::ArrowDown) => Some(Message::Move(1)),
-            Key::Named(Named::ArrowUp) => Some(Message::Move(-1)),
-            Key::Named(Named::Tab) => Some(Message::Move(if modifiers.shift() { -1 } else { 1 })),
-            _ => None,
+        if let Key::Named(Named::Space) = key {
+            return Some(Message::Activate);
         }
+        Some(match list_key(key, *modifiers, 1)? {
+            ListKey::Escape => Message::Close,
+            ListKey::Enter => Message::Activate,
+            ListKey::Move(by) => Message::Move(by),
+        })
     }
 
     /// The menu's widgets.

@@ -52,7 +52,8 @@ impl Bench {
         let server = bus.connect().await;
         let serving = tokio::spawn(async move {
             let desk = Desk::new(events_to);
-            portal::serve(&server, &desk, "dark").await.unwrap();
+            let look = argos_shell::settings::Settings::default().look();
+            portal::serve(&server, &desk, &look).await.unwrap();
         });
         let client = bus.connect().await;
         let dbus = zbus::fdo::DBusProxy::new(&client).await.unwrap();

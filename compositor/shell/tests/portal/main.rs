@@ -665,13 +665,13 @@ async fn settings_follow_the_theme() {
         f64::from(accent.2),
     );
     assert_eq!(*heard["accent-color"], Variant::from(accent));
-    assert!(matches!(bench.event().await, Event::Theme(name) if name == "light"));
+    assert!(matches!(bench.event().await, Event::Look(look) if look.theme == "light"));
     // And back, while it is there.
     bench.set_theme(&shell, "dark").await;
     let change = changes.next().await.unwrap();
     let (_, key, _): (String, String, OwnedVariant) = change.body().deserialize().unwrap();
     assert!(["accent-color", "color-scheme"].contains(&key.as_str()));
-    assert!(matches!(bench.event().await, Event::Theme(name) if name == "dark"));
+    assert!(matches!(bench.event().await, Event::Look(look) if look.theme == "dark"));
 }
 
 #[tokio::test]

@@ -55,7 +55,15 @@ impl Drop for Desktop {
 
 impl Desktop {
     async fn new(idle: Idle) -> Self {
+        Self::with(idle, "").await
+    }
+
+    /// With these settings of the shell.
+    async fn with(idle: Idle, settings: &str) -> Self {
         let home = tempfile::tempdir().unwrap();
+        let own = home.path().join(".config/argos");
+        std::fs::create_dir_all(&own).unwrap();
+        std::fs::write(own.join("shell.yaml"), settings).unwrap();
         let listener = UnixListener::bind(home.path().join("wayland")).unwrap();
         let (jobs, wanted) = mpsc::channel::<Job>();
         std::thread::spawn(move || compositor(&listener, &wanted, idle));
@@ -257,6 +265,68 @@ async fn a_picture_of_the_screen_is_given_after_a_yes() {
     let (response, _) = desktop.presses_until_replied(&[ENTER], reply).await;
     assert_eq!(response, 0);
     assert_eq!(std::fs::read_dir(&pictures).unwrap().count(), 2);
+}
+
+/// What is to be seen is where clicks go, also when it is larger.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn larger_text_makes_a_dialog_larger_and_clicks_meet_it() {
+    use argos_compositor::smithay::backend::input::ButtonState;
+    use argos_shell::parts::consent::{self, Consent};
+    const TITLE_BAR: i32 = 32;
+    let desktop = Desktop::with(Idle::default(), "text-size: 150\n").await;
+    let client = desktop.bus.connect().await;
+    let body = (
+        "org.example.Cam",
+        "",
+        "Camera?",
+        "It wants to see",
+        "More",
+        options([("grant_label", "Let it".into())]),
+    );
+    let reply = call(&client, "Access", "AccessDialog", "1", body);
+    desktop.shows("A program asks").await;
+    let window = desktop.does(|state| state.window_list().remove(0));
+    assert_eq!(window.width, (consent::WIDTH * 3 / 2) as i32);
+
+    // The same dialog by itself, to know where its button is.
+    argos_shell::fonts::load();
+    let own = Consent::new(consent::Request {
+        app: "org.example.Cam".into(),
+        title: "Camera?".into(),
+        subtitle: "It wants to see".into(),
+        body: "More".into(),
+        grant: "Let it".into(),
+        deny: "Deny".into(),
+        choices: Vec::new(),
+        picture: None,
+    });
+    let height = (window.height - TITLE_BAR) as u32 * 2 / 3;
+    let size = iced_core::Size::new(consent::WIDTH, height);
+    let units = iced_core::Size::new(size.width as f32, size.height as f32);
+    let theme = argos_shell::theme::built_in("dark");
+    let view = own.view(Instant::now(), units, &theme.colors);
+    let clear = iced_core::Color::TRANSPARENT;
+    let drawn = argos_shell::host::headless::draw(view, size, 1.0, clear, theme.colors.text);
+    let button = drawn.texts.iter().find(|(text, _)| text == "Let it");
+    let middle = button.expect("it has a button").1.center();
+    let at = (
+        f64::from(window.x) + f64::from(middle.x) * 1.5,
+        f64::from(window.y + TITLE_BAR) + f64::from(middle.y) * 1.5,
+    );
+    let mut time = 5000;
+    let end = Instant::now() + PATIENCE;
+    while !reply.is_finished() {
+        assert!(Instant::now() < end, "nothing is where it is seen");
+        time += 20;
+        desktop.does(move |state| {
+            state.pointer_to(at.into(), time);
+            state.button(argos_compositor::LEFT, ButtonState::Pressed, time + 1);
+            state.button(argos_compositor::LEFT, ButtonState::Released, time + 2);
+        });
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert_eq!(replied(reply).await.0, 0, "yes");
+    desktop.shows_nothing().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use argos_apps::App;
 use argos_bus::agents::{self as bus_agents, Agent, ChatMessage};
-use argos_bus::compositor::Output;
+use argos_bus::compositor::{Output, OutputMode};
 use argos_bus::devices::{Brightness, Volume};
 use argos_bus::network::{Link, Status};
 use argos_bus::permissions::{Explanation, Grant, Request};
@@ -12,13 +12,14 @@ use argos_shell::accounts::Account;
 use argos_shell::bus::tray::{Address, Entry, Item};
 use argos_shell::greetd::{ErrorType, Heard, Response, Style};
 use argos_shell::host::Element;
-use argos_shell::host::headless::{Drawn, draw};
+use argos_shell::host::headless::{Drawn, draw, texts};
+use argos_shell::host::larger::Plan;
 use argos_shell::icons::Icon;
 use argos_shell::pam::{Answer, Verdict};
 use argos_shell::parts::chooser::{self, Chooser, Filter, Listing, Mode, Rule, entries};
 use argos_shell::parts::consent::{self, Consent};
 use argos_shell::parts::notifications::{Notification, Notifications, Urgency};
-use argos_shell::parts::permission::{GUARD, Permission};
+use argos_shell::parts::permission::{self, GUARD, Permission};
 use argos_shell::parts::{
     agents, chat, controls, greeter, launcher, lock, notifications, open_with as opener, panel,
     permissions, power, settings, tray,
@@ -26,13 +27,12 @@ use argos_shell::parts::{
 use argos_shell::theme::Theme;
 use argos_shell::tr;
 use iced_core::keyboard::key::{Key, Named};
-use iced_core::{Color, Size};
+use iced_core::{Color, Rectangle, Size};
 
-/// A screen, and one of the same size in pixels at scale 2.
-const LARGE: Size = Size::new(1280.0, 800.0);
-const SMALL: Size = Size::new(640.0, 400.0);
+/// A screen of the same size in pixels as the others' at scale 2.
+const SMALL: (u32, u32) = (640, 400);
 
-type View = Box<dyn Fn(&Theme, &mut dyn FnMut(Element<'_, ()>))>;
+type View = Box<dyn Fn(&Theme, Size, &mut dyn FnMut(Element<'_, ()>))>;
 
 /// A part in some state.
 pub(crate) struct Scene {
@@ -51,22 +51,91 @@ impl Scene {
     }
 
     pub(crate) fn draw(&self, theme: &Theme, scale: f32, ground: Color) -> Drawn {
-        let mut drawn = None;
-        (self.view)(theme, &mut |view| {
-            drawn = Some(draw(view, self.size, scale, ground, theme.colors.text));
+        self.see(theme, self.size, |view| {
+            draw(view, self.size, scale, ground, theme.colors.text)
+        })
+    }
+
+    /// Draws it as it is with larger text on a screen of this size.
+    #[allow(dead_code, reason = "tests draw it as it is")]
+    pub(crate) fn draw_larger(
+        &self,
+        text_size: f32,
+        screen: Size<u32>,
+        theme: &Theme,
+        ground: Color,
+    ) -> Drawn {
+        let (size, zoom) = self.larger(text_size, screen);
+        self.see(theme, size, |view| {
+            draw(view, size, zoom, ground, theme.colors.text)
+        })
+    }
+
+    /// Its texts at this size, and where they are.
+    #[allow(dead_code, reason = "only tests read them")]
+    pub(crate) fn texts(&self, theme: &Theme, size: Size<u32>) -> Vec<(String, Rectangle)> {
+        self.see(theme, size, |view| texts(view, size))
+    }
+
+    /// The size in which it is laid out with larger text on a screen of this size, below the panel; and how many times
+    /// larger that is shown.
+    pub(crate) fn larger(&self, text_size: f32, screen: Size<u32>) -> (Size<u32>, f32) {
+        let (whole, least) = self.needs();
+        let beside = if whole || self.name.starts_with("panel") {
+            0.0
+        } else {
+            panel::HEIGHT as f32 * text_size
+        };
+        let room = Size::new(screen.width as f32, screen.height as f32 - beside);
+        let wanted = if whole { screen } else { self.size };
+        let plan = Plan::new(text_size, wanted, least, Some(room));
+        let zoom = plan.given(text_size, plan.asked);
+        let units = |length: u32| (length as f32 / zoom).floor() as u32;
+        let size = Size::new(units(plan.asked.width), units(plan.asked.height));
+        (size, zoom)
+    }
+
+    /// Whether it covers the screen, and what it needs at least.
+    fn needs(&self) -> (bool, Option<Size>) {
+        let name = self.name.split('-').next().unwrap_or(self.name);
+        let dialog = |(width, height): (u32, u32)| Some(size(width, height));
+        match name {
+            "lock" => (true, Some(lock::LEAST)),
+            "greeter" => (true, Some(greeter::LEAST)),
+            "prompt" => (true, Some(permission::LEAST)),
+            "panel" => (false, Some(panel::LEAST)),
+            "launcher" => (false, Some(launcher::LEAST)),
+            "chat" => (false, Some(chat::LEAST)),
+            "permissions" => (false, Some(permissions::LEAST)),
+            "settings" => (false, Some(settings::LEAST)),
+            "agents" => (false, Some(agents::LEAST)),
+            "files" => (false, dialog(chooser::LEAST)),
+            "open" => (false, dialog(opener::LEAST)),
+            _ => (false, None),
+        }
+    }
+
+    fn see<T>(&self, theme: &Theme, size: Size<u32>, look: impl FnOnce(Element<'_, ()>) -> T) -> T {
+        let (mut look, mut seen) = (Some(look), None);
+        let units = Size::new(size.width as f32, size.height as f32);
+        (self.view)(theme, units, &mut |view| {
+            seen = look.take().map(|look| look(view));
         });
-        drawn.expect("every scene shows one view")
+        seen.expect("every scene shows one view")
     }
 }
 
 macro_rules! scene {
-    ($name:literal, $width:expr, $height:expr, $state:expr, |$s:ident, $theme:ident| $view:expr) => {{
+    ($name:literal, $width:expr, $height:expr, $state:expr, |$s:ident, $theme:ident| $view:expr) => {
+        scene!($name, $width, $height, $state, |$s, _size, $theme| $view)
+    };
+    ($name:literal, $width:expr, $height:expr, $state:expr, |$s:ident, $size:ident, $theme:ident| $view:expr) => {{
         let $s = $state;
         Scene::new(
             $name,
             $width,
             $height,
-            Box::new(move |$theme, show| show($view.map(|_| ()))),
+            Box::new(move |$theme, $size, show| show($view.map(|_| ()))),
         )
     }};
 }
@@ -100,14 +169,24 @@ pub(crate) fn all(now: Instant) -> Vec<Scene> {
             1280,
             panel::HEIGHT,
             (quiet, tray::Tray::default()),
-            |s, theme| s.0.view(&s.1, [Icon::Offline, Icon::Muted], &theme.colors)
+            |s, size, theme| s.0.view(
+                &s.1,
+                [Icon::Offline, Icon::Muted],
+                size.width,
+                &theme.colors
+            )
         ),
         scene!(
             "panel-busy",
             1280,
             panel::HEIGHT,
             (busy, items()),
-            |s, theme| s.0.view(&s.1, [Icon::Network, Icon::Sound], &theme.colors)
+            |s, size, theme| s.0.view(
+                &s.1,
+                [Icon::Network, Icon::Sound],
+                size.width,
+                &theme.colors
+            )
         ),
         scene!("tray-menu", tray::WIDTH, 300, items(), |s, theme| s
             .view(&theme.colors)),
@@ -222,21 +301,26 @@ pub(crate) fn all(now: Instant) -> Vec<Scene> {
             },
             |s, theme| s.view(now, &theme.colors)
         ),
-        scene!("greeter-people", 1280, 800, greeter(""), |s, theme| s
-            .view(LARGE, &theme.colors)),
+        scene!(
+            "greeter-people",
+            1280,
+            800,
+            greeter(""),
+            |s, size, theme| s.view(size, &theme.colors)
+        ),
         scene!(
             "greeter-people-small",
-            SMALL.width as u32,
-            SMALL.height as u32,
+            SMALL.0,
+            SMALL.1,
             greeter(""),
-            |s, theme| s.view(SMALL, &theme.colors)
+            |s, size, theme| s.view(size, &theme.colors)
         ),
         scene!(
             "greeter-small",
-            SMALL.width as u32,
-            SMALL.height as u32,
+            SMALL.0,
+            SMALL.1,
             asked("ada", Style::Secret, "Password: "),
-            |s, theme| s.view(SMALL, &theme.colors)
+            |s, size, theme| s.view(size, &theme.colors)
         ),
         scene!(
             "greeter-password",
@@ -247,7 +331,7 @@ pub(crate) fn all(now: Instant) -> Vec<Scene> {
                 typed(&mut greeter, "xxxxxxx");
                 greeter
             },
-            |s, theme| s.view(LARGE, &theme.colors)
+            |s, size, theme| s.view(size, &theme.colors)
         ),
         scene!(
             "greeter-wrong",
@@ -271,7 +355,7 @@ pub(crate) fn all(now: Instant) -> Vec<Scene> {
                 greeter.caps_lock(true);
                 greeter
             },
-            |s, theme| s.view(LARGE, &theme.colors)
+            |s, size, theme| s.view(size, &theme.colors)
         ),
         scene!(
             "greeter-question",
@@ -288,7 +372,7 @@ pub(crate) fn all(now: Instant) -> Vec<Scene> {
                 press(&mut greeter, Named::Tab);
                 greeter
             },
-            |s, theme| s.view(LARGE, &theme.colors)
+            |s, size, theme| s.view(size, &theme.colors)
         ),
         scene!(
             "greeter-name",
@@ -299,7 +383,7 @@ pub(crate) fn all(now: Instant) -> Vec<Scene> {
                 greeter.update(greeter::Message::Pick(usize::MAX));
                 greeter
             },
-            |s, theme| s.view(LARGE, &theme.colors)
+            |s, size, theme| s.view(size, &theme.colors)
         ),
         scene!(
             "greeter-no-password",
@@ -311,7 +395,7 @@ pub(crate) fn all(now: Instant) -> Vec<Scene> {
                 greeter.heard(Heard::Response(Response::Success));
                 greeter
             },
-            |s, theme| s.view(LARGE, &theme.colors)
+            |s, size, theme| s.view(size, &theme.colors)
         ),
         scene!(
             "greeter-refused",
@@ -327,7 +411,7 @@ pub(crate) fn all(now: Instant) -> Vec<Scene> {
                 }));
                 greeter
             },
-            |s, theme| s.view(LARGE, &theme.colors)
+            |s, size, theme| s.view(size, &theme.colors)
         ),
         scene!(
             "greeter-gone",
@@ -341,7 +425,7 @@ pub(crate) fn all(now: Instant) -> Vec<Scene> {
                 ));
                 greeter
             },
-            |s, theme| s.view(LARGE, &theme.colors)
+            |s, size, theme| s.view(size, &theme.colors)
         ),
         scene!(
             "prompt",
@@ -387,80 +471,72 @@ pub(crate) fn all(now: Instant) -> Vec<Scene> {
             ahead(now, false),
             |s, theme| s.view(&noon(), &theme.colors)
         ),
-        scene!("files", 860, 560, files(open_many()), |s, theme| s.view(
-            size(860, 560),
+        scene!("files", 860, 560, files(open_many()), |s, size, theme| s
+            .view(size, &noon(), &theme.colors)),
+        scene!("files-many", 860, 560, many_files(), |s, size, theme| s
+            .view(size, &noon(), &theme.colors)),
+        scene!(
+            "files-new-folder",
+            860,
+            560,
+            new_folder(),
+            |s, size, theme| s.view(size, &noon(), &theme.colors)
+        ),
+        scene!("files-save", 860, 560, save(), |s, size, theme| s.view(
+            size,
             &noon(),
             &theme.colors
         )),
-        scene!("files-many", 860, 560, many_files(), |s, theme| s.view(
-            size(860, 560),
+        scene!("files-replace", 860, 560, replace(), |s, size, theme| s
+            .view(size, &noon(), &theme.colors)),
+        scene!("files-filters", 860, 560, filters(), |s, size, theme| s
+            .view(size, &noon(), &theme.colors)),
+        scene!("files-narrow", 560, 420, narrow(), |s, size, theme| s.view(
+            size,
             &noon(),
             &theme.colors
         )),
-        scene!("files-new-folder", 860, 560, new_folder(), |s, theme| s
-            .view(size(860, 560), &noon(), &theme.colors)),
-        scene!("files-save", 860, 560, save(), |s, theme| s.view(
-            size(860, 560),
+        scene!("files-denied", 860, 560, denied(), |s, size, theme| s.view(
+            size,
             &noon(),
             &theme.colors
         )),
-        scene!("files-replace", 860, 560, replace(), |s, theme| s.view(
-            size(860, 560),
-            &noon(),
-            &theme.colors
-        )),
-        scene!("files-filters", 860, 560, filters(), |s, theme| s.view(
-            size(860, 560),
-            &noon(),
-            &theme.colors
-        )),
-        scene!("files-narrow", 560, 420, narrow(), |s, theme| s.view(
-            size(560, 420),
-            &noon(),
-            &theme.colors
-        )),
-        scene!("files-denied", 860, 560, denied(), |s, theme| s.view(
-            size(860, 560),
-            &noon(),
-            &theme.colors
-        )),
-        scene!("files-empty", 860, 560, folder_to_save(), |s, theme| s
-            .view(size(860, 560), &noon(), &theme.colors)),
-        scene!("files-path", 860, 560, typed_path(), |s, theme| s.view(
-            size(860, 560),
-            &noon(),
-            &theme.colors
-        )),
-        scene!("consent", consent::WIDTH, 330, camera(now), |s, theme| s
-            .view(
-                now + consent::GUARD,
-                size(consent::WIDTH, 330),
-                &theme.colors
-            )),
+        scene!(
+            "files-empty",
+            860,
+            560,
+            folder_to_save(),
+            |s, size, theme| s.view(size, &noon(), &theme.colors)
+        ),
+        scene!("files-path", 860, 560, typed_path(), |s, size, theme| s
+            .view(size, &noon(), &theme.colors)),
+        scene!(
+            "consent",
+            consent::WIDTH,
+            330,
+            camera(now),
+            |s, size, theme| s.view(now + consent::GUARD, size, &theme.colors)
+        ),
         scene!(
             "consent-picture",
             consent::WIDTH_PICTURE,
             590,
             picture(now),
-            |s, theme| s.view(
-                now + consent::GUARD,
-                size(consent::WIDTH_PICTURE, 590),
-                &theme.colors
-            )
+            |s, size, theme| s.view(now + consent::GUARD, size, &theme.colors)
         ),
         scene!(
             "open-with",
             440,
             460,
             open_with("photo.png", true),
-            |s, theme| s.view(440.0, &theme.colors)
+            |s, size, theme| s.view(size.width, &theme.colors)
         ),
         scene!(
             "open-with-nothing",
             440,
             460,
             open_with(&"a-long-name-".repeat(9), false),
-            |s, theme| s.view(440.0, &theme.colors)
+            |s, size, theme| s.view(size.width, &theme.colors)
         ),
         scene!("agents", 1244, 742, some_agents(now), |s, theme| s
             .view(&theme.colors)),
@@ -511,10 +587,27 @@ pub(crate) fn all(now: Instant) -> Vec<Scene> {
         }),
         setting!("settings-picker", {
             let mut picker = page(settings::Page::Input);
-            picker.update(settings::Message::Activate(settings::Item::Layout));
+            picker.update(settings::Message::Activate(settings::Item::Layout), now);
             picker
         }),
         setting!("settings-refused", refused()),
+        setting!("settings-modes", {
+            let mut modes = page(settings::Page::Displays);
+            modes.update(settings::Message::Activate(settings::Item::Mode(0)), now);
+            modes
+        }),
+        setting!("settings-trial", {
+            let mut trial = page(settings::Page::Displays);
+            trial.update(settings::Message::Pick(settings::Item::Mode(0), 3), now);
+            trial.tried(Ok(()), now);
+            trial
+        }),
+        setting!("settings-accent-mended", {
+            let mut mended = page(settings::Page::Appearance);
+            mended.set_own("accent", "#203040");
+            mended.set_accent_note(tr!("set-accent-mended", shown = "#8fa6bd"));
+            mended
+        }),
         setting!("settings-broken", {
             let mut broken = page(settings::Page::Power);
             let why = "compositor.yaml:12:3: unknown key `lock-aftr`; did you mean `lock-after`?";
@@ -583,10 +676,27 @@ fn page(page: settings::Page) -> settings::Settings {
     };
     let mut state = settings::Settings::default();
     state.set_known(known());
-    state.set_outputs(vec![
-        output("eDP-1", "normal", 1.5),
-        output("HDMI-A-1", "90", 1.0),
-    ]);
+    let mode = |width, height, refresh| OutputMode {
+        width,
+        height,
+        refresh,
+        preferred: width == 1920 && refresh == 59_940,
+    };
+    let modes = vec![
+        mode(1920, 1080, 59_940),
+        mode(1920, 1080, 50_000),
+        mode(1680, 1050, 59_883),
+        mode(1280, 720, 60_000),
+    ];
+    state.set_outputs(
+        vec![
+            output("eDP-1", "normal", 1.5),
+            output("HDMI-A-1", "90", 1.0),
+        ],
+        ["eDP-1", "HDMI-A-1"]
+            .map(|name| (name.to_owned(), modes.clone()))
+            .into(),
+    );
     let model = |name: &str, state: &str| (name.to_owned(), state.to_owned());
     let models = vec![
         model("default", "ready"),
@@ -595,14 +705,14 @@ fn page(page: settings::Page) -> settings::Settings {
     state.set_models(Some(models));
     state.open(page);
     for _ in 0..2 {
-        state.update(settings::Message::Move(1));
+        state.update(settings::Message::Move(1), Instant::now());
     }
     state
 }
 
 fn searched(query: &str) -> settings::Settings {
     let mut state = page(settings::Page::Appearance);
-    state.update(settings::Message::Typed(query.into()));
+    state.update(settings::Message::Typed(query.into()), Instant::now());
     state
 }
 
@@ -610,7 +720,7 @@ fn searched(query: &str) -> settings::Settings {
 fn refused() -> settings::Settings {
     let mut state = page(settings::Page::Windows);
     let wanted = settings::Message::Activate(settings::Item::Tiling);
-    if let settings::Outcome::Change(change) = state.update(wanted) {
+    if let settings::Outcome::Change(change) = state.update(wanted, Instant::now()) {
         let why = "/home/ada/.config/argos/compositor.yaml cannot be written: Read-only file system (os error 30)";
         state.changed(&change, Err(why.into()));
     }
@@ -1368,12 +1478,7 @@ fn app(name: &str, generic: &str, comment: &str) -> App {
         name: name.into(),
         generic_name: generic.into(),
         comment: comment.into(),
-        icon: String::new(),
-        exec: vec!["/bin/true".into()],
-        working_directory: None,
-        terminal: false,
-        keywords: Vec::new(),
-        categories: Vec::new(),
+        ..App::default()
     }
 }
 

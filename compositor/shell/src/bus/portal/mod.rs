@@ -24,6 +24,7 @@ use zbus::wire::OwnedVariant;
 
 use super::{Pauses, on_own_thread};
 use crate::parts::{chooser, consent};
+use crate::settings::Look;
 use argos_apps::App;
 use iced_widget::image::Handle;
 
@@ -51,8 +52,8 @@ pub enum Event {
     Close(u32),
     /// Other applications can be chosen from in it.
     Apps(u32, Vec<App>),
-    /// The theme has this name.
-    Theme(String),
+    /// Things are to look like this.
+    Look(Look),
     /// How many programs keep the session from being idle.
     Awake(usize),
 }
@@ -126,15 +127,15 @@ impl std::fmt::Debug for Events {
     }
 }
 
-/// Starts the thread. `theme` is the one to begin with.
-pub fn start(events: Events, theme: String) {
+/// Starts the thread. `look` is the one to begin with.
+pub fn start(events: Events, look: Look) {
     on_own_thread("bus", async move {
         let mut pauses = Pauses::new();
         loop {
             match Connection::session().await {
                 Ok(connection) => {
                     let desk = Desk::new(events.clone());
-                    match serve(&connection, &desk, &theme).await {
+                    match serve(&connection, &desk, &look).await {
                         Ok(()) => pauses = Pauses::new(),
                         Err(error) => tracing::warn!("the portal's interfaces: {error}"),
                     }
@@ -148,11 +149,11 @@ pub fn start(events: Events, theme: String) {
     });
 }
 
-/// Serves the interfaces until the bus is gone. `theme` is the one to begin with.
+/// Serves the interfaces until the bus is gone. `look` is the one to begin with.
 ///
 /// # Errors
 /// When the name is another program's, or the bus does not answer.
-pub async fn serve(connection: &Connection, desk: &Desk, theme: &str) -> zbus::Result<()> {
+pub async fn serve(connection: &Connection, desk: &Desk, look: &Look) -> zbus::Result<()> {
     let server = connection.object_server();
     let desk = || desk.clone();
     server.at(PATH, file_chooser::FileChooser(desk())).await?;
@@ -162,7 +163,7 @@ pub async fn serve(connection: &Connection, desk: &Desk, theme: &str) -> zbus::R
         .at(PATH, app_chooser::AppChooser::new(desk()))
         .await?;
     server.at(PATH, inhibit::Inhibit::new(desk())).await?;
-    let appearance = settings::Shared::new(theme);
+    let appearance = settings::Shared::new(look);
     let settings = settings::Settings(appearance.clone());
     server.at(PATH, settings).await?;
     connection.request_name(NAME).await?;

@@ -27,6 +27,7 @@ use std::time::{Duration, Instant};
 
 use argos_bus::agents::{Agent, Event, Mind, Pace, World};
 use argos_bus::permissions::Grant;
+use iced_core::Size;
 use iced_core::keyboard::{self, Key as KeyboardKey, key::Named};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -43,9 +44,15 @@ use crate::{l10n, tr};
 
 /// The command bar's name.
 pub const INPUT: &str = "agents-command";
+/// What it needs where text is large and the screen small.
+pub const LEAST: Size = Size::new(980.0, 480.0);
 
 /// Time between two frames while the graph settles.
 const FRAME: Duration = Duration::from_millis(33);
+/// Steps of the graph between two frames.
+const STEPS: u32 = 2;
+/// The same where nobody is to see it move.
+const STEPS_UNSEEN: u32 = 40;
 /// Time between two looks at the agent that is chosen: what it has in mind fades.
 const LOOK: Duration = Duration::from_secs(3);
 /// How much closer a key looks.
@@ -93,6 +100,8 @@ pub struct Agents {
     answer: Option<(bool, String)>,
     /// Until when a second press stops everything.
     sure: Option<Instant>,
+    /// Whether the graph is seen only once it has settled.
+    still: bool,
     next_frame: Instant,
     next_look: Instant,
     graph_drawn: Drawn,
@@ -197,6 +206,7 @@ impl Default for Agents {
             line: None,
             answer: None,
             sure: None,
+            still: false,
             next_frame: now,
             next_look: now,
             graph_drawn: Drawn::default(),
@@ -266,7 +276,12 @@ impl Agents {
         }
     }
 
-    /// What is drawn is in another language.
+    /// Whether the graph is to be seen only once it has settled: the person wants less motion.
+    pub fn set_still(&mut self, still: bool) {
+        self.still = still;
+    }
+
+    /// What is drawn is in another language or other colours.
     pub fn retell(&self) {
         self.redraw();
     }
@@ -386,9 +401,12 @@ impl Agents {
         self.sure = self.sure.filter(|until| *until > now);
         if !self.graph.is_still() && self.next_frame <= now {
             self.next_frame = now + FRAME;
-            self.graph.step();
-            self.graph.step();
-            self.graph_drawn.clear();
+            for _ in 0..if self.still { STEPS_UNSEEN } else { STEPS } {
+                self.graph.step();
+            }
+            if !self.still || self.graph.is_still() {
+                self.graph_drawn.clear();
+            }
         }
         match self.chosen() {
             Some(name) if self.next_look <= now => {
@@ -690,6 +708,16 @@ mod tests {
             assert!(frames < 200, "it does not come to rest");
         }
         assert!(frames > 10, "it is seen to move");
+        // Less of that is wanted.
+        agents.set_still(true);
+        agents.set_world(graph::tests::world(&["a", "b", "c", "d"]), Vec::new());
+        let mut frames = 0;
+        while let Some(at) = agents.deadline() {
+            now = now.max(at);
+            agents.tick(now);
+            frames += 1;
+        }
+        assert!(frames < 6, "it is there soon: {frames}");
     }
 
     #[test]

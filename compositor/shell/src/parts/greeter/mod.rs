@@ -33,7 +33,7 @@ use crate::tr;
 use crate::visible::visible;
 use crate::widgets;
 
-pub use view::LIST;
+pub use view::{LEAST, LIST};
 
 /// Rows that a page is.
 const PAGE: isize = 4;

@@ -25,6 +25,8 @@ const AROUND: f32 = 196.0;
 const CLOCK: f32 = 150.0;
 /// A screen lower than this has no room for it.
 const LOW: f32 = 560.0;
+/// The smallest screen on which all of it has room, in logical pixels.
+pub const LEAST: Size = Size::new(560.0, 400.0);
 /// Height of what is said beneath the field: three lines, so that nothing moves.
 const SAID: f32 = 60.0;
 /// Characters of that.
@@ -53,7 +55,7 @@ impl Greeter {
         let people = self.people.iter().enumerate();
         let rows = people.map(|(at, account)| {
             let mark = entry::mark(&account.person, 32.0, palette);
-            let name = widgets::shortened(&visible(&account.person), 40);
+            let name = widgets::shortened(&visible(&account.person), 28);
             self.row(at, mark, name, palette)
         });
         let icon = container(widgets::icon(Icon::Person, 18.0, palette.text_dim)).center(32);
@@ -200,7 +202,9 @@ impl Greeter {
         };
         let words = widgets::shortened(&words, MOST_SAID);
         if self.caps_lock && matches!(self.said, Said::Wrong { .. }) {
-            return (tr!("lock-and-caps", said = words), ink);
+            // PAM's words may be a sentence already.
+            let said = words.trim_end_matches('.');
+            return (tr!("lock-and-caps", said = said), ink);
         }
         (words, ink)
     }

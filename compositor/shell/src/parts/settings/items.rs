@@ -2,6 +2,7 @@
 //!
 //! Each has a key in a file behind it. What has none is not here.
 
+use argos_bus::compositor::OutputMode;
 use serde_json::{Value, json};
 
 use crate::icons::Icon;
@@ -115,10 +116,10 @@ impl Page {
     pub fn items(self, outputs: usize) -> Vec<Item> {
         use Item::*;
         match self {
-            Self::Appearance => vec![Theme, Wallpaper, CursorSize],
+            Self::Appearance => vec![Theme, Accent, TextSize, Wallpaper, CursorSize],
             Self::Windows => vec![Workspaces, Tiling, TileGap, TileMargin, SnapEdges],
             Self::Displays => (0..outputs)
-                .map(Scale)
+                .flat_map(|at| [Mode(at), Scale(at), Transform(at), Place(at)])
                 .chain([NightLight, NightFrom, NightTo, NightTemperature])
                 .collect(),
             Self::Input => vec![
@@ -131,6 +132,7 @@ impl Page {
             ],
             Self::Accessibility => vec![
                 HighContrast,
+                ReducedMotion,
                 StickyKeys,
                 StickyShortcut,
                 SlowKeys,
@@ -152,6 +154,8 @@ impl Page {
 #[allow(missing_docs)]
 pub enum Item {
     Theme,
+    Accent,
+    TextSize,
     Wallpaper,
     CursorSize,
     Workspaces,
@@ -160,7 +164,13 @@ pub enum Item {
     TileMargin,
     SnapEdges,
     /// Of the screen at this position.
+    Mode(usize),
+    /// The same.
     Scale(usize),
+    /// The same.
+    Transform(usize),
+    /// The same.
+    Place(usize),
     NightLight,
     NightFrom,
     NightTo,
@@ -172,6 +182,7 @@ pub enum Item {
     NaturalScroll,
     PointerSpeed,
     HighContrast,
+    ReducedMotion,
     StickyKeys,
     StickyShortcut,
     SlowKeys,
@@ -229,6 +240,8 @@ pub enum Unit {
     Times,
     /// -1 to 1, in percent.
     Speed,
+    /// Percent.
+    Percent,
 }
 
 impl Unit {
@@ -244,6 +257,7 @@ impl Unit {
             Self::Kelvins => tr!("unit-kelvins", value = number),
             Self::Times => tr!("unit-times", value = number),
             Self::Speed => l10n::signed_percent(value * 100.0),
+            Self::Percent => l10n::percent(value.round() as u32),
             Self::Seconds => {
                 let seconds = value.round() as u64;
                 match (seconds % 3600, seconds % 60) {
@@ -272,168 +286,269 @@ const SPEEDS: &[f64] = &[-1.0, -0.8, -0.6, -0.4, -0.2, 0.0, 0.2, 0.4, 0.6, 0.8, 
 const KELVINS: &[f64] = &[
     1700.0, 2000.0, 2500.0, 3000.0, 3500.0, 4000.0, 4500.0, 5000.0, 5500.0, 6000.0, 6500.0,
 ];
+const TEXT_SIZES: &[f64] = &[80.0, 90.0, 100.0, 110.0, 125.0, 150.0, 175.0, 200.0];
 const STEPS: &[f64] = &[1.1, 1.25, 1.5, 2.0, 3.0, 4.0];
 const CURSORS: &[f64] = &[16.0, 24.0, 32.0, 48.0, 64.0, 96.0, 128.0];
 const WORKSPACES: &[f64] = &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0];
 
+/// The name of the screen among the keys of what is kept for each.
+const SCREEN: &str = "";
+
+/// All that there is to say of an item.
+struct Row {
+    kind: Kind,
+    /// The file that it is in, and its keys there.
+    place: Option<(File, &'static [&'static str])>,
+    /// Of a screen, for its name.
+    title: fn(&str) -> String,
+    about: fn() -> String,
+}
+
+fn row(kind: Kind, title: fn(&str) -> String) -> Row {
+    Row {
+        kind,
+        place: None,
+        title,
+        about: String::new,
+    }
+}
+
+impl Row {
+    fn kept(mut self, file: File, keys: &'static [&'static str]) -> Self {
+        self.place = Some((file, keys));
+        self
+    }
+
+    fn about(mut self, about: fn() -> String) -> Self {
+        self.about = about;
+        self
+    }
+}
+
 impl Item {
-    /// What its value is.
-    pub fn kind(self) -> Kind {
+    fn row(self) -> Row {
         match self {
-            Self::Theme | Self::Wallpaper | Self::Layout | Self::Language => Kind::Pick,
-            Self::CursorSize => Kind::Number(CURSORS, 24.0, Unit::Pixels),
-            Self::Workspaces => Kind::Number(WORKSPACES, 4.0, Unit::Plain),
-            Self::TileGap | Self::TileMargin => Kind::Number(PIXELS, 8.0, Unit::Pixels),
-            Self::Scale(_) => Kind::Number(SCALES, 1.0, Unit::Times),
-            Self::NightFrom => Kind::Time("20:00"),
-            Self::NightTo => Kind::Time("06:00"),
-            Self::NightTemperature => Kind::Number(KELVINS, 4000.0, Unit::Kelvins),
-            Self::RepeatDelay => Kind::Number(DELAYS, 400.0, Unit::Milliseconds),
-            Self::RepeatRate => Kind::Number(RATES, 30.0, Unit::PerSecond),
-            Self::PointerSpeed => Kind::Number(SPEEDS, 0.0, Unit::Speed),
-            Self::SlowKeys | Self::BounceKeys => Kind::Number(KEYS_MS, 0.0, Unit::Milliseconds),
-            Self::MagnifierStep => Kind::Number(STEPS, 1.25, Unit::Times),
-            Self::LockAfter | Self::ScreenOffAfter | Self::SuspendAfter => {
-                Kind::Number(IDLE, 0.0, Unit::Seconds)
+            Self::Theme => row(Kind::Pick, |_| tr!("set-theme")).kept(File::Shell, &["theme"]),
+            Self::Accent => row(Kind::Pick, |_| tr!("set-accent")).kept(File::Shell, &["accent"]),
+            Self::TextSize => row(Kind::Number(TEXT_SIZES, 100.0, Unit::Percent), |_| {
+                tr!("set-text-size")
+            })
+            .kept(File::Shell, &["text-size"])
+            .about(|| tr!("set-text-size-about")),
+            Self::Wallpaper => row(Kind::Pick, |_| tr!("set-wallpaper"))
+                .kept(File::Shell, &["wallpaper"])
+                .about(|| tr!("set-wallpaper-about")),
+            Self::CursorSize => row(Kind::Number(CURSORS, 24.0, Unit::Pixels), |_| {
+                tr!("set-cursor-size")
+            })
+            .kept(File::Compositor, &["cursor", "size"]),
+            Self::Workspaces => row(Kind::Number(WORKSPACES, 4.0, Unit::Plain), |_| {
+                tr!("set-workspaces")
+            })
+            .kept(File::Compositor, &["workspaces"]),
+            Self::Tiling => row(Kind::Switch(false), |_| tr!("set-tiling"))
+                .kept(File::Compositor, &["tiling", "enabled"])
+                .about(|| tr!("set-tiling-about")),
+            Self::TileGap => row(Kind::Number(PIXELS, 8.0, Unit::Pixels), |_| {
+                tr!("set-tile-gap")
+            })
+            .kept(File::Compositor, &["tiling", "gap"])
+            .about(|| tr!("set-tile-gap-about")),
+            Self::TileMargin => row(Kind::Number(PIXELS, 8.0, Unit::Pixels), |_| {
+                tr!("set-tile-margin")
+            })
+            .kept(File::Compositor, &["tiling", "margin"])
+            .about(|| tr!("set-tile-margin-about")),
+            Self::SnapEdges => row(Kind::Switch(true), |_| tr!("set-snap-edges"))
+                .kept(File::Compositor, &["snapping", "edges"])
+                .about(|| tr!("set-snap-edges-about")),
+            Self::Mode(_) => row(Kind::Pick, |output| tr!("set-mode", output = output))
+                .kept(File::Compositor, &["outputs", SCREEN, "mode"]),
+            Self::Scale(_) => row(Kind::Number(SCALES, 1.0, Unit::Times), |output| {
+                tr!("set-scale", output = output)
+            })
+            .kept(File::Compositor, &["outputs", SCREEN, "scale"]),
+            Self::Transform(_) => row(Kind::Pick, |output| tr!("set-transform", output = output))
+                .kept(File::Compositor, &["outputs", SCREEN, "transform"])
+                .about(|| tr!("set-transform-about")),
+            Self::Place(_) => row(Kind::Pick, |output| tr!("set-place", output = output))
+                .kept(File::Compositor, &["outputs", SCREEN, "place"])
+                .about(|| tr!("set-place-about")),
+            Self::NightLight => row(Kind::Switch(false), |_| tr!("set-night-light"))
+                .kept(File::Compositor, &["night-light", "enabled"])
+                .about(|| tr!("set-night-light-about")),
+            Self::NightFrom => row(Kind::Time("20:00"), |_| tr!("set-night-from"))
+                .kept(File::Compositor, &["night-light", "from"]),
+            Self::NightTo => row(Kind::Time("06:00"), |_| tr!("set-night-to"))
+                .kept(File::Compositor, &["night-light", "to"]),
+            Self::NightTemperature => row(Kind::Number(KELVINS, 4000.0, Unit::Kelvins), |_| {
+                tr!("set-night-temperature")
+            })
+            .kept(File::Compositor, &["night-light", "temperature"])
+            .about(|| tr!("set-night-temperature-about")),
+            Self::Layout => row(Kind::Pick, |_| tr!("set-layout"))
+                .kept(File::Compositor, &["keyboard", "layout"]),
+            Self::RepeatDelay => row(Kind::Number(DELAYS, 400.0, Unit::Milliseconds), |_| {
+                tr!("set-repeat-delay")
+            })
+            .kept(File::Compositor, &["keyboard", "repeat-delay"])
+            .about(|| tr!("set-repeat-delay-about")),
+            Self::RepeatRate => row(Kind::Number(RATES, 30.0, Unit::PerSecond), |_| {
+                tr!("set-repeat-rate")
+            })
+            .kept(File::Compositor, &["keyboard", "repeat-rate"]),
+            Self::TapToClick => row(Kind::Switch(true), |_| tr!("set-tap"))
+                .kept(File::Compositor, &["pointer", "tap-to-click"]),
+            Self::NaturalScroll => row(Kind::Switch(false), |_| tr!("set-natural-scroll"))
+                .kept(File::Compositor, &["pointer", "natural-scroll"])
+                .about(|| tr!("set-natural-scroll-about")),
+            Self::PointerSpeed => row(Kind::Number(SPEEDS, 0.0, Unit::Speed), |_| {
+                tr!("set-pointer-speed")
+            })
+            .kept(File::Compositor, &["pointer", "speed"]),
+            Self::HighContrast => row(Kind::Switch(false), |_| tr!("set-high-contrast"))
+                .kept(File::Shell, &["theme"])
+                .about(|| tr!("set-high-contrast-about")),
+            Self::ReducedMotion => row(Kind::Switch(false), |_| tr!("set-reduced-motion"))
+                .kept(File::Compositor, &["accessibility", "reduced-motion"])
+                .about(|| tr!("set-reduced-motion-about")),
+            Self::StickyKeys => row(Kind::Switch(false), |_| tr!("set-sticky-keys"))
+                .kept(File::Compositor, &["accessibility", "sticky-keys"])
+                .about(|| tr!("set-sticky-keys-about")),
+            Self::StickyShortcut => row(Kind::Switch(true), |_| tr!("set-sticky-shortcut"))
+                .kept(File::Compositor, &["accessibility", "sticky-keys-shortcut"])
+                .about(|| tr!("set-sticky-shortcut-about")),
+            Self::SlowKeys => row(Kind::Number(KEYS_MS, 0.0, Unit::Milliseconds), |_| {
+                tr!("set-slow-keys")
+            })
+            .kept(File::Compositor, &["accessibility", "slow-keys"])
+            .about(|| tr!("set-slow-keys-about")),
+            Self::BounceKeys => row(Kind::Number(KEYS_MS, 0.0, Unit::Milliseconds), |_| {
+                tr!("set-bounce-keys")
+            })
+            .kept(File::Compositor, &["accessibility", "bounce-keys"])
+            .about(|| tr!("set-bounce-keys-about")),
+            Self::MouseKeys => row(Kind::Switch(false), |_| tr!("set-mouse-keys"))
+                .kept(File::Compositor, &["accessibility", "mouse-keys"])
+                .about(|| tr!("set-mouse-keys-about")),
+            Self::MagnifierStep => row(Kind::Number(STEPS, 1.25, Unit::Times), |_| {
+                tr!("set-magnifier-step")
+            })
+            .kept(File::Compositor, &["magnifier", "step"])
+            .about(|| tr!("set-magnifier-step-about")),
+            Self::MagnifierText => row(Kind::Switch(true), |_| tr!("set-magnifier-text"))
+                .kept(File::Compositor, &["magnifier", "follow-text"])
+                .about(|| tr!("set-magnifier-text-about")),
+            Self::LockAfter => row(Kind::Number(IDLE, 0.0, Unit::Seconds), |_| {
+                tr!("set-lock-after")
+            })
+            .kept(File::Compositor, &["idle", "lock-after"])
+            .about(|| tr!("set-idle-about")),
+            Self::ScreenOffAfter => row(Kind::Number(IDLE, 0.0, Unit::Seconds), |_| {
+                tr!("set-screen-off-after")
+            })
+            .kept(File::Compositor, &["idle", "screen-off-after"])
+            .about(|| tr!("set-idle-about")),
+            Self::SuspendAfter => row(Kind::Number(IDLE, 0.0, Unit::Seconds), |_| {
+                tr!("set-suspend-after")
+            })
+            .kept(File::Compositor, &["idle", "suspend-after"])
+            .about(|| tr!("set-idle-about")),
+            Self::LockBeforeSleep => row(Kind::Switch(true), |_| tr!("set-lock-before-sleep"))
+                .kept(File::Compositor, &["idle", "lock-before-sleep"])
+                .about(|| tr!("set-lock-before-sleep-about")),
+            Self::OpenPermissions => {
+                row(Kind::Button, |_| tr!("permissions")).about(|| tr!("set-permissions-about"))
             }
-            Self::SnapEdges
-            | Self::TapToClick
-            | Self::StickyShortcut
-            | Self::MagnifierText
-            | Self::LockBeforeSleep => Kind::Switch(true),
-            Self::Tiling
-            | Self::NightLight
-            | Self::NaturalScroll
-            | Self::HighContrast
-            | Self::StickyKeys
-            | Self::MouseKeys => Kind::Switch(false),
-            Self::OpenPermissions | Self::OpenAgents => Kind::Button,
-            Self::System | Self::Machine | Self::Processor | Self::Memory | Self::Models => {
-                Kind::Told
+            Self::OpenAgents => {
+                row(Kind::Button, |_| tr!("set-agents")).about(|| tr!("set-agents-about"))
+            }
+            Self::Language => row(Kind::Pick, |_| tr!("set-language"))
+                .kept(File::Shell, &["language"])
+                .about(|| tr!("set-language-about")),
+            Self::System => row(Kind::Told, |_| tr!("set-system")),
+            Self::Machine => row(Kind::Told, |_| tr!("set-machine")),
+            Self::Processor => row(Kind::Told, |_| tr!("set-processor")),
+            Self::Memory => row(Kind::Told, |_| tr!("set-memory")),
+            Self::Models => {
+                row(Kind::Told, |_| tr!("set-models")).about(|| tr!("set-models-about"))
             }
         }
+    }
+
+    /// What its value is.
+    pub fn kind(self) -> Kind {
+        self.row().kind
     }
 
     /// The file that it is in, and its keys there. `outputs`: the names of the screens.
     pub fn place(self, outputs: &[String]) -> Option<(File, Vec<String>)> {
-        let keys: &[&str] = match self {
-            Self::Theme | Self::HighContrast => return Some((File::Shell, vec!["theme".into()])),
-            Self::Wallpaper => return Some((File::Shell, vec!["wallpaper".into()])),
-            Self::Language => return Some((File::Shell, vec!["language".into()])),
-            Self::Scale(at) => &["outputs", outputs.get(at)?, "scale"],
-            Self::CursorSize => &["cursor", "size"],
-            Self::Workspaces => &["workspaces"],
-            Self::Tiling => &["tiling", "enabled"],
-            Self::TileGap => &["tiling", "gap"],
-            Self::TileMargin => &["tiling", "margin"],
-            Self::SnapEdges => &["snapping", "edges"],
-            Self::NightLight => &["night-light", "enabled"],
-            Self::NightFrom => &["night-light", "from"],
-            Self::NightTo => &["night-light", "to"],
-            Self::NightTemperature => &["night-light", "temperature"],
-            Self::Layout => &["keyboard", "layout"],
-            Self::RepeatDelay => &["keyboard", "repeat-delay"],
-            Self::RepeatRate => &["keyboard", "repeat-rate"],
-            Self::TapToClick => &["pointer", "tap-to-click"],
-            Self::NaturalScroll => &["pointer", "natural-scroll"],
-            Self::PointerSpeed => &["pointer", "speed"],
-            Self::StickyKeys => &["accessibility", "sticky-keys"],
-            Self::StickyShortcut => &["accessibility", "sticky-keys-shortcut"],
-            Self::SlowKeys => &["accessibility", "slow-keys"],
-            Self::BounceKeys => &["accessibility", "bounce-keys"],
-            Self::MouseKeys => &["accessibility", "mouse-keys"],
-            Self::MagnifierStep => &["magnifier", "step"],
-            Self::MagnifierText => &["magnifier", "follow-text"],
-            Self::LockAfter => &["idle", "lock-after"],
-            Self::ScreenOffAfter => &["idle", "screen-off-after"],
-            Self::SuspendAfter => &["idle", "suspend-after"],
-            Self::LockBeforeSleep => &["idle", "lock-before-sleep"],
-            Self::OpenPermissions
-            | Self::OpenAgents
-            | Self::System
-            | Self::Machine
-            | Self::Processor
-            | Self::Memory
-            | Self::Models => return None,
+        let (file, keys) = self.row().place?;
+        let screen = self.screen().and_then(|at| outputs.get(at));
+        let named = |key: &&str| match *key {
+            SCREEN => screen.cloned(),
+            key => Some(key.to_owned()),
         };
-        let keys = keys.iter().map(|key| (*key).to_owned()).collect();
-        Some((File::Compositor, keys))
+        Some((file, keys.iter().map(named).collect::<Option<_>>()?))
+    }
+
+    /// The position of the screen that it is about.
+    pub fn screen(self) -> Option<usize> {
+        match self {
+            Self::Mode(at) | Self::Scale(at) | Self::Transform(at) | Self::Place(at) => Some(at),
+            _ => None,
+        }
     }
 
     /// For people; of a screen, `output` is its name.
     pub fn title(self, output: &str) -> String {
-        match self {
-            Self::Theme => tr!("set-theme"),
-            Self::Wallpaper => tr!("set-wallpaper"),
-            Self::CursorSize => tr!("set-cursor-size"),
-            Self::Workspaces => tr!("set-workspaces"),
-            Self::Tiling => tr!("set-tiling"),
-            Self::TileGap => tr!("set-tile-gap"),
-            Self::TileMargin => tr!("set-tile-margin"),
-            Self::SnapEdges => tr!("set-snap-edges"),
-            Self::Scale(_) => tr!("set-scale", output = output),
-            Self::NightLight => tr!("set-night-light"),
-            Self::NightFrom => tr!("set-night-from"),
-            Self::NightTo => tr!("set-night-to"),
-            Self::NightTemperature => tr!("set-night-temperature"),
-            Self::Layout => tr!("set-layout"),
-            Self::RepeatDelay => tr!("set-repeat-delay"),
-            Self::RepeatRate => tr!("set-repeat-rate"),
-            Self::TapToClick => tr!("set-tap"),
-            Self::NaturalScroll => tr!("set-natural-scroll"),
-            Self::PointerSpeed => tr!("set-pointer-speed"),
-            Self::HighContrast => tr!("set-high-contrast"),
-            Self::StickyKeys => tr!("set-sticky-keys"),
-            Self::StickyShortcut => tr!("set-sticky-shortcut"),
-            Self::SlowKeys => tr!("set-slow-keys"),
-            Self::BounceKeys => tr!("set-bounce-keys"),
-            Self::MouseKeys => tr!("set-mouse-keys"),
-            Self::MagnifierStep => tr!("set-magnifier-step"),
-            Self::MagnifierText => tr!("set-magnifier-text"),
-            Self::LockAfter => tr!("set-lock-after"),
-            Self::ScreenOffAfter => tr!("set-screen-off-after"),
-            Self::SuspendAfter => tr!("set-suspend-after"),
-            Self::LockBeforeSleep => tr!("set-lock-before-sleep"),
-            Self::OpenPermissions => tr!("permissions"),
-            Self::OpenAgents => tr!("set-agents"),
-            Self::Language => tr!("set-language"),
-            Self::System => tr!("set-system"),
-            Self::Machine => tr!("set-machine"),
-            Self::Processor => tr!("set-processor"),
-            Self::Memory => tr!("set-memory"),
-            Self::Models => tr!("set-models"),
-        }
+        (self.row().title)(output)
     }
 
     /// What it does, where the title does not say it.
     pub fn about(self) -> String {
-        match self {
-            Self::Wallpaper => tr!("set-wallpaper-about"),
-            Self::Tiling => tr!("set-tiling-about"),
-            Self::TileGap => tr!("set-tile-gap-about"),
-            Self::TileMargin => tr!("set-tile-margin-about"),
-            Self::SnapEdges => tr!("set-snap-edges-about"),
-            Self::NightLight => tr!("set-night-light-about"),
-            Self::NightTemperature => tr!("set-night-temperature-about"),
-            Self::RepeatDelay => tr!("set-repeat-delay-about"),
-            Self::NaturalScroll => tr!("set-natural-scroll-about"),
-            Self::HighContrast => tr!("set-high-contrast-about"),
-            Self::StickyKeys => tr!("set-sticky-keys-about"),
-            Self::StickyShortcut => tr!("set-sticky-shortcut-about"),
-            Self::SlowKeys => tr!("set-slow-keys-about"),
-            Self::BounceKeys => tr!("set-bounce-keys-about"),
-            Self::MouseKeys => tr!("set-mouse-keys-about"),
-            Self::MagnifierStep => tr!("set-magnifier-step-about"),
-            Self::MagnifierText => tr!("set-magnifier-text-about"),
-            Self::LockAfter | Self::ScreenOffAfter | Self::SuspendAfter => tr!("set-idle-about"),
-            Self::LockBeforeSleep => tr!("set-lock-before-sleep-about"),
-            Self::OpenPermissions => tr!("set-permissions-about"),
-            Self::OpenAgents => tr!("set-agents-about"),
-            Self::Language => tr!("set-language-about"),
-            Self::Models => tr!("set-models-about"),
-            _ => String::new(),
-        }
+        (self.row().about)()
     }
+}
+
+/// How a screen can hang, in the words of `compositor.yaml`.
+pub const TURNS: [&str; 8] = [
+    "normal",
+    "90",
+    "180",
+    "270",
+    "flipped",
+    "flipped-90",
+    "flipped-180",
+    "flipped-270",
+];
+/// On which side of another a screen can be.
+pub const SIDES: [&str; 4] = ["left-of", "right-of", "above", "below"];
+
+/// One of [`TURNS`] for people.
+pub fn turn_title(turn: &str) -> String {
+    match turn {
+        "normal" => tr!("turn-normal"),
+        "90" => tr!("turn-90"),
+        "180" => tr!("turn-180"),
+        "270" => tr!("turn-270"),
+        "flipped" => tr!("turn-flipped"),
+        "flipped-90" => tr!("turn-flipped-90"),
+        "flipped-180" => tr!("turn-flipped-180"),
+        "flipped-270" => tr!("turn-flipped-270"),
+        other => other.to_owned(),
+    }
+}
+
+/// One of [`SIDES`] for people, with the other screen's name.
+pub fn side_title(side: &str, output: &str) -> String {
+    tr!("side", side = side, output = output)
+}
+
+/// A mode in the words of `compositor.yaml`.
+pub fn mode_word(mode: &OutputMode) -> String {
+    let hertz = f64::from(mode.refresh) / 1000.0;
+    format!("{}x{}@{hertz}", mode.width, mode.height)
 }
 
 /// The number of the list that comes after the value, `by` steps away; between two of them, the nearest in that

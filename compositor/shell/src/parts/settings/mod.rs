@@ -1,6 +1,7 @@
 //! The settings: pages of what can be set, each with a key in a file behind it.
 //!
 //! * [`items`]: which settings there are, and which values they take.
+//! * `trial`: a change of a screen is tried before it is kept.
 //! * `view`: how they are shown.
 //!
 //! It shows what the files say and asks for changes ([`Outcome::Change`]); a change is shown at once, and where it
@@ -9,24 +10,30 @@
 //! The search field always has the keyboard: letters search, arrows go over the settings.
 
 pub mod items;
+mod trial;
 mod view;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::time::Instant;
 
-use argos_bus::compositor::Output;
+use argos_bus::compositor::{Output, OutputMode, OutputWish};
 use iced_core::Event;
 use iced_core::keyboard::{self, Key, key::Named};
 use serde_json::{Map, Value, json};
 
 pub use self::items::{Item, Page};
 use self::items::{Kind, quarters_later, step, written};
+use self::trial::Trial;
+pub use self::trial::{Answer, SECONDS as TRIAL_SECONDS};
 use crate::l10n::{self, Language};
+use crate::parts::list_keys::{ListKey, list_key};
 use crate::preferences::{Change, File};
-use crate::theme::HIGH_CONTRAST;
+use crate::theme::{self, HIGH_CONTRAST};
 use crate::tr;
 use crate::widgets;
 
-pub use self::view::{HEIGHT, WIDTH};
+pub use self::view::{HEIGHT, LEAST, WIDTH};
 
 /// The search field's name.
 pub const INPUT: &str = "settings-search";
@@ -102,6 +109,12 @@ pub struct Settings {
     picking: Option<Picking>,
     known: Known,
     outputs: Vec<Output>,
+    /// By the screens' names.
+    modes: BTreeMap<String, Vec<OutputMode>>,
+    /// A change of a screen that waits for an answer.
+    trial: Option<Trial>,
+    /// What is to be said of the accent: that it cannot be had as it is written.
+    accent_note: String,
     /// The models of the AI service: names and states; nothing while it is not there.
     models: Option<Vec<(String, String)>>,
     problems: BTreeMap<Item, String>,
@@ -128,6 +141,8 @@ pub enum Message {
     Activate(Item),
     /// Have this one of the list.
     Pick(Item, usize),
+    /// Whether what is tried is to be kept.
+    Trial(Answer),
     /// Away with what is in front: the list, the search, the settings.
     Back,
     /// Away with it.
@@ -147,10 +162,18 @@ pub enum Outcome {
     Change(Change),
     /// This theme.
     Theme(String),
+    /// This accent; empty for the theme's.
+    Accent(String),
+    /// Text of so many percent.
+    TextSize(u32),
     /// This wallpaper; empty for the theme's.
     Wallpaper(String),
     /// This language; empty for that of the environment.
     Language(String),
+    /// A screen is to be tried so.
+    Try(OutputWish),
+    /// What is tried is to be kept, or taken back.
+    EndTrial(bool),
     /// The permissions page.
     Permissions,
     /// The agent view.
@@ -166,7 +189,7 @@ impl Settings {
     pub fn open(&mut self, page: Page) {
         self.page = page;
         self.query.clear();
-        (self.selected, self.picking) = (None, None);
+        (self.selected, self.picking, self.trial) = (None, None, None);
         self.problems.clear();
     }
 
@@ -180,9 +203,15 @@ impl Settings {
         self.known = known;
     }
 
-    /// The screens that are on.
-    pub fn set_outputs(&mut self, outputs: Vec<Output>) {
+    /// The screens that are on, and their modes by their names.
+    pub fn set_outputs(&mut self, outputs: Vec<Output>, modes: BTreeMap<String, Vec<OutputMode>>) {
         self.outputs = outputs;
+        self.modes = modes;
+    }
+
+    /// What is to be said of the accent.
+    pub fn set_accent_note(&mut self, note: String) {
+        self.accent_note = note;
     }
 
     /// The models of the AI service.
@@ -191,10 +220,59 @@ impl Settings {
     }
 
     /// A value of the shell's own is another.
-    pub fn set_own(&mut self, key: &str, value: &str) {
+    pub fn set_own(&mut self, key: &str, value: impl Into<Value>) {
         if let Ok(Value::Object(shell)) = &mut self.known.shell {
-            shell.insert(key.to_owned(), Value::from(value));
+            shell.insert(key.to_owned(), value.into());
         }
+    }
+
+    /// A screen is otherwise, or why it is not. Where nobody waits for it any more: it is not to be kept.
+    pub fn tried(&mut self, done: Result<(), String>, now: Instant) -> Option<bool> {
+        match (done, &mut self.trial) {
+            (Ok(()), Some(trial)) => trial.begin(now),
+            (Ok(()), None) => return Some(false),
+            (Err(why), _) => self.give_up(why),
+        }
+        None
+    }
+
+    /// What was tried is kept, and can be written; or why it is not.
+    pub fn kept(&mut self, kept: Result<(), String>) -> Outcome {
+        match (kept, self.trial.take()) {
+            (Ok(()), Some(trial)) => self.write(trial.change),
+            (Ok(()), None) => Outcome::None,
+            (Err(why), trial) => {
+                self.trial = trial;
+                self.give_up(why);
+                Outcome::None
+            }
+        }
+    }
+
+    fn give_up(&mut self, why: String) {
+        if let Some(trial) = self.trial.take() {
+            self.problems.insert(trial.item, why);
+        }
+    }
+
+    /// The settings are gone: whether something was on trial.
+    pub fn abandon(&mut self) -> bool {
+        self.trial.take().is_some()
+    }
+
+    /// When something is to be done without anybody doing anything.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.trial.as_ref().and_then(Trial::deadline)
+    }
+
+    /// The deadline passed.
+    pub fn tick(&mut self, now: Instant) -> Outcome {
+        // The compositor counts as well.
+        if self.trial.as_mut().is_some_and(|trial| trial.count(now)) {
+            self.trial = None;
+            return Outcome::EndTrial(false);
+        }
+        Outcome::None
     }
 
     /// What became of a change.
@@ -247,15 +325,22 @@ impl Settings {
         keys.iter().try_fold(document, |at, key| at.get(key))
     }
 
-    fn word(&self, item: Item) -> &str {
-        self.value(item).and_then(Value::as_str).unwrap_or_default()
+    fn word(&self, item: Item) -> Cow<'_, str> {
+        match self.value(item) {
+            Some(Value::String(word)) => Cow::Borrowed(word),
+            // As people write 90 degrees.
+            Some(Value::Number(number)) => Cow::Owned(number.to_string()),
+            _ => Cow::Borrowed(""),
+        }
     }
 
     /// The theme that is shown.
-    fn theme(&self) -> &str {
-        match self.word(Item::Theme) {
-            "" => crate::theme::DEFAULT,
-            name => name,
+    fn theme(&self) -> Cow<'_, str> {
+        let name = self.word(Item::Theme);
+        if name.is_empty() {
+            Cow::Borrowed(crate::theme::DEFAULT)
+        } else {
+            name
         }
     }
 
@@ -279,8 +364,8 @@ impl Settings {
 
     fn time(&self, item: Item) -> String {
         match (self.word(item), item.kind()) {
-            ("", Kind::Time(default)) => default.to_owned(),
-            (time, _) => time.to_owned(),
+            (time, Kind::Time(default)) if time.is_empty() => default.to_owned(),
+            (time, _) => time.into_owned(),
         }
     }
 
@@ -300,6 +385,13 @@ impl Settings {
     fn is_there(&self, item: Item) -> bool {
         match item {
             Item::Theme | Item::Layout => !self.choices(item).is_empty(),
+            // A mode that is the only one is told with the scale.
+            Item::Mode(at) => {
+                let name = self.outputs.get(at).map(|output| &output.name);
+                let modes = name.and_then(|name| self.modes.get(name));
+                modes.is_some_and(|modes| modes.len() > 1)
+            }
+            Item::Place(_) => self.outputs.len() > 1,
             Item::HighContrast => {
                 let mut themes = self.known.themes.iter();
                 themes.any(|(name, _)| name == HIGH_CONTRAST)
@@ -360,8 +452,8 @@ impl Settings {
                 let mut names: Vec<&str> =
                     self.known.wallpapers.iter().map(String::as_str).collect();
                 // One that was written by hand is one of them.
-                if !set.is_empty() && !names.contains(&set) {
-                    names.push(set);
+                if !set.is_empty() && !names.contains(&set.as_ref()) {
+                    names.push(&set);
                 }
                 let of_theme = choice("", tr!("set-wallpaper-theme"));
                 let named = names.iter().map(|name| choice(name, wallpaper_title(name)));
@@ -373,7 +465,8 @@ impl Settings {
                 }
                 let set = self.word(item);
                 let listed = |name: &str| self.known.layouts.iter().any(|(other, _)| other == name);
-                let own = (!set.is_empty() && !listed(set)).then(|| choice(set, set.to_owned()));
+                let own = !set.is_empty() && !listed(&set);
+                let own = own.then(|| choice(&set, set.to_string()));
                 let layouts = self.known.layouts.iter();
                 std::iter::once(choice("", tr!("set-layout-system")))
                     .chain(own)
@@ -386,15 +479,74 @@ impl Settings {
                     .chain(languages.map(|l| choice(l.code(), l.name().to_owned())))
                     .collect()
             }
+            Item::Accent => {
+                let set = self.word(item);
+                let own = theme::ACCENTS.iter().all(|(name, ..)| *name != set);
+                let own = (own && !set.is_empty()).then(|| choice(&set, set.to_string()));
+                let named = theme::ACCENTS.iter();
+                std::iter::once(choice("", tr!("set-accent-theme")))
+                    .chain(named.map(|(name, ..)| choice(name, accent_title(name))))
+                    .chain(own)
+                    .collect()
+            }
+            Item::Mode(at) => self.mode_choices(at),
+            Item::Transform(_) => {
+                let turns = items::TURNS.iter();
+                turns
+                    .map(|turn| choice(turn, items::turn_title(turn)))
+                    .collect()
+            }
+            Item::Place(at) => {
+                let others = self.outputs.iter().enumerate();
+                let others = others.filter(|(other, _)| *other != at);
+                let sides = |(_, output): (usize, &Output)| {
+                    items::SIDES.map(|side| {
+                        let name = format!("{side} {}", output.name);
+                        choice(&name, items::side_title(side, &output.name))
+                    })
+                };
+                std::iter::once(choice("", tr!("set-place-automatic")))
+                    .chain(others.flat_map(sides))
+                    .collect()
+            }
             _ => Vec::new(),
         }
     }
 
+    /// The modes of a screen, the largest and quickest first.
+    fn mode_choices(&self, at: usize) -> Vec<Choice> {
+        let name = self.outputs.get(at).map(|output| &output.name);
+        let modes = name.and_then(|name| self.modes.get(name));
+        let mut modes = modes.cloned().unwrap_or_default();
+        modes.sort_by_key(|mode| {
+            let size = u64::from(mode.width) * u64::from(mode.height);
+            std::cmp::Reverse((size, mode.width, mode.refresh))
+        });
+        let choice = |mode: &OutputMode| Choice {
+            name: items::mode_word(mode),
+            title: view::mode_title(mode.width, mode.height, mode.refresh),
+        };
+        let preferred = modes.iter().find(|mode| mode.preferred).map(choice);
+        let own = Choice {
+            name: String::new(),
+            title: preferred.map_or_else(
+                || tr!("set-mode-own"),
+                |mode| tr!("set-mode-own-is", mode = mode.title),
+            ),
+        };
+        let mut choices: Vec<Choice> = modes.iter().map(choice).collect();
+        // Those that differ in what nobody sees are one.
+        choices.dedup();
+        choices.insert(0, own);
+        choices
+    }
+
     /// The one that an item is.
     fn chosen(&self, item: Item, choices: &[Choice]) -> Option<usize> {
-        let set = match item {
-            Item::Theme => self.theme(),
-            _ => self.word(item),
+        let set = match (item, self.word(item)) {
+            (Item::Theme, _) => self.theme(),
+            (Item::Transform(_), word) if word.is_empty() => Cow::Borrowed("normal"),
+            (_, word) => word,
         };
         choices.iter().position(|choice| choice.name == set)
     }
@@ -426,12 +578,14 @@ impl Settings {
 
     /// The words by which a setting is found, in English as well.
     fn words(&self, page: Page, item: Item) -> String {
-        let output = match item {
-            Item::Scale(at) => self.outputs.get(at).map_or("", |o| o.name.as_str()),
-            _ => "",
-        };
+        let output = self.output_of(item).map_or("", |o| o.name.as_str());
         let own = || format!("{} {} {}", page.title(), item.title(output), item.about());
         format!("{} {}", own(), l10n::speaking(Language::English, own))
+    }
+
+    /// The screen that an item is about.
+    fn output_of(&self, item: Item) -> Option<&Output> {
+        self.outputs.get(item.screen()?)
     }
 
     fn count(&self) -> usize {
@@ -442,7 +596,22 @@ impl Settings {
     }
 
     /// Something was done.
-    pub fn update(&mut self, message: Message) -> Outcome {
+    pub fn update(&mut self, message: Message, now: Instant) -> Outcome {
+        if let Some(trial) = &mut self.trial {
+            return match message {
+                Message::Trial(answer) => match trial.answer(answer, now) {
+                    Some(true) => Outcome::EndTrial(true),
+                    Some(false) => {
+                        self.trial = None;
+                        Outcome::EndTrial(false)
+                    }
+                    None => Outcome::None,
+                },
+                Message::Close => Outcome::Close,
+                // The question goes first.
+                _ => Outcome::None,
+            };
+        }
         match message {
             Message::Show(page) => {
                 let problems = std::mem::take(&mut self.problems);
@@ -453,7 +622,7 @@ impl Settings {
             Message::Turn(by) => {
                 let at = Page::ALL.iter().position(|page| *page == self.page);
                 let next = widgets::next_row(at, by, Page::ALL.len());
-                self.update(Message::Show(Page::ALL[next]))
+                self.update(Message::Show(Page::ALL[next]), now)
             }
             Message::Typed(query) => {
                 self.query = query;
@@ -506,6 +675,7 @@ impl Settings {
                 Outcome::Scroll(0.0)
             }
             Message::Close => Outcome::Close,
+            Message::Trial(_) => Outcome::None,
         }
     }
 
@@ -555,6 +725,11 @@ impl Settings {
                 let after = step(values, before, by);
                 if after == before {
                     return Outcome::None;
+                }
+                if item == Item::TextSize {
+                    let percent = after as u32;
+                    self.set_own("text-size", percent);
+                    return Outcome::TextSize(percent);
                 }
                 self.change(item, written(after))
             }
@@ -619,19 +794,53 @@ impl Settings {
         let name = choice.name.clone();
         match item {
             Item::Theme => {
-                self.set_own("theme", &name);
+                self.set_own("theme", name.as_str());
                 Outcome::Theme(name)
             }
+            Item::Accent => {
+                self.set_own("accent", name.as_str());
+                Outcome::Accent(name)
+            }
             Item::Wallpaper => {
-                self.set_own("wallpaper", &name);
+                self.set_own("wallpaper", name.as_str());
                 Outcome::Wallpaper(name)
             }
             Item::Language => {
-                self.set_own("language", &name);
+                self.set_own("language", name.as_str());
                 Outcome::Language(name)
             }
+            Item::Mode(at) | Item::Transform(at) | Item::Place(at) => self.try_out(item, at, name),
             _ => self.change(item, Value::from(name)),
         }
+    }
+
+    /// Has a screen tried with this value.
+    fn try_out(&mut self, item: Item, at: usize, value: String) -> Outcome {
+        let (Some(output), Some((file, keys))) =
+            (self.outputs.get(at), item.place(&self.output_names()))
+        else {
+            return Outcome::None;
+        };
+        let said = |of: Item| {
+            if of == item {
+                value.clone()
+            } else {
+                self.word(of).into_owned()
+            }
+        };
+        let wish = OutputWish {
+            name: output.name.clone(),
+            mode: said(Item::Mode(at)),
+            transform: said(Item::Transform(at)),
+            place: said(Item::Place(at)),
+        };
+        self.problems.remove(&item);
+        let change = Change {
+            file,
+            values: vec![(keys, Value::from(value))],
+        };
+        self.trial = Some(Trial::new(item, change));
+        Outcome::Try(wish)
     }
 
     /// Shows a value at once and has it written.
@@ -650,16 +859,20 @@ impl Settings {
                 values.push((keys, Value::from("")));
             }
         }
-        let document = match file {
+        self.write(Change { file, values })
+    }
+
+    fn write(&mut self, change: Change) -> Outcome {
+        let document = match change.file {
             File::Compositor => &mut self.known.compositor,
             File::Shell => &mut self.known.shell,
         };
         if let Ok(document) = document {
-            for (keys, value) in &values {
+            for (keys, value) in &change.values {
                 put(document, keys, value.clone());
             }
         }
-        Outcome::Change(Change { file, values })
+        Outcome::Change(change)
     }
 
     /// Its keys. Everything else goes into the search field.
@@ -676,22 +889,22 @@ impl Settings {
         if modifiers.control() || modifiers.alt() || modifiers.logo() {
             return None;
         }
+        if self.trial.is_some() {
+            return Trial::key(key, *repeat).map(Message::Trial);
+        }
         let on_row = self.selected.is_some() && self.picking.is_none();
+        // A held key does it once.
+        let activate = (!repeat).then_some(Message::ActivateChosen);
         match key {
-            Key::Named(Named::Escape) => Some(Message::Back),
             Key::Named(Named::Tab) => Some(Message::Turn(if modifiers.shift() { -1 } else { 1 })),
-            Key::Named(Named::ArrowDown) => Some(Message::Move(1)),
-            Key::Named(Named::ArrowUp) => Some(Message::Move(-1)),
-            Key::Named(Named::PageDown) => Some(Message::Move(5)),
-            Key::Named(Named::PageUp) => Some(Message::Move(-5)),
             Key::Named(Named::ArrowLeft) if on_row => Some(Message::AdjustChosen(-1)),
             Key::Named(Named::ArrowRight) if on_row => Some(Message::AdjustChosen(1)),
-            // A held key does it once.
-            Key::Named(Named::Enter) => (!repeat).then_some(Message::ActivateChosen),
-            Key::Named(Named::Space) if on_row && self.query.is_empty() => {
-                (!repeat).then_some(Message::ActivateChosen)
-            }
-            _ => None,
+            Key::Named(Named::Space) if on_row && self.query.is_empty() => activate,
+            _ => match list_key(key, *modifiers, 5)? {
+                ListKey::Escape => Some(Message::Back),
+                ListKey::Enter => activate,
+                ListKey::Move(by) => Some(Message::Move(by)),
+            },
         }
     }
 }
@@ -723,6 +936,10 @@ fn theme_title(name: &str, title: &str) -> String {
         HIGH_CONTRAST => tr!("set-high-contrast"),
         _ => title.to_owned(),
     }
+}
+
+fn accent_title(name: &str) -> String {
+    tr!("accent", name = name)
 }
 
 fn wallpaper_title(name: &str) -> String {
@@ -783,7 +1000,9 @@ mod tests {
             repeat: false,
         };
         let message = settings.intercept(&Event::Keyboard(event));
-        message.map_or(Outcome::None, |message| settings.update(message))
+        message.map_or(Outcome::None, |message| {
+            settings.update(message, Instant::now())
+        })
     }
 
     fn change(outcome: Outcome) -> (Vec<String>, Value) {
@@ -828,7 +1047,7 @@ mod tests {
         press(&mut settings, Named::ArrowDown);
         press(&mut settings, Named::Enter);
         assert!(settings.picking.is_some());
-        settings.update(Message::Typed("germ".into()));
+        settings.update(Message::Typed("germ".into()), Instant::now());
         let Outcome::Change(change) = press(&mut settings, Named::Enter) else {
             panic!("nothing is picked")
         };
@@ -850,7 +1069,7 @@ mod tests {
     fn settings_are_found_by_words_of_either_language() {
         let mut settings = open(Page::About);
         let found = |settings: &mut Settings, query: &str| -> Vec<Item> {
-            settings.update(Message::Typed(query.into()));
+            settings.update(Message::Typed(query.into()), Instant::now());
             settings.rows().iter().map(|(_, item)| *item).collect()
         };
         assert_eq!(found(&mut settings, "lock before"), [Item::LockBeforeSleep]);
@@ -864,7 +1083,9 @@ mod tests {
     #[test]
     fn what_cannot_be_written_is_said_beside_it_until_it_can() {
         let mut settings = open(Page::Windows);
-        let Outcome::Change(change) = settings.update(Message::Activate(Item::Tiling)) else {
+        let Outcome::Change(change) =
+            settings.update(Message::Activate(Item::Tiling), Instant::now())
+        else {
             panic!("nothing changes")
         };
         assert!(settings.is_on(Item::Tiling));
@@ -885,16 +1106,16 @@ mod tests {
             ..known()
         });
         assert_eq!(
-            settings.update(Message::Activate(Item::LockBeforeSleep)),
+            settings.update(Message::Activate(Item::LockBeforeSleep), Instant::now()),
             Outcome::None
         );
         assert_eq!(
-            settings.update(Message::Adjust(Item::LockAfter, 1)),
+            settings.update(Message::Adjust(Item::LockAfter, 1), Instant::now()),
             Outcome::None
         );
         // Those of the other file can be.
-        settings.update(Message::Show(Page::Language));
-        let outcome = settings.update(Message::Pick(Item::Language, 2));
+        settings.update(Message::Show(Page::Language), Instant::now());
+        let outcome = settings.update(Message::Pick(Item::Language, 2), Instant::now());
         assert_eq!(outcome, Outcome::Language("de".into()));
     }
 
@@ -912,11 +1133,161 @@ mod tests {
             ..known()
         });
         assert_eq!(
-            settings.update(Message::Adjust(Item::NightFrom, 1)),
+            settings.update(Message::Adjust(Item::NightFrom, 1), Instant::now()),
             Outcome::None
         );
-        let outcome = settings.update(Message::Adjust(Item::NightTemperature, 1));
+        let outcome = settings.update(Message::Adjust(Item::NightTemperature, 1), Instant::now());
         assert_eq!(change(outcome).1, json!(4500));
+    }
+
+    /// A machine with two screens, one of which has two modes.
+    fn screens() -> Settings {
+        let output = |name: &str| Output {
+            name: name.into(),
+            width: 1920,
+            height: 1080,
+            refresh: 60_000,
+            scale: 1.0,
+            transform: "normal".into(),
+            x: 0,
+            y: 0,
+            dark: false,
+        };
+        let mode = |width, refresh, preferred| OutputMode {
+            width,
+            height: 1080,
+            refresh,
+            preferred,
+        };
+        let modes = vec![mode(1280, 60_000, false), mode(1920, 59_940, true)];
+        let mut settings = open(Page::Displays);
+        settings.set_known(Known {
+            compositor: Ok(json!({"outputs": {"one": {"transform": 90}}})),
+            ..known()
+        });
+        settings.set_outputs(
+            vec![output("one"), output("two")],
+            BTreeMap::from([("one".to_owned(), modes)]),
+        );
+        settings
+    }
+
+    fn wish(outcome: Outcome) -> OutputWish {
+        match outcome {
+            Outcome::Try(wish) => wish,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_screen_is_tried_before_it_is_kept() {
+        let mut settings = screens();
+        let now = Instant::now();
+        let rows: Vec<Item> = settings.rows().iter().map(|(_, item)| *item).collect();
+        assert!(rows.starts_with(&[
+            Item::Mode(0),
+            Item::Scale(0),
+            Item::Transform(0),
+            Item::Place(0),
+            Item::Scale(1),
+        ]));
+        // The smaller mode, by the keyboard.
+        press(&mut settings, Named::ArrowDown);
+        let tried = wish(press(&mut settings, Named::ArrowLeft));
+        assert_eq!(
+            (
+                tried.name.as_str(),
+                tried.mode.as_str(),
+                tried.transform.as_str()
+            ),
+            ("one", "1280x1080@60", "90")
+        );
+        assert_eq!(settings.deadline(), None, "it is not done yet");
+        assert_eq!(settings.tried(Ok(()), now), None);
+        assert!(settings.deadline().is_some_and(|at| at > now));
+        // Nothing is kept by a key that was on its way; the question begins on no.
+        let keep = |settings: &mut Settings, at| settings.update(Message::Trial(Answer::Keep), at);
+        assert_eq!(keep(&mut settings, now), Outcome::None);
+        assert_eq!(
+            press(&mut settings, Named::ArrowDown),
+            Outcome::None,
+            "its keys are others"
+        );
+        press(&mut settings, Named::ArrowDown);
+        assert_eq!(press(&mut settings, Named::Enter), Outcome::EndTrial(false));
+        assert_eq!(settings.deadline(), None);
+
+        // Kept, it is written.
+        wish(settings.update(Message::Pick(Item::Transform(0), 2), now));
+        settings.tried(Ok(()), now);
+        let later = now + std::time::Duration::from_secs(1);
+        assert_eq!(keep(&mut settings, later), Outcome::EndTrial(true));
+        let (keys, value) = change(settings.kept(Ok(())));
+        assert_eq!(
+            (keys.join(".").as_str(), value),
+            ("outputs.one.transform", json!("180"))
+        );
+        assert_eq!(settings.word(Item::Transform(0)), "180");
+    }
+
+    #[test]
+    fn what_nobody_keeps_in_time_or_cannot_be_tried_is_as_before() {
+        let mut settings = screens();
+        let now = Instant::now();
+        let place = Message::Pick(Item::Place(1), 1);
+        let tried = wish(settings.update(place.clone(), now));
+        assert_eq!(
+            (tried.name.as_str(), tried.place.as_str()),
+            ("two", "left-of one")
+        );
+        settings.tried(Ok(()), now);
+        let mut at = now;
+        while let Some(next) = settings.deadline() {
+            assert!(next > at && next <= now + std::time::Duration::from_secs(16));
+            at = next;
+            let outcome = settings.tick(at);
+            let over = settings.deadline().is_none();
+            assert_eq!(outcome == Outcome::EndTrial(false), over);
+        }
+        assert_eq!(settings.word(Item::Place(1)), "");
+        // Too late to keep it, and the reason is said.
+        wish(settings.update(place.clone(), now));
+        settings.tried(Ok(()), now);
+        assert_eq!(settings.kept(Err("too late".into())), Outcome::None);
+        assert_eq!(settings.problems[&Item::Place(1)], "too late");
+        wish(settings.update(place.clone(), now));
+        assert_eq!(settings.tried(Err("no".into()), now), None);
+        assert_eq!(settings.problems[&Item::Place(1)], "no");
+        // Who closes the settings does not keep it, whenever the compositor is ready.
+        wish(settings.update(place, now));
+        assert!(settings.abandon() && !settings.abandon());
+        assert_eq!(settings.tried(Ok(()), now), Some(false));
+    }
+
+    #[test]
+    fn accent_and_size_of_text_are_set_at_once() {
+        let mut settings = open(Page::Appearance);
+        let now = Instant::now();
+        let blue = settings
+            .choices(Item::Accent)
+            .iter()
+            .position(|choice| choice.name == "blue");
+        let outcome = settings.update(Message::Pick(Item::Accent, blue.unwrap()), now);
+        assert_eq!(outcome, Outcome::Accent("blue".into()));
+        assert_eq!(settings.word(Item::Accent), "blue");
+        // One that was written by hand is one of them.
+        settings.set_own("accent", "#123456");
+        let choices = settings.choices(Item::Accent);
+        assert_eq!(
+            settings.chosen(Item::Accent, &choices),
+            Some(choices.len() - 1)
+        );
+        let larger =
+            |settings: &mut Settings| settings.update(Message::Adjust(Item::TextSize, 1), now);
+        assert_eq!(larger(&mut settings), Outcome::TextSize(110));
+        assert_eq!(larger(&mut settings), Outcome::TextSize(125));
+        settings.set_own("text-size", 200);
+        assert_eq!(larger(&mut settings), Outcome::None);
     }
 
     #[test]

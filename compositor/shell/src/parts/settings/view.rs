@@ -1,15 +1,18 @@
 //! How the settings are put together: head with the search, pages at the left, rows at the right.
 
-use iced_core::{Alignment, Background, Color, Length, Padding};
+use iced_core::{Alignment, Background, Color, Length, Padding, Size};
 use iced_widget::{Column, column, container, row, space, toggler};
 
-use super::items::Kind;
-use super::{INPUT, Item, LIST, Message, Page, Settings};
+use super::items::{Kind, turn_title};
+use super::trial::Trial;
+use super::{Choice, INPUT, Item, LIST, Message, Page, Settings};
 use crate::fonts;
 use crate::host::{Element, Renderer};
 use crate::icons::Icon;
 use crate::preferences::File;
-use crate::theme::{GAP, Palette, ROUND, SMALL, TEXT, TEXT_SMALL, TIGHT, WIDE};
+use crate::theme::{
+    ACCENTS, GAP, Palette, ROUND, SMALL, TEXT, TEXT_SMALL, TIGHT, WIDE, contrast, parse_color,
+};
 use crate::tr;
 use crate::visible::visible;
 use crate::widgets::{self, Kind as Button, SHADOW};
@@ -18,6 +21,8 @@ use crate::widgets::{self, Kind as Button, SHADOW};
 pub const WIDTH: u32 = 900 + 2 * SHADOW as u32;
 /// As [`WIDTH`].
 pub const HEIGHT: u32 = 600 + 2 * SHADOW as u32;
+/// What they need where text is large and the screen small.
+pub const LEAST: Size = Size::new(840.0, 460.0);
 
 /// Height of a row.
 pub(super) const ROW: f32 = 62.0;
@@ -31,6 +36,8 @@ const PAGES: f32 = 236.0;
 const VALUE: f32 = 98.0;
 /// Width of what is only told, or picked from a list.
 const WORDS: f32 = 250.0;
+/// Across a colour to press.
+const SWATCH: f32 = 18.0;
 /// So many choices are shown as they are; more are in a list of their own.
 const FEW: usize = 4;
 /// The longest explanation or reason, in characters.
@@ -106,6 +113,9 @@ impl Settings {
     }
 
     fn right(&self, palette: &Palette) -> Element<'_, Message> {
+        if let Some(trial) = self.trial.as_ref().filter(|trial| trial.asks()) {
+            return trial.view(palette);
+        }
         if let Some(picking) = self.picking {
             return self.picker(picking.item, picking.selected, palette);
         }
@@ -172,10 +182,7 @@ impl Settings {
         of: Option<String>,
         palette: &Palette,
     ) -> Element<'_, Message> {
-        let output = match item {
-            Item::Scale(at) => self.outputs.get(at),
-            _ => None,
-        };
+        let output = self.output_of(item);
         let title = item.title(output.map_or("", |output| output.name.as_str()));
         let mut head = row![widgets::label(title, TEXT, palette.text).font(fonts::UI_MEDIUM)]
             .spacing(SMALL)
@@ -183,12 +190,12 @@ impl Settings {
         if let Some(page) = of {
             head = head.push(widgets::label(page, TEXT_SMALL, palette.text_dim));
         }
-        let about = match output {
-            Some(output) => mode(output),
-            None if self.by_the_sun() && matches!(item, Item::NightFrom | Item::NightTo) => {
-                tr!("set-night-sun")
-            }
-            None => item.about(),
+        let about = match (item, output) {
+            (Item::Scale(_), Some(output)) => mode(output),
+            (Item::NightFrom | Item::NightTo, _) if self.by_the_sun() => tr!("set-night-sun"),
+            (Item::Accent, _) if self.accent_note.is_empty() => self.chosen_title(item),
+            (Item::Accent, _) => visible(&self.accent_note),
+            _ => item.about(),
         };
         let (about, ink) = match self.problems.get(&item) {
             Some(why) => (tr!("settings-not-kept", why = visible(why)), palette.bad),
@@ -232,6 +239,7 @@ impl Settings {
                 steps(item, unit.words(value), ends, palette)
             }
             Kind::Time(_) => steps(item, self.time(item), (can, can), palette),
+            Kind::Pick if item == Item::Accent => self.swatches(can, palette),
             Kind::Pick => self.pick_control(item, can, palette),
             Kind::Button => {
                 let label = widgets::label(tr!("settings-open"), TEXT, palette.text);
@@ -271,10 +279,11 @@ impl Settings {
             });
             return row(chips.collect::<Vec<_>>()).spacing(TIGHT + 2.0).into();
         }
-        let title = chosen.map_or_else(
-            || self.word(item).to_owned(),
-            |at| choices[at].title.clone(),
-        );
+        let title = match (item, chosen) {
+            // With the mode that this is there is no room for it.
+            (Item::Mode(_), Some(0)) => tr!("set-mode-own"),
+            _ => self.chosen_title(item),
+        };
         let content = row![
             widgets::line(title, TEXT, palette.text, fonts::UI),
             widgets::icon(Icon::Forward, 14.0, palette.text_dim),
@@ -287,15 +296,65 @@ impl Settings {
             .into()
     }
 
+    /// What an item is, for people.
+    fn chosen_title(&self, item: Item) -> String {
+        let choices = self.choices(item);
+        let chosen = self.chosen(item, &choices);
+        chosen.map_or_else(
+            || self.word(item).into_owned(),
+            |at| choices[at].title.clone(),
+        )
+    }
+
+    /// The accents as colours to press.
+    fn swatches(&self, can: bool, palette: &Palette) -> Element<'_, Message> {
+        let choices = self.choices(Item::Accent);
+        let chosen = self.chosen(Item::Accent, &choices);
+        let dark = contrast(palette.card, Color::WHITE) > contrast(palette.card, Color::BLACK);
+        let one = |(at, choice): (usize, Choice)| {
+            let named = ACCENTS.iter().find(|(name, ..)| *name == choice.name);
+            let colour =
+                named.map(|(_, on_dark, on_light)| if dark { *on_dark } else { *on_light });
+            let colour = parse_color(colour.unwrap_or(&choice.name));
+            let content: Element<'_, Message> = match colour {
+                Some(colour) => widgets::dot(SWATCH, colour),
+                None => widgets::label(choice.title, TEXT - 1.0, palette.text).into(),
+            };
+            let (colors, here) = (*palette, chosen == Some(at));
+            widgets::press(content, Button::Plain, palette)
+                .padding(Padding::from(if colour.is_some() {
+                    [4.0, 4.0]
+                } else {
+                    [TIGHT, SMALL]
+                }))
+                .style(move |_, status| {
+                    let mut style = widgets::button_style(Button::Plain, status, &colors, ROUND);
+                    if here {
+                        style.border.width = 2.0;
+                        style.border.color = colors.text;
+                    }
+                    style
+                })
+                .on_press_maybe(can.then_some(Message::Pick(Item::Accent, at)))
+                .into()
+        };
+        let swatches: Vec<Element<'_, Message>> =
+            choices.into_iter().enumerate().map(one).collect();
+        row(swatches).align_y(Alignment::Center).into()
+    }
+
     fn picker(&self, item: Item, selected: usize, palette: &Palette) -> Element<'_, Message> {
         let all = self.choices(item);
         let chosen = self.chosen(item, &all);
         let found = self.found_choices(item);
+        let screen = self
+            .output_of(item)
+            .map_or("", |output| output.name.as_str());
         let back =
             widgets::icon_button(Icon::Back, 18.0, palette.text, palette).on_press(Message::Back);
         let heading = row![
             back,
-            widgets::label(item.title(""), TEXT + 3.0, palette.text).font(fonts::UI_STRONG)
+            widgets::label(item.title(screen), TEXT + 3.0, palette.text).font(fonts::UI_STRONG)
         ]
         .spacing(SMALL)
         .align_y(Alignment::Center)
@@ -333,6 +392,16 @@ impl Settings {
     }
 
     fn keys(&self, palette: &Palette) -> Element<'_, Message> {
+        if self.trial.as_ref().is_some_and(Trial::asks) {
+            return row![
+                widgets::hint("←→", tr!("does-choose"), palette),
+                widgets::hint(tr!("key-enter"), tr!("does-press"), palette),
+                widgets::hint(tr!("key-escape"), tr!("does-take-back"), palette),
+            ]
+            .spacing(WIDE)
+            .align_y(Alignment::Center)
+            .into();
+        }
         let mut keys = row![widgets::hint("↑↓", tr!("does-choose"), palette)];
         if self.picking.is_none() {
             keys = keys
@@ -360,18 +429,27 @@ impl Settings {
 
 /// Mode and direction of a screen.
 fn mode(output: &argos_bus::compositor::Output) -> String {
-    let hertz = crate::l10n::number((f64::from(output.refresh) / 100.0).round() / 10.0);
-    let (width, height) = (output.width.to_string(), output.height.to_string());
-    let mode = tr!(
+    let mode = mode_title(output.width, output.height, output.refresh);
+    match output.transform.as_str() {
+        "normal" => mode,
+        turned => tr!(
+            "set-output-turned",
+            mode = mode,
+            turned = turn_title(turned)
+        ),
+    }
+}
+
+/// A mode for people: pixels, and frames in 1000 seconds.
+pub(super) fn mode_title(width: u32, height: u32, refresh: u32) -> String {
+    let hertz = crate::l10n::number((f64::from(refresh) / 100.0).round() / 10.0);
+    let (width, height) = (width.to_string(), height.to_string());
+    tr!(
         "set-output-mode",
         width = width,
         height = height,
         hertz = hertz
-    );
-    match output.transform.as_str() {
-        "normal" => mode,
-        turned => tr!("set-output-turned", mode = mode, turned = turned),
-    }
+    )
 }
 
 fn divider_down<'a>(palette: &Palette) -> Element<'a, Message> {
