@@ -22,6 +22,8 @@ mod encoder;
 mod error;
 mod folder;
 mod graph;
+#[cfg(target_os = "linux")]
+mod large_pages;
 pub mod library;
 pub mod manifest;
 mod pages;

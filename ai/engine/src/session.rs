@@ -25,6 +25,8 @@ use ort::session::Session;
 use ort::session::builder::{BuilderResult, GraphOptimizationLevel, SessionBuilder};
 
 use crate::graph::Bytes;
+#[cfg(target_os = "linux")]
+use crate::large_pages;
 use crate::provider::{self, Provider};
 use crate::{Error, Result, folder, graph, runtime};
 
@@ -77,6 +79,10 @@ pub(crate) fn open(file: &Path, threads: Option<usize>, traffic: Traffic) -> Res
             Ok(session) => {
                 tracing::debug!("{} is computed by {candidate}", file.display());
                 provider::remember(file, candidate);
+                #[cfg(target_os = "linux")]
+                if candidate == Provider::Cpu && size_bytes >= TINY_BYTES {
+                    large_pages::collapse();
+                }
                 return Ok(session);
             }
             Err(reason) if candidate == Provider::Cpu => {
