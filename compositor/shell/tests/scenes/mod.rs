@@ -1547,7 +1547,7 @@ fn talk() -> chat::Chat {
         message(1, "person", "What is in my Documents folder?"),
         message(2, "agent", "There are **3 files** in `~/Documents`:\n\n- budget.ods\n- letter to the landlord.odt\n- a-very-long-file-name-that-does-not-fit-into-one-line-of-a-bubble.txt\n\nShall I open one of them?"),
         message(3, "person", "How much memory is in use?"),
-        message(4, "agent", "311 MB of 2.0 GB are in use.\n\n```\ntotal  2048 MB\nused    311 MB\nfree   1737 MB\n```"),
+        message(4, "agent", "311 MB of 2.0 GB are in use 🙂\n\n```\ntotal  2048 MB\nused    311 MB\nfree   1737 MB\n```"),
         message(5, "system", "Steward was restarted"),
         message(6, "person", "Read ~/Documents/letter to the landlord.odt to me, please, and tell me what it says about the heating"),
     ]);
