@@ -85,6 +85,10 @@ const SCENARIOS: &[Scenario<Stage>] = &[
         run: desktop::decided_ahead,
     },
     Scenario {
+        name: "agent-view-shows-and-steers-agents",
+        run: desktop::agent_view,
+    },
+    Scenario {
         name: "tools-steer-windows-and-devices",
         run: tools::steer,
     },
