@@ -170,11 +170,15 @@ const SLOW: &[Scenario<Stage>] = &[
     },
     Scenario {
         name: "tour-at-1280x800",
-        run: |stage| tour::walk(stage, "1280x800"),
+        run: |stage| tour::walk(stage, "1280x800", 1),
     },
     Scenario {
         name: "tour-at-1920x1080",
-        run: |stage| tour::walk(stage, "1920x1080"),
+        run: |stage| tour::walk(stage, "1920x1080", 1),
+    },
+    Scenario {
+        name: "tour-at-scale-2",
+        run: |stage| tour::walk(stage, "2560x1600", 2),
     },
 ];
 
