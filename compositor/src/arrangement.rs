@@ -225,19 +225,19 @@ pub(crate) const FARTHEST: i32 = 1 << 16;
 /// Where outputs of these sizes are that want to be there, by name; in the order in which they came.
 pub(crate) fn places(wanted: &[(String, Rect, Spot)]) -> Vec<Point<i32, Logical>> {
     let mut placed: Vec<Option<Rect>> = vec![None; wanted.len()];
+    // Where those that are placed already end.
     let mut right = 0;
-    let mut put = |slot: &mut Option<Rect>, at: Point<i32, Logical>, rect: Rect| {
-        right = right.max(at.x + rect.size.w);
-        *slot = Some(Rect::new(at, rect.size));
-        right
+    let put = |slot: &mut Option<Rect>, right: &mut i32, at: (i32, i32), rect: &Rect| {
+        *right = (*right).max(at.0 + rect.size.w);
+        *slot = Some(Rect::new(at.into(), rect.size));
     };
-    let mut beside = 0;
     for (slot, (_, rect, spot)) in placed.iter_mut().zip(wanted) {
-        beside = match spot {
-            Spot::Beside => put(slot, (beside, 0).into(), *rect),
-            Spot::At(x, y) => put(slot, (*x, *y).into(), *rect),
+        let at = match spot {
+            Spot::Beside => (right, 0),
+            Spot::At(x, y) => (*x, *y),
             Spot::Of(..) => continue,
         };
+        put(slot, &mut right, at, rect);
     }
     // Each round places those that hang on one that is placed already.
     for _ in 0..wanted.len() {
@@ -259,13 +259,14 @@ pub(crate) fn places(wanted: &[(String, Rect, Spot)]) -> Vec<Point<i32, Logical>
                 Side::Above => (x, y - rect.size.h),
                 Side::Below => (x, y + anchor.size.h),
             };
-            beside = put(&mut placed[at], corner.into(), *rect);
+            put(&mut placed[at], &mut right, corner, rect);
         }
     }
     // What hangs on itself, or on one that is not there, stands beside the others.
     for (slot, (_, rect, _)) in placed.iter_mut().zip(wanted) {
         if slot.is_none() {
-            beside = put(slot, (beside, 0).into(), *rect);
+            let at = (right, 0);
+            put(slot, &mut right, at, rect);
         }
     }
     let corners = placed.into_iter().flatten().map(|rect| rect.loc);

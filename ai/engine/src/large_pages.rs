@@ -16,50 +16,49 @@ const LEAST: usize = 4 << 20;
 /// Loading is not held up for longer: memory that is in pieces has to be put together first.
 const LONGEST: Duration = Duration::from_secs(2);
 
-/// Moves this process's memory into large pages, as far as there are some, and returns how many bytes it was. Needs
-/// Linux 6.1.
-pub(crate) fn collapse() -> usize {
+/// Moves this process's memory into large pages, as far as there are some. Needs Linux 6.1.
+pub(crate) fn collapse() {
     let read = |path| std::fs::read_to_string(path).ok();
     let maps = read("/proc/self/maps").unwrap_or_default();
     let large = read("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size")
         .and_then(|bytes| bytes.trim().parse::<usize>().ok())
         .filter(|bytes| bytes.is_power_of_two() && *bytes <= LEAST);
-    let Some(large) = large else { return 0 };
+    let Some(large) = large else { return };
     // SAFETY: a plain question.
     let small = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     let small = usize::try_from(small).unwrap_or(4096).max(1);
     let mut there = vec![0_u8; large.div_ceil(small)];
+    let blocks = own(&maps).flat_map(|range| {
+        let first = range.start.next_multiple_of(large);
+        (first..range.end.saturating_sub(large - 1)).step_by(large)
+    });
     let begun = Instant::now();
     let mut moved = 0;
-    for range in own(&maps) {
-        let first = range.start.next_multiple_of(large);
-        for start in (first..range.end.saturating_sub(large - 1)).step_by(large) {
-            let at = std::ptr::without_provenance_mut(start);
-            // SAFETY: it writes a byte for each small page of `large` bytes, for which `there` has room. That there is
-            // nothing at that address any more is an error.
-            let known = unsafe { libc::mincore(at, large, there.as_mut_ptr()) } == 0;
-            let resident = there.iter().filter(|page| **page & 1 == 1).count();
-            // What is missing would be there then, as zeros.
-            if !known || resident < there.len() / 16 * 15 {
-                continue;
+    for start in blocks {
+        let at = std::ptr::without_provenance_mut(start);
+        // SAFETY: it writes a byte for each small page of `large` bytes, for which `there` has room. That there is
+        // nothing at that address any more is an error.
+        let known = unsafe { libc::mincore(at, large, there.as_mut_ptr()) } == 0;
+        let resident = there.iter().filter(|page| **page & 1 == 1).count();
+        // What is missing would be there then, as zeros.
+        if !known || resident < there.len() / 16 * 15 {
+            continue;
+        }
+        // SAFETY: by this advice another page holds the memory, with the same content for whoever uses it
+        // meanwhile. That it is gone by now is an error.
+        if unsafe { libc::madvise(at, large, libc::MADV_COLLAPSE) } == 0 {
+            moved += large;
+        } else {
+            let error = io::Error::last_os_error();
+            // Others are about this page, as one that is locked.
+            let over = [libc::ENOMEM, libc::EBUSY, libc::EPERM].map(Some);
+            if over.contains(&error.raw_os_error()) {
+                tracing::debug!("no more large pages: {error}");
+                break;
             }
-            // SAFETY: by this advice another page holds the memory, with the same content for whoever uses it
-            // meanwhile. That it is gone by now is an error.
-            if unsafe { libc::madvise(at, large, libc::MADV_COLLAPSE) } == 0 {
-                moved += large;
-            } else {
-                let error = io::Error::last_os_error();
-                // Others are about this page, as one that is locked.
-                let over = [libc::ENOMEM, libc::EBUSY, libc::EPERM].map(Some);
-                if over.contains(&error.raw_os_error()) {
-                    tracing::debug!("no more large pages after {} MiB: {error}", moved >> 20);
-                    return moved;
-                }
-            }
-            if begun.elapsed() > LONGEST {
-                tracing::debug!("large pages for {} MiB took too long", moved >> 20);
-                return moved;
-            }
+        }
+        if begun.elapsed() > LONGEST {
+            break;
         }
     }
     tracing::debug!(
@@ -67,7 +66,6 @@ pub(crate) fn collapse() -> usize {
         moved >> 20,
         begun.elapsed()
     );
-    moved
 }
 
 /// The addresses of memory in `/proc/self/maps` that is no file's and nobody else's.

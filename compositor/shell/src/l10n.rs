@@ -11,6 +11,7 @@
 use std::cell::Cell;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::{FluentArgs, FluentResource};
@@ -212,6 +213,12 @@ pub fn signed_percent(value: f64) -> String {
 pub fn minutes(at: &Zoned) -> String {
     let (hour, minute) = (two(at.hour()), two(at.minute()));
     tr!("time-minutes", hour = hour, minute = minute)
+}
+
+/// How long [`minutes`] stays the same.
+pub fn minute_left(now: &Zoned) -> Duration {
+    let left = 60_000 - (i64::from(now.second()) * 1000 + i64::from(now.millisecond()));
+    Duration::from_millis(left.clamp(1, 60_000) as u64)
 }
 
 /// The time of day to the second.

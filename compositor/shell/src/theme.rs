@@ -73,6 +73,15 @@ pub const ACCENTS: [(&str, &str, &str); 8] = [
     ("grey", "#b9c6d2", "#4f5f6d"),
 ];
 
+/// The colour of an accent on such a ground, as it is written: of a name its colour, else what it says itself.
+pub fn accent_colour(accent: &str, ground: Appearance) -> &str {
+    let named = ACCENTS.iter().find(|(name, ..)| *name == accent);
+    named.map_or(accent, |(_, dark, light)| match ground {
+        Appearance::Dark => dark,
+        Appearance::Light => light,
+    })
+}
+
 /// The least contrast of text in the theme `name`: WCAG's level AA, and its enhanced one for high contrast.
 pub fn least_contrast(name: &str) -> f32 {
     if name == HIGH_CONTRAST { 7.0 } else { 4.5 }
@@ -122,13 +131,10 @@ impl Theme {
     /// It is no accent; the theme is as it was.
     pub fn take_accent(&mut self, wanted: &str, least: f32) -> Result<bool, NoAccent> {
         let colors = &mut self.colors;
-        let named = ACCENTS.iter().find(|(name, ..)| *name == wanted);
-        let wanted = match (named, self.appearance) {
-            (Some((_, dark, _)), Appearance::Dark) => dark,
-            (Some((.., light)), Appearance::Light) => light,
-            (None, _) if wanted.is_empty() => return Ok(false),
-            (None, _) => wanted,
-        };
+        if wanted.is_empty() {
+            return Ok(false);
+        }
+        let wanted = accent_colour(wanted, self.appearance);
         let opaque = |colour: &Color| colour.a == 1.0;
         let wanted = parse_color(wanted)
             .filter(opaque)

@@ -102,6 +102,21 @@ pub fn press<'a, M: Clone + 'a>(
         .style(move |_, status| button_style(kind, status, &palette, ROUND))
 }
 
+/// How a button of `kind` looks among others of which one is `chosen`, as the one that the keyboard is on.
+pub fn choice_style(
+    kind: Kind,
+    status: button::Status,
+    chosen: bool,
+    palette: &Palette,
+) -> button::Style {
+    let mut style = button_style(kind, status, palette, ROUND);
+    if chosen {
+        style.border.width = 2.0;
+        style.border.color = palette.text;
+    }
+    style
+}
+
 /// How a button of `kind` looks.
 pub fn button_style(
     kind: Kind,

@@ -231,8 +231,7 @@ impl Clock {
     pub(super) fn set(&mut self, now: &Zoned) -> Duration {
         self.date = l10n::long_date(now);
         self.time = l10n::minutes(now);
-        let left = 60_000 - (i64::from(now.second()) * 1000 + i64::from(now.millisecond()));
-        Duration::from_millis(left.clamp(1, 60_000) as u64)
+        l10n::minute_left(now)
     }
 
     fn view<'a, M: 'a>(&self, palette: &Palette) -> Element<'a, M> {

@@ -85,8 +85,7 @@ impl Panel {
     pub fn set_time(&mut self, now: &Zoned) -> Duration {
         self.date = l10n::short_date_with_weekday(now);
         self.time = l10n::minutes(now);
-        let left = 60_000 - (i64::from(now.second()) * 1000 + i64::from(now.millisecond()));
-        Duration::from_millis(left.clamp(1, 60_000) as u64)
+        l10n::minute_left(now)
     }
 
     /// The panel's widgets, for a panel of this width; `marks` say how the machine stands.

@@ -422,7 +422,12 @@ impl Permission {
                     ),
                     space().width(Length::Fill),
                     widgets::press(label, Kind::Danger, palette)
-                        .style(move |_, status| answer_style(Kind::Danger, status, chosen, &colors))
+                        .style(move |_, status| widgets::choice_style(
+                            Kind::Danger,
+                            status,
+                            chosen,
+                            &colors
+                        ))
                         .on_press_maybe(armed.then_some(Message::DenyAll)),
                 ]
                 .align_y(Alignment::Center)
@@ -461,7 +466,7 @@ impl Permission {
                 } else {
                     button::Status::Disabled
                 };
-                answer_style(kind, status, chosen, &palette)
+                widgets::choice_style(kind, status, chosen, &palette)
             })
             .on_press_maybe(armed.then_some(Message::Decide(decision)))
             .into()
@@ -556,21 +561,6 @@ fn duration(seconds: u64) -> String {
     } else {
         tr!("duration-seconds", seconds = seconds)
     }
-}
-
-/// How a button that answers looks; `chosen` is the one that the keyboard is on.
-fn answer_style(
-    kind: Kind,
-    status: button::Status,
-    chosen: bool,
-    palette: &Palette,
-) -> button::Style {
-    let mut style = widgets::button_style(kind, status, palette, ROUND);
-    if chosen {
-        style.border.width = 2.0;
-        style.border.color = palette.text;
-    }
-    style
 }
 
 #[cfg(test)]

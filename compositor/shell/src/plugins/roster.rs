@@ -437,10 +437,15 @@ mod tests {
             bench
         }
 
-        fn write(&mut self, name: &str, text: &str) {
+        /// A file that nobody has looked at yet.
+        fn put(&mut self, name: &str, text: &str) {
             let outcome = Manifest::parse("file", text);
             let path = PathBuf::from(format!("/parts/{name}.yaml"));
             self.files.insert(name.to_owned(), Found { path, outcome });
+        }
+
+        fn write(&mut self, name: &str, text: &str) {
+            self.put(name, text);
             self.find();
         }
 
@@ -661,13 +666,7 @@ mod tests {
     #[test]
     fn nothing_is_asked_twice_and_late_changes_are_not_lost() {
         let mut bench = Bench::new();
-        bench.files.insert(
-            "clock".to_owned(),
-            Found {
-                path: PathBuf::new(),
-                outcome: Manifest::parse("file", CLOCK),
-            },
-        );
+        bench.put("clock", CLOCK);
         let steps = bench.roster.found(bench.files.clone());
         assert_eq!(steps.len(), 1);
         // It goes before the supervisor has answered.
@@ -682,13 +681,7 @@ mod tests {
     #[test]
     fn a_refusal_is_told_and_without_a_supervisor_nothing_is_replaced() {
         let mut bench = Bench::new();
-        bench.files.insert(
-            "clock".to_owned(),
-            Found {
-                path: PathBuf::new(),
-                outcome: Manifest::parse("file", CLOCK),
-            },
-        );
+        bench.put("clock", CLOCK);
         assert_eq!(bench.roster.found(bench.files.clone()).len(), 1);
         bench.roster.refused("part-clock", "no".to_owned());
         assert_eq!(bench.state("clock"), "refused");

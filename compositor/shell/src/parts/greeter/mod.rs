@@ -29,6 +29,7 @@ use jiff::Zoned;
 use crate::accounts::Account;
 use crate::greetd::{self, ErrorType, Heard, Request, Response, Style};
 use crate::parts::entry::{self, Clock, Letters, Secret};
+use crate::parts::list_keys::{ListKey, list_key};
 use crate::tr;
 use crate::visible::visible;
 use crate::widgets;
@@ -639,15 +640,17 @@ impl Greeter {
             return entry::intercept(event).map(Message::Entry);
         }
         match key {
-            Key::Named(Named::ArrowDown) => Some(Message::Move(1)),
-            Key::Named(Named::ArrowUp) => Some(Message::Move(-1)),
-            Key::Named(Named::PageDown) => Some(Message::Move(PAGE)),
-            Key::Named(Named::PageUp) => Some(Message::Move(-PAGE)),
-            Key::Named(Named::Home) => Some(Message::Move(isize::MIN)),
-            Key::Named(Named::End) => Some(Message::Move(isize::MAX)),
-            Key::Named(Named::Enter) => (!repeat).then_some(Message::Take),
-            _ if modifiers.control() || modifiers.logo() => None,
-            _ => text.clone().map(|text| Message::Find(Letters(text))),
+            Key::Named(Named::Home) => return Some(Message::Move(isize::MIN)),
+            Key::Named(Named::End) => return Some(Message::Move(isize::MAX)),
+            _ => {}
+        }
+        match list_key(key, *modifiers, PAGE) {
+            Some(ListKey::Move(by)) => Some(Message::Move(by)),
+            Some(ListKey::Enter) => (!repeat).then_some(Message::Take),
+            // There is nothing in front of the list.
+            Some(ListKey::Escape) => None,
+            None if modifiers.control() || modifiers.logo() => None,
+            None => text.clone().map(|text| Message::Find(Letters(text))),
         }
     }
 }

@@ -386,11 +386,7 @@ impl Settings {
         match item {
             Item::Theme | Item::Layout => !self.choices(item).is_empty(),
             // A mode that is the only one is told with the scale.
-            Item::Mode(at) => {
-                let name = self.outputs.get(at).map(|output| &output.name);
-                let modes = name.and_then(|name| self.modes.get(name));
-                modes.is_some_and(|modes| modes.len() > 1)
-            }
+            Item::Mode(at) => self.modes_of(at).len() > 1,
             Item::Place(_) => self.outputs.len() > 1,
             Item::HighContrast => {
                 let mut themes = self.known.themes.iter();
@@ -513,11 +509,15 @@ impl Settings {
         }
     }
 
-    /// The modes of a screen, the largest and quickest first.
-    fn mode_choices(&self, at: usize) -> Vec<Choice> {
+    fn modes_of(&self, at: usize) -> &[OutputMode] {
         let name = self.outputs.get(at).map(|output| &output.name);
         let modes = name.and_then(|name| self.modes.get(name));
-        let mut modes = modes.cloned().unwrap_or_default();
+        modes.map_or(&[], Vec::as_slice)
+    }
+
+    /// The modes of a screen, the largest and quickest first.
+    fn mode_choices(&self, at: usize) -> Vec<Choice> {
+        let mut modes = self.modes_of(at).to_vec();
         modes.sort_by_key(|mode| {
             let size = u64::from(mode.width) * u64::from(mode.height);
             std::cmp::Reverse((size, mode.width, mode.refresh))

@@ -112,15 +112,7 @@ impl Trial {
             let label = widgets::label(label, TEXT, ink).font(fonts::UI_MEDIUM);
             let colors = *palette;
             widgets::press(label, kind, palette)
-                .style(move |_, status| {
-                    let mut style =
-                        widgets::button_style(kind, status, &colors, crate::theme::ROUND);
-                    if chosen {
-                        style.border.width = 2.0;
-                        style.border.color = colors.text;
-                    }
-                    style
-                })
+                .style(move |_, status| widgets::choice_style(kind, status, chosen, &colors))
                 .on_press(Message::Trial(answer))
         };
         let buttons = row![

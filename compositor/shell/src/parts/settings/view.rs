@@ -11,7 +11,8 @@ use crate::host::{Element, Renderer};
 use crate::icons::Icon;
 use crate::preferences::File;
 use crate::theme::{
-    ACCENTS, GAP, Palette, ROUND, SMALL, TEXT, TEXT_SMALL, TIGHT, WIDE, contrast, parse_color,
+    Appearance, GAP, Palette, ROUND, SMALL, TEXT, TEXT_SMALL, TIGHT, WIDE, accent_colour, contrast,
+    parse_color,
 };
 use crate::tr;
 use crate::visible::visible;
@@ -310,12 +311,13 @@ impl Settings {
     fn swatches(&self, can: bool, palette: &Palette) -> Element<'_, Message> {
         let choices = self.choices(Item::Accent);
         let chosen = self.chosen(Item::Accent, &choices);
-        let dark = contrast(palette.card, Color::WHITE) > contrast(palette.card, Color::BLACK);
+        let ground =
+            match contrast(palette.card, Color::WHITE) > contrast(palette.card, Color::BLACK) {
+                true => Appearance::Dark,
+                false => Appearance::Light,
+            };
         let one = |(at, choice): (usize, Choice)| {
-            let named = ACCENTS.iter().find(|(name, ..)| *name == choice.name);
-            let colour =
-                named.map(|(_, on_dark, on_light)| if dark { *on_dark } else { *on_light });
-            let colour = parse_color(colour.unwrap_or(&choice.name));
+            let colour = parse_color(accent_colour(&choice.name, ground));
             let content: Element<'_, Message> = match colour {
                 Some(colour) => widgets::dot(SWATCH, colour),
                 None => widgets::label(choice.title, TEXT - 1.0, palette.text).into(),
@@ -327,14 +329,7 @@ impl Settings {
                 } else {
                     [TIGHT, SMALL]
                 }))
-                .style(move |_, status| {
-                    let mut style = widgets::button_style(Button::Plain, status, &colors, ROUND);
-                    if here {
-                        style.border.width = 2.0;
-                        style.border.color = colors.text;
-                    }
-                    style
-                })
+                .style(move |_, status| widgets::choice_style(Button::Plain, status, here, &colors))
                 .on_press_maybe(can.then_some(Message::Pick(Item::Accent, at)))
                 .into()
         };
