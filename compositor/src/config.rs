@@ -55,6 +55,8 @@ pub struct Config {
     pub night_light: NightLight,
     /// Things shown larger.
     pub magnifier: Magnifier,
+    /// Things that move to their place.
+    pub animations: Animations,
     /// For eyes and hands that have it hard.
     pub accessibility: Accessibility,
     /// What happens when nobody is there.
@@ -80,6 +82,7 @@ impl Default for Config {
             xwayland: Xwayland::default(),
             night_light: NightLight::default(),
             magnifier: Magnifier::default(),
+            animations: Animations::default(),
             accessibility: Accessibility::default(),
             idle: Idle::default(),
             rules: Vec::new(),
@@ -273,6 +276,20 @@ impl Default for Magnifier {
             step: 1.25,
             follow_text: true,
         }
+    }
+}
+
+/// Things that move to their place, where a GPU draws.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Animations {
+    /// How many times faster than usual they do, 0.1 to 10; 0: they are there at once.
+    pub speed: f64,
+}
+
+impl Default for Animations {
+    fn default() -> Self {
+        Self { speed: 1.0 }
     }
 }
 
@@ -556,6 +573,12 @@ impl Config {
             wrong("magnifier", "step", what);
             self.magnifier.step = Magnifier::default().step;
         }
+        let speed = self.animations.speed;
+        if speed != 0.0 && !(0.1..=10.0).contains(&speed) {
+            let what = format!("a speed of {speed} is not 0.1 to 10, or 0 for none; 1 is used");
+            wrong("animations", "speed", what);
+            self.animations = Animations::default();
+        }
         let access = &mut self.accessibility;
         for (key, value) in [
             ("slow-keys", &mut access.slow_keys),
@@ -619,6 +642,7 @@ struct Places {
     snapping: BTreeMap<String, Place>,
     night_light: BTreeMap<String, Place>,
     magnifier: BTreeMap<String, Place>,
+    animations: BTreeMap<String, Place>,
     accessibility: BTreeMap<String, Place>,
     rules: Vec<Place>,
     bindings: BTreeMap<String, Place>,
@@ -637,6 +661,7 @@ impl Places {
             "snapping" => &self.snapping,
             "night-light" => &self.night_light,
             "magnifier" => &self.magnifier,
+            "animations" => &self.animations,
             "accessibility" => &self.accessibility,
             _ => &self.bindings,
         };
@@ -703,6 +728,26 @@ mod tests {
         std::fs::write(&path, "night-light: {from: 25:00}\n").unwrap();
         let error = Config::read(&path).unwrap_err().to_string();
         assert!(error.contains(".yaml:1:"), "{error}");
+    }
+
+    #[test]
+    fn a_speed_that_cannot_be_is_named_with_its_line_and_none_is_a_speed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("compositor.yaml");
+        let read = |speed: &str| {
+            std::fs::write(&path, format!("animations:\n  speed: {speed}\n")).unwrap();
+            let (config, mistakes) = Config::read(&path).unwrap();
+            (config.animations.speed, mistakes.join(" "))
+        };
+        for good in ["0", "0.1", "1.5", "10"] {
+            assert_eq!(read(good), (good.parse().unwrap(), String::new()));
+        }
+        for wrong in ["0.05", "-1", "40"] {
+            let (speed, mistakes) = read(wrong);
+            assert_eq!(speed, 1.0, "{wrong}");
+            assert!(mistakes.contains(".yaml:2:"), "{mistakes}");
+            assert!(mistakes.contains("0.1 to 10"), "{mistakes}");
+        }
     }
 
     #[test]

@@ -404,25 +404,24 @@ pub(crate) struct Borders {
 
 impl Borders {
     pub(crate) fn update(&mut self, frame: Rect, look: &Look) {
-        let below = (frame.size.h - TITLE_BAR).max(0);
-        let sizes = [(1, below), (1, below), (frame.size.w + 2, 1)];
-        for (side, size) in self.sides.iter_mut().zip(sizes) {
-            side.update(size, look.border.linear());
+        for (side, place) in self.sides.iter_mut().zip(Self::places(frame)) {
+            side.update(place.size, look.border.linear());
         }
     }
 
+    fn places(frame: Rect) -> [Rect; 3] {
+        let (x, y, w, h) = (frame.loc.x, frame.loc.y, frame.size.w, frame.size.h);
+        let below = (h - TITLE_BAR).max(0);
+        [
+            Rect::new((x - 1, y + TITLE_BAR).into(), (1, below).into()),
+            Rect::new((x + w, y + TITLE_BAR).into(), (1, below).into()),
+            Rect::new((x - 1, y + h).into(), (w + 2, 1).into()),
+        ]
+    }
+
     /// The sides and where they are drawn.
-    pub(crate) fn parts(
-        &self,
-        frame: Rect,
-    ) -> impl Iterator<Item = (&SolidColorBuffer, Point<i32, Logical>)> {
-        let (x, y) = (frame.loc.x, frame.loc.y);
-        let places = [
-            (x - 1, y + TITLE_BAR),
-            (x + frame.size.w, y + TITLE_BAR),
-            (x - 1, y + frame.size.h),
-        ];
-        self.sides.iter().zip(places.map(Point::from))
+    pub(crate) fn parts(&self, frame: Rect) -> impl Iterator<Item = (&SolidColorBuffer, Rect)> {
+        self.sides.iter().zip(Self::places(frame))
     }
 }
 

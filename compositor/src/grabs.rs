@@ -107,6 +107,8 @@ impl State {
             landing: None,
         };
         pointer.set_grab(self, grab, serial, Focus::Clear);
+        // After the grab from before let go of its window.
+        self.windows.movements.held = Some(drag.id);
     }
 }
 
@@ -329,6 +331,7 @@ impl PointerGrab<State> for DragGrab {
     fn unset(&mut self, data: &mut State) {
         data.cursor.set_own(None);
         data.show_preview(None);
+        data.windows.movements.held = None;
         let id = self.drag.id;
         data.change_layout(|layout| layout.resize_end(id));
     }

@@ -21,6 +21,7 @@
 //! | [`bindings`], [`config`] | what keys do; the settings |
 //! | [`rules`] | what the settings say of windows before they open |
 //! | [`settings`], `notice` | reading them again when they change; saying what is wrong with them |
+//! | `animations`, `motion` | what is seen on its way; how it gets there, pure |
 //! | `preview` | where a dragged window would go |
 //! | `previews`, `switcher`, `overview` | small pictures of windows; Alt-Tab and the overview made of them |
 //! | `outputs` | outputs, and when each of them is drawn |
@@ -36,6 +37,7 @@
 //! | [`bus`], [`notify`] | D-Bus, readiness |
 
 mod access;
+mod animations;
 pub mod arrangement;
 pub mod backend;
 pub mod bindings;
@@ -60,6 +62,7 @@ pub mod layout;
 pub mod limits;
 mod lock;
 mod mirror;
+mod motion;
 mod mouse_keys;
 mod night;
 mod notice;

@@ -100,6 +100,10 @@ struct Screen {
     sight: Sight,
     /// When the next frame may be begun.
     next: Option<Instant>,
+    /// When the last flip was, by the clock of frame callbacks.
+    flipped: Option<Duration>,
+    /// When its last frame in which something moved is seen, by the clock of [`crate::animations`].
+    moment: Duration,
     frames: u64,
     /// Where somebody put it.
     placed: Option<Point<i32, Logical>>,
@@ -113,6 +117,13 @@ fn next_in_step(due: Option<Instant>, begun: Instant, every: Duration) -> Instan
     due.filter(|due| begun.saturating_duration_since(*due) < every)
         .unwrap_or(begun)
         + every
+}
+
+/// When the next flip is due after `now`, if they come in time and the last one was then.
+fn next_flip(last: Duration, every: Duration, now: Duration) -> Duration {
+    let since = now.saturating_sub(last).as_nanos() / every.as_nanos();
+    let flips = u32::try_from(since + 1).unwrap_or(u32::MAX);
+    last.saturating_add(every.saturating_mul(flips))
 }
 
 /// All outputs, in the order in which they came.
@@ -315,14 +326,33 @@ impl Outputs {
         }
     }
 
+    /// The latest moment at which a frame is seen in which something moves.
+    pub(crate) fn latest_moment(&self) -> Duration {
+        let moments = self.screens.iter().map(|screen| screen.moment);
+        moments.max().unwrap_or_default()
+    }
+
+    /// When a frame of the output with that index will be seen that is begun now: with the next flip, or else at once.
+    /// It is never earlier than the one before.
+    pub(crate) fn next_moment(&mut self, index: usize, now: Duration) -> Duration {
+        let screen = &mut self.screens[index];
+        let every = interval(&screen.output);
+        let due = screen
+            .flipped
+            .map_or(now, |last| next_flip(last, every, now));
+        screen.moment = screen.moment.max(due);
+        screen.moment
+    }
+
     /// The back end showed the frame of this output.
-    pub(crate) fn flipped(&mut self, output: &Output) {
+    pub(crate) fn flipped(&mut self, output: &Output, now: Duration) {
         if let Some(screen) = self
             .screens
             .iter_mut()
             .find(|screen| screen.output == *output)
             && let Redraw::Flipping { again } = screen.redraw
         {
+            screen.flipped = Some(now);
             screen.redraw = if again { Redraw::Queued } else { Redraw::Idle };
             if screen.sight == Sight::Closing {
                 screen.sight = Sight::Closed;
@@ -393,6 +423,8 @@ impl State {
             redraw: Redraw::Queued,
             sight: Sight::Closed,
             next: None,
+            flipped: None,
+            moment: Duration::ZERO,
             frames: 0,
             placed: None,
             dark: false,
@@ -618,7 +650,9 @@ impl State {
         let glass = Glass {
             filter: self.filter_of(output),
             zoom: self.zoom_of(output),
+            moment: self.next_moment(index),
         };
+        let moment = glass.moment;
         let outcome = self.through_glass(View::Screen, output, glass, |backend, scene| {
             backend.render(scene, output)
         });
@@ -632,6 +666,7 @@ impl State {
             // What another virtual terminal shows is not the session either.
             Ok(_) => Sight::Closed,
         };
+        let drawn = !matches!(outcome, Err(_) | Ok(Outcome::Away));
         match &outcome {
             Ok(Outcome::Flipping(_) | Outcome::Shown(_)) => self.latency.drawn(output, true),
             Ok(Outcome::Unchanged(_)) => self.latency.drawn(output, false),
@@ -661,6 +696,13 @@ impl State {
                 // The next change tries again; retrying at once would only fill the log.
                 screen.redraw = Redraw::Idle;
                 tracing::error!("output {}: {error}", output.name());
+            }
+        }
+        if drawn && self.is_followed(index, moment) {
+            self.outputs.screens[index].queue();
+            if self.is_due(index) {
+                // Nothing else may begin the turn in which it is drawn.
+                self.signal.wakeup();
             }
         }
     }
@@ -776,5 +818,21 @@ impl State {
                 output.current_transform(),
             );
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_seen_with_the_next_flip() {
+        let ms = Duration::from_millis;
+        let next = |now| next_flip(ms(100), ms(10), ms(now));
+        assert_eq!((next(100), next(109)), (ms(110), ms(110)));
+        assert_eq!((next(110), next(1_234)), (ms(120), ms(1_240)));
+        assert_eq!(next(90), ms(110), "clocks that disagree a little");
+        let ages = Duration::from_secs(1 << 40);
+        assert!(next_flip(ms(1), ms(1), ages) > ms(1), "nothing overflows");
     }
 }

@@ -5,6 +5,8 @@
 //! goes to a window or a workspace, and a window that is dragged to another box is moved to that workspace.
 //! While it is open, no key and no click on that output reaches a program.
 
+use std::time::Duration;
+
 use smithay::{
     backend::renderer::{
         Color32F, ImportAll, ImportMem, Renderer,
@@ -18,7 +20,9 @@ use smithay::{
 };
 
 use crate::{
+    animations::Pace,
     layout::{Direction, Rect, WindowId, nearness},
+    motion::Motion,
     preview::Preview,
     previews::{Cell, Line, PADDING, TITLE, renew},
     render::Element,
@@ -83,6 +87,10 @@ impl OverviewKey {
 #[derive(Debug, Default)]
 pub(crate) struct Overview {
     open: Option<Open>,
+    /// What was open and fades.
+    leaving: Option<Open>,
+    /// How much of it is there, 0 to 1, while that changes.
+    way: Option<Motion<1>>,
     ground: SolidColorBuffer,
     /// Around the chosen window.
     mark: Preview,
@@ -170,6 +178,75 @@ impl Overview {
             .as_ref()
             .is_some_and(|open| open.cells.iter().any(|cell| cell.id == id))
     }
+
+    /// Whether it is, or until now was, open on the output with that index.
+    pub(crate) fn is_on(&self, output: usize) -> bool {
+        let mut there = self.open.iter().chain(&self.leaving);
+        there.any(|open| open.output == output)
+    }
+
+    pub(crate) fn is_moving(&self) -> bool {
+        self.way.is_some()
+    }
+
+    /// Whether it comes or goes on that output.
+    pub(crate) fn moves_on(&self, output: usize, moment: Duration) -> bool {
+        self.way.is_some_and(|way| !way.is_over(moment)) && self.is_on(output)
+    }
+
+    /// It is open or not, and nothing between.
+    pub(crate) fn stop(&mut self) {
+        self.way = None;
+        self.leaving = None;
+    }
+
+    /// Ends what is over. Returns whether something else is seen then.
+    pub(crate) fn lead(&mut self, pace: Option<Pace>) -> bool {
+        let goes_on = |way: Motion<1>| pace.is_some_and(|pace| !way.is_over(pace.begins));
+        let ends = self.way.is_some_and(|way| !goes_on(way));
+        if ends {
+            self.stop();
+        }
+        ends
+    }
+
+    /// Begins to come (1) or to go (0). Returns whether that takes time.
+    fn head(&mut self, to: f64, pace: Option<Pace>) -> bool {
+        let Some(pace) = pace else {
+            self.stop();
+            return false;
+        };
+        match &mut self.way {
+            Some(way) => way.turn([to], pace.begins, pace.length),
+            none => *none = Some(Motion::new([1.0 - to], [to], pace.begins, pace.length)),
+        }
+        true
+    }
+
+    /// What of it is seen at a moment, and how much of that is there.
+    fn seen(&self, moment: Option<Duration>) -> Option<(&Open, f64)> {
+        let ways = moment.zip(self.way);
+        let part = ways.and_then(|(moment, way)| {
+            let [part] = way.at(moment);
+            (!way.is_over(moment)).then_some(part.clamp(0.0, 1.0))
+        });
+        match (&self.open, part) {
+            (Some(open), part) => Some((open, part.unwrap_or(1.0))),
+            (None, Some(part)) => Some((self.leaving.as_ref()?, part)),
+            (None, None) => None,
+        }
+    }
+}
+
+/// The rectangle that lies so far from one to another.
+fn between(from: Rect, to: Rect, part: f64) -> Rect {
+    let mid = |from: i32, to: i32| {
+        let (from, to) = (f64::from(from), f64::from(to));
+        (from + (to - from) * part).round() as i32
+    };
+    let corner = (mid(from.loc.x, to.loc.x), mid(from.loc.y, to.loc.y));
+    let size = (mid(from.size.w, to.size.w), mid(from.size.h, to.size.h));
+    Rect::new(corner.into(), size.into())
 }
 
 impl Open {
@@ -231,13 +308,21 @@ impl State {
             cells: Vec::new(),
             scale: 0.0,
         });
+        let pace = self.pace();
+        self.windows.overview.leaving = None;
+        self.windows.overview.head(1.0, pace);
         self.outputs.queue_all();
     }
 
     pub(crate) fn close_overview(&mut self) {
-        if self.windows.overview.open.take().is_some() {
-            self.windows.overview.mark = Preview::default();
-            self.windows.overview.target = Preview::default();
+        let pace = self.pace();
+        let overview = &mut self.windows.overview;
+        if let Some(open) = overview.open.take() {
+            overview.mark = Preview::default();
+            overview.target = Preview::default();
+            if overview.head(0.0, pace) {
+                overview.leaving = Some(open);
+            }
             self.outputs.queue_all();
         }
     }
@@ -254,6 +339,7 @@ impl State {
         ) else {
             // The output is gone.
             self.close_overview();
+            self.windows.overview.stop();
             return;
         };
         let (full, usable) = (area.full, area.usable);
@@ -459,40 +545,52 @@ impl State {
 }
 
 impl Windows {
-    /// The overview on the output that covers `area`, front to back.
+    /// The overview on the output that covers `area`, front to back; at a moment, as much of it as is there then.
     pub(crate) fn overview_elements<R>(
         &self,
         renderer: &mut R,
         (index, area): (usize, Rect),
         scale: Scale<f64>,
+        moment: Option<Duration>,
         list: &mut Vec<Element<R>>,
     ) where
         R: Renderer + ImportAll + ImportMem,
         R::TextureId: Clone + Send + 'static,
     {
         let overview = &self.overview;
-        let Some(open) = overview.open.as_ref().filter(|open| open.output == index) else {
+        let seen = overview.seen(moment);
+        let Some((open, part)) = seen.filter(|(open, _)| open.output == index) else {
             return;
         };
+        let alpha = part as f32;
         let solid = |buffer: &SolidColorBuffer, loc: Point<i32, Logical>| {
             let at = (loc - area.loc).to_physical_precise_round(scale);
-            SolidColorRenderElement::from_buffer(buffer, at, scale, 1.0, Kind::Unspecified)
+            SolidColorRenderElement::from_buffer(buffer, at, scale, alpha, Kind::Unspecified)
         };
         if let Some(drag) = open.drag.filter(Drag::is_far)
             && let Some(cell) = open.cells.iter().find(|cell| cell.id == drag.id)
         {
             let mut picture = cell.picture;
             picture.loc += (drag.to - drag.from).to_i32_round();
-            self.picture_elements(drag.id, picture, renderer, area, scale, list);
+            self.picture_elements(drag.id, (picture, alpha), renderer, area, scale, list);
         }
         for cell in &open.cells {
-            self.cell_elements(cell, renderer, area, scale, list);
+            // Pictures of windows that are on the screen come from there and go back there.
+            let window = self.layout.client(cell.id);
+            let picture = match window.filter(|_| part < 1.0 && self.layout.is_visible(cell.id)) {
+                Some(window) => (between(window, cell.picture, part), 1.0),
+                None => (cell.picture, alpha),
+            };
+            self.picture_elements(cell.id, picture, renderer, area, scale, list);
+            cell.line_elements(renderer, area, scale, alpha, list);
         }
-        overview.mark.elements(area, scale, list);
-        overview.target.elements(area, scale, list);
+        if part == 1.0 {
+            overview.mark.elements(area, scale, list);
+            overview.target.elements(area, scale, list);
+        }
         for space in &open.boxes {
             let at = space.place.loc + Point::from((PADDING, PADDING / 2)) - area.loc;
-            space.label.elements(renderer, at, scale, list);
+            space.label.elements(renderer, at, scale, alpha, list);
             list.push(solid(&space.ground, space.place.loc).into());
         }
         list.push(solid(&overview.ground, area.loc).into());

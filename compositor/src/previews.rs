@@ -66,6 +66,25 @@ pub(crate) struct Cell {
     line: Line,
 }
 
+impl Cell {
+    /// The line below the picture, on the output that covers `area`.
+    pub(crate) fn line_elements<R>(
+        &self,
+        renderer: &mut R,
+        area: Rect,
+        scale: Scale<f64>,
+        alpha: f32,
+        list: &mut Vec<Element<R>>,
+    ) where
+        R: Renderer + ImportAll + ImportMem,
+        R::TextureId: Clone + Send + 'static,
+    {
+        let at = Point::from((PADDING, self.place.size.h - PADDING - TITLE));
+        let at = self.place.loc + at - area.loc;
+        self.line.elements(renderer, at, scale, alpha, list);
+    }
+}
+
 /// A line of text, with an icon before it if there is one.
 #[derive(Debug)]
 pub(crate) struct Line {
@@ -122,6 +141,7 @@ impl Line {
         renderer: &mut R,
         at: Point<i32, Logical>,
         scale: Scale<f64>,
+        alpha: f32,
         list: &mut Vec<Element<R>>,
     ) where
         R: Renderer + ImportAll + ImportMem,
@@ -132,7 +152,7 @@ impl Line {
             renderer,
             at.to_f64(),
             &self.buffer,
-            None,
+            Some(alpha),
             Some(self.pixels),
             Some((self.width, TITLE).into()),
             Kind::Unspecified,
@@ -203,17 +223,15 @@ impl Windows {
         R: Renderer + ImportAll + ImportMem,
         R::TextureId: Clone + Send + 'static,
     {
-        self.picture_elements(cell.id, cell.picture, renderer, area, scale, list);
-        let at = Point::from((PADDING, cell.place.size.h - PADDING - TITLE));
-        let at = cell.place.loc + at - area.loc;
-        cell.line.elements(renderer, at, scale, list);
+        self.picture_elements(cell.id, (cell.picture, 1.0), renderer, area, scale, list);
+        cell.line_elements(renderer, area, scale, 1.0, list);
     }
 
-    /// A window's picture at `place`.
+    /// A window's picture at a place, and how much it covers of what is behind it.
     pub(crate) fn picture_elements<R>(
         &self,
         id: WindowId,
-        place: Rect,
+        (place, alpha): (Rect, f32),
         renderer: &mut R,
         area: Rect,
         scale: Scale<f64>,
@@ -225,7 +243,7 @@ impl Windows {
         if let Some(managed) = self.get(id) {
             let at = (place.loc - area.loc).to_physical_precise_round(scale);
             let place = Rectangle::new(at, place.size.to_physical_precise_round(scale));
-            list.extend(thumbnail(renderer, &managed.window, place, scale));
+            list.extend(thumbnail(renderer, &managed.window, place, scale, alpha));
         }
     }
 }

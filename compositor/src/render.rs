@@ -3,6 +3,8 @@
 //! Generic over the renderer: pixman and GLES draw the same elements. Each element carries its own
 //! identity and damage, from which the back ends find what has to be drawn again.
 
+use std::time::Duration;
+
 use smithay::{
     backend::{
         allocator::Fourcc,
@@ -51,6 +53,12 @@ render_elements! {
     Part=CropRenderElement<WaylandSurfaceRenderElement<R>>,
     /// A part of a client's surface, smaller than it is: previews.
     Thumbnail=CropRenderElement<RescaleRenderElement<WaylandSurfaceRenderElement<R>>>,
+    /// A client's surface while its window moves.
+    Moving=RescaleRenderElement<WaylandSurfaceRenderElement<R>>,
+    /// Pixels of our own around such a window.
+    MovingMemory=RescaleRenderElement<MemoryRenderBufferRenderElement<R>>,
+    /// One colour there.
+    MovingSolid=RescaleRenderElement<SolidColorRenderElement>,
     /// Pixels of our own: title bars, the cursor.
     Memory=MemoryRenderBufferRenderElement<R>,
     /// One colour: borders.
@@ -82,6 +90,9 @@ impl<R: Renderer + ImportAll + ImportMem> std::fmt::Debug for Element<R> {
             Self::Surface(_) => "Surface",
             Self::Part(_) => "Part",
             Self::Thumbnail(_) => "Thumbnail",
+            Self::Moving(_) => "Moving",
+            Self::MovingMemory(_) => "MovingMemory",
+            Self::MovingSolid(_) => "MovingSolid",
             Self::Memory(_) => "Memory",
             Self::Solid(_) => "Solid",
             Self::_GenericCatcher(_) => "",
@@ -146,6 +157,8 @@ pub(crate) struct Glass {
     pub(crate) filter: Option<Filter>,
     /// Makes things larger.
     pub(crate) zoom: Option<Zoom>,
+    /// When it is seen, if anything moves ([`crate::animations`]).
+    pub(crate) moment: Option<Duration>,
 }
 
 /// All that a frame is made of.
@@ -369,8 +382,9 @@ impl Scene<'_> {
         self.windows
             .switcher_elements(renderer, area, scale, &mut list);
         let here = (self.output_index, area);
+        let moment = self.glass.moment;
         self.windows
-            .overview_elements(renderer, here, scale, &mut list);
+            .overview_elements(renderer, here, scale, moment, &mut list);
         all_on(renderer, Layer::Overlay, &mut list);
         let covered = self
             .windows
@@ -380,7 +394,8 @@ impl Scene<'_> {
         if !covered {
             all_on(renderer, Layer::Top, &mut list);
         }
-        self.windows.elements(renderer, area, scale, &mut list);
+        self.windows
+            .elements(renderer, here, scale, moment, &mut list);
         if covered {
             all_on(renderer, Layer::Top, &mut list);
         }
@@ -410,6 +425,7 @@ pub(crate) fn window_tree<R>(
     window: &smithay::desktop::Window,
     location: Point<i32, Physical>,
     scale: Scale<f64>,
+    alpha: f32,
 ) -> (Vec<Element<R>>, Vec<Element<R>>)
 where
     R: Renderer + ImportAll + ImportMem,
@@ -428,7 +444,7 @@ where
             popup.wl_surface(),
             at,
             scale,
-            1.0,
+            alpha,
             Kind::Unspecified,
         ));
     }
@@ -437,7 +453,7 @@ where
         &surface,
         location,
         scale,
-        1.0,
+        alpha,
         Kind::Unspecified,
     );
     (popups, content)
@@ -450,6 +466,7 @@ pub(crate) fn thumbnail<R>(
     window: &smithay::desktop::Window,
     place: Rectangle<i32, Physical>,
     scale: Scale<f64>,
+    alpha: f32,
 ) -> impl Iterator<Item = Element<R>>
 where
     R: Renderer + ImportAll + ImportMem,
@@ -470,7 +487,7 @@ where
                 &surface,
                 origin,
                 scale,
-                1.0,
+                alpha,
                 Kind::Unspecified,
             )
         })
@@ -498,6 +515,44 @@ where
             }
             other => Some(other),
         })
+}
+
+/// A client's surfaces so many times larger, away from the point `still`, and no more of them than is within `cut`.
+pub(crate) fn rescaled<R>(
+    elements: Vec<Element<R>>,
+    still: Point<i32, Physical>,
+    factor: Scale<f64>,
+    cut: Option<Rectangle<i32, Physical>>,
+    scale: Scale<f64>,
+) -> impl Iterator<Item = Element<R>>
+where
+    R: Renderer + ImportAll + ImportMem,
+{
+    elements.into_iter().filter_map(move |element| {
+        let Element::Surface(surface) = element else {
+            return Some(element);
+        };
+        let moving = RescaleRenderElement::from_element(surface, still, factor);
+        match cut {
+            Some(cut) => {
+                CropRenderElement::from_element(moving, scale, cut).map(Element::Thumbnail)
+            }
+            None => Some(Element::Moving(moving)),
+        }
+    })
+}
+
+/// An element that has the corner of `place` and that size, as large as `place`.
+pub(crate) fn resized<E: smithay::backend::renderer::element::Element>(
+    element: E,
+    size: Size<i32, Physical>,
+    place: Rectangle<i32, Physical>,
+) -> RescaleRenderElement<E> {
+    let factor = Scale::from((
+        f64::from(place.size.w) / f64::from(size.w.max(1)),
+        f64::from(place.size.h) / f64::from(size.h.max(1)),
+    ));
+    RescaleRenderElement::from_element(element, place.loc, factor)
 }
 
 /// A picture: 8 bits each of red, green, blue and alpha, rows from the top.

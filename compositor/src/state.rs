@@ -539,6 +539,7 @@ impl State {
             })
             .collect();
         if self.windows.layout.set_areas(areas) {
+            self.windows.stop();
             self.outputs.queue_all();
         }
     }

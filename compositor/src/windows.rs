@@ -4,12 +4,16 @@
 //! ([`crate::xwayland`] knows what is particular about those); it is in the [`Layout`] only while it has
 //! content.
 
-use std::{borrow::Cow, collections::HashMap, rc::Rc};
+use std::{borrow::Cow, collections::HashMap, rc::Rc, time::Duration};
 
 use smithay::{
     backend::renderer::{
         ImportAll, ImportMem, Renderer,
-        element::{Kind, memory::MemoryRenderBufferRenderElement, solid::SolidColorRenderElement},
+        element::{
+            Kind,
+            memory::MemoryRenderBufferRenderElement,
+            solid::{SolidColorBuffer, SolidColorRenderElement},
+        },
         utils::with_renderer_surface_state,
     },
     desktop::{Window, WindowSurfaceType, space::SpaceElement},
@@ -31,6 +35,7 @@ use smithay::{
 };
 
 use crate::{
+    animations::{Elsewhere, Movements, Pose, Way},
     config::Config,
     decoration::{self, Borders, Button, TITLE_BAR, TitleBar},
     focus::KeyFocus,
@@ -40,7 +45,7 @@ use crate::{
     overview::Overview,
     preview::Preview,
     protocols::{bell::Flash, icons::Icon},
-    render::{Element, clipped, window_tree},
+    render::{Element, clipped, rescaled, resized, window_tree},
     rules::{Rule, Wish},
     state::State,
     switcher::Switcher,
@@ -68,6 +73,8 @@ pub(crate) struct Managed {
     pub(crate) borders: Borders,
     /// How often its content may have become another one.
     pub(crate) changes: u64,
+    /// How it is drawn while it moves.
+    pub(crate) way: Way,
     /// What the settings say of it.
     wish: Wish,
     /// The button under the pointer.
@@ -93,6 +100,7 @@ impl Managed {
             title_bar: None,
             borders: Borders::default(),
             changes: 0,
+            way: Way::default(),
             wish: Wish::default(),
             hovered: None,
             told: None,
@@ -170,6 +178,7 @@ pub(crate) struct Windows {
     /// The previews of Alt-Tab.
     pub(crate) switcher: Switcher,
     pub(crate) overview: Overview,
+    pub(crate) movements: Movements,
     list: Vec<Managed>,
     /// X windows that place themselves, the topmost last.
     overrides: Vec<Window>,
@@ -188,6 +197,7 @@ impl Windows {
             preview: Preview::default(),
             switcher: Switcher::default(),
             overview: Overview::default(),
+            movements: Movements::default(),
             list: Vec::new(),
             overrides: Vec::new(),
             next: 1,
@@ -198,6 +208,10 @@ impl Windows {
     /// All of them, in the order in which they came.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Managed> {
         self.list.iter()
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Managed> {
+        self.list.iter_mut()
     }
 
     pub(crate) fn get(&self, id: WindowId) -> Option<&Managed> {
@@ -406,12 +420,14 @@ impl Windows {
         Some((surface, (loc + origin).to_f64()))
     }
 
-    /// The windows' elements on the output that covers `area`, front to back.
+    /// The windows' elements on the output that has that index and covers `area`, front to back; at a moment, where
+    /// what moves is then.
     pub(crate) fn elements<R>(
         &self,
         renderer: &mut R,
-        area: Rect,
+        (output, area): (usize, Rect),
         scale: Scale<f64>,
+        moment: Option<Duration>,
         list: &mut Vec<Element<R>>,
     ) where
         R: Renderer + ImportAll + ImportMem,
@@ -420,16 +436,20 @@ impl Windows {
         self.preview.elements(area, scale, list);
         for (window, x11) in self.overrides() {
             let at = (x11.geometry().loc - area.loc).to_physical_precise_round(scale);
-            let (popups, content) = window_tree(renderer, window, at, scale);
+            let (popups, content) = window_tree(renderer, window, at, scale, 1.0);
             list.extend(popups);
             list.extend(content);
         }
-        for id in self.layout.visible() {
-            self.window_elements(id, renderer, area, scale, list);
+        for id in self.layout.visible().chain(self.leaving(output, moment)) {
+            match self.pose_on(output, id, moment) {
+                Ok(None) => self.window_elements(id, renderer, area, scale, list),
+                Ok(Some(pose)) => self.moving_elements(id, &pose, renderer, area, scale, list),
+                Err(Elsewhere) => {}
+            }
         }
     }
 
-    /// One window's elements, visible or not.
+    /// One window's elements, visible or not, where it is.
     pub(crate) fn window_elements<R>(
         &self,
         id: WindowId,
@@ -455,7 +475,8 @@ impl Windows {
         let to_output = |point: Point<i32, Logical>| -> Point<i32, Physical> {
             (point - area.loc).to_physical_precise_round(scale)
         };
-        let (popups, content) = window_tree(renderer, &managed.window, to_output(origin), scale);
+        let (popups, content) =
+            window_tree(renderer, &managed.window, to_output(origin), scale, 1.0);
         list.extend(popups);
         if let Some(flash) = self.flash.as_ref().filter(|flash| flash.window == id) {
             let cover = SolidColorRenderElement::from_buffer(
@@ -492,7 +513,7 @@ impl Windows {
             list.extend(content);
         }
         if self.layout.title_bar(id) > 0 {
-            for (buffer, loc) in managed.borders.parts(frame) {
+            for (buffer, Rectangle { loc, .. }) in managed.borders.parts(frame) {
                 list.push(
                     SolidColorRenderElement::from_buffer(
                         buffer,
@@ -503,6 +524,97 @@ impl Windows {
                     )
                     .into(),
                 );
+            }
+        }
+    }
+
+    /// The same while it moves.
+    fn moving_elements<R>(
+        &self,
+        id: WindowId,
+        pose: &Pose,
+        renderer: &mut R,
+        area: Rect,
+        scale: Scale<f64>,
+        list: &mut Vec<Element<R>>,
+    ) where
+        R: Renderer + ImportAll + ImportMem,
+        R::TextureId: Clone + Send + 'static,
+    {
+        let Some(managed) = self.get(id) else {
+            return;
+        };
+        let alpha = pose.alpha;
+        let (x, y) = (pose.frame.loc.x, pose.frame.loc.y);
+        let (w, h) = (pose.frame.size.w, pose.frame.size.h);
+        let bar = f64::from(self.layout.title_bar(id)) * pose.size;
+        let line = pose.size;
+        // Sides are rounded, not sizes, so that what touches goes on touching.
+        let place = |left: f64, top: f64, right: f64, bottom: f64| {
+            let corner = |x: f64, y: f64| -> Point<i32, Physical> {
+                let at = Point::<f64, Logical>::from((x, y)) - area.loc.to_f64();
+                at.to_physical(scale).to_i32_round()
+            };
+            let (from, to) = (corner(left, top), corner(right, bottom));
+            Rectangle::new(
+                from,
+                ((to.x - from.x).max(1), (to.y - from.y).max(1)).into(),
+            )
+        };
+        let solid = |buffer: &SolidColorBuffer,
+                     size: Size<i32, Logical>,
+                     to: Rectangle<i32, Physical>| {
+            let kind = Kind::Unspecified;
+            let element = SolidColorRenderElement::from_buffer(buffer, to.loc, scale, alpha, kind);
+            resized(element, size.to_physical_precise_round(scale), to)
+        };
+        let whole = place(x, y, x + w, y + h);
+        let inner = place(x, y + bar, x + w, y + h);
+        let content = managed.window.geometry();
+        let drawn: Size<i32, Physical> = content.size.to_physical_precise_round(scale);
+        let factor = if pose.stretched {
+            Scale::from((
+                f64::from(inner.size.w) / f64::from(drawn.w.max(1)),
+                f64::from(inner.size.h) / f64::from(drawn.h.max(1)),
+            ))
+        } else {
+            Scale::from(pose.size)
+        };
+        let origin = inner.loc - content.loc.to_physical_precise_round(scale);
+        let (popups, content) = window_tree(renderer, &managed.window, origin, scale, alpha);
+        list.extend(rescaled(popups, inner.loc, factor, None, scale));
+        let frame = self.layout.frame(id).unwrap_or_default();
+        if let Some(flash) = self.flash.as_ref().filter(|flash| flash.window == id) {
+            list.push(solid(&flash.cover, frame.size, whole).into());
+        }
+        if let Some(title_bar) = managed.title_bar.as_ref().filter(|_| bar > 0.0) {
+            let above = place(x, y, x + w, y + bar);
+            match MemoryRenderBufferRenderElement::from_buffer(
+                renderer,
+                above.loc.to_f64(),
+                title_bar.buffer(),
+                Some(alpha),
+                Some(title_bar.pixels()),
+                Some(title_bar.size()),
+                Kind::Unspecified,
+            ) {
+                Ok(element) => {
+                    let size = title_bar.size().to_physical_precise_round(scale);
+                    list.push(resized(element, size, above).into());
+                }
+                Err(error) => tracing::warn!("title bar: {error}"),
+            }
+        }
+        let cut = Some(whole).filter(|_| !pose.stretched && self.overflows(id));
+        list.extend(rescaled(content, inner.loc, factor, cut, scale));
+        if bar > 0.0 {
+            let places = [
+                place(x - line, y + bar, x, y + h),
+                place(x + w, y + bar, x + w + line, y + h),
+                place(x - line, y + h, x + w + line, y + h + line),
+            ];
+            for ((side, from), to) in managed.borders.parts(frame).zip(places) {
+                list.push(solid(side, from.size, to).into());
             }
         }
     }
@@ -625,6 +737,7 @@ impl State {
             self.windows.layout.remove(id);
             if let Some(managed) = self.windows.get_mut(id) {
                 managed.mapped = false;
+                managed.way = Way::default();
                 managed.told = None;
                 managed.title_bar = None;
             }
@@ -638,10 +751,14 @@ impl State {
             self.windows
                 .layout
                 .drawn(id, window.geometry().size, settled);
-            if before != self.windows.layout.frame(id)
+            let after = self.windows.layout.frame(id);
+            if before != after
                 && let Some(before) = before
             {
                 self.outputs.queue_rect(before);
+                if let Some((managed, after)) = self.windows.get_mut(id).zip(after) {
+                    managed.way.allow(after);
+                }
             }
         }
     }
@@ -748,8 +865,10 @@ impl State {
         if !unfocused {
             self.focused_layer = None;
         }
+        let pace = self.pace();
         if let Some(managed) = self.windows.get_mut(id) {
             managed.mapped = true;
+            managed.way = Way::coming(pace);
             tracing::debug!(
                 "window {} mapped: {} `{}`",
                 id.0,
@@ -765,7 +884,15 @@ impl State {
         let focused = self.windows.layout.focused();
         let outputs: Vec<_> = self.outputs.iter().cloned().collect();
         let stacks = self.windows.tabs();
-        let Windows { layout, list, .. } = &mut self.windows;
+        let pace = self.pace();
+        let Windows {
+            layout,
+            list,
+            movements,
+            overview,
+            ..
+        } = &mut self.windows;
+        let mut moves = movements.lead(layout, overview, pace) | overview.lead(pace);
         for managed in list.iter_mut().filter(|managed| managed.mapped) {
             let id = managed.id;
             let active = focused == Some(id);
@@ -837,6 +964,12 @@ impl State {
             }
 
             let visible = layout.is_visible(id);
+            if visible {
+                let pace = pace.filter(|_| movements.held != Some(id));
+                moves |= managed.way.lead(frame, pace);
+            } else {
+                managed.way = Way::default();
+            }
             for output in &outputs {
                 let area = geometry(output);
                 match area.intersection(frame).filter(|_| visible) {
@@ -868,6 +1001,9 @@ impl State {
                 }
                 managed.borders.update(frame, &self.look);
             }
+        }
+        if moves {
+            self.outputs.queue_all();
         }
     }
 

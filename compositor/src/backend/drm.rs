@@ -873,7 +873,8 @@ fn flipped(state: &mut State, handle: &DrmHandle, crtc: crtc::Handle) {
         head.output.clone()
     };
     state.presented(&output);
-    state.outputs.flipped(&output);
+    let now = state.now();
+    state.outputs.flipped(&output, now);
 }
 
 /// Draws one frame with either pair of renderer and swapchain and sends it on its way.

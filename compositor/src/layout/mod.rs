@@ -705,6 +705,18 @@ impl Layout {
 
     /// The visible windows, topmost first.
     pub fn visible(&self) -> impl Iterator<Item = WindowId> {
+        self.topmost_first(move |id| self.is_visible(id))
+    }
+
+    /// Those windows of a workspace, from 0, that are visible while it is shown, topmost first.
+    pub fn on_workspace(&self, number: usize) -> impl Iterator<Item = WindowId> {
+        self.topmost_first(move |id| {
+            let entry = &self.windows[&id];
+            entry.workspace == number && !entry.minimised && !entry.behind
+        })
+    }
+
+    fn topmost_first(&self, which: impl Fn(WindowId) -> bool) -> impl Iterator<Item = WindowId> {
         let candidate = self.cycle.as_ref().map(|cycle| cycle.order[cycle.at]);
         let is_low = |id: &WindowId| {
             self.windows[id].mode == Mode::Normal && self.is_tile(*id) && candidate != Some(*id)
@@ -714,7 +726,7 @@ impl Layout {
             .iter()
             .rev()
             .copied()
-            .filter(|id| self.is_visible(*id))
+            .filter(|id| which(*id))
             .partition(is_low);
         high.into_iter().chain(low)
     }

@@ -319,6 +319,8 @@ impl XwmHandler for State {
                 layout.move_to(id, (at.0, at.1 - bar).into());
             }
         });
+        // A program that moves its window does so step by step.
+        self.windows.put(id);
     }
 
     fn configure_notify(

@@ -14,6 +14,7 @@ mod input;
 mod layers;
 mod limits;
 mod lock;
+mod motion;
 mod night;
 mod outputs;
 mod overview;

@@ -25,6 +25,8 @@ pub(crate) struct Notes {
     pub(crate) refreshed: Cell<u32>,
     /// Steps of a ramp of the gamma table.
     pub(crate) gamma_size: Cell<u32>,
+    /// The name of each frame's output, in the order in which they were begun.
+    pub(crate) begun: RefCell<Vec<String>>,
     /// The gamma table.
     pub(crate) gamma: RefCell<Option<Vec<u16>>>,
     /// Every frame is kept, to be looked at.
@@ -73,6 +75,7 @@ impl Backend for Watched {
                 reason: "the test wants it so".into(),
             });
         }
+        self.notes.begun.borrow_mut().push(output.name());
         let outcome = self.inner.render(scene, output)?;
         if self.notes.keeps.get() {
             *self.notes.shown.borrow_mut() = Some(self.inner.shown(output)?);
