@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use iced_core::renderer::Headless as _;
-use iced_core::{Color, Event, Rectangle, Size, mouse, renderer, widget, window};
+use iced_core::{Color, Event, Pixels, Rectangle, Size, mouse, renderer, widget, window};
 use iced_runtime::user_interface::{Cache, UserInterface};
 
 use super::{Element, Renderer, render};
@@ -19,7 +19,7 @@ pub struct Drawn {
     pub texts: Vec<(String, Rectangle)>,
 }
 
-/// Draws `view` at `size` logical pixels and `scale`, over `ground`.
+/// Draws `view` by CPU at `size` logical pixels and `scale`, over `ground`.
 pub fn draw<M>(
     view: Element<'_, M>,
     size: Size<u32>,
@@ -28,9 +28,27 @@ pub fn draw<M>(
     text: Color,
 ) -> Drawn {
     let mut renderer = render::cpu::renderer();
-    let (mut ui, texts) = lay_out(view, size, &mut renderer);
+    draw_with(&mut renderer, view, size, scale, ground, text)
+}
+
+/// A renderer for [`draw_with`] on the GPU, a software one if that is what there is; `None` without any.
+pub fn gpu() -> Option<Renderer> {
+    let text = Pixels(crate::theme::TEXT);
+    zbus::block_on(Renderer::new(crate::fonts::UI, text, Some("wgpu")))
+}
+
+/// The same as [`draw`] with a renderer that was made before.
+pub fn draw_with<M>(
+    renderer: &mut Renderer,
+    view: Element<'_, M>,
+    size: Size<u32>,
+    scale: f32,
+    ground: Color,
+    text: Color,
+) -> Drawn {
+    let (mut ui, texts) = lay_out(view, size, renderer);
     ui.draw(
-        &mut renderer,
+        renderer,
         &iced_core::Theme::Dark,
         &renderer::Style { text_color: text },
         mouse::Cursor::Unavailable,

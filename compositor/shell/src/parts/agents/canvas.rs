@@ -1,11 +1,13 @@
 //! The graph on a canvas: how it is drawn, and what the pointer does to it.
 //!
 //! It is drawn once for each change: the drawing is kept ([`Drawn`]), and one that is kept costs no
-//! repaint.
+//! repaint. Where a GPU draws nodes and lines ([`super::gpu`]), what is left to the canvas is what has words.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::sync::Arc;
 
+use argos_bus::agents::Agent;
 use iced_core::text::Paragraph as _;
 use iced_core::{Color, Event, Pixels, Point, Rectangle, Size, alignment, mouse, text};
 use iced_graphics::text::Paragraph;
@@ -13,17 +15,20 @@ use iced_widget::Action;
 use iced_widget::canvas::{self, Geometry, Path, Stroke};
 
 use super::Message;
-use super::graph::{Bond, Graph, Key, View};
-use super::timeline::{Timeline, speaker};
+use super::graph::{Graph, Key, View};
+use super::scene::{Line, Look, Says, Scene, named};
+use super::timeline::Timeline;
 use crate::fonts;
 use crate::host::Renderer;
-use crate::parts::panel::{state_color, state_word};
+use crate::parts::panel::state_word;
 use crate::theme::{Palette, TEXT_SMALL};
 use crate::tr;
 use crate::widgets::{mix, shortened};
 
 type Frame = canvas::Frame<Renderer>;
 
+/// Radius of the smallest node that is drawn, in logical pixels.
+pub(super) const SMALLEST: f32 = 2.5;
 /// A press that moves less is a click.
 const STEADY: f32 = 4.0;
 /// One line of the wheel is so many times closer.
@@ -32,13 +37,20 @@ const WHEEL: f32 = 1.15;
 const LEGEND: f32 = 30.0;
 /// Longest label, in characters.
 const LONGEST: usize = 26;
+/// Labels that a place is looked for where a GPU draws thousands of nodes: the most important ones in sight.
+const MOST_LABELS: usize = 400;
+/// So far out of sight a node may be that still reaches into it.
+const NEAR: f32 = 80.0;
 
 /// The drawing that is kept.
 #[derive(Default)]
 pub(super) struct Drawn {
     cache: canvas::Cache<Renderer>,
+    scene: RefCell<Option<Arc<Scene>>>,
     palette: Cell<Option<Palette>>,
     size: Cell<Option<Size>>,
+    /// Whether nodes and lines are drawn by a GPU.
+    on_gpu: Cell<bool>,
     /// The width of each label that was drawn.
     widths: RefCell<HashMap<String, f32>>,
 }
@@ -53,6 +65,25 @@ impl Drawn {
     /// It is not so any more.
     pub(super) fn clear(&self) {
         self.cache.clear();
+    }
+
+    /// What is to be seen is another.
+    pub(super) fn change(&self) {
+        self.clear();
+        self.scene.take();
+    }
+
+    /// What is to be seen, by `look` unless it is kept.
+    pub(super) fn scene(&self, look: impl FnOnce() -> Scene) -> Arc<Scene> {
+        let mut kept = self.scene.borrow_mut();
+        kept.get_or_insert_with(|| Arc::new(look())).clone()
+    }
+
+    /// From now on nodes and lines are drawn by a GPU, or are not.
+    pub(super) fn set_on_gpu(&self, on_gpu: bool) {
+        if self.on_gpu.replace(on_gpu) != on_gpu {
+            self.clear();
+        }
     }
 
     /// How large it was when it was drawn last.
@@ -114,8 +145,8 @@ pub(super) fn write(frame: &mut Frame, words: &str, at: Point, size: f32, color:
 pub(super) struct Canvas<'a> {
     pub(super) graph: &'a Graph,
     pub(super) timeline: &'a Timeline,
-    /// Title and state of every agent.
-    pub(super) agents: BTreeMap<&'a str, (&'a str, &'a str)>,
+    /// Every agent.
+    pub(super) agents: &'a [Agent],
     pub(super) selected: Option<&'a Key>,
     pub(super) hovered: Option<&'a Key>,
     pub(super) drawn: &'a Drawn,
@@ -242,98 +273,66 @@ impl canvas::Program<Message, iced_core::Theme, Renderer> for Canvas<'_> {
 
 /// A node as it is drawn.
 struct Dot<'a> {
+    node: usize,
     key: &'a Key,
     at: Point,
     radius: f32,
-    /// An agent's state.
-    state: &'a str,
+    look: Look,
 }
 
 impl Canvas<'_> {
+    /// What is to be seen.
+    pub(super) fn scene(&self) -> Arc<Scene> {
+        let look = || Scene::new(self.graph, self.agents, self.timeline);
+        self.drawn.scene(look)
+    }
+
     fn paint(&self, frame: &mut Frame, size: Size) {
+        let scene = self.scene();
         let view = self.graph.view(size);
-        let dots: Vec<Option<Dot<'_>>> = self
+        let dots: Vec<Dot<'_>> = self
             .graph
             .nodes()
             .iter()
+            .zip(&scene.bodies)
             .enumerate()
-            .map(|(node, key)| {
-                let state = match key {
-                    Key::Agent(name) => {
-                        let (_, now) = self.agents.get(name.as_str())?;
-                        self.timeline.state(name, now)?
-                    }
-                    Key::Person | Key::Room(_) => "",
-                };
-                Some(Dot {
-                    key,
-                    at: view.point(self.graph.place(node), size),
-                    radius: (key.radius() * view.zoom).max(2.5),
-                    state,
-                })
+            .map(|(node, (key, body))| Dot {
+                node,
+                key,
+                at: view.point(self.graph.place(node), size),
+                radius: (body.radius * view.zoom).max(SMALLEST),
+                look: body.look(),
             })
             .collect();
-        self.bonds(frame, &dots);
-        for dot in dots.iter().flatten() {
-            self.dot(frame, dot);
+        if !self.drawn.on_gpu.get() {
+            self.lines(frame, &scene, &dots);
+            for dot in dots.iter().filter(|dot| dot.look != Look::Absent) {
+                self.dot(frame, dot);
+            }
         }
         self.labels(frame, &dots, size);
         self.legend(frame, size);
     }
 
-    fn bonds(&self, frame: &mut Frame, dots: &[Option<Dot<'_>>]) {
-        let palette = &self.palette;
-        let said = self.timeline.said();
-        let spoke: HashMap<(Option<Key>, &str), usize> = said
-            .iter()
-            .map(|(from, room, count)| ((Key::of_speaker(from), *room), *count))
-            .collect();
-        let mut inside = canvas::path::Builder::new();
-        for edge in self.graph.edges() {
-            let (Some(from), Some(to)) = (&dots[edge.from], &dots[edge.to]) else {
-                continue;
-            };
-            let Key::Room(room) = to.key else { continue };
-            let times = spoke.get(&(Some(from.key.clone()), room.as_str()));
-            match (edge.bond, times) {
-                (Bond::Inside, _) => {
-                    inside.move_to(from.at);
-                    inside.line_to(to.at);
-                }
-                (Bond::Spoke, Some(times)) => {
-                    // The more was said the stronger, in ever smaller steps.
-                    let width = 1.0 + (*times as f32).log2().min(5.0) * 0.5;
-                    let color = mix(palette.card, palette.accent, 0.5);
-                    stroke(frame, &Path::line(from.at, to.at), color, width);
-                }
-                // It speaks later than the moment that is shown.
-                (Bond::Spoke, None) => {}
+    /// What binds the nodes.
+    fn lines(&self, frame: &mut Frame, scene: &Scene, dots: &[Dot<'_>]) {
+        let ends = |line: &Line| {
+            let (from, to) = (&dots[line.from as usize], &dots[line.to as usize]);
+            let there = from.look != Look::Absent && to.look != Look::Absent;
+            there.then_some((from.at, to.at))
+        };
+        // Of one kind and width after another, so that most of them are one path.
+        for alike in scene
+            .lines
+            .chunk_by(|a, b| (a.says(), a.width) == (b.says(), b.width))
+        {
+            let mut path = canvas::path::Builder::new();
+            for (from, to) in alike.iter().filter_map(ends) {
+                path.move_to(from);
+                path.line_to(to);
             }
-        }
-        let color = mix(palette.line, palette.text_dim, 0.45);
-        stroke(frame, &inside.build(), color, 1.25);
-        // What the event at the moment went through.
-        if let Some(event) = self.timeline.at() {
-            let from = match event.kind.as_str() {
-                "said" => Key::of_speaker(speaker(&event.from)),
-                _ => None,
-            };
-            let way = [
-                from,
-                Some(Key::Room(event.agent.clone())),
-                Some(Key::Agent(event.agent.clone())),
-            ];
-            let talk = matches!(event.kind.as_str(), "said" | "attended" | "answered");
-            let points: Vec<Point> = way
-                .iter()
-                .flatten()
-                .filter_map(|key| dots.iter().flatten().find(|dot| dot.key == key))
-                .map(|dot| dot.at)
-                .collect();
-            for pair in points.windows(2).filter(|_| talk) {
-                let line = Path::line(pair[0], pair[1]);
-                stroke(frame, &line, palette.accent, 3.0);
-            }
+            let color = line_color(alike[0].says(), &self.palette);
+            stroke(frame, &path.build(), color, alike[0].width);
         }
     }
 
@@ -352,7 +351,7 @@ impl Canvas<'_> {
                 frame.fill(&shape, palette.raised);
                 stroke(frame, &shape, palette.text_dim, 1.5);
             }
-            Key::Agent(_) => mark(frame, dot.at, dot.radius, dot.state, palette),
+            Key::Agent(_) => mark(frame, dot.at, dot.radius, dot.look, palette),
         }
         let ring = |frame: &mut Frame, color, width| {
             let around = Path::circle(dot.at, dot.radius + 6.0);
@@ -368,31 +367,29 @@ impl Canvas<'_> {
     /// How far a node reaches with the rings around it.
     fn reach(&self, dot: &Dot<'_>) -> f32 {
         let ringed = self.selected == Some(dot.key) || self.hovered == Some(dot.key);
-        match dot.state {
+        match dot.look {
             _ if ringed => dot.radius + 7.0,
-            "thinking" | "acting" | "starting" => dot.radius * 1.25 + 3.0,
+            Look::Busy => dot.radius * 1.25 + 3.0,
             _ => dot.radius,
         }
     }
 
     /// Labels beside the nodes, the more important ones first, as far as they lie neither on each other nor
     /// on a node.
-    fn labels(&self, frame: &mut Frame, dots: &[Option<Dot<'_>>], size: Size) {
+    fn labels(&self, frame: &mut Frame, dots: &[Dot<'_>], size: Size) {
         let palette = &self.palette;
         let now = self.timeline.at().map(|event| event.agent.as_str());
-        let weight = |dot: &Dot<'_>| match (dot.key, dot.state) {
+        let weight = |dot: &Dot<'_>| match (dot.key, dot.look) {
             (key, _) if self.selected == Some(key) => 0,
             (key, _) if self.hovered == Some(key) => 1,
             (Key::Person, _) => 2,
             (Key::Agent(name), _) if now == Some(name.as_str()) => 3,
-            (_, "waiting" | "failed") => 4,
-            (_, "thinking" | "acting" | "starting") => 5,
-            (_, "idle") => 6,
+            (_, Look::Waiting | Look::Failed) => 4,
+            (_, Look::Busy) => 5,
+            (_, Look::Idle) => 6,
             (Key::Agent(_), _) => 7,
             (Key::Room(_), _) => 8,
         };
-        let mut order: Vec<&Dot<'_>> = dots.iter().flatten().collect();
-        order.sort_by_key(|dot| (weight(dot), dot.key));
         // Above the legend, and in between its sides.
         let area = Rectangle::new(
             Point::new(2.0, 2.0),
@@ -403,14 +400,33 @@ impl Canvas<'_> {
             let corner = Point::new(dot.at.x - reach, dot.at.y - reach);
             Rectangle::new(corner, Size::new(2.0 * reach, 2.0 * reach))
         };
-        let discs: Vec<Rectangle> = order.iter().map(|dot| around(dot)).collect();
+        let near = area.expand(NEAR);
+        let there = |dot: &&Dot<'_>| dot.look != Look::Absent && near.contains(dot.at);
+        let mut order: Vec<(i32, &Dot<'_>)> = dots
+            .iter()
+            .filter(there)
+            .map(|dot| (weight(dot), dot))
+            .collect();
+        // By where they begin, so that few of them have to be compared with a label.
+        let mut discs: Vec<Rectangle> = order.iter().map(|(_, dot)| around(dot)).collect();
+        discs.sort_unstable_by(|a, b| a.x.total_cmp(&b.x));
+        let widest = discs.iter().map(|disc| disc.width).fold(0.0, f32::max);
+        let more_important = |a: &(i32, &Dot<'_>), b: &(i32, &Dot<'_>)| {
+            a.0.cmp(&b.0).then_with(|| a.1.key.cmp(b.1.key))
+        };
+        if self.drawn.on_gpu.get() && order.len() > MOST_LABELS {
+            order.select_nth_unstable_by(MOST_LABELS, more_important);
+            order.truncate(MOST_LABELS);
+        }
+        order.sort_unstable_by(more_important);
         let mut taken: Vec<Rectangle> = Vec::new();
-        for dot in order {
-            let asked = weight(dot) < 2;
+        for (weight, dot) in order {
+            let asked = weight < 2;
             let label = match dot.key {
                 Key::Person => tr!("you"),
                 Key::Agent(name) => {
-                    let title = self.agents.get(name.as_str()).map(|(title, _)| *title);
+                    let title =
+                        named(self.agents, dot.node, name).map(|agent| agent.title.as_str());
                     shortened(title.unwrap_or(name), LONGEST)
                 }
                 Key::Room(name) => format!("#{}", shortened(name, LONGEST)),
@@ -431,18 +447,21 @@ impl Canvas<'_> {
                 bounds
             });
             let free = |bounds: &Rectangle| {
-                let apart = |other: &Rectangle| bounds.expand(2.0).intersection(other).is_none();
-                let discs = discs.iter().filter(|disc| **disc != own);
-                bounds.is_within(&area)
-                    && taken.iter().all(apart)
-                    && (asked || discs.into_iter().all(apart))
+                let wide = bounds.expand(2.0);
+                let apart = |other: &Rectangle| wide.intersection(other).is_none();
+                let first = discs.partition_point(|disc| disc.x < wide.x - widest);
+                let mut discs = discs[first..]
+                    .iter()
+                    .take_while(|disc| disc.x <= wide.x + wide.width)
+                    .filter(|disc| **disc != own);
+                bounds.is_within(&area) && taken.iter().all(apart) && (asked || discs.all(apart))
             };
             let Some(bounds) = places.find(free) else {
                 continue;
             };
             let color = match dot.key {
                 Key::Room(_) if !asked => palette.text_dim,
-                Key::Agent(_) if dot.state == "stopped" && !asked => palette.text_dim,
+                Key::Agent(_) if dot.look == Look::Stopped && !asked => palette.text_dim,
                 _ => palette.text,
             };
             let at = Point::new(bounds.x, bounds.center_y());
@@ -464,7 +483,7 @@ impl Canvas<'_> {
                 "acting" => tr!("agents-at-work"),
                 _ => state_word(state),
             };
-            mark(frame, Point::new(x, y), 5.0, state, palette);
+            mark(frame, Point::new(x, y), 5.0, Look::of_state(state), palette);
             write(
                 frame,
                 &word,
@@ -477,20 +496,30 @@ impl Canvas<'_> {
     }
 }
 
-/// The mark of an agent's state: told apart by its shape as well as by its colour.
-fn mark(frame: &mut Frame, at: Point, radius: f32, state: &str, palette: &Palette) {
-    let color = state_color(state, palette);
+/// The colour of a line.
+pub(super) fn line_color(says: Says, palette: &Palette) -> Color {
+    match says {
+        Says::Inside => mix(palette.line, palette.text_dim, 0.45),
+        Says::Spoke => mix(palette.card, palette.accent, 0.5),
+        Says::Now => palette.accent,
+    }
+}
+
+/// The mark of an agent's state: told apart by its shape as well as by its colour. A GPU draws the same one by
+/// `gpu/draw.wgsl`.
+fn mark(frame: &mut Frame, at: Point, radius: f32, look: Look, palette: &Palette) {
+    let color = look.color(palette);
     let disc = Path::circle(at, radius);
-    match state {
-        "stopped" => {
+    match look {
+        Look::Stopped => {
             frame.fill(&disc, palette.card);
             stroke(frame, &disc, color, (radius * 0.2).max(1.5));
         }
-        "waiting" => {
+        Look::Waiting => {
             frame.fill(&disc, color);
             frame.fill(&Path::circle(at, radius * 0.42), palette.card);
         }
-        "failed" => {
+        Look::Failed => {
             frame.fill(&disc, color);
             let r = radius * 0.4;
             let mut cross = canvas::path::Builder::new();
@@ -501,7 +530,7 @@ fn mark(frame: &mut Frame, at: Point, radius: f32, state: &str, palette: &Palett
             let width = (radius * 0.22).max(1.25);
             stroke(frame, &cross.build(), palette.card, width);
         }
-        "idle" => frame.fill(&disc, color),
+        Look::Idle => frame.fill(&disc, color),
         _ => {
             frame.fill(&disc, color);
             let around = Path::circle(at, radius * 1.25 + 2.0);

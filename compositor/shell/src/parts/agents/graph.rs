@@ -1,11 +1,12 @@
 //! The agents' world as a graph: who and where its nodes are, what binds them, and how it is looked at.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use argos_bus::agents::World;
 use iced_core::{Point, Size};
 
-use super::layout::{Layout, Place, STEPS, Spring};
+use super::layout::{Layout, Neighbours, Place, STEPS, Spring};
 
 /// What a node stands for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -113,7 +114,9 @@ pub struct Graph {
     nodes: Vec<Key>,
     index: HashMap<Key, usize>,
     edges: Vec<Edge>,
+    neighbours: Arc<Neighbours>,
     layout: Layout,
+    held: Option<usize>,
     /// As the person moved it; of none, everything is shown.
     view: Option<View>,
 }
@@ -157,7 +160,9 @@ impl Graph {
                 (key.radius(), was)
             })
             .collect();
-        let springs = edges.iter().map(|e| Spring(e.from, e.to)).collect();
+        let springs: Vec<_> = edges.iter().map(|e| Spring(e.from, e.to)).collect();
+        self.neighbours = Arc::new(Neighbours::new(nodes.len(), &springs));
+        self.held = None;
         self.layout.set(&bodies, springs);
         (self.nodes, self.index, self.edges) = (nodes, index, edges);
         if fresh {
@@ -176,6 +181,16 @@ impl Graph {
     /// Whether there is this node.
     pub fn has(&self, key: &Key) -> bool {
         self.index.contains_key(key)
+    }
+
+    /// Where a node stands in [`Self::nodes`].
+    pub fn node(&self, key: &Key) -> Option<usize> {
+        self.index.get(key).copied()
+    }
+
+    /// What the bonds bind: another one for each graph of other nodes or bonds.
+    pub fn neighbours(&self) -> &Arc<Neighbours> {
+        &self.neighbours
     }
 
     /// Every bond.
@@ -198,15 +213,34 @@ impl Graph {
         self.layout.step();
     }
 
+    /// Cools down by a step that is made elsewhere ([`Layout::cool`]).
+    pub fn cool(&mut self) -> Option<f32> {
+        self.layout.cool()
+    }
+
+    /// Takes the places of all nodes, in their order, if they are of this graph.
+    pub fn put(&mut self, of: &Arc<Neighbours>, places: &[Place]) {
+        if Arc::ptr_eq(of, &self.neighbours) {
+            self.layout.put(places);
+        }
+    }
+
     /// Holds a node at a place.
     pub fn hold(&mut self, key: &Key, at: Place) {
         if let Some(node) = self.index.get(key) {
+            self.held = Some(*node);
             self.layout.hold(*node, at);
         }
     }
 
+    /// The node that is held, and where.
+    pub fn held(&self) -> Option<(usize, Place)> {
+        self.held.map(|node| (node, self.place(node)))
+    }
+
     /// Lets go of it.
     pub fn let_go(&mut self) {
+        self.held = None;
         self.layout.let_go();
     }
 

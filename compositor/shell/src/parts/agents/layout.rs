@@ -9,6 +9,8 @@
 //! Nothing here knows what the bodies stand for, draws, or reads a clock, and the same bodies and
 //! springs always end up at the same places: another implementation can take its place.
 
+use std::ops::Range;
+
 /// A place, or a way, on the plane.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Place {
@@ -57,6 +59,47 @@ struct Body {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Spring(pub usize, pub usize);
 
+/// The bodies at the other end of each body's springs.
+#[derive(Debug, Default)]
+pub struct Neighbours {
+    /// Where those of each body begin in `all`, and where the last ones end.
+    first: Vec<usize>,
+    all: Vec<u32>,
+}
+
+impl Neighbours {
+    /// Those of so many bodies.
+    pub fn new(bodies: usize, springs: &[Spring]) -> Self {
+        let mut first = vec![0; bodies + 1];
+        for Spring(a, b) in springs {
+            first[*a + 1] += 1;
+            first[*b + 1] += 1;
+        }
+        for body in 0..bodies {
+            first[body + 1] += first[body];
+        }
+        let mut free = first.clone();
+        let mut all = vec![0; 2 * springs.len()];
+        for Spring(a, b) in springs {
+            for (own, other) in [(*a, *b), (*b, *a)] {
+                all[free[own]] = other as u32;
+                free[own] += 1;
+            }
+        }
+        Self { first, all }
+    }
+
+    /// Where those of a body stand in [`Self::all`].
+    pub fn of(&self, body: usize) -> Range<usize> {
+        self.first[body]..self.first[body + 1]
+    }
+
+    /// Those of all bodies, one body's after another's.
+    pub fn all(&self) -> &[u32] {
+        &self.all
+    }
+}
+
 /// Steps from full heat to rest.
 pub const STEPS: u32 = 150;
 /// Heat at which it rests.
@@ -64,15 +107,15 @@ const COLD: f32 = 0.001;
 /// Heat after a change to a layout that was at rest.
 const WARM: f32 = 0.4;
 /// Distance that a spring wants between the edges of its bodies.
-const REST: f32 = 26.0;
+pub(super) const REST: f32 = 26.0;
 /// How much farther that is for each body at the same one, by the square root of their number.
-const CROWD: f32 = 12.0;
+pub(super) const CROWD: f32 = 12.0;
 /// How strongly bodies repel.
-const REPULSION: f32 = 90.0;
+pub(super) const REPULSION: f32 = 90.0;
 /// The pull to the middle; stronger downwards than sideways, as screens are wide.
-const PULL: Place = Place::new(0.05, 0.08);
+pub(super) const PULL: Place = Place::new(0.05, 0.08);
 /// What is left of a velocity after a step.
-const DRAG: f32 = 0.6;
+pub(super) const DRAG: f32 = 0.6;
 /// Space kept between the edges of bodies.
 pub const SPACE: f32 = 6.0;
 /// A group that looks smaller than this from a body (its side by its distance) counts as one.
@@ -158,12 +201,30 @@ impl Layout {
         };
     }
 
-    /// Moves everything a little.
-    pub fn step(&mut self) {
+    /// Cools down by a step that is made elsewhere (the caller [`Layout::put`]s what came of it), and says at
+    /// which heat; nothing at rest.
+    pub fn cool(&mut self) -> Option<f32> {
         if self.is_still() {
-            return;
+            return None;
         }
         self.heat *= COLD.powf(1.0 / STEPS as f32);
+        Some(self.heat)
+    }
+
+    /// Takes the places of all bodies, but for those that are held.
+    pub fn put(&mut self, places: &[Place]) {
+        for (body, at) in self.bodies.iter_mut().zip(places) {
+            if !body.held {
+                body.at = *at;
+            }
+        }
+    }
+
+    /// Moves everything a little.
+    pub fn step(&mut self) {
+        if self.cool().is_none() {
+            return;
+        }
         self.pull_together();
         self.repel();
         for body in &mut self.bodies {
@@ -273,7 +334,7 @@ impl Layout {
 }
 
 /// Most times that overlaps are looked for at the end.
-const PARTINGS: usize = 60;
+pub(super) const PARTINGS: usize = 60;
 
 /// The place of a body without neighbours: a sunflower's spiral.
 fn spiral(index: usize) -> Place {
@@ -432,6 +493,34 @@ mod tests {
         let mut layout = Layout::default();
         layout.set(&bodies, springs);
         layout
+    }
+
+    #[test]
+    fn neighbours_are_known_from_both_ends() {
+        let springs = [Spring(0, 2), Spring(3, 0), Spring(0, 2)];
+        let neighbours = Neighbours::new(5, &springs);
+        let of = |body| neighbours.all()[neighbours.of(body)].to_vec();
+        assert_eq!(of(0), [2, 3, 2]);
+        assert_eq!((of(1), of(4)), (vec![], vec![]));
+        assert_eq!((of(2), of(3)), (vec![0, 0], vec![0]));
+        assert_eq!(Neighbours::new(0, &[]).all(), [0; 0]);
+    }
+
+    #[test]
+    fn what_is_made_elsewhere_cools_alike_and_leaves_held_bodies() {
+        let (mut here, mut elsewhere) = (pairs(3), pairs(3));
+        let mut steps = 0;
+        while elsewhere.cool().is_some() {
+            here.step();
+            assert_eq!(here.heat, elsewhere.heat);
+            steps += 1;
+        }
+        assert!(here.is_still() && steps > 0);
+        let there = Place::new(9.0, 9.0);
+        elsewhere.hold(2, there);
+        elsewhere.put(&[Place::default(); 7]);
+        assert_eq!(elsewhere.place(2), there);
+        assert_eq!(elsewhere.place(3), Place::default());
     }
 
     fn settle(layout: &mut Layout) -> u32 {

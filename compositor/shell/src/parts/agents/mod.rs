@@ -7,17 +7,21 @@
 //! * [`graph`]: the nodes and bonds, how they are looked at, and which one a key goes to.
 //! * [`timeline`]: the events and the moment that is looked at.
 //! * [`command`]: the command bar's language.
-//! * `canvas`, `track`, `inspector`, `view`: how graph, timeline and what is chosen are drawn, and what is
-//!   around them.
+//! * [`scene`]: how its nodes and lines look.
+//! * `canvas`: how the graph is drawn, and what the pointer does to it; [`gpu`]: the same on a GPU, which makes
+//!   the layout as well.
+//! * `track`, `inspector`, `view`: how the timeline and what is chosen are drawn, and what is around them.
 //!
 //! It moves only while the graph settles: then there is a deadline for each frame, else none but that of
 //! looking again at the agent that is chosen.
 
 mod canvas;
 pub mod command;
+pub mod gpu;
 pub mod graph;
 mod inspector;
 pub mod layout;
+pub mod scene;
 pub mod timeline;
 mod track;
 mod view;
@@ -35,6 +39,7 @@ use jiff::tz::TimeZone;
 use self::canvas::Drawn;
 use self::command::Line;
 pub use self::command::Order;
+use self::gpu::{Link, Travels};
 pub use self::graph::Key;
 use self::graph::{Graph, View};
 use self::layout::Place;
@@ -53,6 +58,8 @@ const FRAME: Duration = Duration::from_millis(33);
 const STEPS: u32 = 2;
 /// The same where nobody is to see it move.
 const STEPS_UNSEEN: u32 = 40;
+/// Time between two frames while a GPU has the graph: with one step in each it settles as quickly.
+const FRAME_GPU: Duration = Duration::from_nanos(16_666_667);
 /// Time between two looks at the agent that is chosen: what it has in mind fades.
 const LOOK: Duration = Duration::from_secs(3);
 /// How much closer a key looks.
@@ -104,6 +111,8 @@ pub struct Agents {
     still: bool,
     next_frame: Instant,
     next_look: Instant,
+    link: Link,
+    travels: Travels,
     graph_drawn: Drawn,
     track_drawn: Drawn,
 }
@@ -209,9 +218,27 @@ impl Default for Agents {
             still: false,
             next_frame: now,
             next_look: now,
+            link: Link::default(),
+            travels: Travels::default(),
             graph_drawn: Drawn::default(),
             track_drawn: Drawn::default(),
         }
+    }
+}
+
+/// The nodes that what was said goes through.
+fn way(event: &Event) -> Vec<Key> {
+    let (agent, room) = (
+        Key::Agent(event.agent.clone()),
+        Key::Room(event.agent.clone()),
+    );
+    match event.kind.as_str() {
+        "said" => Key::of_speaker(timeline::speaker(&event.from))
+            .into_iter()
+            .chain([room, agent])
+            .collect(),
+        "answered" => vec![agent, room],
+        _ => Vec::new(),
     }
 }
 
@@ -230,6 +257,7 @@ impl Agents {
     pub fn open(&mut self, now: Instant) {
         (self.line, self.answer, self.sure) = (None, None, None);
         self.hovered = None;
+        self.travels.clear();
         self.timeline.go(usize::MAX);
         self.next_frame = now + FRAME;
         self.next_look = now + LOOK;
@@ -255,6 +283,7 @@ impl Agents {
         self.source = Source::Lost;
         self.graph = Graph::default();
         self.timeline = Timeline::default();
+        self.travels.clear();
         (self.selected, self.hovered, self.mind) = (None, None, None);
         self.redraw();
     }
@@ -305,6 +334,9 @@ impl Agents {
         let chosen = self.chosen().is_some_and(|name| name == event.agent);
         let spoke = event.kind == "said";
         let agent = event.agent.clone();
+        if self.timeline.is_live() && self.link.on_gpu() && !self.still {
+            self.travels.begin(&way(&event));
+        }
         self.timeline.push(event);
         if spoke && self.timeline.is_live() {
             // There may be a new bond.
@@ -327,7 +359,7 @@ impl Agents {
     }
 
     fn redraw(&self) {
-        self.graph_drawn.clear();
+        self.graph_drawn.change();
         self.track_drawn.clear();
     }
 
@@ -389,24 +421,47 @@ impl Agents {
         self.timeline.events().take(past).rev().filter(wanted)
     }
 
+    /// Whether the graph is to be drawn anew by itself.
+    fn moves(&self) -> bool {
+        !self.graph.is_still() || !self.link.is_still() || !self.travels.is_empty()
+    }
+
     /// When something is to be done without anybody doing anything.
     pub fn deadline(&self) -> Option<Instant> {
-        let frame = (!self.graph.is_still()).then_some(self.next_frame);
+        // A frame that was asked for of the GPU is drawn when the screen is ready for it.
+        let frame = self.moves() && !self.link.is_asked();
+        let frame = frame.then_some(self.next_frame);
         let look = self.chosen().is_some().then_some(self.next_look);
         [frame, look, self.sure].into_iter().flatten().min()
+    }
+
+    /// Has the graph go on by a frame.
+    fn go_on(&mut self, now: Instant) {
+        if self.link.news(|of, places| self.graph.put(of, places)) {
+            self.graph_drawn.clear();
+        }
+        if self.link.on_gpu() {
+            self.next_frame = (self.next_frame + FRAME_GPU).max(now);
+            let steps = if self.still { gpu::MOST_STEPS } else { 1 };
+            self.link.ask(&mut self.graph, steps);
+            self.travels.go_on(now);
+            return;
+        }
+        self.travels.clear();
+        self.next_frame = now + FRAME;
+        for _ in 0..if self.still { STEPS_UNSEEN } else { STEPS } {
+            self.graph.step();
+        }
+        if !self.still || self.graph.is_still() {
+            self.graph_drawn.clear();
+        }
     }
 
     /// A deadline passed.
     pub fn tick(&mut self, now: Instant) -> Outcome {
         self.sure = self.sure.filter(|until| *until > now);
-        if !self.graph.is_still() && self.next_frame <= now {
-            self.next_frame = now + FRAME;
-            for _ in 0..if self.still { STEPS_UNSEEN } else { STEPS } {
-                self.graph.step();
-            }
-            if !self.still || self.graph.is_still() {
-                self.graph_drawn.clear();
-            }
+        if self.moves() && self.next_frame <= now {
+            self.go_on(now);
         }
         match self.chosen() {
             Some(name) if self.next_look <= now => {

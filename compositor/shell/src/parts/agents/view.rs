@@ -5,6 +5,7 @@ use iced_core::{Alignment, Length, Padding};
 use iced_widget::{column, container, row, space};
 
 use super::canvas::Canvas;
+use super::gpu::Picture;
 use super::track::{HEIGHT, Track};
 use super::{Agents, INPUT, Message, Order, Source, clock, command};
 use crate::fonts;
@@ -156,20 +157,23 @@ impl Agents {
     }
 
     fn graph_view(&self, palette: &Palette) -> Element<'_, Message> {
-        let canvas = iced_widget::canvas(Canvas {
+        let canvas = Canvas {
             graph: &self.graph,
             timeline: &self.timeline,
-            agents: self
-                .agents()
-                .map(|a| (a.name.as_str(), (a.title.as_str(), a.state.as_str())))
-                .collect(),
+            agents: self.world().map_or(&[][..], |world| &world.agents),
             selected: self.selected.as_ref(),
             hovered: self.hovered.as_ref(),
             drawn: &self.graph_drawn,
             palette: *palette,
-        });
+        };
+        let picture = Picture {
+            canvas,
+            link: &self.link,
+            travels: &self.travels,
+            still: self.still,
+        };
         // A layer of its own: its text stays within, and is left alone where something else changes.
-        container(canvas.width(Length::Fill).height(Length::Fill))
+        container(picture)
             .width(Length::Fill)
             .height(Length::Fill)
             .clip(true)
