@@ -8,8 +8,8 @@ use argos_e2e::screen::Area;
 use serde_json::Value;
 
 use crate::stage::{
-    SOON, Stage, all_up, answer_after, decide, has_panel, open_launcher, question, say, show,
-    terminal_is_ready, unit, units,
+    SOON, Stage, all_up, answer_after, decide, has_panel, history, open_launcher, question, say,
+    show, terminal_is_ready, unit, units,
 };
 
 /// Units that must be up at the desktop: PID 1's and the person's.
@@ -523,6 +523,108 @@ pub(crate) fn agent_denied(stage: &mut Stage) -> Result<()> {
 
 fn answer(machine: &mut Machine, count: usize) -> Result<String> {
     machine.until("the steward's answer", SOON, |m| answer_after(m, count))
+}
+
+/// The agent view, by the keyboard alone: it shows the steward, takes something that is said to it, shows that in the
+/// timeline, and has the agents' world stand still and go on.
+pub(crate) fn agent_view(stage: &mut Stage) -> Result<()> {
+    const WORDS: &str = "how much memory is free?";
+    let machine = stage.desktop()?;
+    let before = machine.screen()?;
+    show(machine, &["meta_l", "a"], "the agent view", 0.2)?;
+    reads(machine, "the agent view", |text| {
+        text.contains("Nothing is chosen") || text.contains("Stop everything")
+    })?;
+    machine.keep_screen("agents")?;
+    let command = |machine: &mut Machine, line: &str| {
+        machine.type_text("/")?;
+        // What is typed before it is there are other keys.
+        reads(machine, "the command bar", |text| {
+            let help = ["AGENT TEXT", "find NAME", "stop all"];
+            help.iter().any(|known| text.contains(known))
+        })?;
+        machine.type_text(line)?;
+        machine.type_text("\n")
+    };
+    command(machine, "find steward")?;
+    reads(machine, "the steward in the agent view", |text| {
+        let of_it = ["Goals", "Familiar with you", "touches anything"];
+        text.contains("Steward") && of_it.iter().any(|known| text.contains(known))
+    })?;
+    machine.keep_screen("agents-steward")?;
+
+    let earlier = events(machine)?.last().map_or(0, number);
+    let count = history(machine)?.len();
+    command(machine, &format!("say steward {WORDS}"))?;
+    let said = machine.until("what was said among the events", SOON, |m| {
+        let wanted = |event: &Value| {
+            event["kind"] == "said" && event["text"] == WORDS && number(event) > earlier
+        };
+        Ok(events(m)?.into_iter().find(wanted))
+    })?;
+    ensure!(
+        said["from"] == "person" && said["agent"] == "steward",
+        "what was said is {said}"
+    );
+    let answer = answer(machine, count)?;
+    ensure!(
+        answer.to_lowercase().contains("memory"),
+        "the answer is: {answer}"
+    );
+    // Back to it, event by event. One that comes meanwhile is after it all the same.
+    let since = events(machine)?.into_iter().map(|event| number(&event));
+    for _ in since.filter(|event| *event > number(&said)) {
+        machine.press(&["pgup"])?;
+        // It is with the guest before the next one comes.
+        machine.root("true")?;
+    }
+    reads(machine, "what was said in the timeline", |text| {
+        text.contains("Back to now") && text.contains("how much memory")
+    })?;
+    machine.keep_screen("agents-then")?;
+    machine.press(&["end"])?;
+    reads(machine, "the present in the timeline", |text| {
+        !text.contains("Back to now")
+    })?;
+
+    for (kind, word) in [("paused", "Resume"), ("resumed", "Pause")] {
+        machine.press(&["spc"])?;
+        machine.until(&format!("the agents' world {kind}"), SOON, |m| {
+            let events = events(m)?;
+            let mut pace = events.iter().rev().filter(|event| number(event) > earlier);
+            let newest = pace.find(|event| event["kind"] == "paused" || event["kind"] == "resumed");
+            Ok(newest
+                .is_some_and(|event| event["kind"] == kind)
+                .then_some(()))
+        })?;
+        reads(machine, &format!("`{word}` in the agent view"), |text| {
+            text.contains(word)
+        })?;
+        machine.keep_screen(&format!("agents-{kind}"))?;
+    }
+    // Out of what it said, then out of what is chosen, then out of it.
+    machine.until("the agent view's end", SOON, |m| {
+        m.press(&["esc"])?;
+        let now = m.screen()?;
+        Ok((now.difference(&before, now.all()) < 0.05).then_some(()))
+    })
+}
+
+/// Waits until the screen reads as wanted.
+fn reads(machine: &mut Machine, what: &str, wanted: impl Fn(&str) -> bool) -> Result<()> {
+    machine.until(&format!("{what} on the screen"), SOON, |m| {
+        Ok(wanted(&m.read_screen()?).then_some(()))
+    })
+}
+
+/// What is known to have happened among the agents, the newest last.
+fn events(machine: &mut Machine) -> Result<Vec<Value>> {
+    let events = machine.person_json("argos agents events -n 1000 --json")?;
+    Ok(events.as_array().cloned().unwrap_or_default())
+}
+
+fn number(event: &Value) -> u64 {
+    event["number"].as_u64().unwrap_or_default()
 }
 
 /// The permissions page: asking what would happen, and deciding it there, by the keyboard alone.

@@ -26,6 +26,23 @@ fn log_out(machine: &mut Machine) -> Result<()> {
     nobody_is_in(machine)
 }
 
+/// Gives the person a password and logs out, to a greeter that asks for it.
+pub(crate) fn leave(machine: &mut Machine) -> Result<()> {
+    machine.root(&format!("echo 'argos:{PASSWORD}' | chpasswd"))?;
+    log_out(machine)
+}
+
+/// Kills the greeter, and waits for another one that asks for the password.
+pub(crate) fn kill(machine: &mut Machine) -> Result<()> {
+    let first = machine.root(GREETER)?.trim().to_owned();
+    machine.root(&format!("kill -9 {first}"))?;
+    machine.until("another greeter", SOON, |m| {
+        let now = m.root(GREETER)?.trim().to_owned();
+        Ok((!now.is_empty() && now != first).then_some(()))
+    })?;
+    shows(machine, "Password")
+}
+
 fn nobody_is_in(machine: &mut Machine) -> Result<()> {
     let session = machine.try_root("argos status user@1000")?;
     ensure!(
@@ -39,8 +56,7 @@ fn nobody_is_in(machine: &mut Machine) -> Result<()> {
 /// Logs out, tries what does not log in, logs in by password; then the greeter is killed.
 pub(crate) fn greeter(stage: &mut Stage) -> Result<()> {
     let machine = stage.desktop()?;
-    machine.root(&format!("echo 'argos:{PASSWORD}' | chpasswd"))?;
-    log_out(machine)?;
+    leave(machine)?;
     machine.keep_screen("greeter")?;
     let owner = machine.root("ps -o user= -p $(pgrep -f '^argos-shell greeter$')")?;
     ensure!(owner.trim() == "greeter", "the greeter runs as {owner}");
@@ -76,13 +92,7 @@ pub(crate) fn greeter(stage: &mut Stage) -> Result<()> {
 
     // A killed greeter comes back, and lets nobody in: greetd logs in by itself once a boot.
     log_out(machine)?;
-    let first = machine.root(GREETER)?.trim().to_owned();
-    machine.root(&format!("kill -9 {first}"))?;
-    machine.until("another greeter", SOON, |m| {
-        let now = m.root(GREETER)?.trim().to_owned();
-        Ok((!now.is_empty() && now != first).then_some(()))
-    })?;
-    shows(machine, "Password")?;
+    kill(machine)?;
     std::thread::sleep(Duration::from_secs(2));
     nobody_is_in(machine)?;
     machine.type_text(&format!("{PASSWORD}\n"))?;

@@ -38,4 +38,15 @@ mod tests {
         assert!(seen > 0);
         assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
     }
+
+    /// The documentation is on the image, and its pictures with it.
+    #[test]
+    fn pictures_of_the_documentation_are_small() {
+        const MOST: u64 = 4_000_000;
+        let folder = argos_docs::repository().join("docs/images");
+        let pictures = std::fs::read_dir(folder).unwrap();
+        let sizes = pictures.map(|picture| picture.unwrap().metadata().unwrap().len());
+        let all: u64 = sizes.sum();
+        assert!(all > 0 && all < MOST, "docs/images has {all} bytes");
+    }
 }

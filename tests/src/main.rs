@@ -85,6 +85,10 @@ const SCENARIOS: &[Scenario<Stage>] = &[
         run: desktop::decided_ahead,
     },
     Scenario {
+        name: "agent-view-shows-and-steers-agents",
+        run: desktop::agent_view,
+    },
+    Scenario {
         name: "tools-steer-windows-and-devices",
         run: tools::steer,
     },
@@ -166,11 +170,15 @@ const SLOW: &[Scenario<Stage>] = &[
     },
     Scenario {
         name: "tour-at-1280x800",
-        run: |stage| tour::walk(stage, "1280x800"),
+        run: |stage| tour::walk(stage, "1280x800", 1),
     },
     Scenario {
         name: "tour-at-1920x1080",
-        run: |stage| tour::walk(stage, "1920x1080"),
+        run: |stage| tour::walk(stage, "1920x1080", 1),
+    },
+    Scenario {
+        name: "tour-at-scale-2",
+        run: |stage| tour::walk(stage, "2560x1600", 2),
     },
 ];
 

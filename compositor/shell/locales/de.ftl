@@ -472,6 +472,7 @@ screenshot-asks = Dem Programm dieses Bild des Bildschirms geben?
 screenshot-about = Es wird auch in Ihrem Ordner für Bilder aufbewahrt.
 screenshot-yes = Geben
 screenshot-no = Nicht geben
+pick-title = Eine Farbe wählen
 open-with = Öffnen mit
 open-with-what = „{ $what }“ öffnen mit
 open-with-nothing = Keine installierte Anwendung öffnet dies.

@@ -472,6 +472,7 @@ screenshot-asks = Give this picture of the screen to the program?
 screenshot-about = It is also kept in your folder for pictures.
 screenshot-yes = Give it
 screenshot-no = Do not
+pick-title = Pick a colour
 open-with = Open with
 open-with-what = Open “{ $what }” with
 open-with-nothing = No application that is installed opens this.

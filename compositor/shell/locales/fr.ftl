@@ -478,6 +478,7 @@ screenshot-asks = Donner cette image de l’écran au programme ?
 screenshot-about = Elle est aussi gardée dans votre dossier d’images.
 screenshot-yes = Donner
 screenshot-no = Ne pas donner
+pick-title = Choisir une couleur
 open-with = Ouvrir avec
 open-with-what = Ouvrir « { $what } » avec
 open-with-nothing = Aucune application installée n’ouvre ceci.

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 use iced_widget::image::Handle;
 use rustix::fs::{MemfdFlags, memfd_create};
@@ -29,6 +30,8 @@ use sctk::reexports::protocols_wlr::screencopy::v1::client::{
     zwlr_screencopy_manager_v1::ZwlrScreencopyManagerV1,
 };
 use smithay_client_toolkit as sctk;
+
+use crate::host;
 
 /// The most pixels of a picture: two screens of 8K.
 const MOST_PIXELS: u64 = 68_000_000;
@@ -59,7 +62,25 @@ pub struct Picture {
     rgb: Vec<u8>,
 }
 
+/// One output and its picture.
+#[derive(Debug, Clone)]
+pub struct Screen {
+    /// By what the compositor calls the output.
+    pub name: String,
+    /// As a person sees it, each pixel as it was.
+    pub picture: Arc<Picture>,
+}
+
 impl Picture {
+    /// A picture of rows of pixels, each three bytes: red, green, blue. `None` where these are not as many as
+    /// that takes, or none.
+    pub fn new(width: u32, height: u32, rgb: Vec<u8>) -> Option<Self> {
+        let bytes = (width as usize)
+            .checked_mul(height as usize)?
+            .checked_mul(3)?;
+        (bytes > 0 && rgb.len() == bytes).then_some(Self { width, height, rgb })
+    }
+
     /// Width and height in pixels.
     pub fn size(&self) -> (u32, u32) {
         (self.width, self.height)
@@ -111,6 +132,22 @@ impl Picture {
     }
 }
 
+/// As large as it is, or so that it fills what it is shown on.
+impl host::Picture for Picture {
+    fn draw(&self, pixels: &mut [u8], width: usize) {
+        let rows = pixels.chunks_exact_mut(width * 4);
+        let height = rows.len();
+        for (y, row) in rows.enumerate() {
+            let from_y = (y * self.height as usize / height) as u32;
+            for (x, to) in row.chunks_exact_mut(4).enumerate() {
+                let from_x = (x * self.width as usize / width) as u32;
+                let [red, green, blue] = self.pixel(from_x, from_y);
+                to.copy_from_slice(&[blue, green, red, 255]);
+            }
+        }
+    }
+}
+
 /// Takes a picture of all screens. Waits for the compositor: not for the thread that draws.
 ///
 /// # Errors
@@ -125,6 +162,45 @@ pub fn screen() -> Result<Picture, Error> {
 /// # Errors
 /// [`Error`].
 pub fn screen_of(connection: &Connection) -> Result<Picture, Error> {
+    compose(&outputs_of(connection)?)
+}
+
+/// Takes a picture of each screen; there is one at least. Waits for the compositor as [`screen`] does.
+///
+/// # Errors
+/// [`Error`].
+pub fn screens() -> Result<Vec<Screen>, Error> {
+    let connection = Connection::connect_to_env().map_err(|e| Error::Connect(e.to_string()))?;
+    screens_of(&connection)
+}
+
+/// The same of the compositor at the other end of `connection`.
+///
+/// # Errors
+/// [`Error`].
+pub fn screens_of(connection: &Connection) -> Result<Vec<Screen>, Error> {
+    let mut left = MOST_PIXELS;
+    let mut screens = Vec::new();
+    for output in outputs_of(connection)? {
+        let (width, height) = output.upright();
+        let pixels = u64::from(width) * u64::from(height);
+        left = left.checked_sub(pixels).ok_or_else(|| {
+            Error::Size(width, height, format!("the most is {MOST_PIXELS} pixels"))
+        })?;
+        let picture = output.picture().ok_or(Error::Refused)?;
+        screens.push(Screen {
+            name: output.name.ok_or(Error::Missing("wl_output 4"))?,
+            picture: Arc::new(picture),
+        });
+    }
+    if screens.is_empty() {
+        return Err(Error::Refused);
+    }
+    Ok(screens)
+}
+
+/// Has every output copied.
+fn outputs_of(connection: &Connection) -> Result<Vec<Output>, Error> {
     let (globals, mut queue) = registry_queue_init::<Taker>(connection)
         .map_err(|error| Error::Connect(error.to_string()))?;
     let qh = queue.handle();
@@ -156,7 +232,7 @@ pub fn screen_of(connection: &Connection) -> Result<Picture, Error> {
         roundtrip(&mut queue, &mut taker)?;
         take(&frame, at, &shm, &mut queue, &mut taker)?;
     }
-    compose(&taker.outputs)
+    Ok(taker.outputs)
 }
 
 fn roundtrip(queue: &mut EventQueue<Taker>, taker: &mut Taker) -> Result<(), Error> {
@@ -225,6 +301,7 @@ struct Shape {
 #[derive(Debug)]
 struct Output {
     output: WlOutput,
+    name: Option<String>,
     transform: Transform,
     /// Where it stands and how large it is, in logical pixels.
     at: (i32, i32),
@@ -240,6 +317,7 @@ impl Output {
     fn new(output: WlOutput) -> Self {
         Self {
             output,
+            name: None,
             transform: Transform::Normal,
             at: (0, 0),
             logical: None,
@@ -269,6 +347,14 @@ impl Output {
             Some((w, h)) if w > 0 && h > 0 => (w as u32, h as u32),
             _ => (width, height),
         }
+    }
+
+    /// The whole of it as a person sees it.
+    fn picture(&self) -> Option<Picture> {
+        let (width, height) = self.upright();
+        let rows = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
+        let rgb = rows.flat_map(|(x, y)| self.pixel(x, y)).collect();
+        Picture::new(width, height, rgb)
     }
 
     /// The colour at a place as a person sees it.
@@ -385,15 +471,20 @@ impl Dispatch<WlOutput, usize> for Taker {
         _: &Connection,
         _: &QueueHandle<Self>,
     ) {
-        if let wl_output::Event::Geometry {
-            x, y, transform, ..
-        } = event
-            && let Some(output) = taker.outputs.get_mut(*at)
-        {
-            output.at = (x, y);
-            if let WEnum::Value(transform) = transform {
-                output.transform = transform;
+        let Some(output) = taker.outputs.get_mut(*at) else {
+            return;
+        };
+        match event {
+            wl_output::Event::Geometry {
+                x, y, transform, ..
+            } => {
+                output.at = (x, y);
+                if let WEnum::Value(transform) = transform {
+                    output.transform = transform;
+                }
             }
+            wl_output::Event::Name { name } => output.name = Some(name),
+            _ => {}
         }
     }
 }
@@ -470,6 +561,22 @@ impl Dispatch<ZwlrScreencopyFrameV1, usize> for Taker {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_picture_has_all_its_pixels_and_fills_what_it_is_shown_on() {
+        assert_eq!(Picture::new(2, 1, vec![0; 5]), None);
+        assert_eq!(Picture::new(0, 3, Vec::new()), None);
+        let picture = Picture::new(2, 1, vec![1, 2, 3, 4, 5, 6]).unwrap();
+        let drawn = |width: usize, height: usize| {
+            let mut pixels = vec![0; width * height * 4];
+            host::Picture::draw(&picture, &mut pixels, width);
+            pixels
+        };
+        let [left, right] = [[3_u8, 2, 1, 255], [6, 5, 4, 255]];
+        assert_eq!(drawn(2, 1), [left, right].concat());
+        let row = [left, left, right, right].concat();
+        assert_eq!(drawn(4, 2), [row.clone(), row].concat());
+    }
 
     #[test]
     fn a_screen_that_hangs_otherwise_is_seen_upright() {

@@ -2,7 +2,8 @@
 //!
 //! It shares no process with the panel or the prompts: what a program asks for here may be large or
 //! odd. Its dialogs are windows like any other; each belongs to the window of the program that asked
-//! where that is known, which takes no input meanwhile. The bus's side is [`crate::bus::portal`].
+//! where that is known, which takes no input meanwhile. Only where a colour is picked it covers the screens. The bus's
+//! side is [`crate::bus::portal`].
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -18,6 +19,7 @@ use crate::host::{
 use crate::parts::chooser::{self, Chooser, entries, places};
 use crate::parts::consent::{self, Consent};
 use crate::parts::open_with::{self, OpenWith};
+use crate::parts::picker::{self, Picker};
 use crate::settings::Look;
 use crate::theme::Theme;
 
@@ -53,6 +55,7 @@ enum Shown {
     Files(Box<Chooser>),
     Consent(Consent),
     Apps(OpenWith),
+    Colour(Picker),
 }
 
 /// What can happen.
@@ -66,6 +69,8 @@ pub enum Message {
     Consent(u32, consent::Message),
     /// The same.
     Apps(u32, open_with::Message),
+    /// The same.
+    Colour(u32, picker::Message),
 }
 
 /// Its surfaces.
@@ -73,6 +78,10 @@ pub enum Message {
 pub enum Part {
     /// The dialog of this number.
     Dialog(u32),
+    /// The picture of a screen, where a colour is picked for the request of this number; the screen's number.
+    Still(u32, usize),
+    /// What is in front of it.
+    Pick(u32, usize),
     /// Nothing to be seen: it keeps the session from being idle.
     Awake,
 }
@@ -132,6 +141,11 @@ impl Portal {
                 icons,
                 last,
             } => Shown::Apps(OpenWith::new(what, apps, icons, &last)),
+            Question::Colour { app, screens } => match Picker::new(app, screens) {
+                Some(picker) => Shown::Colour(picker),
+                // Who asked is told that by the answer's end.
+                None => return,
+            },
         };
         self.open.insert(
             id,
@@ -182,6 +196,13 @@ impl Portal {
         }
     }
 
+    fn picker(&mut self, id: u32) -> Option<&mut Picker> {
+        match &mut self.open.get_mut(&id)?.shown {
+            Shown::Colour(picker) => Some(picker),
+            _ => None,
+        }
+    }
+
     fn answer(&mut self, id: u32, answer: Answer) {
         if let Some(mut open) = self.open.remove(&id)
             && let Some(to) = open.answer.take()
@@ -189,6 +210,30 @@ impl Portal {
             // Who asked may be gone, and the window goes in any case.
             let _ = to.send(answer);
         }
+    }
+}
+
+/// Covers a screen, panels as well. What has widgets has the keyboard.
+fn cover(part: Part, screen: &str, content: Content) -> Spec<Part> {
+    let (keyboard, namespace) = match content {
+        Content::Widgets => (KeyboardInteractivity::Exclusive, "argos-pick"),
+        _ => (KeyboardInteractivity::None, "argos-still"),
+    };
+    Spec {
+        part,
+        on: Outputs::Named(screen.to_owned()),
+        layer: Layer::Overlay,
+        anchor: Anchor::all(),
+        width: 0,
+        height: Height::Fixed(0),
+        margin: [0; 4],
+        shadow: 0,
+        exclusive_zone: -1,
+        keyboard,
+        namespace,
+        content,
+        window: None,
+        keeps_awake: false,
     }
 }
 
@@ -200,6 +245,16 @@ impl Program for Portal {
         let mut surfaces: Vec<Spec<Part>> = Vec::new();
         for (id, open) in &self.open {
             let ((width, height), least) = match &open.shown {
+                Shown::Colour(picker) => {
+                    // What is made later is in front.
+                    for (number, screen) in picker.screens().iter().enumerate() {
+                        let picture = Content::Picture(screen.picture.clone());
+                        surfaces.push(cover(Part::Still(*id, number), &screen.name, picture));
+                        let pick = Part::Pick(*id, number);
+                        surfaces.push(cover(pick, &screen.name, Content::Widgets));
+                    }
+                    continue;
+                }
                 Shown::Files(_) => {
                     let (width, height) = chooser::SIZE;
                     ((width, Height::Fixed(height)), chooser::LEAST)
@@ -246,10 +301,19 @@ impl Program for Portal {
 
     fn view(&self, part: Part, size: Size) -> Element<'_, Message> {
         let nothing = || iced_widget::space().into();
-        let Part::Dialog(id) = part else {
-            return nothing();
-        };
         let palette = &self.theme.colors;
+        let id = match part {
+            Part::Dialog(id) => id,
+            Part::Pick(id, screen) => {
+                return match self.open.get(&id).map(|open| &open.shown) {
+                    Some(Shown::Colour(picker)) => picker
+                        .view(screen, size, palette)
+                        .map(move |message| Message::Colour(id, message)),
+                    _ => nothing(),
+                };
+            }
+            Part::Still(..) | Part::Awake => return nothing(),
+        };
         match self.open.get(&id).map(|open| &open.shown) {
             Some(Shown::Files(files)) => files
                 .view(size, &jiff::Zoned::now(), palette)
@@ -260,7 +324,7 @@ impl Program for Portal {
             Some(Shown::Apps(apps)) => apps
                 .view(size.width, palette)
                 .map(move |message| Message::Apps(id, message)),
-            None => nothing(),
+            Some(Shown::Colour(_)) | None => nothing(),
         }
     }
 
@@ -296,11 +360,22 @@ impl Program for Portal {
                     }
                 }
             }
+            Message::Colour(id, message) => {
+                if let Some(picker) = self.picker(id) {
+                    match picker.update(message, now) {
+                        Some(Some(colour)) => self.answer(id, Answer::Colour(colour)),
+                        Some(None) => self.answer(id, Answer::Cancelled),
+                        None => {}
+                    }
+                }
+            }
         }
     }
 
     fn intercept(&self, part: Part, event: &Event) -> Option<Message> {
-        let Part::Dialog(id) = part else { return None };
+        let (Part::Dialog(id) | Part::Pick(id, _)) = part else {
+            return None;
+        };
         match &self.open.get(&id)?.shown {
             Shown::Files(files) => {
                 let message = files.intercept(event)?;
@@ -308,6 +383,7 @@ impl Program for Portal {
             }
             Shown::Consent(_) => Some(Message::Consent(id, Consent::intercept(event)?)),
             Shown::Apps(_) => Some(Message::Apps(id, OpenWith::intercept(event)?)),
+            Shown::Colour(_) => Some(Message::Colour(id, Picker::intercept(event)?)),
         }
     }
 
@@ -327,6 +403,11 @@ impl Program for Portal {
         {
             consent.on_screen(now);
         }
+        if let Part::Pick(id, _) = part
+            && let Some(picker) = self.picker(id)
+        {
+            picker.on_screen(now);
+        }
         self.set_alarm(now);
     }
 
@@ -335,6 +416,11 @@ impl Program for Portal {
             && let Some(Shown::Consent(consent)) = self.open.get_mut(&id).map(|o| &mut o.shown)
         {
             consent.moves();
+        }
+        if let Part::Pick(id, _) = part
+            && let Some(picker) = self.picker(id)
+        {
+            picker.moves();
         }
         self.set_alarm(Instant::now());
     }
@@ -351,5 +437,9 @@ impl Program for Portal {
 
     fn text_size(&self) -> f32 {
         self.text_size
+    }
+
+    fn least(&self, part: Part) -> Option<Size> {
+        matches!(part, Part::Pick(..)).then_some(picker::LEAST)
     }
 }

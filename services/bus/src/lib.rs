@@ -26,6 +26,7 @@ pub mod init;
 pub mod memory;
 pub mod network;
 pub mod permissions;
+pub mod portal;
 pub mod power;
 pub mod providers;
 pub mod shell;

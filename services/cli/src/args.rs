@@ -864,6 +864,8 @@ pub(crate) enum DesktopCommand {
         #[arg(short, long)]
         follow: bool,
     },
+    /// Pick the colour of a pixel on the screen, and print it as `#rrggbb`.
+    PickColor,
     /// How long keys take to be seen, in milliseconds: what was measured since the last time.
     Latency {
         /// `on` begins to measure, `off` ends it; without it, it goes on.

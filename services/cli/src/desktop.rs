@@ -1,9 +1,13 @@
 //! Windows, workspaces, appearance.
 
+use std::collections::HashMap;
+
 use argos_bus::compositor::{self, Compositor1Proxy};
+use argos_bus::portal::{self, ScreenshotProxy};
 use argos_bus::shell::{Part, Shell1Proxy};
 use futures_util::StreamExt;
 use serde_json::json;
+use zbus::{Connection, ObjectPath};
 
 use crate::args::{DesktopCommand, Switch, Warmth};
 use crate::bus;
@@ -99,6 +103,7 @@ pub(crate) async fn run(out: Output, command: DesktopCommand) -> Result {
             out.line(factor.to_string())
         }
         DesktopCommand::Outputs { follow } => outputs(out, &compositor, follow).await,
+        DesktopCommand::PickColor => pick_colour(out, &bus).await,
         DesktopCommand::Latency { switch } => {
             let on = switch != Some(Switch::Off);
             let measured = compositor.measure_keys(on).await?;
@@ -131,6 +136,38 @@ pub(crate) async fn run(out: Output, command: DesktopCommand) -> Result {
             Ok(Shell1Proxy::new(&bus).await?.toggle(&part).await?)
         }
     }
+}
+
+async fn pick_colour(out: Output, bus: &Connection) -> Result {
+    let handle = format!(
+        "/org/freedesktop/portal/desktop/request/argos/{}",
+        std::process::id()
+    );
+    let handle = ObjectPath::try_from(handle.as_str())?;
+    let (response, results) = ScreenshotProxy::new(bus)
+        .await?
+        .pick_color(&handle, "argos", "", HashMap::new())
+        .await?;
+    let colour = results.get("color");
+    let colour = colour.and_then(|colour| <(f64, f64, f64)>::try_from(&**colour).ok());
+    match (response, colour) {
+        (portal::SUCCESS, Some(colour)) => {
+            let name = hex(colour);
+            if out.json {
+                return out.value(&json!({"color": name, "rgb": colour}));
+            }
+            out.line(name)
+        }
+        (portal::CANCELLED, _) => Err(Failure::new(Status::Denied, "no colour was picked")),
+        _ => Err(Failure::new(Status::Failed, "no colour can be picked")
+            .hint("`argos log --user portal` shows why; while the screen is locked, none can")),
+    }
+}
+
+/// Red, green and blue from 0 to 1 as `#rrggbb`.
+fn hex((red, green, blue): (f64, f64, f64)) -> String {
+    let byte = |part: f64| (part.clamp(0.0, 1.0) * 255.0).round() as u8;
+    format!("#{:02x}{:02x}{:02x}", byte(red), byte(green), byte(blue))
 }
 
 fn parts(out: Output, parts: &[Part]) -> Result {
@@ -235,4 +272,16 @@ fn happened(out: Output, event: &str, output: &compositor::Output) -> Result {
         output.y,
         if output.dark { ", dark" } else { "" }
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_are_written_as_everywhere() {
+        assert_eq!(hex((0.2, 0.4, 0.6)), "#336699");
+        assert_eq!(hex((0.0, 1.0, 1.0 / 255.0)), "#00ff01");
+        assert_eq!(hex((-1.0, 7.0, 0.5)), "#00ff80");
+    }
 }

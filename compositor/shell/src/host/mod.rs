@@ -167,7 +167,7 @@ impl<Part> Tasks<Part> {
 pub struct Spec<Part> {
     /// Whose it is.
     pub part: Part,
-    /// On every output, or on the one the compositor picks.
+    /// On every output, on one, or on the one the compositor picks.
     pub on: Outputs,
     /// How far in front.
     pub layer: Layer,
@@ -235,10 +235,12 @@ pub struct Window {
 }
 
 /// Where a surface is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outputs {
     /// One on each output.
     Each,
+    /// One on the output that the compositor calls so, while it is there.
+    Named(String),
     /// One, where the compositor thinks fit.
     Active,
 }
@@ -520,12 +522,15 @@ impl<P: Program> Host<P> {
         };
         let mut wanted = Vec::new();
         for spec in specs {
-            match spec.on {
-                Outputs::Active => wanted.push((spec, None)),
-                Outputs::Each => {
-                    wanted.extend(outputs.iter().map(|o| (spec.clone(), Some(o.clone()))));
+            let on: Vec<_> = match &spec.on {
+                Outputs::Active => vec![None],
+                Outputs::Each => outputs.iter().map(Some).collect(),
+                Outputs::Named(name) => {
+                    let named = outputs.iter().filter(|o| wayland.is_called(o, name));
+                    named.map(Some).collect()
                 }
-            }
+            };
+            wanted.extend(on.into_iter().map(|o| (spec.clone(), o.cloned())));
         }
         self.surfaces.retain(|s| {
             wanted

@@ -202,6 +202,12 @@ impl Wayland {
         sizes.reduce(|a, b| Size::new(a.width.min(b.width), a.height.min(b.height)))
     }
 
+    /// Whether the compositor calls an output so.
+    pub(super) fn is_called(&self, output: &wl_output::WlOutput, name: &str) -> bool {
+        let info = self.outputs.info(output);
+        info.and_then(|info| info.name).as_deref() == Some(name)
+    }
+
     /// Shows `interaction`'s pointer over the surface that has it.
     pub(super) fn set_cursor(&mut self, interaction: mouse::Interaction) {
         let icon = keys::cursor(interaction);

@@ -21,6 +21,7 @@ pub mod open_with;
 pub mod panel;
 pub mod permission;
 pub mod permissions;
+pub mod picker;
 pub mod power;
 pub mod settings;
 pub mod tray;

@@ -1,5 +1,7 @@
 //! The portal as a process, between a private bus and a compositor without a screen.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Child, Command};
@@ -8,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use argos_compositor::State;
 use argos_compositor::config::Idle;
-use argos_compositor::smithay::backend::input::KeyState;
+use argos_compositor::smithay::backend::input::{ButtonState, KeyState};
+use argos_compositor::smithay::desktop::layer_map_for_output;
 use argos_compositor::smithay::input::keyboard::Keycode;
 use argos_shell::bus::portal::NAME;
 use argos_shell::portal::APP_ID;
@@ -27,15 +30,20 @@ use smithay_client_toolkit::reexports::protocols::xdg::shell::client::{
 };
 use zbus::names::BusName;
 
-use super::bench::{OPEN, Reply, call, options, replied};
+use super::bench::{OPEN, Reply, Results, call, options, replied};
 use super::stage::{Bus, Job, PATIENCE, compositor};
 
 // Linux's codes of keys.
 const ESCAPE: u32 = 1;
 const ENTER: u32 = 28;
+const SHIFT: u32 = 42;
 const ALT: u32 = 56;
 const F4: u32 = 62;
 const RIGHT: u32 = 106;
+const DOWN: u32 = 108;
+
+/// Size of the window of a [`program`].
+const WINDOW: (i32, i32) = (1100, 700);
 
 /// A compositor, a bus, and the portal between them.
 struct Desktop {
@@ -155,7 +163,7 @@ impl Desktop {
         &mut self,
         codes: &'static [u32],
         reply: Reply,
-    ) -> (u32, super::bench::Results) {
+    ) -> (u32, Results) {
         let end = Instant::now() + PATIENCE;
         while !reply.is_finished() {
             assert!(Instant::now() < end, "{codes:?} ends nothing");
@@ -163,6 +171,63 @@ impl Desktop {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         replied(reply).await
+    }
+
+    /// Points at a place and does something there, each time a pixel farther to the right, until there is a reply.
+    /// Returns that, and how much farther it was in the end.
+    async fn points_until_replied(
+        &mut self,
+        (x, y): (i32, i32),
+        does: impl Fn(&mut Self),
+        reply: Reply,
+    ) -> ((u32, Results), i32) {
+        let end = Instant::now() + PATIENCE;
+        let mut farther = 0;
+        while !reply.is_finished() {
+            assert!(Instant::now() < end, "nothing is picked");
+            farther += 1;
+            self.time += 20;
+            let (x, time) = (f64::from(x + farther) + 0.5, self.time);
+            let y = f64::from(y) + 0.5;
+            self.does(move |state| state.pointer_to((x, y).into(), time));
+            does(self);
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        (replied(reply).await, farther)
+    }
+
+    fn clicks(&mut self) {
+        self.time += 20;
+        let time = self.time;
+        self.does(move |state| {
+            state.button(argos_compositor::LEFT, ButtonState::Pressed, time);
+            state.button(argos_compositor::LEFT, ButtonState::Released, time + 1);
+        });
+    }
+
+    /// Whether there is a picture of the screen in front of the screen.
+    async fn is_held(&self, held: bool) {
+        self.until("the screen is held still while it has to", move |state| {
+            let outputs = state.output_list();
+            held == outputs.iter().any(|output| {
+                let map = layer_map_for_output(output);
+                map.layers().any(|layer| layer.namespace() == "argos-pick")
+            })
+        })
+        .await;
+    }
+
+    /// A program with a window, as long as the first thing that is returned is there; and what the window is called
+    /// by others.
+    fn opens_a_window(&self) -> (mpsc::Sender<()>, String) {
+        let socket = self.home.path().join("wayland");
+        let app = std::os::unix::net::UnixStream::connect(socket).unwrap();
+        let (done, told) = mpsc::channel::<()>();
+        let (exported, handle) = mpsc::channel();
+        // It answers the compositor as long as the test goes on.
+        std::thread::spawn(move || program(app, &exported, &told));
+        let handle = handle.recv_timeout(PATIENCE).expect("the window is there");
+        (done, handle)
     }
 }
 
@@ -267,10 +332,81 @@ async fn a_picture_of_the_screen_is_given_after_a_yes() {
     assert_eq!(std::fs::read_dir(&pictures).unwrap().count(), 2);
 }
 
+/// The pixel of the window of a [`program`] that has the colour that was picked.
+fn picked(results: &Results) -> (i32, i32) {
+    let colour = <(f64, f64, f64)>::try_from(&*results["color"]).unwrap();
+    let [red, green, blue] = [colour.0, colour.1, colour.2].map(|part| {
+        let byte = part * 255.0;
+        assert!((byte - byte.round()).abs() < 1e-9, "{colour:?}");
+        byte.round() as i32
+    });
+    (red + (blue >> 4) * 256, green + (blue & 15) * 256)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_colour_of_the_pixel_that_is_pointed_at_is_given() {
+    let mut desktop = Desktop::new(Idle::default()).await;
+    let (done, _) = desktop.opens_a_window();
+    let client = desktop.bus.connect().await;
+    let asks = |handle: &str| {
+        let body = ("org.example.Paint", "", options([]));
+        call(&client, "Screenshot", "PickColor", handle, body)
+    };
+    let window = desktop.does(|state| state.window_list().remove(0));
+    let corner = (
+        window.x + window.width - WINDOW.0,
+        window.y + window.height - WINDOW.1,
+    );
+    let (right, down) = (300, 260);
+    let from = (corner.0 + right, corner.1 + down);
+
+    let reply = asks("1");
+    let (reply, farther) = desktop
+        .points_until_replied(from, Desktop::clicks, reply)
+        .await;
+    assert_eq!(reply.0, 0);
+    let (x, y) = picked(&reply.1);
+    assert_eq!(y, down);
+    assert!((right + 1..=right + farther).contains(&x), "{x}");
+    desktop.is_held(false).await;
+
+    // The keys go on from where the pointer is.
+    let reply = asks("2");
+    let keys = |desktop: &mut Desktop| {
+        desktop.presses(&[RIGHT]);
+        desktop.presses(&[SHIFT, DOWN]);
+        desktop.presses(&[ENTER]);
+    };
+    let (reply, farther) = desktop.points_until_replied(from, keys, reply).await;
+    assert_eq!(reply.0, 0);
+    let (x, y) = picked(&reply.1);
+    assert_eq!(y, down + 10);
+    assert!((right + 2..=right + farther + 1).contains(&x), "{x}");
+    desktop.is_held(false).await;
+
+    // One at a time; no is an answer.
+    let reply = asks("3");
+    desktop.is_held(true).await;
+    assert_eq!(replied(asks("4")).await.0, 2);
+    let (response, results) = desktop.presses_until_replied(&[ESCAPE], reply).await;
+    assert_eq!((response, results.len()), (1, 0));
+    desktop.is_held(false).await;
+
+    // The program wants it no more.
+    let reply = asks("5");
+    desktop.is_held(true).await;
+    let request = "/org/freedesktop/portal/desktop/request/test/r5";
+    let interface = Some("org.freedesktop.impl.portal.Request");
+    let closed = client.call_method(Some(NAME), request, interface, "Close", &());
+    closed.await.unwrap();
+    assert_eq!(replied(reply).await.0, 2);
+    desktop.is_held(false).await;
+    drop(done);
+}
+
 /// What is to be seen is where clicks go, also when it is larger.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn larger_text_makes_a_dialog_larger_and_clicks_meet_it() {
-    use argos_compositor::smithay::backend::input::ButtonState;
     use argos_shell::parts::consent::{self, Consent};
     const TITLE_BAR: i32 = 32;
     let desktop = Desktop::with(Idle::default(), "text-size: 150\n").await;
@@ -360,13 +496,7 @@ async fn the_screen_stays_on_while_a_program_wants_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dialog_belongs_to_the_window_of_who_asked() {
     let mut desktop = Desktop::new(Idle::default()).await;
-    let socket = desktop.home.path().join("wayland");
-    let app = std::os::unix::net::UnixStream::connect(socket).unwrap();
-    let (done, told) = mpsc::channel::<()>();
-    let (exported, handle) = mpsc::channel();
-    // It answers the compositor as long as the test goes on.
-    std::thread::spawn(move || program(app, &exported, &told));
-    let handle = handle.recv_timeout(PATIENCE).expect("the window is there");
+    let (done, handle) = desktop.opens_a_window();
     let client = desktop.bus.connect().await;
     let folder = tempfile::tempdir().unwrap();
     let parent = format!("wayland:{handle}");
@@ -396,7 +526,6 @@ async fn a_dialog_belongs_to_the_window_of_who_asked() {
     });
     let (x, y) = (f64::from(place.0 + 4), f64::from(place.1 + place.3 - 4));
     desktop.does(move |state| {
-        use argos_compositor::smithay::backend::input::ButtonState;
         state.pointer_to((x, y).into(), 5000);
         state.button(argos_compositor::LEFT, ButtonState::Pressed, 5001);
         state.button(argos_compositor::LEFT, ButtonState::Released, 5002);
@@ -407,7 +536,7 @@ async fn a_dialog_belongs_to_the_window_of_who_asked() {
     drop(done);
 }
 
-/// A program with one window that is exported.
+/// A program with one window that is exported. Each pixel of it has a colour of its own, see [`picked`].
 fn program(
     socket: std::os::unix::net::UnixStream,
     exported: &mpsc::Sender<String>,
@@ -427,10 +556,21 @@ fn program(
     surface.commit();
     let mut app = App::default();
     turn(&mut queue, &mut app);
-    let (width, height) = (1100, 700);
+    let (width, height) = WINDOW;
     let memory = rustix::fs::memfd_create("window", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+    let memory = File::from(memory);
     let bytes = width * height * 4;
-    rustix::fs::ftruncate(&memory, bytes as u64).unwrap();
+    let rows = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
+    let pixels = rows.flat_map(|(x, y)| {
+        [
+            ((x >> 8) << 4) as u8 | (y >> 8) as u8,
+            y as u8,
+            x as u8,
+            255,
+        ]
+    });
+    let pixels: Vec<u8> = pixels.collect();
+    memory.write_all_at(&pixels, 0).unwrap();
     let pool = shm.create_pool(std::os::fd::AsFd::as_fd(&memory), bytes, &qh, ());
     let format = wl_shm::Format::Xrgb8888;
     let buffer = pool.create_buffer(0, width, height, width * 4, format, &qh, ());

@@ -10,6 +10,7 @@ use argos_bus::network::{Link, Status};
 use argos_bus::permissions::{Explanation, Grant, Request};
 use argos_shell::accounts::Account;
 use argos_shell::bus::tray::{Address, Entry, Item};
+use argos_shell::capture;
 use argos_shell::greetd::{ErrorType, Heard, Response, Style};
 use argos_shell::host::Element;
 use argos_shell::host::headless::{Drawn, draw, texts};
@@ -22,7 +23,7 @@ use argos_shell::parts::notifications::{Notification, Notifications, Urgency};
 use argos_shell::parts::permission::{self, GUARD, Permission};
 use argos_shell::parts::{
     agents, chat, controls, greeter, launcher, lock, notifications, open_with as opener, panel,
-    permissions, power, settings, tray,
+    permissions, picker, power, settings, tray,
 };
 use argos_shell::theme::Theme;
 use argos_shell::tr;
@@ -103,6 +104,7 @@ impl Scene {
             "lock" => (true, Some(lock::LEAST)),
             "greeter" => (true, Some(greeter::LEAST)),
             "prompt" => (true, Some(permission::LEAST)),
+            "pick" => (true, Some(picker::LEAST)),
             "panel" => (false, Some(panel::LEAST)),
             "launcher" => (false, Some(launcher::LEAST)),
             "chat" => (false, Some(chat::LEAST)),
@@ -523,6 +525,20 @@ pub(crate) fn all(now: Instant) -> Vec<Scene> {
             590,
             picture(now),
             |s, size, theme| s.view(now + consent::GUARD, size, &theme.colors)
+        ),
+        scene!(
+            "pick-color",
+            1280,
+            800,
+            picking("org.example.Paint", (1280, 800), (417, 305)),
+            |s, size, theme| s.view(0, size, &theme.colors)
+        ),
+        scene!(
+            "pick-color-corner",
+            SMALL.0,
+            SMALL.1,
+            picking("", (1280, 800), (1279, 797)),
+            |s, size, theme| s.view(0, size, &theme.colors)
         ),
         scene!(
             "open-with",
@@ -982,6 +998,23 @@ fn picture(now: Instant) -> Consent {
     });
     consent.on_screen(now);
     consent
+}
+
+/// A picture of many colours, of which one is picked.
+fn picking(app: &str, (width, height): (u32, u32), at: (u32, u32)) -> picker::Picker {
+    let pixels = (0..width * height).flat_map(|pixel| {
+        let (x, y) = (pixel % width, pixel / width);
+        [x * 13, y * 7, (x / 5 + y / 3) * 31].map(|part| part as u8)
+    });
+    let screen = capture::Screen {
+        name: "eDP-1".into(),
+        picture: capture::Picture::new(width, height, pixels.collect())
+            .expect("there are pixels")
+            .into(),
+    };
+    let mut picking = picker::Picker::new(app.into(), vec![screen]).expect("there is a screen");
+    picking.update(picker::Message::Point(0, at), Instant::now());
+    picking
 }
 
 fn open_with(what: &str, apps: bool) -> opener::OpenWith {
@@ -1514,7 +1547,7 @@ fn talk() -> chat::Chat {
         message(1, "person", "What is in my Documents folder?"),
         message(2, "agent", "There are **3 files** in `~/Documents`:\n\n- budget.ods\n- letter to the landlord.odt\n- a-very-long-file-name-that-does-not-fit-into-one-line-of-a-bubble.txt\n\nShall I open one of them?"),
         message(3, "person", "How much memory is in use?"),
-        message(4, "agent", "311 MB of 2.0 GB are in use.\n\n```\ntotal  2048 MB\nused    311 MB\nfree   1737 MB\n```"),
+        message(4, "agent", "311 MB of 2.0 GB are in use 🙂\n\n```\ntotal  2048 MB\nused    311 MB\nfree   1737 MB\n```"),
         message(5, "system", "Steward was restarted"),
         message(6, "person", "Read ~/Documents/letter to the landlord.odt to me, please, and tell me what it says about the heating"),
     ]);

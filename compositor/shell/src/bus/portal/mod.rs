@@ -23,6 +23,7 @@ use zbus::Connection;
 use zbus::wire::OwnedVariant;
 
 use super::{Pauses, on_own_thread};
+use crate::capture::Screen;
 use crate::parts::{chooser, consent};
 use crate::settings::Look;
 use argos_apps::App;
@@ -80,6 +81,13 @@ pub enum Question {
     Files(Box<chooser::Request>),
     /// For a yes.
     Consent(Box<consent::Request>),
+    /// For the colour of a pixel.
+    Colour {
+        /// Who asks, or nothing where that is not known.
+        app: String,
+        /// What the screens show; there is one at least.
+        screens: Vec<Screen>,
+    },
     /// For an application.
     Apps {
         /// What is opened.
@@ -104,6 +112,8 @@ pub enum Answer {
     Yes(Vec<(String, String)>),
     /// This application.
     App(String),
+    /// This colour: red, green, blue.
+    Colour([u8; 3]),
 }
 
 /// Where events go.
@@ -158,7 +168,7 @@ pub async fn serve(connection: &Connection, desk: &Desk, look: &Look) -> zbus::R
     let desk = || desk.clone();
     server.at(PATH, file_chooser::FileChooser(desk())).await?;
     server.at(PATH, access::Access(desk())).await?;
-    server.at(PATH, screenshot::Screenshot(desk())).await?;
+    server.at(PATH, screenshot::Screenshot::new(desk())).await?;
     server
         .at(PATH, app_chooser::AppChooser::new(desk()))
         .await?;

@@ -1,11 +1,14 @@
-//! `org.freedesktop.impl.portal.Screenshot`: a picture of the screen for a program.
+//! `org.freedesktop.impl.portal.Screenshot`: a picture of the screen for a program, or one colour of it.
 //!
 //! The picture is taken first and then shown in the question, so that the person sees what would be
 //! given away, and the question is not in it. Without a question it is given only where the front end
 //! has the person's standing permission and the program does not ask for a choice.
+//!
+//! A colour needs no question: the person gives it by picking it, and nothing else of the screen leaves this process.
 
 use std::path::PathBuf;
 
+use tokio::sync::Mutex;
 use zbus::fdo;
 use zbus::message::Header;
 use zbus::wire::{OwnedObjectPath, OwnedVariant, Variant};
@@ -21,7 +24,11 @@ use crate::tr;
 const PREVIEW: u32 = 1100;
 
 #[derive(Debug)]
-pub(super) struct Screenshot(pub(super) Desk);
+pub(super) struct Screenshot {
+    desk: Desk,
+    /// Held while a colour is picked: that takes all screens.
+    picking: Mutex<()>,
+}
 
 #[zbus::interface(name = "org.freedesktop.impl.portal.Screenshot")]
 impl Screenshot {
@@ -55,6 +62,33 @@ impl Screenshot {
         })
     }
 
+    /// Has the person pick a pixel, and returns its colour: red, green and blue of sRGB, from 0 to 1.
+    async fn pick_color(
+        &self,
+        handle: OwnedObjectPath,
+        app_id: String,
+        parent_window: String,
+        options: Results,
+        #[zbus(header)] header: Header<'_>,
+        #[zbus(connection)] connection: &zbus::Connection,
+    ) -> fdo::Result<(u32, Results)> {
+        let waiting = Waiting::new(connection, &header, handle).await?;
+        let answer = self.pick(app_id, &parent_window, &options, &waiting).await;
+        waiting.over().await;
+        Ok(match answer {
+            Ok(Some(colour)) => {
+                let [red, green, blue] = colour.map(|part| f64::from(part) / 255.0);
+                let colour = OwnedVariant::try_from(Variant::from((red, green, blue)))?;
+                (SUCCESS, Results::from([("color".to_owned(), colour)]))
+            }
+            Ok(None) => (CANCELLED, Results::new()),
+            Err(why) => {
+                tracing::warn!("no colour of the screen: {why}");
+                (OTHER, Results::new())
+            }
+        })
+    }
+
     /// The interface's version: from 2 on it may be told that the person was asked before.
     #[zbus(property(emits_changed_signal = "const"), name = "version")]
     fn version(&self) -> u32 {
@@ -63,6 +97,38 @@ impl Screenshot {
 }
 
 impl Screenshot {
+    pub(super) fn new(desk: Desk) -> Self {
+        Self {
+            desk,
+            picking: Mutex::default(),
+        }
+    }
+
+    async fn pick(
+        &self,
+        app: String,
+        parent: &str,
+        options: &Results,
+        waiting: &Waiting,
+    ) -> Result<Option<[u8; 3]>, String> {
+        let Ok(_picking) = self.picking.try_lock() else {
+            return Err("another one is being picked; one at a time".to_owned());
+        };
+        let screens = on_a_thread(|| capture::screens().map_err(|error| error.to_string())).await?;
+        self.desk.speak();
+        let asked = Asked {
+            title: tr!("pick-title"),
+            parent: options::parent(parent),
+            modal: options::flag(options, "modal").unwrap_or(true),
+            question: Question::Colour { app, screens },
+        };
+        match self.desk.ask(self.desk.number(), asked, waiting).await {
+            Some(Answer::Colour(colour)) => Ok(Some(colour)),
+            Some(_) => Ok(None),
+            None => Err("the request was closed".to_owned()),
+        }
+    }
+
     async fn answer(
         &self,
         app: String,
@@ -74,7 +140,7 @@ impl Screenshot {
         let picture = on_a_thread(|| capture::screen().map_err(|error| error.to_string())).await?;
         if asks {
             let (handle, picture_size) = (picture.smaller(PREVIEW), picture.size());
-            self.0.speak();
+            self.desk.speak();
             let asked = Asked {
                 title: tr!("screenshot-title"),
                 parent: options::parent(parent),
@@ -93,7 +159,7 @@ impl Screenshot {
                     }),
                 })),
             };
-            match self.0.ask(self.0.number(), asked, waiting).await {
+            match self.desk.ask(self.desk.number(), asked, waiting).await {
                 Some(Answer::Yes(_)) => {}
                 Some(_) => return Ok(None),
                 None => return Err("the request was closed".to_owned()),
