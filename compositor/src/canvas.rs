@@ -1,11 +1,9 @@
 //! Pictures that the compositor paints itself, on the CPU: shapes by how much of each pixel they cover,
 //! and lines of text.
 
-use ab_glyph::{Font, FontVec, PxScale, ScaleFont, point};
-
 use smithay::utils::{Logical, Rectangle};
 
-use crate::{config::Colour, protocols::icons::Icon};
+use crate::{config::Colour, lettering::Letters, protocols::icons::Icon};
 
 /// Premultiplied pixels.
 pub(crate) struct Canvas {
@@ -102,48 +100,19 @@ impl Canvas {
     /// it does not fit. All in pixels.
     pub(crate) fn text(
         &mut self,
-        font: &FontVec,
+        letters: &mut Letters,
         text: &str,
         size: f32,
         columns: (f32, f32),
         rows: (f32, f32),
         colour: Colour,
     ) {
-        let (left, right) = columns;
-        let scaled = font.as_scaled(PxScale::from(size));
-        let baseline = (rows.0 + rows.1 + scaled.ascent() + scaled.descent()) / 2.0;
-        let width = |text: &str| -> f32 {
-            text.chars()
-                .map(|c| scaled.h_advance(font.glyph_id(c)))
-                .sum()
-        };
-        let mut shown = text.trim().replace(['\n', '\t'], " ");
-        if left + width(&shown) > right {
-            while !shown.is_empty() && left + width(&shown) + width("…") > right {
-                shown.pop();
-            }
-            if !shown.is_empty() {
-                shown.push('…');
-            }
-        }
-        let mut x = left;
-        let mut last = None;
-        for c in shown.chars() {
-            let id = font.glyph_id(c);
-            if let Some(last) = last {
-                x += scaled.kern(last, id);
-            }
-            let glyph = id.with_scale_and_position(PxScale::from(size), point(x, baseline));
-            if let Some(outline) = font.outline_glyph(glyph) {
-                let bounds = outline.px_bounds();
-                let (dx, dy) = (bounds.min.x as i32, bounds.min.y as i32);
-                outline.draw(|px, py, cover| {
-                    self.blend(px as i32 + dx, py as i32 + dy, colour, cover);
-                });
-            }
-            x += scaled.h_advance(id);
-            last = Some(id);
-        }
+        let (left, top) = (columns.0.round() as i32, rows.0.round() as i32);
+        let room = columns.1 - columns.0;
+        let height = rows.1 - rows.0;
+        letters.write(text, size, room, height, colour, |x, y, colour, cover| {
+            self.blend(left + x, top + y, colour, cover);
+        });
     }
 
     pub(crate) fn bytes(&self) -> Vec<u8> {

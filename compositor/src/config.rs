@@ -401,7 +401,7 @@ pub struct Look {
     pub accent: Colour,
     /// The cross on it.
     pub accent_text: Colour,
-    /// Font file for titles; the first of the usual sans-serif fonts where it is empty.
+    /// Font file for titles; the desktop's font where it is empty. What it lacks is written with the desktop's.
     pub font: PathBuf,
 }
 

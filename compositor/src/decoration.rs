@@ -4,9 +4,11 @@
 //! texture like any other. The font is loaded when the first bar is needed, so a desktop of clients
 //! that decorate themselves does not pay for it.
 
-use std::{cell::OnceCell, path::PathBuf, rc::Rc};
+use std::{
+    cell::{RefCell, RefMut},
+    rc::Rc,
+};
 
-use ab_glyph::FontVec;
 use smithay::{
     backend::{
         allocator::Fourcc,
@@ -19,6 +21,7 @@ use crate::{
     canvas::Canvas,
     config::{Colour, Look},
     layout::{Edges, Rect},
+    lettering::Letters,
     protocols::icons::{self, Icon},
 };
 
@@ -28,8 +31,8 @@ pub(crate) const TITLE_BAR: i32 = 32;
 const BUTTON: i32 = 34;
 /// Radius of the bar's upper corners.
 const CORNER: f32 = 9.0;
-/// Height of the title's letters.
-const TEXT: f32 = 15.0;
+/// Size of the title's letters.
+const TEXT: f32 = 13.0;
 /// How far outside a frame its border can still be grabbed.
 pub(crate) const GRIP: i32 = 7;
 /// How far along a side a corner reaches.
@@ -37,16 +40,6 @@ const CORNER_GRIP: i32 = 18;
 
 /// No bar is drawn wider than this: its pixels cost memory here, its window's cost the client.
 pub(crate) const WIDEST: i32 = 8192;
-
-/// Where the usual sans-serif fonts are, best first.
-const FONTS: &[&str] = &[
-    "/usr/share/fonts/opentype/inter/Inter-Medium.otf",
-    "/usr/share/fonts/truetype/inter/Inter-Medium.ttf",
-    "/usr/share/fonts/truetype/noto/NotoSans-Medium.ttf",
-    "/usr/share/fonts/truetype/noto/NotoSans-Regular.ttf",
-    "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
-    "/usr/share/fonts/truetype/liberation/LiberationSans-Regular.ttf",
-];
 
 /// A button of a title bar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,14 +179,15 @@ impl TitleBar {
 #[derive(Debug)]
 pub(crate) struct Painter {
     look: Look,
-    font: OnceCell<Option<FontVec>>,
+    /// Loaded when the first text is written.
+    letters: RefCell<Option<Letters>>,
 }
 
 impl Painter {
     pub(crate) fn new(look: &Look) -> Self {
         Self {
             look: look.clone(),
-            font: OnceCell::new(),
+            letters: RefCell::default(),
         }
     }
 
@@ -230,26 +224,12 @@ impl Painter {
         true
     }
 
-    /// The font of titles, if one is there.
-    pub(crate) fn font(&self) -> Option<&FontVec> {
-        self.font
-            .get_or_init(|| {
-                let named =
-                    Some(self.look.font.clone()).filter(|path| !path.as_os_str().is_empty());
-                for path in named.into_iter().chain(FONTS.iter().map(PathBuf::from)) {
-                    let font = std::fs::read(&path)
-                        .ok()
-                        .and_then(|bytes| FontVec::try_from_vec(bytes).ok());
-                    if font.is_some() {
-                        return font;
-                    }
-                }
-                tracing::warn!(
-                    "no font for window titles was found; install fonts-inter or fonts-dejavu-core"
-                );
-                None
-            })
-            .as_ref()
+    /// What writes titles and messages.
+    pub(crate) fn letters(&self) -> RefMut<'_, Letters> {
+        RefMut::map(self.letters.borrow_mut(), |letters| {
+            let named = Some(&*self.look.font).filter(|path| !path.as_os_str().is_empty());
+            letters.get_or_insert_with(|| Letters::new(named))
+        })
     }
 
     fn paint(&self, wanted: &Wanted<'_>) -> Canvas {
@@ -366,10 +346,9 @@ impl Painter {
                 });
                 self.look.title_inactive
             };
-            if let Some(font) = self.font() {
-                let columns = (left + 14.0 * scale, left + room - 4.0 * scale);
-                canvas.text(font, title, TEXT * scale, columns, rows, ink);
-            }
+            let columns = (left + 14.0 * scale, left + room - 4.0 * scale);
+            let letters = &mut self.letters();
+            canvas.text(letters, title, TEXT * scale, columns, rows, ink);
         }
         let mut text_left = 14.0 * scale;
         if wanted.tabs.is_empty()
@@ -379,11 +358,10 @@ impl Painter {
             canvas.image(icon, 10.0 * scale, (rows.1 - side) / 2.0, side);
             text_left += side + 2.0 * scale;
         }
-        if wanted.tabs.is_empty()
-            && let Some(font) = self.font()
-        {
+        if wanted.tabs.is_empty() {
             let columns = (text_left, titles);
-            canvas.text(font, wanted.title, TEXT * scale, columns, rows, ink);
+            let letters = &mut self.letters();
+            canvas.text(letters, wanted.title, TEXT * scale, columns, rows, ink);
         }
         canvas
     }

@@ -59,6 +59,7 @@ mod input;
 mod latency;
 mod layers;
 pub mod layout;
+mod lettering;
 pub mod limits;
 mod lock;
 mod mirror;

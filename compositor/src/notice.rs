@@ -7,7 +7,8 @@
 //!
 //! A *badge* is a small one at the lower side that only shows a state and that nobody can click.
 
-use ab_glyph::{Font, FontVec, PxScale, ScaleFont};
+use std::collections::HashMap;
+
 use smithay::{
     backend::{
         allocator::Fourcc,
@@ -22,7 +23,10 @@ use smithay::{
     utils::{Logical, Point, Rectangle, Scale, Size, Transform},
 };
 
-use crate::{canvas::Canvas, config::Look, layout::Rect, render::Element, state::State};
+use crate::{
+    canvas::Canvas, decoration::Painter, layout::Rect, lettering::Letters, render::Element,
+    state::State,
+};
 
 /// Widest in logical pixels.
 const WIDEST: i32 = 880;
@@ -30,8 +34,8 @@ const WIDEST: i32 = 880;
 const DISTANCE: i32 = 16;
 /// Around the text.
 const PADDING: i32 = 16;
-/// Height of the letters.
-const TEXT: f32 = 15.0;
+/// Size of the letters.
+const TEXT: f32 = 13.0;
 /// Height of a line.
 const LINE: i32 = 22;
 /// More lines are not shown.
@@ -129,7 +133,7 @@ impl Notice {
     }
 
     /// Draws the message if it is not drawn as it has to be: sharp at `scale`, `widest` at most.
-    fn prepare(&mut self, look: &Look, font: Option<&FontVec>, scale: f64, widest: i32) {
+    fn prepare(&mut self, by: &Painter, scale: f64, widest: i32) {
         let Some(text) = &self.text else {
             self.picture = None;
             return;
@@ -141,47 +145,44 @@ impl Notice {
         let room = (widest - 2 * PADDING).max(1) as f32;
         // Each line as it fits, and whether it begins a message.
         let mut lines = Vec::new();
-        if let Some(font) = font {
-            for (number, line) in text.lines().enumerate() {
-                let parts = wrap(font, line, room).into_iter().enumerate();
-                lines.extend(parts.map(|(at, part)| (part, at == 0 && self.begins(number))));
-            }
-            if lines.len() > MOST_LINES {
-                // The last one says how to close it.
-                let last = lines.pop();
-                lines.truncate(MOST_LINES - 1);
-                lines.extend(last);
-            }
+        let letters = &mut by.letters();
+        for (number, line) in text.lines().enumerate() {
+            let parts = wrap(letters, line, room).into_iter().enumerate();
+            lines.extend(parts.map(|(at, part)| (part, at == 0 && self.begins(number))));
+        }
+        if lines.len() > MOST_LINES {
+            // The last one says how to close it.
+            let last = lines.pop();
+            lines.truncate(MOST_LINES - 1);
+            lines.extend(last);
         }
         let padding = if self.low { PADDING / 2 } else { PADDING };
         let height = lines.len().max(1) as i32 * LINE + 2 * padding;
-        let longest = font.filter(|_| self.low).map(|font| {
-            lines
-                .iter()
-                .map(|(line, _)| length(font, line))
-                .fold(0.0, f32::max)
-        });
-        let width = longest.map_or(widest, |longest| longest.ceil() as i32 + 2 * PADDING);
+        let width = if self.low {
+            let lengths = lines.iter().map(|(line, _)| letters.length(line, TEXT));
+            lengths.fold(0.0, f32::max).ceil() as i32 + 2 * PADDING
+        } else {
+            widest
+        };
         let size = Size::from((width.clamp(1, widest), height));
         let physical = |length: i32| (f64::from(length) * scale).round().max(1.0) as i32;
         let mut canvas = Canvas::new(physical(size.w), physical(size.h));
+        let look = by.look();
         canvas.fill(look.title_bar, |_, _| 1.0);
         let stripe = (0, physical(STRIPE));
         let rows = (0, physical(size.h));
         canvas.fill_within(stripe, rows, look.accent, |_, _| 1.0);
-        if let Some(font) = font {
-            let at = |length: i32| physical(length) as f32;
-            for (index, (line, begins)) in lines.iter().enumerate() {
-                let top = padding + index as i32 * LINE;
-                let ink = if *begins {
-                    look.title
-                } else {
-                    look.title_inactive
-                };
-                let columns = (at(PADDING), at(size.w - PADDING) + 1.0);
-                let rows = (at(top), at(top + LINE));
-                canvas.text(font, line, TEXT * scale as f32, columns, rows, ink);
-            }
+        let at = |length: i32| physical(length) as f32;
+        for (index, (line, begins)) in lines.iter().enumerate() {
+            let top = padding + index as i32 * LINE;
+            let ink = if *begins {
+                look.title
+            } else {
+                look.title_inactive
+            };
+            let columns = (at(PADDING), at(size.w - PADDING) + 1.0);
+            let rows = (at(top), at(top + LINE));
+            canvas.text(letters, line, TEXT * scale as f32, columns, rows, ink);
         }
         let buffer = MemoryRenderBuffer::from_slice(
             &canvas.bytes(),
@@ -234,24 +235,22 @@ impl Notice {
     }
 }
 
-/// How long a line is, in logical pixels.
-fn length(font: &FontVec, line: &str) -> f32 {
-    let scaled = font.as_scaled(PxScale::from(TEXT));
-    line.chars()
-        .map(|c| scaled.h_advance(font.glyph_id(c)))
-        .sum()
-}
-
 /// Text in lines that are no longer than `room`, in logical pixels: broken at spaces, or within a word
 /// that is longer than a line.
-fn wrap(font: &FontVec, text: &str, room: f32) -> Vec<String> {
-    let scaled = font.as_scaled(PxScale::from(TEXT));
-    let width = |c: char| scaled.h_advance(font.glyph_id(c));
+fn wrap(letters: &mut Letters, text: &str, room: f32) -> Vec<String> {
+    let mut widths = HashMap::new();
+    let mut width = |c: char| {
+        *widths.entry(c).or_insert_with(|| {
+            // Space at the end of a line may count for nothing.
+            let mut of = |text: &str| letters.length(text, TEXT);
+            of(&format!("n{c}n")) - of("nn")
+        })
+    };
     let mut lines = Vec::new();
     for paragraph in text.lines() {
         let (mut line, mut used) = (String::new(), 0.0);
         for word in paragraph.split_inclusive(' ') {
-            let length: f32 = word.trim_end().chars().map(width).sum();
+            let length: f32 = word.trim_end().chars().map(&mut width).sum();
             if used + length > room && !line.is_empty() {
                 lines.push(std::mem::take(&mut line));
                 used = 0.0;
@@ -310,7 +309,7 @@ impl State {
         let room = areas.iter().map(|area| area.usable.size.w).min();
         let widest = (room.unwrap_or(WIDEST) - 2 * DISTANCE).clamp(1, WIDEST);
         for notice in [&mut self.notice, &mut self.badge] {
-            notice.prepare(&self.look, self.painter.font(), scale, widest);
+            notice.prepare(&self.painter, scale, widest);
         }
     }
 

@@ -33,8 +33,8 @@ use crate::{
 pub(crate) const TITLE: i32 = 30;
 /// Around picture and title.
 pub(crate) const PADDING: i32 = 10;
-/// Height of the letters.
-const TEXT: f32 = 14.0;
+/// Size of the letters.
+const TEXT: f32 = 12.0;
 
 /// Where a window's picture is in a cell that also has room for its title: as large as fits, and no larger
 /// than the window.
@@ -113,11 +113,9 @@ impl Line {
             canvas.image(icon, left, (rows.1 - side) / 2.0, side);
             left += side + physical(6) as f32;
         }
-        if let Some(font) = by.font() {
-            let columns = (left, canvas.size().0 as f32);
-            let size = TEXT * scale as f32;
-            canvas.text(font, title, size, columns, rows, by.look().title);
-        }
+        let columns = (left, canvas.size().0 as f32);
+        let (size, ink) = (TEXT * scale as f32, by.look().title);
+        canvas.text(&mut by.letters(), title, size, columns, rows, ink);
         Self {
             buffer: MemoryRenderBuffer::from_slice(
                 &canvas.bytes(),
