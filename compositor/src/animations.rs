@@ -9,6 +9,7 @@
 //! |---|---|---|
 //! | a window's frame ([`Way`]) | the layout puts it elsewhere | it is dragged, its client changes its own size, it is hidden |
 //! | a window that comes | it has content for the first time | it is hidden |
+//! | a window that [goes](crate::farewell) | it loses its content, or is closed | another workspace is shown |
 //! | workspaces ([`Slide`]) | an output shows another one of its own | the overview is open there, or was until now |
 //! | the [overview](crate::overview) | it is opened or closed | |
 //!
@@ -21,6 +22,7 @@ use smithay::utils::{Logical, Rectangle};
 
 use crate::{
     backend::RendererKind,
+    farewell::Ghost,
     layout::{Layout, Rect, WindowId},
     motion::Motion,
     overview::Overview,
@@ -30,8 +32,8 @@ use crate::{
 
 /// How long a movement takes at speed 1, in seconds. Most of it is done in the first third.
 const LENGTH: f64 = 0.32;
-/// How large a window is when it begins to come.
-const SMALL: f64 = 0.92;
+/// How large a window is when it begins to come, and when it has gone.
+pub(crate) const SMALL: f64 = 0.92;
 
 /// What time it is for movements, if that is not the usual clock; tests have their own.
 pub(crate) struct FrameClock(Box<dyn Fn() -> Duration>);
@@ -162,6 +164,8 @@ struct Slide {
 #[derive(Debug, Default)]
 pub(crate) struct Movements {
     slides: Vec<Slide>,
+    /// Windows that go, the last one in front.
+    pub(crate) ghosts: Vec<Ghost>,
     /// The workspace that each output showed when that was looked at last.
     seen: Vec<usize>,
     /// The window that is dragged: it is where the pointer has it.
@@ -174,7 +178,16 @@ impl Movements {
     /// Forgets what was seen: nothing moves until it was looked at again.
     fn forget(&mut self) {
         self.slides.clear();
+        self.ghosts.clear();
         self.seen.clear();
+    }
+
+    /// Lets windows go that have gone. Returns whether one was still to be seen.
+    pub(crate) fn end_farewells(&mut self, pace: Option<Pace>) -> bool {
+        let before = self.ghosts.len();
+        self.ghosts
+            .retain(|ghost| pace.is_some_and(|pace| !ghost.is_over(pace.begins)));
+        pace.is_none() && before > 0
     }
 
     /// Looks at what the outputs show. Returns whether something is seen elsewhere than before, or will be.
@@ -217,6 +230,7 @@ impl Movements {
     }
 
     fn slide(&mut self, output: usize, from: usize, to: usize, pace: Pace) {
+        self.ghosts.clear();
         let mut slides = self.slides.iter_mut();
         let Some(slide) = slides.find(|slide| slide.output == output) else {
             let next = if to > from { 1 } else { -1 };
@@ -261,18 +275,21 @@ impl Windows {
     /// Whether anything moves.
     fn is_moving(&self) -> bool {
         !self.movements.slides.is_empty()
+            || !self.movements.ghosts.is_empty()
             || self.overview.is_moving()
             || self.iter().any(|managed| !managed.way.is_still())
     }
 
     /// Whether something on an output is not yet where it goes.
     fn moves_on(&self, (output, area): (usize, Rect), moment: Duration) -> bool {
-        let area = area.to_f64();
+        let mut ghosts = self.movements.ghosts.iter();
+        let precise = area.to_f64();
         self.movements.passed(output, moment).next().is_some()
+            || ghosts.any(|ghost| ghost.is_in(area, moment))
             || self.overview.moves_on(output, moment)
             || self
                 .iter()
-                .any(|managed| managed.way.moves_in(area, moment))
+                .any(|managed| managed.way.moves_in(precise, moment))
     }
 
     /// Everything is where it belongs.

@@ -332,6 +332,7 @@ impl XdgShellHandler for State {
 
     fn new_toplevel(&mut self, surface: ToplevelSurface) {
         self.announce_scale(surface.wl_surface());
+        Self::watch_for_farewell(&surface);
         self.windows
             .add(Window::new_wayland_window(surface.clone()));
         self.recall_decoration(&surface);
@@ -339,10 +340,11 @@ impl XdgShellHandler for State {
 
     fn toplevel_destroyed(&mut self, surface: ToplevelSurface) {
         let gone = self.windows.by_surface(surface.wl_surface());
-        if let Some(id) = gone.map(|managed| managed.id)
-            && self.windows.remove(id).is_some()
-        {
-            self.outputs.queue_all();
+        if let Some(id) = gone.map(|managed| managed.id) {
+            self.see_off(id);
+            if self.windows.remove(id).is_some() {
+                self.outputs.queue_all();
+            }
         }
     }
 

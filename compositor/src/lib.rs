@@ -49,6 +49,7 @@ pub mod config;
 mod cursor;
 mod decoration;
 mod error;
+mod farewell;
 mod focus;
 mod grabs;
 mod greeter;

@@ -704,6 +704,9 @@ impl State {
                 // Nothing else may begin the turn in which it is drawn.
                 self.signal.wakeup();
             }
+        } else if !self.windows.movements.ghosts.is_empty() {
+            // Nothing else may begin the turn in which pictures are let go that nobody sees any more.
+            self.signal.wakeup();
         }
     }
 

@@ -440,6 +440,11 @@ impl Windows {
             list.extend(popups);
             list.extend(content);
         }
+        if let Some(moment) = moment {
+            for ghost in self.movements.ghosts.iter().rev() {
+                ghost.elements(renderer, area, scale, moment, list);
+            }
+        }
         for id in self.layout.visible().chain(self.leaving(output, moment)) {
             match self.pose_on(output, id, moment) {
                 Ok(None) => self.window_elements(id, renderer, area, scale, list),
@@ -892,7 +897,9 @@ impl State {
             overview,
             ..
         } = &mut self.windows;
-        let mut moves = movements.lead(layout, overview, pace) | overview.lead(pace);
+        let mut moves = movements.lead(layout, overview, pace)
+            | movements.end_farewells(pace)
+            | overview.lead(pace);
         for managed in list.iter_mut().filter(|managed| managed.mapped) {
             let id = managed.id;
             let active = focused == Some(id);

@@ -158,6 +158,9 @@ impl State {
     }
 
     fn unmanage_x11(&mut self, window: &X11Surface) {
+        if let Some(id) = self.windows.by_x11(window).map(|managed| managed.id) {
+            self.see_off(id);
+        }
         self.windows.remove_x11(window);
         self.outputs.queue_all();
     }

@@ -307,6 +307,67 @@ fn nothing_moves_where_the_cpu_draws() {
     assert_eq!(notes.pixel(20, 20), rgb(RED));
 }
 
+/// Has a window's content go in one of several ways.
+fn close(m: &mut Moving, client: &mut Client, window: &Toplevel, way: usize) {
+    match way {
+        0 => {
+            window.surface.attach(None, 0, 0);
+            window.surface.commit();
+        }
+        _ => {
+            window.toplevel.destroy();
+            window.xdg.destroy();
+            window.surface.destroy();
+        }
+    }
+    m.f.roundtrip(client);
+}
+
+#[test]
+fn a_window_that_is_closed_fades_and_takes_no_input() {
+    for way in 0..2 {
+        let (mut m, mut client, window) = Moving::with_window();
+        let ground = m.pixel(20, 20);
+        close(&mut m, &mut client, &window, way);
+        assert_eq!(m.pixel(500, 300), rgb(RED), "{way}: all of it is there yet");
+        assert_eq!(m.f.pixel(500, 300), ground, "{way}: in no picture");
+        assert!(m.f.state.window_list().is_empty());
+        m.f.click(500.0, 300.0);
+        m.f.roundtrip(&mut client);
+        assert_eq!(client.events.clicks, 0);
+
+        m.later(64);
+        let there = m.pixel(500, 300);
+        assert!(there[0] < 180 && there != ground, "{way}: {there:?}");
+        assert_eq!(m.pixel(442, 400), ground, "{way}: it is smaller");
+        m.later(LONG);
+        assert_eq!(m.pixel(500, 300), ground);
+        m.is_still();
+    }
+}
+
+#[test]
+fn a_window_that_comes_back_while_it_goes_is_there() {
+    let (mut m, mut client, window) = Moving::with_window();
+    close(&mut m, &mut client, &window, 0);
+    m.later(30);
+    window.surface.commit();
+    m.f.roundtrip(&mut client);
+    client.draw(&window, (400, 300), BLUE);
+    m.f.roundtrip(&mut client);
+    m.later(LONG);
+    assert_eq!(m.pixel(500, 300), rgb(BLUE));
+    m.is_still();
+
+    // Another workspace is not shown with it.
+    close(&mut m, &mut client, &window, 0);
+    m.f.chord(&[SUPER, TWO]);
+    m.later(10);
+    assert_ne!(m.pixel(500, 300), rgb(BLUE));
+    m.later(LONG);
+    m.is_still();
+}
+
 #[test]
 fn a_window_is_closed_and_a_client_killed_midway() {
     let (mut m, mut client, window) = Moving::with_window();
