@@ -8,12 +8,12 @@
 
 use std::{
     io,
-    os::{fd::OwnedFd, unix::fs::MetadataExt},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use argos_config::watch::Watcher;
 use tokio::io::{Interest, unix::AsyncFd};
 use zbus::address::{
     Address,
@@ -37,7 +37,7 @@ pub(crate) struct Awaited {
     path: Option<PathBuf>,
     pause: Duration,
     longest: Duration,
-    watcher: Option<AsyncFd<OwnedFd>>,
+    watcher: Option<AsyncFd<Watcher>>,
     /// What was there when it was last tried.
     tried: Option<Identity>,
 }
@@ -135,42 +135,27 @@ fn identity(path: &Path) -> Option<Identity> {
 }
 
 #[allow(unsafe_code)]
-fn watcher() -> io::Result<AsyncFd<OwnedFd>> {
-    let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
-    // SAFETY: the descriptor is open as long as what owns it, and that is not replaced in the result.
-    let watcher = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) };
+fn watcher() -> io::Result<AsyncFd<Watcher>> {
+    let watcher = Watcher::of_arrivals()?;
+    // SAFETY: a watcher's descriptor is open as long as it is, and it is not replaced in the result.
+    let watcher = unsafe { AsyncFd::register_with_interest(watcher, Interest::READABLE) };
     Ok(watcher?)
 }
 
-/// Watches the folder of a path, or the nearest above it that exists. Watching a folder twice is watching it once.
-fn watch(watcher: &AsyncFd<OwnedFd>, path: &Path) {
-    let flags = WatchFlags::CREATE
-        | WatchFlags::MOVED_TO
-        | WatchFlags::DELETE_SELF
-        | WatchFlags::MOVE_SELF
-        | WatchFlags::ONLYDIR;
-    for folder in path.ancestors().skip(1) {
-        match inotify::add_watch(watcher, folder, flags) {
-            Ok(_) => return,
-            Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => {}
-            Err(error) => {
-                tracing::warn!("{} is not watched: {error}", folder.display());
-                return;
-            }
-        }
+fn watch(watcher: &AsyncFd<Watcher>, path: &Path) {
+    if let Err(error) = watcher.get_ref().file(path) {
+        tracing::warn!("{error}");
     }
 }
 
 /// Returns when something happened in what is watched.
-async fn something_happened(watcher: &AsyncFd<OwnedFd>) -> io::Result<()> {
-    let mut events = [0; 4096];
+async fn something_happened(watcher: &AsyncFd<Watcher>) -> io::Result<()> {
     loop {
         let mut ready = watcher.readable().await?;
-        let read = ready.try_io(|fd| Ok(rustix::io::read(fd, &mut events)?));
-        match read {
-            // What happened is not of interest, only that something did.
-            Ok(result) => return result.map(drop),
-            Err(_) => continue,
+        // All is taken away; what comes from here on makes it readable again.
+        ready.clear_ready();
+        if watcher.get_ref().happened() {
+            return Ok(());
         }
     }
 }

@@ -1,21 +1,19 @@
 //! The settings while the compositor runs: read at start, read again when their file changes.
 //!
-//! The folders of all files that may hold the settings are watched, not the files: editors write a
-//! new file and rename it over the old one, and a file that comes nearer to the person goes before one
-//! that is there. A folder that is not there yet is waited for in the nearest one above it that is.
+//! All files that may hold the settings are followed, for a file that comes nearer to the person goes before one that
+//! is there.
 //!
 //! A file with a mistake changes nothing: the settings from before stay in force, or at start the
 //! defaults, and a [notice](crate::notice) says what is wrong and where until the file is right.
 //! All of it takes effect at once.
 
 use std::{
-    os::fd::OwnedFd,
     path::{Path, PathBuf},
     rc::Rc,
     time::Duration,
 };
 
-use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use argos_config::watch::Watcher;
 use smithay::{
     input::keyboard::{XkbConfig, xkb},
     reexports::calloop::{
@@ -43,7 +41,7 @@ pub(crate) struct Settings {
     named: Option<PathBuf>,
     /// The file that was read last, and its text.
     read: Option<(PathBuf, String)>,
-    watcher: Option<Rc<OwnedFd>>,
+    watcher: Option<Rc<Watcher>>,
     /// A change was seen and is looked at soon.
     pending: bool,
     /// The colours of the theme, for when the person's settings name none.
@@ -133,24 +131,6 @@ fn candidates(named: Option<&Path>) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The folders in which something has to happen before a file is another one.
-fn folders(path: &Path) -> Vec<PathBuf> {
-    let above = path.ancestors().skip(1);
-    let near = above
-        .map(|folder| {
-            if folder.as_os_str().is_empty() {
-                Path::new(".")
-            } else {
-                folder
-            }
-        })
-        .find(|folder| folder.is_dir());
-    // A link is changed where it leads.
-    let target = std::fs::canonicalize(path).ok();
-    let there = target.as_deref().and_then(Path::parent);
-    near.into_iter().chain(there).map(Path::to_owned).collect()
-}
-
 impl State {
     /// Says what is wrong with the settings that were read at start, and follows their file from now
     /// on.
@@ -158,23 +138,20 @@ impl State {
     /// # Errors
     /// When the kernel or the loop takes no more sources.
     pub fn watch_settings(&mut self, loaded: &Loaded, named: Option<PathBuf>) -> Result<(), Error> {
-        let watcher = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)
-            .map_err(|errno| Error::event_loop(std::io::Error::from(errno)))?;
-        let watcher = Rc::new(watcher);
+        let watcher = Rc::new(Watcher::of_changes().map_err(Error::event_loop)?);
         let source = Generic::new(Rc::clone(&watcher), Interest::READ, Mode::Level);
         self.handle
             .insert_source(source, |_, watcher, state| {
-                // What happened is not of interest, only that something did.
-                let mut events = [0; 4096];
-                while rustix::io::read(&**watcher, &mut events).is_ok_and(|length| length > 0) {}
-                state.look_at_settings_soon();
+                if watcher.happened() {
+                    state.look_at_settings_soon();
+                }
                 Ok(PostAction::Continue)
             })
             .map_err(|error| Error::event_loop(error.error))?;
         self.settings.named = named;
         self.settings.read.clone_from(&loaded.read);
         self.settings.watcher = Some(watcher);
-        self.watch_folders();
+        self.watch_files();
         self.show_mistakes(
             &loaded.mistakes,
             "Until it is mended, what is wrong is left out.",
@@ -182,28 +159,16 @@ impl State {
         Ok(())
     }
 
-    fn watch_folders(&self) {
+    fn watch_files(&self) {
         let Some(watcher) = &self.settings.watcher else {
             return;
         };
-        let flags = WatchFlags::CLOSE_WRITE
-            | WatchFlags::CREATE
-            | WatchFlags::DELETE
-            | WatchFlags::MOVED_FROM
-            | WatchFlags::MOVED_TO
-            | WatchFlags::DELETE_SELF
-            | WatchFlags::MOVE_SELF
-            | WatchFlags::ONLYDIR;
         for path in candidates(self.settings.named.as_deref()) {
-            for folder in folders(&path) {
-                // Watching a folder twice is watching it once.
-                if let Err(error) = inotify::add_watch(&**watcher, &folder, flags) {
-                    tracing::warn!(
-                        "{}: cannot be watched: {error}; changes of {} take effect at the next start",
-                        folder.display(),
-                        path.display()
-                    );
-                }
+            if let Err(error) = watcher.file(&path) {
+                tracing::warn!(
+                    "{error}; changes of {} take effect at the next start",
+                    path.display()
+                );
             }
         }
     }
@@ -215,7 +180,7 @@ impl State {
         let timer = Timer::from_duration(CALM);
         let added = self.handle.insert_source(timer, |_, (), state| {
             state.settings.pending = false;
-            state.watch_folders();
+            state.watch_files();
             state.read_settings();
             TimeoutAction::Drop
         });
@@ -374,19 +339,5 @@ mod tests {
         let wrong = mistakes("workspaces: 40\nkeyboard: {layout: nowhere}\n");
         assert_eq!(wrong.len(), 2, "{wrong:?}");
         assert!(mistakes("workspaces: [\n")[0].contains(":1:"));
-    }
-
-    #[test]
-    fn a_folder_that_is_not_there_is_waited_for_above_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("later/compositor.yaml");
-        assert_eq!(folders(&path), [folder.path()]);
-        let kept = folder.path().join("kept");
-        std::fs::create_dir(&kept).unwrap();
-        std::fs::write(kept.join("real.yaml"), "").unwrap();
-        let link = folder.path().join("compositor.yaml");
-        std::os::unix::fs::symlink(kept.join("real.yaml"), &link).unwrap();
-        assert_eq!(folders(&link)[0], folder.path());
-        assert!(folders(&link)[1].ends_with("kept"));
     }
 }

@@ -52,6 +52,16 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// Nothing tells when something changes in the folder; what is there can be read.
+    #[error("{}: cannot be watched: {source}{hint}", path.display())]
+    Unwatched {
+        /// Folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+        /// What to do, where something can be done.
+        hint: &'static str,
+    },
     /// The value has no YAML form. A bug in the caller's type.
     #[error("{}: {message}", path.display())]
     Unserialisable {

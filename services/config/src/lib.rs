@@ -3,12 +3,15 @@
 //! [`load`] and [`parse`] turn text into a type and answer a mistake with file, line, column and,
 //! where a word looks like a known one, a suggestion. [`save`] replaces a file by write-to-temp,
 //! fsync, rename. [`layered`] reads one document out of several files, later ones over earlier
-//! ones. What the keys mean is the business of the crates that own the types.
+//! ones. On Linux [`watch`] says when files change. What the keys mean is the business of the crates that own
+//! the types.
 
 mod error;
 mod layers;
 mod place;
 mod save;
+#[cfg(target_os = "linux")]
+pub mod watch;
 
 use std::path::Path;
 

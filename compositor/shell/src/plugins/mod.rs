@@ -13,22 +13,21 @@
 pub mod manifest;
 mod roster;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::os::fd::OwnedFd;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use argos_bus::shell::Part;
+use argos_config::watch::Watcher;
 use argos_control::{Client, ErrorCode, Event, UnitStatus};
 use calloop::channel::{Channel, Event as ChannelEvent, Sender, channel};
 use calloop::generic::Generic;
 use calloop::timer::{TimeoutAction, Timer};
 use calloop::{EventLoop, Interest, LoopHandle, Mode, PostAction};
-use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 
-use manifest::{BuiltIn, Found, PREFIX, find};
+use manifest::{BuiltIn, PREFIX, find};
 use roster::{Do, Roster};
 pub use roster::{Problem, Seen};
 
@@ -136,7 +135,7 @@ impl Plugins {
 struct Keeper {
     folders: Vec<PathBuf>,
     roster: Roster,
-    watcher: Option<Rc<OwnedFd>>,
+    watcher: Option<Rc<Watcher>>,
     /// A change was seen and is looked at soon.
     pending: bool,
     /// The supervisor is followed.
@@ -223,17 +222,13 @@ impl Keeper {
         self.finish(steps);
     }
 
-    /// Reads the manifests, and has their folders watched: each, or what is nearest above one that is not there.
+    /// Reads the manifests, and has their folders and what is a link among them watched.
     fn look(&mut self) {
         // First: what changes while they are read is seen.
-        self.watch_all(
-            self.folders
-                .iter()
-                .filter_map(|folder| folder.ancestors().find(|above| above.is_dir()))
-                .map(Path::to_owned),
-        );
+        self.watch_all(&self.folders, Watcher::folder);
         let found = find(&self.folders);
-        self.watch_all(targets(&found));
+        let links = found.values().map(|found| &found.path);
+        self.watch_all(links.filter(|path| path.is_symlink()), Watcher::file);
         let steps = self.roster.found(found);
         if !self.follows && !self.roster.is_empty() {
             self.follow();
@@ -311,16 +306,14 @@ impl Keeper {
     }
 
     /// Has changes of the folders followed.
-    fn watch(&self) -> Result<Rc<OwnedFd>, Box<dyn std::error::Error>> {
-        let watcher = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
-        let watcher = Rc::new(watcher);
+    fn watch(&self) -> Result<Rc<Watcher>, Box<dyn std::error::Error>> {
+        let watcher = Rc::new(Watcher::of_changes()?);
         let source = Generic::new(Rc::clone(&watcher), Interest::READ, Mode::Level);
         self.handle
             .insert_source(source, |_, watcher, keeper| {
-                // What happened is not of interest, only that something did.
-                let mut events = [0; 4096];
-                while rustix::io::read(&**watcher, &mut events).is_ok_and(|length| length > 0) {}
-                keeper.look_soon();
+                if watcher.happened() {
+                    keeper.look_soon();
+                }
                 Ok(PostAction::Continue)
             })
             .map_err(|error| error.error)?;
@@ -340,33 +333,21 @@ impl Keeper {
         self.pending = added.is_ok();
     }
 
-    /// Watches folders, besides those that are watched.
-    fn watch_all(&self, folders: impl Iterator<Item = PathBuf>) {
+    /// Watches these too, as folders or as files.
+    fn watch_all<'a>(
+        &self,
+        paths: impl IntoIterator<Item = &'a PathBuf>,
+        how: fn(&Watcher, &Path) -> Result<(), argos_config::Error>,
+    ) {
         let Some(watcher) = &self.watcher else {
             return;
         };
-        let flags = WatchFlags::CLOSE_WRITE
-            | WatchFlags::CREATE
-            | WatchFlags::DELETE
-            | WatchFlags::MOVED_FROM
-            | WatchFlags::MOVED_TO
-            | WatchFlags::DELETE_SELF
-            | WatchFlags::MOVE_SELF
-            | WatchFlags::ONLYDIR;
-        for folder in folders {
-            // Watching a folder twice is watching it once.
-            if let Err(error) = inotify::add_watch(&**watcher, &folder, flags) {
-                tracing::warn!("{}: cannot be watched: {error}", folder.display());
+        for path in paths {
+            if let Err(error) = how(watcher, path) {
+                tracing::warn!("{error}");
             }
         }
     }
-}
-
-/// The folders of the files that manifests lead to which are links.
-fn targets(found: &BTreeMap<String, Found>) -> impl Iterator<Item = PathBuf> {
-    let links = found.values().filter(|found| found.path.is_symlink());
-    let targets = links.filter_map(|found| std::fs::canonicalize(&found.path).ok());
-    targets.filter_map(|target| target.parent().map(Path::to_owned))
 }
 
 /// Tells what becomes of the parts' units, as long as somebody listens.
