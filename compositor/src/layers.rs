@@ -4,7 +4,10 @@
 //! socket is a *prompt*: it is drawn above everything, it is what a click at its place hits, and as
 //! long as it is there it has the keyboard. The same namespace from any other client means nothing.
 
+use std::sync::PoisonError;
+
 use smithay::{
+    backend::renderer::{element::Id, utils::RendererSurfaceStateUserData},
     desktop::{LayerSurface, PopupKind, WindowSurfaceType, layer_map_for_output},
     output::Output,
     reexports::wayland_server::{
@@ -13,7 +16,7 @@ use smithay::{
     },
     utils::{Logical, Point},
     wayland::{
-        compositor::{add_pre_commit_hook, with_states},
+        compositor::{SurfaceData, add_pre_commit_hook, with_states},
         shell::{
             wlr_layer::{
                 ExclusiveZone, KeyboardInteractivity, Layer, LayerSurface as WlrLayerSurface,
@@ -22,6 +25,7 @@ use smithay::{
             },
             xdg::PopupSurface,
         },
+        single_pixel_buffer::get_single_pixel_buffer,
     },
 };
 
@@ -39,6 +43,31 @@ pub(crate) fn is_prompt(layer: &LayerSurface) -> bool {
             .wl_surface()
             .client()
             .is_some_and(|client| is_trusted(&client))
+}
+
+/// The surfaces of a layer of which there is nothing to see: each is one transparent pixel, enlarged. Such a surface
+/// only takes clicks; were it drawn, all behind it would be drawn anew when it comes and goes. So it is left out
+/// ([`crate::render`]) and counts as seen ([`crate::outputs`]).
+pub(crate) fn blank_surfaces(layer: &LayerSurface) -> Vec<Id> {
+    let mut blank = Vec::new();
+    layer.with_surfaces(|surface, data| {
+        if is_blank(data) {
+            blank.push(Id::from_wayland_resource(surface));
+        }
+    });
+    blank
+}
+
+fn is_blank(data: &SurfaceData) -> bool {
+    let Some(state) = data.data_map.get::<RendererSurfaceStateUserData>() else {
+        return false;
+    };
+    // It is replaced as a whole, so there is nothing half done in it.
+    let state = state.lock().unwrap_or_else(PoisonError::into_inner);
+    state
+        .buffer()
+        .and_then(|buffer| get_single_pixel_buffer(buffer).ok())
+        .is_some_and(|pixel| pixel.rgba32f()[3] == 0.0)
 }
 
 impl State {

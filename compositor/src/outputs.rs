@@ -24,18 +24,14 @@
 
 use std::{
     cell::RefCell,
-    sync::PoisonError,
     time::{Duration, Instant},
 };
 
 use smithay::reexports::wayland_server::{Resource, protocol::wl_surface::WlSurface};
 use smithay::{
-    backend::renderer::{
-        element::{
-            Id, RenderElementPresentationState, RenderElementState, RenderElementStates,
-            default_primary_scanout_output_compare,
-        },
-        utils::RendererSurfaceStateUserData,
+    backend::renderer::element::{
+        RenderElementPresentationState, RenderElementState, RenderElementStates,
+        default_primary_scanout_output_compare,
     },
     desktop::{
         layer_map_for_output,
@@ -54,7 +50,6 @@ use smithay::{
     utils::{Logical, Point, Transform},
     wayland::compositor::{SurfaceData, send_surface_state, with_states},
     wayland::fractional_scale::with_fractional_scale,
-    wayland::single_pixel_buffer::get_single_pixel_buffer,
 };
 
 use crate::{
@@ -62,6 +57,7 @@ use crate::{
     backend::{Outcome, Setup},
     config,
     error::Error,
+    layers::blank_surfaces,
     layout::Rect,
     protocols::frames::pass_barrier,
     render::{Glass, View},
@@ -173,19 +169,6 @@ const SEEN: RenderElementState = RenderElementState {
     visible_area: 1,
     presentation_state: RenderElementPresentationState::Rendering { reason: None },
 };
-
-/// Whether all of a surface is one see-through pixel, enlarged: nothing is drawn of it ([`crate::render`]).
-fn is_blank(data: &SurfaceData) -> bool {
-    let Some(state) = data.data_map.get::<RendererSurfaceStateUserData>() else {
-        return false;
-    };
-    // It is replaced as a whole, so there is nothing half done in it.
-    let state = state.lock().unwrap_or_else(PoisonError::into_inner);
-    state
-        .buffer()
-        .and_then(|buffer| get_single_pixel_buffer(buffer).ok())
-        .is_some_and(|pixel| pixel.rgba32f()[3] == 0.0)
-}
 
 /// Time between two frames of an output.
 pub(crate) fn interval(output: &Output) -> Duration {
@@ -717,12 +700,8 @@ impl State {
         let time = self.now();
         // What has nothing to see is not drawn, and is on the screen all the same.
         for layer in layer_map_for_output(output).layers() {
-            layer.with_surfaces(|surface, data| {
-                if is_blank(data) {
-                    let id = Id::from_wayland_resource(surface);
-                    states.states.insert(id, SEEN);
-                }
-            });
+            let blank = blank_surfaces(layer).into_iter();
+            states.states.extend(blank.map(|id| (id, SEEN)));
         }
         let states = &states;
         let (scale, transform) = (output.current_scale(), output.current_transform());

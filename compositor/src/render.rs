@@ -12,14 +12,11 @@ use smithay::{
             Bind, Color32F, ExportMem, ImportAll, ImportMem, Offscreen, Renderer, TextureFilter,
             damage::OutputDamageTracker,
             element::{
-                AsRenderElements, Kind,
+                AsRenderElements, Element as _, Kind,
                 memory::MemoryRenderBufferRenderElement,
                 render_elements,
                 solid::SolidColorRenderElement,
-                surface::{
-                    WaylandSurfaceRenderElement, WaylandSurfaceTexture,
-                    render_elements_from_surface_tree,
-                },
+                surface::{WaylandSurfaceRenderElement, render_elements_from_surface_tree},
                 utils::{CropRenderElement, RescaleRenderElement},
             },
         },
@@ -354,7 +351,8 @@ impl Scene<'_> {
                 let elements = AsRenderElements::<R>::render_elements::<Element<R>>(
                     layer, renderer, loc, scale, 1.0,
                 );
-                list.extend(elements.into_iter().filter(|it| !is_see_through(it)));
+                let blank = layers::blank_surfaces(layer);
+                list.extend(elements.into_iter().filter(|it| !blank.contains(it.id())));
             }
         };
         let all_on = |renderer: &mut R, which: Layer, list: &mut Vec<Element<R>>| {
@@ -403,19 +401,6 @@ impl Scene<'_> {
         all_on(renderer, Layer::Background, &mut list);
         list
     }
-}
-
-/// Whether there is nothing to see of an element: it is one transparent pixel, enlarged. Such a surface only takes
-/// clicks; were it drawn, all behind it would be drawn anew when it comes and goes. It counts as seen
-/// ([`crate::outputs`]).
-fn is_see_through<R>(element: &Element<R>) -> bool
-where
-    R: Renderer + ImportAll + ImportMem,
-{
-    let Element::Surface(surface) = element else {
-        return false;
-    };
-    matches!(surface.texture(), WaylandSurfaceTexture::SolidColor(colour) if colour.a() == 0.0)
 }
 
 /// The elements of a surface, its subsurfaces and its popups, front to back, with the surface's
