@@ -8,6 +8,7 @@
 
 use std::time::{Duration, Instant};
 
+use argos_bus::power;
 use futures_util::StreamExt;
 use smithay::reexports::calloop::channel as calloop;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -28,7 +29,6 @@ const LASTING: Duration = Duration::from_secs(10);
 )]
 trait Login {
     fn inhibit(&self, what: &str, who: &str, why: &str, mode: &str) -> zbus::Result<OwnedFd>;
-    fn suspend(&self, interactive: bool) -> zbus::Result<()>;
     #[zbus(signal)]
     fn prepare_for_sleep(&self, start: bool) -> zbus::Result<()>;
 }
@@ -105,10 +105,10 @@ async fn serve(
             order = orders.recv() => match order {
                 Some(Order::Suspend) => {
                     // It returns when the machine is awake again, and who holds it up is heard meanwhile.
-                    let login = login.clone();
+                    let connection = connection.clone();
                     tokio::spawn(async move {
-                        if let Err(error) = login.suspend(false).await {
-                            tracing::warn!("the machine does not sleep: {error}");
+                        if let Err(refusal) = power::sleep(&connection).await {
+                            tracing::warn!("the machine does not sleep: {refusal}");
                         }
                     });
                 }

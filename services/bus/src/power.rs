@@ -1,7 +1,7 @@
-//! Shutting the machine down, as every program of ours asks for it: by login1, which lets programs
-//! block or delay that.
+//! Shutting the machine down and putting it to sleep, as every program of ours asks for it: by login1, which lets
+//! programs block or delay that.
 
-use zbus::{Connection, fdo};
+use zbus::{Connection, DynamicType, Message, fdo};
 
 /// What is to happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,16 +50,44 @@ pub async fn shut_down(system: &Connection, how: Shutdown) -> Result<(), Refusal
         Shutdown::PowerOff => "PowerOff",
         Shutdown::Reboot => "Reboot",
     };
+    ask(system, method, &false).await.map(drop)
+}
+
+/// Asks login1 to put the machine to sleep, as [`shut_down`] asks. Returns when it is awake again.
+///
+/// # Errors
+/// [`Refusal`].
+pub async fn sleep(system: &Connection) -> Result<(), Refusal> {
+    ask(system, "Suspend", &false).await.map(drop)
+}
+
+/// Whether the machine can sleep, and the caller may put it to sleep.
+///
+/// # Errors
+/// [`Refusal`].
+pub async fn can_sleep(system: &Connection) -> Result<bool, Refusal> {
+    let answer = ask(system, "CanSuspend", &()).await?;
+    match answer.body().deserialize::<String>() {
+        Ok(word) => Ok(word == "yes"),
+        Err(error) => Err(Refusal::Failed(error.to_string())),
+    }
+}
+
+async fn ask(
+    system: &Connection,
+    method: &str,
+    body: &(impl serde::Serialize + DynamicType),
+) -> Result<Message, Refusal> {
     let asked = system
         .call_method(
             Some("org.freedesktop.login1"),
             "/org/freedesktop/login1",
             Some("org.freedesktop.login1.Manager"),
             method,
-            &false,
+            body,
         )
         .await;
-    asked.map(drop).map_err(refusal)
+    asked.map_err(refusal)
 }
 
 fn refusal(error: zbus::Error) -> Refusal {

@@ -1,23 +1,12 @@
 //! The greeter's side of the system bus: the machine's power, by login1.
 
-use argos_bus::power::{self, Shutdown};
+use argos_bus::power::{self, Refusal, Shutdown};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use zbus::Connection;
 
 use super::{Pauses, on_own_thread};
 use crate::parts::greeter::Power;
 use crate::tr;
-
-#[zbus::proxy(
-    interface = "org.freedesktop.login1.Manager",
-    default_service = "org.freedesktop.login1",
-    default_path = "/org/freedesktop/login1"
-)]
-trait Login {
-    fn can_suspend(&self) -> zbus::Result<String>;
-    /// Returns when the machine is awake again.
-    fn suspend(&self, interactive: bool) -> zbus::Result<()>;
-}
 
 /// What login1 says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,8 +31,8 @@ async fn run(tell: impl Fn(Notice) + Send + Sync, mut commands: UnboundedReceive
     while !told {
         tokio::select! {
             () = pauses.wait() => {
-                if let Ok(answer) = can_suspend().await {
-                    tell(Notice::CanSleep(answer == "yes"));
+                if let Ok(can) = can_sleep().await {
+                    tell(Notice::CanSleep(can));
                     told = true;
                 }
             }
@@ -58,27 +47,26 @@ async fn run(tell: impl Fn(Notice) + Send + Sync, mut commands: UnboundedReceive
     }
 }
 
-async fn can_suspend() -> zbus::Result<String> {
-    let bus = Connection::system().await?;
-    LoginProxy::new(&bus).await?.can_suspend().await
+async fn system() -> Result<Connection, Refusal> {
+    let bus = Connection::system().await;
+    bus.map_err(|error| Refusal::Absent(error.to_string()))
+}
+
+async fn can_sleep() -> Result<bool, Refusal> {
+    power::can_sleep(&system().await?).await
 }
 
 async fn obey(command: Power, tell: &(impl Fn(Notice) + Send + Sync)) {
     let done = async {
-        let unreachable = |error: zbus::Error| error.to_string();
-        let bus = Connection::system().await.map_err(unreachable)?;
-        let how = match command {
-            Power::Sleep => {
-                let login = LoginProxy::new(&bus).await.map_err(unreachable)?;
-                return login.suspend(false).await.map_err(unreachable);
-            }
-            Power::Restart => Shutdown::Reboot,
-            Power::Off => Shutdown::PowerOff,
-        };
-        let asked = power::shut_down(&bus, how).await;
-        asked.map_err(|refusal| refusal.to_string())
+        let bus = system().await?;
+        match command {
+            Power::Sleep => power::sleep(&bus).await,
+            Power::Restart => power::shut_down(&bus, Shutdown::Reboot).await,
+            Power::Off => power::shut_down(&bus, Shutdown::PowerOff).await,
+        }
     };
-    if let Err(why) = done.await {
+    if let Err(refusal) = done.await {
+        let why = refusal.to_string();
         tell(Notice::Problem(match command {
             Power::Sleep => tr!("problem-sleep", why = why),
             Power::Restart => tr!("problem-restart", why = why),
