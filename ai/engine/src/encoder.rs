@@ -12,7 +12,6 @@ use ort::value::{Tensor, TensorElementType, ValueType};
 use tokenizers::{EncodeInput, Encoding, PostProcessor, Tokenizer, TruncationDirection};
 
 use crate::manifest::{Kind, Manifest};
-use crate::session::Traffic;
 use crate::{Error, Result, folder, graph, session};
 
 /// Texts of one pass at most.
@@ -79,7 +78,7 @@ impl Encoder {
         let file = folder::graph(folder, kind)?;
         let summary = graph::summary(&file)
             .map_err(|e| folder::unusable(&file, format!("its graph cannot be read: {e}")))?;
-        let session = session::open(&file, None, Traffic::Light)?;
+        let session = session::open(&file, None, kind)?;
         let inputs = inputs(&session).map_err(|e| folder::unusable(&file, e))?;
         let padding = padding(folder, &tokenizer)?;
         Ok(Self {

@@ -40,6 +40,14 @@ pub enum Kind {
     TextRecognition,
 }
 
+impl Kind {
+    /// Whether a cache goes in and out of its graph's passes that is kept in main memory, and that another processor
+    /// would be sent each time. What goes in and out of the others is small against the computation.
+    pub(crate) fn keeps_cache(self) -> bool {
+        self == Self::CausalLm
+    }
+}
+
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

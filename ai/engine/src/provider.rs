@@ -19,7 +19,7 @@ use std::sync::{Mutex, PoisonError};
 use ort::ep::{self, ExecutionProvider};
 use serde::{Deserialize, Serialize};
 
-use crate::manifest::Kind;
+use crate::manifest::{Kind, Manifest};
 use crate::session::TINY_BYTES;
 use crate::{Error, Result, folder, runtime};
 
@@ -108,18 +108,18 @@ pub fn available() -> Result<Vec<Provider>> {
 
 /// Names of providers and who named them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wish {
+pub(crate) struct Wish {
     /// By preference.
     pub providers: Vec<Provider>,
     /// For the error.
     pub from: &'static str,
 }
 
-/// What overrules the choice for a graph whose `model.yaml` names `manifest`: the environment, else that,
-/// else nothing.
-pub fn wish(manifest: &[Provider]) -> Result<Option<Wish>> {
+/// What overrules the choice for a graph with this `model.yaml`: the environment, else that, else nothing.
+pub(crate) fn wish(manifest: Option<&Manifest>) -> Result<Option<Wish>> {
     let variable = std::env::var(VARIABLE).unwrap_or_default();
-    wish_of(&variable, manifest)
+    let named: &[Provider] = manifest.map_or(&[], |manifest| &manifest.execution_providers);
+    wish_of(&variable, named)
 }
 
 fn wish_of(variable: &str, manifest: &[Provider]) -> Result<Option<Wish>> {
@@ -138,17 +138,18 @@ fn wish_of(variable: &str, manifest: &[Provider]) -> Result<Option<Wish>> {
     Ok((!providers.is_empty()).then_some(Wish { providers, from }))
 }
 
-/// What to try, in order: of `wish` what is `available`, else all that is, else the processor alone where
-/// another one is not `worthwhile`.
+/// What to try for a graph of this kind and size, in order: of `wish` what is `available`, else all that is, but the
+/// processor alone where the graph is tiny or its cache would go to and fro.
 ///
 /// Fails with [`Error::Provider`] where nothing of a wish is available.
-pub fn choose(
+pub(crate) fn choose(
     wish: Option<&Wish>,
     available: &[Provider],
-    worthwhile: bool,
+    kind: Kind,
+    size_bytes: u64,
 ) -> Result<Vec<Provider>> {
     let Some(wish) = wish else {
-        return Ok(if worthwhile {
+        return Ok(if !kind.keeps_cache() && size_bytes >= TINY_BYTES {
             PREFERENCE
                 .into_iter()
                 .filter(|p| *p == Provider::Cpu || available.contains(p))
@@ -177,9 +178,8 @@ pub fn choose(
 /// What would be tried for the model in `folder`, in order, on a machine that has it all. Nothing is loaded.
 pub fn candidates(folder: &Path, kind: Kind, size_bytes: u64) -> Result<Vec<Provider>> {
     let manifest = folder::optional_manifest(folder)?;
-    let wish = wish(manifest.as_ref().map_or(&[], |m| &m.execution_providers))?;
-    let worthwhile = !matches!(kind, Kind::Planner | Kind::CausalLm) && size_bytes >= TINY_BYTES;
-    choose(wish.as_ref(), &PREFERENCE, worthwhile)
+    let wish = wish(manifest.as_ref())?;
+    choose(wish.as_ref(), &PREFERENCE, kind, size_bytes)
 }
 
 /// Names for people.
@@ -239,7 +239,12 @@ mod tests {
     fn choice_by_what_is_there() {
         let choose = |wish: &[Provider], available: &[Provider], worthwhile| {
             let wish = wish_of("", wish).unwrap();
-            super::choose(wish.as_ref(), available, worthwhile)
+            let size = if worthwhile {
+                TINY_BYTES
+            } else {
+                TINY_BYTES - 1
+            };
+            super::choose(wish.as_ref(), available, Kind::Embedding, size)
         };
         assert_eq!(choose(&[], &[Cpu], true).unwrap(), [Cpu]);
         assert_eq!(
@@ -247,6 +252,8 @@ mod tests {
             [Cuda, WebGpu, Cpu]
         );
         assert_eq!(choose(&[], &[Cpu, Cuda], false).unwrap(), [Cpu]);
+        let language = super::choose(None, &[Cpu, Cuda], Kind::CausalLm, TINY_BYTES);
+        assert_eq!(language.unwrap(), [Cpu]);
         // Named is named, worthwhile or not; what is not there is passed over if something else was named.
         assert_eq!(choose(&[Cuda], &[Cuda, Cpu], false).unwrap(), [Cuda]);
         assert_eq!(choose(&[OpenVino, Cpu], &[Cuda, Cpu], true).unwrap(), [Cpu]);

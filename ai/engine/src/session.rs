@@ -27,6 +27,7 @@ use ort::session::builder::{BuilderResult, GraphOptimizationLevel, SessionBuilde
 use crate::graph::Bytes;
 #[cfg(target_os = "linux")]
 use crate::large_pages;
+use crate::manifest::Kind;
 use crate::provider::{self, Provider};
 use crate::{Error, Result, folder, graph, runtime};
 
@@ -34,18 +35,8 @@ use crate::{Error, Result, folder, graph, runtime};
 /// than allocation speed.
 pub(crate) const TINY_BYTES: u64 = 64 << 20;
 
-/// Where a graph's inputs and outputs have to be between two passes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Traffic {
-    /// What goes in and out is small against the computation.
-    Light,
-    /// The caller keeps a cache in main memory, which another processor would be sent each time.
-    CacheInMemory,
-}
-
-/// Opens the graph in `file`. `threads` overrules the choice by load and size; what keeps its cache in memory is
-/// computed by the processor unless something else was named.
-pub(crate) fn open(file: &Path, threads: Option<usize>, traffic: Traffic) -> Result<Session> {
+/// Opens the graph in `file`, that of a model of this `kind`. `threads` overrules the choice by load and size.
+pub(crate) fn open(file: &Path, threads: Option<usize>, kind: Kind) -> Result<Session> {
     let environment = runtime::environment()?;
     let unusable = |reason: String| Error::Model {
         path: file.to_owned(),
@@ -55,18 +46,17 @@ pub(crate) fn open(file: &Path, threads: Option<usize>, traffic: Traffic) -> Res
         return Err(unusable("the graph file is missing".into()));
     }
     let manifest = folder::manifest_beside(file)?;
-    let wish = provider::wish(manifest.as_ref().map_or(&[], |m| &m.execution_providers))?;
+    let wish = provider::wish(manifest.as_ref())?;
     let available = provider::available()?;
     let summary = graph::summary(file)
         .map_err(|e| unusable(format!("its graph cannot be read: {e}; get the file again")))?;
     let bytes = summary.bytes(file);
     let size_bytes = bytes.all();
-    let worthwhile = traffic == Traffic::Light && size_bytes >= TINY_BYTES;
-    let candidates = provider::choose(wish.as_ref(), &available, worthwhile)?;
+    let candidates = provider::choose(wish.as_ref(), &available, kind, size_bytes)?;
     let free = free_memory();
     let pack = packs(!summary.external_files.is_empty(), size_bytes, free);
     // Whoever keeps a cache has counted it in and compared already.
-    if traffic == Traffic::Light {
+    if !kind.keeps_cache() {
         fits(file, bytes, free)?;
     }
     let mut failed = String::new();

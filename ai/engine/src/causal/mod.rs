@@ -52,7 +52,7 @@ pub use schedule::Class;
 pub use sequence::{Budget, Token};
 pub use tools::{Choice, Format, Function, Parser, Part, Tool, ToolCall, Tools, one_way};
 
-use crate::session::Traffic;
+use crate::manifest::Kind;
 use crate::{Error, Result, folder, graph, session};
 use chat::Template;
 use contents::Controls;
@@ -342,7 +342,7 @@ impl CausalLm {
         // Where the graph does not tell how large its cache is, it is refused below.
         let slot_bytes = cost.slot(context).unwrap_or(0);
         cost.check(&name, slot_bytes, free)?;
-        let session = session::open(&settings.graph, limits.threads, Traffic::CacheInMemory)?;
+        let session = session::open(&settings.graph, limits.threads, Kind::CausalLm)?;
         let geometry =
             Geometry::of(&session, summary.shares_cache(), settings.names).map_err(unusable)?;
         let slots = cost.slots(&name, slot_bytes, limits.slots, free)?;

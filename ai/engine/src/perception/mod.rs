@@ -34,7 +34,6 @@ pub use vision::{ImageClassifier, ImageEmbedder, Label};
 
 use crate::encoder::{Output, floats};
 use crate::manifest::{Kind, Manifest};
-use crate::session::Traffic;
 use crate::{Error, Result, folder, session};
 
 /// A graph of one input in fp32 and one output that is read.
@@ -56,7 +55,7 @@ impl Graph {
         // ONNX Runtime's own messages on files that were cut off are less clear.
         crate::graph::summary(&file)
             .map_err(|e| folder::unusable(&file, format!("its graph cannot be read: {e}")))?;
-        let session = session::open(&file, None, Traffic::Light)?;
+        let session = session::open(&file, None, manifest.kind)?;
         let (input, shape) = match session.inputs() {
             [input] => match input.dtype() {
                 ValueType::Tensor {

@@ -33,7 +33,7 @@ use serde_json::{Map, Value};
 use tokenizers::Tokenizer;
 
 use crate::embedding::unit;
-use crate::session::Traffic;
+use crate::manifest::Kind;
 use crate::{Error, Result, folder, session};
 use config::Config;
 use decide::{Proposal, Words};
@@ -199,11 +199,8 @@ impl Planner {
             .and_then(|manifest| manifest.graph)
             .unwrap_or_else(|| "model.onnx".into());
         let tokenizer = folder::tokenizer(folder)?;
-        let session = session::open(
-            &folder::inside(folder, "graph", &graph)?,
-            None,
-            Traffic::Light,
-        )?;
+        let graph = folder::inside(folder, "graph", &graph)?;
+        let session = session::open(&graph, None, Kind::Planner)?;
         let mut planner = Self {
             name: folder::name(folder),
             config,
