@@ -8,8 +8,11 @@
 //! weights, is jumped over. Field numbers are those of `onnx.proto` (ONNX 1.23, IR version 13).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{File, Metadata};
 use std::io::{self, BufReader, Read, Seek};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use crate::causal::names::Names;
 
@@ -31,6 +34,9 @@ const MAX_OPERATORS: u64 = 1_000_000;
 
 /// Most functions that call one another in a row.
 const MAX_CALLS: usize = 128;
+
+/// Summaries that are kept of the files that were read last.
+const KEPT: usize = 4;
 
 /// How often each operator (domain, name) is used.
 type Calls = BTreeMap<(String, String), u64>;
@@ -183,10 +189,56 @@ impl Summary {
     }
 }
 
-/// Reads the graph in `file`. Fails where the file is no ONNX graph or was cut off.
-pub(crate) fn summary(file: &Path) -> io::Result<Summary> {
-    let file = crate::folder::open(file)?;
-    let length = file.metadata()?.len();
+/// What was read last, with the files, the oldest first.
+static READ: Mutex<Vec<(PathBuf, Identity, Arc<Summary>)>> = Mutex::new(Vec::new());
+
+/// Tells a file from another one at its place, and from itself with another content.
+#[derive(Debug, PartialEq, Eq)]
+struct Identity {
+    length: u64,
+    modified: Option<SystemTime>,
+    /// Device, file, and when anything of it was changed.
+    #[cfg(unix)]
+    place: (u64, u64, i64, i64),
+}
+
+impl Identity {
+    fn of(about: &Metadata) -> Self {
+        #[cfg(unix)]
+        use std::os::unix::fs::MetadataExt;
+        Self {
+            length: about.len(),
+            modified: about.modified().ok(),
+            #[cfg(unix)]
+            place: (about.dev(), about.ino(), about.ctime(), about.ctime_nsec()),
+        }
+    }
+}
+
+/// What the graph in `file` says. While a model is loaded several ask that in a row, and it is read once. Fails where
+/// the file is no ONNX graph or was cut off.
+pub(crate) fn summary(file: &Path) -> io::Result<Arc<Summary>> {
+    let kept = || READ.lock().unwrap_or_else(PoisonError::into_inner);
+    let graph = crate::folder::open(file)?;
+    let identity = Identity::of(&graph.metadata()?);
+    let known = kept()
+        .iter()
+        .find(|(path, of, _)| path == file && *of == identity)
+        .map(|(.., summary)| Arc::clone(summary));
+    if let Some(known) = known {
+        return Ok(known);
+    }
+    let found = Arc::new(parse(graph, identity.length)?);
+    let mut kept = kept();
+    kept.retain(|(path, ..)| path != file);
+    if kept.len() >= KEPT {
+        kept.remove(0);
+    }
+    kept.push((file.to_owned(), identity, Arc::clone(&found)));
+    Ok(found)
+}
+
+fn parse(file: File, length: u64) -> io::Result<Summary> {
     let mut reader = Reader {
         inner: BufReader::with_capacity(1 << 16, file),
         at: 0,
@@ -542,6 +594,8 @@ impl<R: Read + Seek> Reader<R> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     fn field(number: u8, content: &[u8]) -> Vec<u8> {
@@ -552,9 +606,27 @@ mod tests {
     }
 
     fn read(bytes: &[u8]) -> io::Result<Summary> {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), bytes).unwrap();
-        summary(file.path())
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        file.rewind().unwrap();
+        parse(file, bytes.len() as u64)
+    }
+
+    #[test]
+    fn a_graph_is_read_once_until_it_is_another_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.onnx");
+        let graph = |operator: &[u8]| field(7, &field(1, &field(4, operator)));
+        std::fs::write(&path, graph(b"Add")).unwrap();
+        let first = summary(&path).unwrap();
+        assert!(Arc::ptr_eq(&first, &summary(&path).unwrap()));
+        std::fs::write(&path, graph(b"Softmax")).unwrap();
+        let second = summary(&path).unwrap();
+        assert!(first.operators.contains("Add") && second.operators.contains("Softmax"));
+        std::fs::remove_file(&path).unwrap();
+        assert!(summary(&path).is_err());
+        std::fs::write(&path, b"x").unwrap();
+        assert!(summary(&path).is_err());
     }
 
     #[test]

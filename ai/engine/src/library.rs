@@ -7,6 +7,7 @@
 //! them in the folder.
 
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -236,7 +237,7 @@ pub fn weights(folder: &Path, graph: &Path) -> Result<Vec<(PathBuf, u64)>> {
     external(folder, graph, &summary(folder, graph)?)
 }
 
-fn summary(folder: &Path, graph: &Path) -> Result<Summary> {
+fn summary(folder: &Path, graph: &Path) -> Result<Arc<Summary>> {
     let file = folder.join(graph);
     graph::summary(&file).map_err(|e| Error::Model {
         path: file,
