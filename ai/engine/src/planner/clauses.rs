@@ -1,5 +1,7 @@
 //! Two requests in one sentence: what joins them belongs to neither.
 
+use std::ops::Range;
+
 /// Words that join, longer ones before their parts.
 const JOINTS: [&str; 14] = [
     "and after that",
@@ -59,6 +61,18 @@ pub(super) fn split(request: &str, at: usize) -> Option<(&str, &str)> {
     (!first.trim().is_empty() && !rest.is_empty()).then_some((first.trim_start(), rest))
 }
 
+/// Whether another request may begin at byte `at` of a sentence that is sure as one. It speaks of what is in `spoken`,
+/// which is not torn apart: something has to join behind all of that, `stop 812 and restart cups`, or before it,
+/// `list my documents and note that it rains`. A reason may follow a comma, and a single word be a part of an idiom:
+/// "alive and kicking", "find and open the letter".
+pub(super) fn may_begin(request: &str, at: usize, spoken: &Range<usize>) -> bool {
+    let Some((first, rest)) = split(request, at) else {
+        return false;
+    };
+    let apart = at > spoken.end || (at <= spoken.start && first.contains(' '));
+    apart && rest.contains(' ') && !request[..at].trim_end().ends_with([',', '.'])
+}
+
 fn without_joint(text: &str) -> &str {
     let joint = JOINTS.iter().find(|joint| {
         let Some((before, tail)) = text
@@ -95,6 +109,47 @@ mod tests {
             assert_eq!(found, rest, "{request}");
         }
         assert_eq!(joints(&"a and ".repeat(99)).len(), MOST_TRIED);
+    }
+
+    #[test]
+    fn what_a_sure_sentence_speaks_of_is_not_torn_apart() {
+        for (request, spoken, second, may) in [
+            ("stop 812 and restart cups", "812", "restart cups", true),
+            (
+                "list my documents and note that it rains",
+                "it rains",
+                "note that it rains",
+                true,
+            ),
+            (
+                "note that it rains and that it pours",
+                "it rains and that it pours",
+                "that it pours",
+                false,
+            ),
+            ("move a and b to c", "a and b to c", "b to c", false),
+            (
+                "find and open the letter",
+                "the letter",
+                "open the letter",
+                false,
+            ),
+            ("lock the screen and mute", "", "mute", false),
+            ("lock the screen and mute it", "", "mute it", true),
+            ("lock the screen, I am off", "", "I am off", false),
+            (
+                "it is late, note that it rains",
+                "it rains",
+                "note that",
+                false,
+            ),
+        ] {
+            let begin = request.find(spoken).unwrap();
+            let spoken = begin..begin + spoken.len();
+            let at = request.find(second).unwrap();
+            assert_eq!(may_begin(request, at, &spoken), may, "{request}");
+        }
+        assert!(!may_begin("and lock it", 4, &(0..0)));
     }
 
     #[test]

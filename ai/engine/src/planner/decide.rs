@@ -123,24 +123,25 @@ impl Words<'_> {
             .map_or(0.0, |top| top.probability)
     }
 
-    /// The words before the first argument of the likeliest tool, `move ` in `move a.txt to music`, and the byte
-    /// behind its last one. No words for tools of free text, which mostly goes on where something joins in it.
-    pub(super) fn around(&self) -> (Option<&str>, usize) {
+    /// The words before the first argument of the likeliest tool, `move ` in `move a.txt to music`, and the bytes from
+    /// there to behind its last one. No words for tools of free text, which mostly goes on where something joins in it.
+    pub(super) fn around(&self) -> (Option<&str>, Range<usize>) {
         let ranked = rank(self.config, self.heads.tool_logits);
         let tool = ranked.first().map(|top| &self.config.tools[top.tool]);
         let Some(wanted) = tool.and_then(|tool| self.config.tool_slots.get(tool)) else {
-            return (None, 0);
+            return (None, 0..0);
         };
         let found = spans(self.config, wanted, self.heads, self.request, self.offsets);
         let there = || found.values().map(|s| &s.range).filter(|r| !r.is_empty());
-        let end = there().map(|r| r.end).max().unwrap_or(0);
+        let begin = there().map(|r| r.start).min();
+        let end = there().map(|r| r.end).max();
+        let spoken = begin.unwrap_or(0)..end.unwrap_or(0);
         let has = |kind| wanted.values().any(|argument| argument.kind == kind);
         if has(Kind::Text) && !has(Kind::Datetime) && !has(Kind::Duration) {
-            return (None, end);
+            return (None, spoken);
         }
-        let begin = there().map(|r| r.start).min();
         let lead = begin.and_then(|begin| self.request.get(..begin));
-        (lead.filter(|lead| !lead.trim().is_empty()), end)
+        (lead.filter(|lead| !lead.trim().is_empty()), spoken)
     }
 
     /// What to do about a request by the trained tools, of which `allowed` may be proposed (`None`: all).

@@ -167,7 +167,7 @@ struct Pass {
     /// See [`Reading`], as for what follows.
     next: Option<(usize, f32)>,
     lead: Option<String>,
-    end: usize,
+    spoken: Range<usize>,
 }
 
 /// What is done about one request.
@@ -177,8 +177,8 @@ struct Reading {
     next: Option<(usize, f32)>,
     /// The words before the first argument.
     lead: Option<String>,
-    /// The byte behind the last argument.
-    end: usize,
+    /// The bytes from the first argument to behind the last one; `0..0` where there is none.
+    spoken: Range<usize>,
 }
 
 /// A text as the graph takes it.
@@ -352,7 +352,7 @@ impl Planner {
     }
 
     /// The surest way to take a sentence as two requests, or what it is as one. What is sure as one is two only
-    /// where something joins behind all that it speaks of: `stop 812 and restart cups`.
+    /// where [`clauses::may_begin`] says so.
     fn in_two(
         &self,
         request: &str,
@@ -368,15 +368,10 @@ impl Planner {
             (sure.max(SURE_AS_TWO), whole.plan)
         };
         for at in clauses::joints(request) {
-            // A reason may follow a comma, and a single word be the rest of an idiom: "alive and kicking".
-            let another = |rest: &str| {
-                at > whole.end
-                    && rest.contains(' ')
-                    && !request[..at].trim_end().ends_with([',', '.'])
-            };
-            let Some((first, rest)) =
-                clauses::split(request, at).filter(|(_, rest)| !one || another(rest))
-            else {
+            if one && !clauses::may_begin(request, at, &whole.spoken) {
+                continue;
+            }
+            let Some((first, rest)) = clauses::split(request, at) else {
                 continue;
             };
             let Some(left) = choice.tries.get().checked_sub(1) else {
@@ -426,7 +421,7 @@ impl Planner {
             plan,
             next: first.next,
             lead: first.lead,
-            end: first.end,
+            spoken: first.spoken,
         })
     }
 
@@ -484,12 +479,12 @@ impl Planner {
             }
             _ => words.propose(choice.trained.as_deref()),
         };
-        let (lead, end) = words.around();
+        let (lead, spoken) = words.around();
         Ok(Pass {
             proposal,
             next: decode::next_request(&self.config, heads, request, &encoded.offsets),
             lead: lead.map(str::to_owned),
-            end,
+            spoken,
         })
     }
 
