@@ -1,22 +1,21 @@
 //! The greeter as a process, between a compositor without a screen and a greetd that does what the test says.
 
+mod stage;
+
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
-use std::sync::mpsc;
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
-use argos_compositor::backend::headless::{self, Headless};
-use argos_compositor::bus::Link;
-use argos_compositor::config::Config;
+use argos_compositor::State;
+use argos_compositor::backend::headless::Headless;
+use argos_compositor::config::Idle;
 use argos_compositor::render::Picture;
 use argos_compositor::smithay::backend::input::KeyState;
 use argos_compositor::smithay::input::keyboard::Keycode;
-use argos_compositor::smithay::reexports::calloop::{EventLoop, channel};
-use argos_compositor::{State, state};
 use serde_json::{Value, json};
-
-const PATIENCE: Duration = Duration::from_secs(60);
+use stage::{Compositor, PATIENCE};
 
 // Linux's codes of keys.
 const ENTER: u32 = 28;
@@ -25,13 +24,9 @@ const P: u32 = 25;
 const E: u32 = 18;
 const N: u32 = 49;
 
-type Job = Box<dyn FnOnce(&mut State) + Send>;
-
 /// A screen with the greeter on it, and greetd.
 struct Seat {
-    jobs: channel::Sender<Job>,
-    /// Says when the compositor has ended.
-    over: mpsc::Receiver<()>,
+    compositor: Compositor,
     greetd: UnixStream,
     folder: tempfile::TempDir,
     time: u32,
@@ -57,13 +52,9 @@ impl Seat {
             "--state".to_owned(),
             last.display().to_string(),
         ];
-        let (jobs, wanted) = channel::channel::<Job>();
-        let (tell, over) = mpsc::channel();
-        std::thread::spawn(move || {
-            compositor(&words, wanted);
-            // The test may be over.
-            let _ = tell.send(());
-        });
+        let backend = || Headless::paced().unwrap();
+        let greet = move |state: &mut State| state.greet(&words).unwrap();
+        let compositor = Compositor::new(Idle::default(), backend, greet);
         let end = Instant::now() + PATIENCE;
         let greetd = loop {
             match listener.accept() {
@@ -75,8 +66,7 @@ impl Seat {
         greetd.set_nonblocking(false).unwrap();
         greetd.set_read_timeout(Some(PATIENCE)).unwrap();
         Self {
-            jobs,
-            over,
+            compositor,
             greetd,
             folder,
             time: 1000,
@@ -118,19 +108,9 @@ impl Seat {
         self.says(&json!({"type": "success"}));
     }
 
-    fn does<T: Send + 'static>(&self, job: impl FnOnce(&mut State) -> T + Send + 'static) -> T {
-        let (sender, answer) = mpsc::channel();
-        let job = move |state: &mut State| {
-            // The test may have failed meanwhile.
-            let _ = sender.send(job(state));
-        };
-        self.jobs.send(Box::new(job)).unwrap();
-        answer.recv_timeout(PATIENCE).expect("the compositor runs")
-    }
-
     /// What is on the screen.
     fn picture(&self) -> Picture {
-        self.does(|state| {
+        self.compositor.does(|state| {
             let output = state.output_list()[0].clone();
             state.screenshot(&output).unwrap()
         })
@@ -177,7 +157,7 @@ impl Seat {
         for code in codes {
             self.time += 20;
             let (code, time) = (Keycode::new(code + 8), self.time);
-            self.does(move |state| {
+            self.compositor.does(move |state| {
                 state.key(code, KeyState::Pressed, time);
                 state.key(code, KeyState::Released, time + 10);
             });
@@ -186,32 +166,15 @@ impl Seat {
 
     /// The compositor ended, and with it the greeter.
     fn is_over(&self) {
-        let over = self.over.recv_timeout(PATIENCE);
+        let over = self.compositor.over.recv_timeout(PATIENCE);
         over.expect("the compositor ends with the greeter");
     }
 
     /// Nothing of that happens for a while.
     fn goes_on(&self, time: Duration) {
-        assert!(self.over.recv_timeout(time).is_err(), "it ended");
+        let over = self.compositor.over.recv_timeout(time);
+        assert_eq!(over, Err(RecvTimeoutError::Timeout), "it ended");
     }
-}
-
-fn compositor(greeter: &[String], jobs: channel::Channel<Job>) {
-    let mut event_loop = EventLoop::try_new().unwrap();
-    let (link, _shell, _orders) = Link::detached();
-    let backend = Box::new(Headless::paced().unwrap());
-    let mut state = State::new(&event_loop, Config::default(), backend, link).unwrap();
-    headless::add_output(&mut state, "one", 1280, 800);
-    let added = event_loop.handle().insert_source(jobs, |event, (), state| {
-        match event {
-            channel::Event::Msg(job) => job(state),
-            // The test is over.
-            channel::Event::Closed => state.stop(),
-        }
-    });
-    added.unwrap();
-    state.greet(greeter).unwrap();
-    state::run(&mut event_loop, &mut state).unwrap();
 }
 
 fn create() -> Value {

@@ -1,28 +1,32 @@
 //! Parts that are programs of their own: real processes of a real supervisor, the shell as a process on a private
 //! bus, and a compositor without a screen.
 
+#[path = "../stage/session.rs"]
+mod session;
 #[path = "../stage/mod.rs"]
 mod stage;
 
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Once, mpsc};
+use std::sync::Once;
 use std::time::{Duration, Instant};
 
 use argos_bus::shell::{Part, Shell1Proxy};
+use argos_compositor::backend::headless::Headless;
 use argos_compositor::config::Idle;
 use argos_compositor::smithay::desktop::layer_map_for_output;
 use argos_control::{Client, UnitState};
 use futures_util::StreamExt;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
-use stage::{Bus, Job, PATIENCE, compositor};
+use session::{Bus, open_to};
+use stage::{Compositor, PATIENCE};
 use zbus::Connection;
 use zbus::names::BusName;
 
 /// A desktop with a shell.
 struct Desktop {
-    jobs: mpsc::Sender<Job>,
+    compositor: Compositor,
     _bus: Bus,
     bus_address: String,
     supervisor: Child,
@@ -100,8 +104,8 @@ impl Desktop {
         let programs = programs();
         let home = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(home.path().join("wayland")).unwrap();
-        let (jobs, wanted) = mpsc::channel::<Job>();
-        std::thread::spawn(move || compositor(&listener, &wanted, Idle::default()));
+        let backend = || Headless::new().unwrap();
+        let compositor = Compositor::new(Idle::default(), backend, open_to(listener));
         for folder in ["run", "units"] {
             std::fs::create_dir(home.path().join(folder)).unwrap();
         }
@@ -120,7 +124,7 @@ impl Desktop {
         let shell = start_shell(home.path(), &bus.address);
         let connection = bus.connect().await;
         let desktop = Self {
-            jobs,
+            compositor,
             bus_address: bus.address.clone(),
             _bus: bus,
             supervisor,
@@ -206,17 +210,14 @@ impl Desktop {
     }
 
     fn layers(&self) -> Vec<String> {
-        let (sender, answer) = mpsc::channel();
-        let job: Job = Box::new(move |state| {
+        let mut names = self.compositor.does(|state| {
             let mut names = Vec::new();
             for output in state.output_list() {
                 let map = layer_map_for_output(&output);
                 names.extend(map.layers().map(|layer| layer.namespace().to_owned()));
             }
-            let _ = sender.send(names);
+            names
         });
-        self.jobs.send(job).unwrap();
-        let mut names = answer.recv_timeout(PATIENCE).expect("the compositor runs");
         names.sort();
         names
     }

@@ -11,7 +11,8 @@ use zbus::object_server::InterfaceRef;
 use zbus::wire::{ObjectPath, OwnedVariant, Type, Variant};
 use zbus::{Connection, Message, Proxy};
 
-use super::stage::{Bus, PATIENCE};
+use super::session::Bus;
+use super::stage::PATIENCE;
 
 pub(super) const OPEN: &str = "OpenFile";
 

@@ -3,6 +3,8 @@
 
 mod bench;
 mod process;
+#[path = "../stage/session.rs"]
+mod session;
 #[path = "../stage/mod.rs"]
 mod stage;
 

@@ -9,6 +9,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use argos_compositor::State;
+use argos_compositor::backend::headless::Headless;
 use argos_compositor::config::Idle;
 use argos_compositor::smithay::backend::input::{ButtonState, KeyState};
 use argos_compositor::smithay::desktop::layer_map_for_output;
@@ -31,7 +32,8 @@ use smithay_client_toolkit::reexports::protocols::xdg::shell::client::{
 use zbus::names::BusName;
 
 use super::bench::{OPEN, Reply, Results, call, options, replied};
-use super::stage::{Bus, Job, PATIENCE, compositor};
+use super::session::{Bus, open_to};
+use super::stage::{Compositor, PATIENCE};
 
 // Linux's codes of keys.
 const ESCAPE: u32 = 1;
@@ -47,7 +49,7 @@ const WINDOW: (i32, i32) = (1100, 700);
 
 /// A compositor, a bus, and the portal between them.
 struct Desktop {
-    jobs: mpsc::Sender<Job>,
+    compositor: Compositor,
     bus: Bus,
     portal: Child,
     home: tempfile::TempDir,
@@ -73,8 +75,7 @@ impl Desktop {
         std::fs::create_dir_all(&own).unwrap();
         std::fs::write(own.join("shell.yaml"), settings).unwrap();
         let listener = UnixListener::bind(home.path().join("wayland")).unwrap();
-        let (jobs, wanted) = mpsc::channel::<Job>();
-        std::thread::spawn(move || compositor(&listener, &wanted, idle));
+        let compositor = Compositor::new(idle, || Headless::new().unwrap(), open_to(listener));
         let bus = Bus::new();
         let portal = Command::new(env!("CARGO_BIN_EXE_argos-shell"))
             .arg("portal")
@@ -90,7 +91,7 @@ impl Desktop {
             .spawn()
             .unwrap();
         let desktop = Self {
-            jobs,
+            compositor,
             bus,
             portal,
             home,
@@ -112,12 +113,7 @@ impl Desktop {
 
     /// Something is looked up, or done, in the compositor.
     fn does<T: Send + 'static>(&self, job: impl FnOnce(&mut State) -> T + Send + 'static) -> T {
-        let (sender, answer) = mpsc::channel();
-        let job = move |state: &mut State| {
-            let _ = sender.send(job(state));
-        };
-        self.jobs.send(Box::new(job)).unwrap();
-        answer.recv_timeout(PATIENCE).expect("the compositor runs")
+        self.compositor.does(job)
     }
 
     async fn until(&self, what: &str, done: impl Fn(&mut State) -> bool + Send + Clone + 'static) {

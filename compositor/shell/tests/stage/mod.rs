@@ -1,98 +1,79 @@
-//! What programs of the desktop stand between: a compositor without a screen, and a bus.
+//! What programs of the desktop stand before: a compositor without a screen.
 
-use std::io::{BufRead, BufReader};
-use std::os::unix::net::UnixListener;
-use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use argos_compositor::State;
 use argos_compositor::backend::headless::{self, Headless};
 use argos_compositor::bus::Link;
 use argos_compositor::config::{Config, Idle};
-use argos_compositor::smithay::reexports::calloop::EventLoop;
-use zbus::Connection;
+use argos_compositor::smithay::reexports::calloop::{EventLoop, channel};
+use argos_compositor::{State, state};
 
 /// How long a test waits for the other side, on a busy machine.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Something to be done in the compositor.
-pub(super) type Job = Box<dyn FnOnce(&mut State) + Send>;
+type Job = Box<dyn FnOnce(&mut State) + Send>;
 
-/// A bus of its own; it ends with it.
-pub(super) struct Bus {
-    daemon: Child,
-    _folder: tempfile::TempDir,
-    pub(super) address: String,
+/// A compositor on a thread of its own; it ends with this, if nothing ends it before.
+pub(super) struct Compositor {
+    jobs: channel::Sender<Job>,
+    /// Says when it has ended.
+    pub(super) over: mpsc::Receiver<()>,
 }
 
-impl Bus {
-    pub(super) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let config = folder.path().join("bus.conf");
-        let text = format!(
-            "<busconfig><type>session</type><listen>unix:path={}</listen><auth>EXTERNAL</auth>\
-             <policy context=\"default\"><allow send_destination=\"*\" eavesdrop=\"true\"/>\
-             <allow eavesdrop=\"true\"/><allow own=\"*\"/></policy></busconfig>",
-            folder.path().join("bus").display()
-        );
-        std::fs::write(&config, text).unwrap();
-        let mut daemon = Command::new("dbus-daemon")
-            .arg(format!("--config-file={}", config.display()))
-            .args(["--nofork", "--nopidfile", "--nosyslog", "--print-address=1"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("dbus-daemon is needed (Debian: dbus-daemon)");
-        let mut address = String::new();
-        let said = daemon.stdout.take().unwrap();
-        BufReader::new(said).read_line(&mut address).unwrap();
-        Self {
-            daemon,
-            _folder: folder,
-            address: address.trim().to_owned(),
-        }
+impl Compositor {
+    /// `begin` is done before all else.
+    pub(super) fn new(
+        idle: Idle,
+        backend: impl FnOnce() -> Headless + Send + 'static,
+        begin: impl FnOnce(&mut State) + Send + 'static,
+    ) -> Self {
+        let (jobs, wanted) = channel::channel::<Job>();
+        let (tell, over) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut event_loop = EventLoop::try_new().unwrap();
+            let (link, _shell, _orders) = Link::detached();
+            let config = Config {
+                idle,
+                ..Config::default()
+            };
+            let mut state = State::new(&event_loop, config, Box::new(backend()), link).unwrap();
+            headless::add_output(&mut state, "one", 1280, 800);
+            let handle = event_loop.handle();
+            let added = handle.insert_source(wanted, |event, (), state| {
+                if let channel::Event::Msg(job) = event {
+                    job(state);
+                }
+            });
+            added.unwrap();
+            begin(&mut state);
+            state::run(&mut event_loop, &mut state).unwrap();
+            // The test may be over.
+            let _ = tell.send(());
+        });
+        Self { jobs, over }
     }
 
-    pub(super) async fn connect(&self) -> Connection {
-        let builder = zbus::connection::Builder::address(self.address.as_str());
-        builder.build().await.unwrap()
+    /// Something is looked up, or done, in the compositor.
+    pub(super) fn does<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut State) -> T + Send + 'static,
+    ) -> T {
+        let (sender, answer) = mpsc::channel();
+        let job = move |state: &mut State| {
+            // The test may have failed meanwhile.
+            let _ = sender.send(job(state));
+        };
+        self.jobs.send(Box::new(job)).unwrap();
+        answer.recv_timeout(PATIENCE).expect("the compositor runs")
     }
 }
 
-impl Drop for Bus {
+impl Drop for Compositor {
     fn drop(&mut self) {
-        let _ = self.daemon.kill();
-        let _ = self.daemon.wait();
-    }
-}
-
-/// A compositor for whoever connects to `listener`. It ends when nobody has jobs for it any more.
-pub(super) fn compositor(listener: &UnixListener, jobs: &mpsc::Receiver<Job>, idle: Idle) {
-    let mut event_loop = EventLoop::try_new().unwrap();
-    let (link, _shell, _orders) = Link::detached();
-    let config = Config {
-        idle,
-        ..Config::default()
-    };
-    let backend = Box::new(Headless::new().unwrap());
-    let mut state = State::new(&event_loop, config, backend, link).unwrap();
-    headless::add_output(&mut state, "one", 1280, 800);
-    listener.set_nonblocking(true).unwrap();
-    loop {
-        while let Ok((stream, _)) = listener.accept() {
-            stream.set_nonblocking(false).unwrap();
-            state.insert_client(stream, false).unwrap();
-        }
-        loop {
-            match jobs.try_recv() {
-                Ok(job) => job(&mut state),
-                Err(mpsc::TryRecvError::Empty) => break,
-                // The test is over.
-                Err(mpsc::TryRecvError::Disconnected) => return,
-            }
-        }
-        let pause = Some(Duration::from_millis(5));
-        event_loop.dispatch(pause, &mut state).unwrap();
-        state.settle();
+        // It may have ended already.
+        let _ = self.jobs.send(Box::new(|state| state.stop()));
+        let _ = self.over.recv_timeout(PATIENCE);
     }
 }
