@@ -33,17 +33,12 @@ use wayland_protocols_wlr::{
     },
 };
 
-use crate::fixture::{Client, Events, Fixture, on};
+use crate::fixture::{Client, Events, Fixture, on, rgb};
 
 const WHOLE: (i32, i32) = (1280, 800);
 const RED: u32 = 0xc0_2020;
 const GREEN: u32 = 0x20_c020;
 const BLUE: u32 = 0x20_20c0;
-
-fn rgb(colour: u32) -> [u8; 3] {
-    let [_, r, g, b] = colour.to_be_bytes();
-    [r, g, b]
-}
 
 /// What a client heard of a frame of either protocol.
 #[derive(Debug, Default, Clone, PartialEq)]

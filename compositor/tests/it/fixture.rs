@@ -51,6 +51,12 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 /// After so long a surface that nobody sees is asked for a frame all the same.
 pub(crate) const HIDDEN: Duration = Duration::from_secs(1);
 
+/// Red, green and blue of a colour that is written as a number.
+pub(crate) fn rgb(colour: u32) -> [u8; 3] {
+    let [_, red, green, blue] = colour.to_be_bytes();
+    [red, green, blue]
+}
+
 pub(crate) struct Fixture {
     event_loop: EventLoop<'static, State>,
     pub(crate) state: State,

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::fixture::{Fixture, LIMIT};
+use crate::fixture::{Fixture, LIMIT, rgb};
 
 const SUPER: u32 = 125;
 const RETURN: u32 = 28;
@@ -15,11 +15,6 @@ const PRINT: u32 = 99;
 const WHOLE: (i32, i32) = (1280, 800);
 const RED: u32 = 0xc0_2020;
 const BLUE: u32 = 0x20_20c0;
-
-fn rgb(colour: u32) -> [u8; 3] {
-    let [_, r, g, b] = colour.to_be_bytes();
-    [r, g, b]
-}
 
 /// A compositor for a greeter that shows nothing and ends when it does.
 fn greeting() -> Fixture {

@@ -10,7 +10,7 @@ use wayland_protocols_wlr::layer_shell::v1::client::{
     zwlr_layer_surface_v1::{Anchor, KeyboardInteractivity},
 };
 
-use crate::fixture::{Client, Events, Fixture};
+use crate::fixture::{Client, Events, Fixture, rgb};
 
 delegate_noop!(Events: ignore WpSinglePixelBufferManagerV1);
 delegate_noop!(Events: ignore WpViewporter);
@@ -19,11 +19,6 @@ delegate_noop!(Events: ignore WpViewport);
 const GREEN: u32 = 0x20_c020;
 const RED: u32 = 0xc0_2020;
 const BLUE: u32 = 0x20_20c0;
-
-fn rgb(colour: u32) -> [u8; 3] {
-    let [_, r, g, b] = colour.to_be_bytes();
-    [r, g, b]
-}
 
 #[test]
 fn a_panel_takes_its_zone_from_maximised_windows() {

@@ -12,7 +12,7 @@ use argos_compositor::{State, backend::headless, bus::Request, smithay::output::
 use tokio::sync::oneshot;
 use wayland_protocols_wlr::layer_shell::v1::client::zwlr_layer_shell_v1::Layer;
 
-use crate::fixture::{Client, Fixture, LockSurface};
+use crate::fixture::{Client, Fixture, LockSurface, rgb};
 
 const SUPER: u32 = 125;
 const L: u32 = 38;
@@ -24,11 +24,6 @@ const WHOLE: (i32, i32) = (1280, 800);
 const RED: u32 = 0xc0_2020;
 const GREEN: u32 = 0x20_c020;
 const BLUE: u32 = 0x20_20c0;
-
-fn rgb(colour: u32) -> [u8; 3] {
-    let [_, r, g, b] = colour.to_be_bytes();
-    [r, g, b]
-}
 
 /// A compositor that can be locked, and what it did for that.
 struct Rig {

@@ -16,7 +16,7 @@ use argos_compositor::{
 use wayland_client::protocol::wl_shm::Format;
 
 use crate::{
-    fixture::{Client, Fixture, Toplevel},
+    fixture::{Client, Fixture, Toplevel, rgb},
     watched::Notes,
 };
 
@@ -34,11 +34,6 @@ const BLUE: u32 = 0x20_20c0;
 
 /// Longer than any movement.
 const LONG: u64 = 400;
-
-fn rgb(colour: u32) -> [u8; 3] {
-    let [_, r, g, b] = colour.to_be_bytes();
-    [r, g, b]
-}
 
 struct Moving {
     f: Fixture,

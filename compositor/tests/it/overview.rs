@@ -2,7 +2,7 @@
 
 use argos_compositor::LEFT;
 
-use crate::fixture::{Client, Fixture};
+use crate::fixture::{Client, Fixture, rgb};
 
 const SUPER: u32 = 125;
 const SHIFT: u32 = 42;
@@ -17,11 +17,6 @@ const E: u32 = 18;
 const RED: u32 = 0xc0_2020;
 const GREEN: u32 = 0x20_c020;
 const BLUE: u32 = 0x20_20c0;
-
-fn rgb(colour: u32) -> [u8; 3] {
-    let [_, r, g, b] = colour.to_be_bytes();
-    [r, g, b]
-}
 
 /// Red and green on the first workspace, blue on the second.
 fn three(f: &mut Fixture) -> Client {

@@ -2,7 +2,7 @@
 
 use argos_compositor::LEFT;
 
-use crate::fixture::{Client, Fixture, Toplevel};
+use crate::fixture::{Client, Fixture, Toplevel, rgb};
 
 const ALT: u32 = 56;
 const SUPER: u32 = 125;
@@ -15,11 +15,6 @@ const RETURN: u32 = 28;
 const RED: u32 = 0xc0_2020;
 const GREEN: u32 = 0x20_c020;
 const BLUE: u32 = 0x20_20c0;
-
-fn rgb(colour: u32) -> [u8; 3] {
-    let [_, r, g, b] = colour.to_be_bytes();
-    [r, g, b]
-}
 
 /// Three windows: red, green, blue; the last one is in use.
 fn three(f: &mut Fixture) -> (Client, Vec<Toplevel>) {

@@ -3,7 +3,7 @@
 use argos_compositor::{LEFT, backend::headless, layout::WindowId};
 use wayland_protocols::xdg::shell::client::xdg_toplevel::State as Is;
 
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, rgb};
 
 const SUPER: u32 = 125;
 const CTRL: u32 = 29;
@@ -218,7 +218,6 @@ fn a_client_that_cannot_be_as_small_as_its_tile_hides_nothing_of_the_others() {
     f.click(100.0, 400.0);
     f.roundtrip(&mut client);
     assert_eq!(client.events.keyboard.as_ref(), Some(&one.surface));
-    let rgb = |colour: u32| -> [u8; 3] { colour.to_be_bytes()[1..].try_into().unwrap() };
     assert_eq!(f.pixel(600, 300), rgb(RED));
     assert_eq!(f.pixel(700, 300), rgb(BLUE), "it ends with its tile");
     f.click(700.0, 400.0);

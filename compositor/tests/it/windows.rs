@@ -6,15 +6,10 @@ use argos_compositor::{backend::headless::Headless, config::Config};
 use wayland_client::protocol::wl_shm::Format;
 use wayland_protocols::xdg::shell::client::xdg_toplevel::State as Is;
 
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, rgb};
 
 const RED: u32 = 0xc0_2020;
 const BLUE: u32 = 0x20_20c0;
-
-fn rgb(colour: u32) -> [u8; 3] {
-    let [_, r, g, b] = colour.to_be_bytes();
-    [r, g, b]
-}
 
 #[test]
 fn a_window_is_configured_mapped_drawn_focused_and_closed() {

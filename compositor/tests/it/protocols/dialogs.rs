@@ -18,7 +18,7 @@ use wayland_protocols_misc::server_decoration::client::{
     org_kde_kwin_server_decoration_manager::OrgKdeKwinServerDecorationManager,
 };
 
-use crate::fixture::{Client, Events, Fixture, Toplevel, on};
+use crate::fixture::{Client, Events, Fixture, Toplevel, on, rgb};
 
 const RED: u32 = 0xc0_2020;
 const BLUE: u32 = 0x20_20c0;
@@ -43,11 +43,6 @@ on!(OrgKdeKwinServerDecoration, |state, _decoration, event| {
         state.heard.push(format!("{mode:?}"));
     }
 });
-
-fn rgb(colour: u32) -> [u8; 3] {
-    let [_, r, g, b] = colour.to_be_bytes();
-    [r, g, b]
-}
 
 /// A small window that belongs to another one.
 fn dialog(f: &mut Fixture, client: &mut Client, parent: &Toplevel) -> (Toplevel, XdgDialogV1) {

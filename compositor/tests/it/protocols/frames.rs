@@ -14,7 +14,7 @@ use wayland_protocols::wp::{
     fifo::v1::client::{wp_fifo_manager_v1::WpFifoManagerV1, wp_fifo_v1::WpFifoV1},
 };
 
-use crate::fixture::{Client, Events, Fixture, HIDDEN, LIMIT, Toplevel};
+use crate::fixture::{Client, Events, Fixture, HIDDEN, LIMIT, Toplevel, rgb};
 
 const RED: u32 = 0xc0_2020;
 const GREEN: u32 = 0x20_c020;
@@ -27,11 +27,6 @@ delegate_noop!(Events: ignore WpCommitTimingManagerV1);
 delegate_noop!(Events: ignore WpCommitTimerV1);
 delegate_noop!(Events: ignore WpAlphaModifierV1);
 delegate_noop!(Events: ignore WpAlphaModifierSurfaceV1);
-
-fn rgb(colour: u32) -> [u8; 3] {
-    let [_, r, g, b] = colour.to_be_bytes();
-    [r, g, b]
-}
 
 fn window(f: &mut Fixture) -> (Client, Toplevel) {
     let mut client = f.client();

@@ -28,7 +28,7 @@ use wayland_protocols_misc::{
 };
 use wayland_protocols_wlr::layer_shell::v1::client::zwlr_layer_shell_v1::Layer;
 
-use crate::fixture::{Client, Events, Fixture, Toplevel, on};
+use crate::fixture::{Client, Events, Fixture, Toplevel, on, rgb};
 
 const A: u32 = 30;
 const SPACE: u32 = 57;
@@ -72,11 +72,6 @@ on!(ZwpInputMethodKeyboardGrabV2, |state, _grab, event| {
         state.heard.push(format!("key {key}"));
     }
 });
-
-fn rgb(colour: u32) -> [u8; 3] {
-    let [_, r, g, b] = colour.to_be_bytes();
-    [r, g, b]
-}
 
 /// An input method, and a program with a text field that has the keyboard.
 struct Composing {
