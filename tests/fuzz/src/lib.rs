@@ -18,7 +18,7 @@ use std::sync::OnceLock;
 use argos_broker::manifest;
 use argos_broker::permission::{Verdict, covers, well_formed};
 use argos_broker::sandbox::{self, Programs, WORKSPACE};
-use argos_sandbox::{Access, Proc, Spec};
+use argos_sandbox::{Access, Proc, Root, Spec};
 use argos_tools::{Catalogue, Context};
 
 pub use desktop::{compositor_settings, requests, wayland};
@@ -48,20 +48,11 @@ pub fn manifest(data: &[u8]) {
         let Ok(launch) = sandbox::agent(&agent, &programs, Path::new("/home/x/w"), probe) else {
             return;
         };
-        let spec = &launch.spec;
-        spec.check()
-            .expect("a manifest makes no impossible sandbox");
-        assert_eq!(&Spec::from_json(&spec.to_json()).expect("JSON"), spec);
-        let n = &spec.namespaces;
-        assert!(n.user && n.mount && n.pid && n.net && n.ipc && n.uts && n.cgroup);
-        let root = spec.root.as_ref().expect("a root of its own");
-        assert!(root.proc != Proc::Full);
-        for bind in &root.binds {
+        for bind in &closed(&launch.spec).binds {
             let writable = bind.access == Access::Write;
             assert_eq!(writable, bind.target() == Path::new(WORKSPACE), "{bind:?}");
             assert!(!bind.source.starts_with("/etc") && !bind.source.starts_with("/home/x/.ssh"));
         }
-        assert_eq!(spec.keep_fds, [3]);
         let program = Path::new(&launch.argv[0]);
         assert!(program.is_absolute(), "{program:?}");
         let outside = program
@@ -69,6 +60,19 @@ pub fn manifest(data: &[u8]) {
             .any(|part| part == std::path::Component::ParentDir);
         assert!(!outside, "{program:?}");
     }
+}
+
+/// Holds a sandbox that a foreign text asked for to what all such sandboxes are; returns its root.
+fn closed(spec: &Spec) -> &Root {
+    spec.check()
+        .expect("what was written makes no impossible sandbox");
+    assert_eq!(&Spec::from_json(&spec.to_json()).expect("JSON"), spec);
+    let n = &spec.namespaces;
+    assert!(n.user && n.mount && n.pid && n.net && n.ipc && n.uts && n.cgroup);
+    assert_eq!(spec.keep_fds, [3]);
+    let root = spec.root.as_ref().expect("a root of its own");
+    assert!(root.proc != Proc::Full);
+    root
 }
 
 /// A tool call: the tool's name, a newline, the arguments.
