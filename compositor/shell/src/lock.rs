@@ -12,9 +12,7 @@ use iced_core::{Color, Event, Size};
 use jiff::Zoned;
 
 use crate::accounts::Account;
-use crate::host::{
-    Anchor, Content, Element, Height, KeyboardInteractivity, Layer, Outputs, Program, Spec, Tasks,
-};
+use crate::host::{Element, Outputs, Program, Spec, Tasks};
 use crate::pam::{Answer, Checker, Verdict};
 use crate::parts::lock;
 use crate::private_socket::Purpose;
@@ -59,22 +57,7 @@ pub struct Screen;
 
 /// The surface that covers each output, of the one who holds the session locked.
 pub(crate) fn cover() -> Spec<Screen> {
-    Spec {
-        part: Screen,
-        on: Outputs::Each,
-        layer: Layer::Overlay,
-        anchor: Anchor::all(),
-        width: 0,
-        height: Height::Fixed(0),
-        margin: [0; 4],
-        shadow: 0,
-        exclusive_zone: -1,
-        keyboard: KeyboardInteractivity::Exclusive,
-        namespace: "argos-lock",
-        content: Content::Widgets,
-        window: None,
-        keeps_awake: false,
-    }
+    Spec::cover(Screen, Outputs::Each, "argos-lock")
 }
 
 impl Locker {

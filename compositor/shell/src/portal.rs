@@ -13,8 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::bus::portal::{Answer, Dialog, Event as Notice, Question};
 use crate::host::{
-    Anchor, Content, Element, Height, KeyboardInteractivity, Layer, Outputs, Program, Spec, Tasks,
-    Window,
+    Anchor, Content, Element, Height, KeyboardInteractivity, Outputs, Program, Spec, Tasks, Window,
 };
 use crate::parts::chooser::{self, Chooser, entries, places};
 use crate::parts::consent::{self, Consent};
@@ -220,20 +219,9 @@ fn cover(part: Part, screen: &str, content: Content) -> Spec<Part> {
         _ => (KeyboardInteractivity::None, "argos-still"),
     };
     Spec {
-        part,
-        on: Outputs::Named(screen.to_owned()),
-        layer: Layer::Overlay,
-        anchor: Anchor::all(),
-        width: 0,
-        height: Height::Fixed(0),
-        margin: [0; 4],
-        shadow: 0,
-        exclusive_zone: -1,
         keyboard,
-        namespace,
         content,
-        window: None,
-        keeps_awake: false,
+        ..Spec::cover(part, Outputs::Named(screen.to_owned()), namespace)
     }
 }
 
@@ -279,21 +267,15 @@ impl Program for Portal {
         }
         if self.awake > 0 {
             surfaces.push(Spec {
-                part: Part::Awake,
-                on: Outputs::Active,
-                layer: Layer::Overlay,
                 anchor: Anchor::TOP | Anchor::LEFT,
                 width: 1,
                 height: Height::Fixed(1),
-                margin: [0; 4],
                 // Nothing of it takes clicks.
                 shadow: 1,
-                exclusive_zone: -1,
                 keyboard: KeyboardInteractivity::None,
-                namespace: "argos-awake",
                 content: Content::Nothing,
-                window: None,
                 keeps_awake: true,
+                ..Spec::cover(Part::Awake, Outputs::Active, "argos-awake")
             });
         }
         surfaces

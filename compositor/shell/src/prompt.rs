@@ -10,9 +10,7 @@ use iced_core::{Color, Event, Size};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::bus::{Command, Notice};
-use crate::host::{
-    Anchor, Content, Element, Height, KeyboardInteractivity, Layer, Outputs, Program, Spec, Tasks,
-};
+use crate::host::{Element, Outputs, Program, Spec, Tasks};
 use crate::l10n;
 use crate::parts::permission::{self, Outcome, Permission};
 use crate::private_socket::Purpose;
@@ -99,22 +97,7 @@ impl Program for Prompt {
         if !self.permission.is_asking() {
             return Vec::new();
         }
-        vec![Spec {
-            part: Overlay,
-            on: Outputs::Active,
-            layer: Layer::Overlay,
-            anchor: Anchor::all(),
-            width: 0,
-            height: Height::Fixed(0),
-            margin: [0; 4],
-            shadow: 0,
-            exclusive_zone: -1,
-            keyboard: KeyboardInteractivity::Exclusive,
-            namespace: "argos-prompt",
-            content: Content::Widgets,
-            window: None,
-            keeps_awake: false,
-        }]
+        vec![Spec::cover(Overlay, Outputs::Active, "argos-prompt")]
     }
 
     fn view(&self, _: Overlay, _: Size) -> Element<'_, Message> {

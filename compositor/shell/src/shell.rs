@@ -759,20 +759,10 @@ impl Program for Shell {
     fn surfaces(&self) -> Vec<Spec<Part>> {
         let shadow = SHADOW as i32;
         let base = Spec {
-            part: Part::Wallpaper,
-            on: Outputs::Each,
             layer: Layer::Background,
-            anchor: Anchor::all(),
-            width: 0,
-            height: Height::Fixed(0),
-            margin: [0; 4],
-            shadow: 0,
-            exclusive_zone: -1,
             keyboard: KeyboardInteractivity::None,
-            namespace: "argos-wallpaper",
             content: Content::Picture(self.picture.clone()),
-            window: None,
-            keeps_awake: false,
+            ..Spec::cover(Part::Wallpaper, Outputs::Each, "argos-wallpaper")
         };
         let overlay = Spec {
             on: Outputs::Active,

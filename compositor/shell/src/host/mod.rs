@@ -197,6 +197,26 @@ pub struct Spec<Part> {
 }
 
 impl<Part> Spec<Part> {
+    /// Widgets that cover outputs, panels as well, and have the keyboard.
+    pub fn cover(part: Part, on: Outputs, namespace: &'static str) -> Self {
+        Self {
+            part,
+            on,
+            layer: Layer::Overlay,
+            anchor: Anchor::all(),
+            width: 0,
+            height: Height::Fixed(0),
+            margin: [0; 4],
+            shadow: 0,
+            exclusive_zone: -1,
+            keyboard: KeyboardInteractivity::Exclusive,
+            namespace,
+            content: Content::Widgets,
+            window: None,
+            keeps_awake: false,
+        }
+    }
+
     /// A window of `width` by `height` logical pixels with widgets.
     pub fn window(part: Part, width: u32, height: Height, window: Window) -> Self {
         Self {
