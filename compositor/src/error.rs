@@ -36,7 +36,9 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The greeter.
-    #[error("the greeter cannot be started: {command}: {source}")]
+    #[error(
+        "the greeter cannot be started: `{command}`: {source}; is its program installed, and in PATH?"
+    )]
     Greeter {
         /// Its program and arguments.
         command: String,

@@ -95,8 +95,9 @@ fn check(options: &Options) -> anyhow::Result<()> {
 }
 
 fn run(options: &Options) -> anyhow::Result<()> {
-    if options.greeter.is_none() {
-        runtime_folder()?;
+    match &options.greeter {
+        Some(command) => check_greeter(command)?,
+        None => drop(runtime_folder()?),
     }
     let loaded = settings::load(options.config.as_deref());
     let config = loaded.config.clone();
@@ -169,6 +170,17 @@ fn run(options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// All that follows `--greeter` is the greeter's: an option of ours there would be taken for its program.
+fn check_greeter(command: &[String]) -> anyhow::Result<()> {
+    let program = command.first().map_or("", String::as_str);
+    anyhow::ensure!(
+        !program.is_empty() && !program.starts_with('-'),
+        "--greeter: `{program}` is no program; the compositor's own options go before --greeter, and the program \
+         with its arguments comes last: argos-compositor --backend drm --greeter argos-shell greeter"
+    );
+    Ok(())
+}
+
 fn runtime_folder() -> anyhow::Result<PathBuf> {
     std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).context(
         "XDG_RUNTIME_DIR is not set; the session sets it, or try XDG_RUNTIME_DIR=/run/user/$(id -u)",
@@ -197,5 +209,30 @@ fn guess(socket: &str) -> Place {
         Place::Nested
     } else {
         Place::Drm
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_greeter_needs_a_program_behind_all_that_is_the_compositors() {
+        let parse = |line: &[&str]| {
+            let line = ["argos-compositor"].iter().chain(line);
+            Options::try_parse_from(line).map(|options| options.greeter.unwrap())
+        };
+        let command = parse(&["--backend", "drm", "--greeter", "shell", "--state", "x"]).unwrap();
+        assert_eq!(command, ["shell", "--state", "x"]);
+        check_greeter(&command).unwrap();
+        let missing = parse(&["--greeter"]).unwrap_err().to_string();
+        assert!(missing.contains("--greeter <PROGRAM>"), "{missing}");
+        for wrong in [&["--greeter", "--backend", "drm"][..], &["--greeter", ""]] {
+            let wrong = check_greeter(&parse(wrong).unwrap());
+            let wrong = wrong.unwrap_err().to_string();
+            assert!(wrong.contains("before --greeter"), "{wrong}");
+        }
+        let both = parse(&["--private-socket", "p", "--greeter", "shell"]);
+        assert!(both.is_err());
     }
 }

@@ -242,6 +242,7 @@ async fn outputs(out: Output, compositor: &Compositor1Proxy<'_>, follow: bool) -
 
 fn gone() -> Failure {
     Failure::new(Status::NotUp, "the desktop's message bus is gone")
+        .hint("`argos status --user bus` shows what became of it")
 }
 
 fn row(output: &compositor::Output) -> [Cell; 6] {
