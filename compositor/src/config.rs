@@ -221,12 +221,28 @@ impl Default for Snapping {
 pub struct Xwayland {
     /// Whether an X server is started when such a program wants one.
     pub enabled: bool,
+    /// How they are drawn on outputs whose scale is not 1.
+    pub scale: XScale,
 }
 
 impl Default for Xwayland {
     fn default() -> Self {
-        Self { enabled: true }
+        Self {
+            enabled: true,
+            scale: XScale::default(),
+        }
     }
+}
+
+/// How X programs are drawn on outputs whose scale is not 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum XScale {
+    /// They have the screen's own pixels, and are told how large things are to be.
+    #[default]
+    Sharp,
+    /// They draw for scale 1, and their pixels are enlarged.
+    Magnified,
 }
 
 /// Warmer colours in the evening.
@@ -748,6 +764,18 @@ mod tests {
             assert!(mistakes.contains(".yaml:2:"), "{mistakes}");
             assert!(mistakes.contains("0.1 to 10"), "{mistakes}");
         }
+    }
+
+    #[test]
+    fn how_x_programs_are_drawn_is_one_of_two() {
+        let read = |text: &str| argos_config::parse::<Config>("compositor.yaml", text);
+        let sharp = read("xwayland: {enabled: true}").unwrap();
+        assert_eq!(sharp.xwayland.scale, XScale::Sharp);
+        let magnified = read("xwayland: {scale: magnified}").unwrap();
+        assert_eq!(magnified.xwayland.scale, XScale::Magnified);
+        assert!(magnified.xwayland.enabled);
+        let error = read("xwayland:\n  scale: 2\n").unwrap_err().to_string();
+        assert!(error.contains("compositor.yaml:2:"), "{error}");
     }
 
     #[test]

@@ -23,7 +23,7 @@ use smithay::{
     utils::{IsAlive, Logical, Physical, Point, Rectangle, Scale, Size, Transform},
     wayland::compositor::with_states,
 };
-use xcursor::CursorTheme;
+use xcursor::{CursorTheme, parser::Image};
 
 use crate::{config, render::Element};
 
@@ -59,7 +59,8 @@ pub(crate) struct Cursor {
     pub(crate) changes: u64,
 }
 
-fn pixels(size: u32, scale: f64) -> u32 {
+/// A size of cursors in physical pixels.
+pub(crate) fn pixels(size: u32, scale: f64) -> u32 {
     (f64::from(size) * scale).round() as u32
 }
 
@@ -163,16 +164,26 @@ impl Cursor {
         }
     }
 
-    fn load(&self, icon: CursorIcon, size: u32) -> Option<Sprite> {
+    /// The theme's first picture that is nearest to a size, in physical pixels.
+    fn picture(&self, icon: CursorIcon, size: u32) -> Option<Image> {
         let theme = self.theme.as_ref()?;
         let names = std::iter::once(icon.name()).chain(icon.alt_names().iter().copied());
         let path = names
             .chain(["left_ptr"])
             .find_map(|name| theme.load_icon(name))?;
         let images = xcursor::parser::parse_xcursor(&std::fs::read(path).ok()?)?;
-        let image = images
+        images
             .into_iter()
-            .min_by_key(|image| image.size.abs_diff(size))?;
+            .min_by_key(|image| image.size.abs_diff(size))
+    }
+
+    /// The theme's arrow at a scale, if the theme has one.
+    pub(crate) fn arrow(&self, scale: f64) -> Option<Image> {
+        self.picture(CursorIcon::Default, pixels(self.size, scale))
+    }
+
+    fn load(&self, icon: CursorIcon, size: u32) -> Option<Sprite> {
+        let image = self.picture(icon, size)?;
         let dimensions = (image.width as i32, image.height as i32);
         Some(Sprite {
             // The file's order of bytes is that of a little-endian ARGB word.

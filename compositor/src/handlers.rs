@@ -54,6 +54,7 @@ use crate::{
     outputs::geometry,
     protocols::{frames::hold_commits, root_of},
     state::{ClientState, State},
+    xwayland::x11,
 };
 
 /// How long an activation token is good for, in seconds.
@@ -83,10 +84,10 @@ impl CompositorHandler for State {
         if let Some(data) = client.get_data::<ClientState>() {
             return &data.compositor;
         }
-        &client
+        let server = client
             .get_data::<XWaylandClientData>()
-            .expect("every client is inserted with a ClientState, but for Xwayland")
-            .compositor_state
+            .expect("every client is inserted with a ClientState, but for Xwayland");
+        x11::wayland_side(server)
     }
 
     fn new_surface(&mut self, surface: &WlSurface) {
@@ -161,7 +162,7 @@ impl CompositorHandler for State {
         }
 
         if let Some(window) = self.windows.override_of(&root) {
-            let place = window.geometry();
+            let place = x11::place(window);
             self.outputs.queue_rect(place);
             return;
         }

@@ -32,6 +32,7 @@ use crate::{
     protocols::shortcuts,
     state::State,
     switcher::Switch,
+    xwayland::x11,
 };
 
 /// Linux's code of the left mouse button.
@@ -134,7 +135,7 @@ impl State {
     fn window_under(&self, point: Point<f64, Logical>) -> Option<Under> {
         let overrides = self.windows.overrides();
         let hit = overrides.filter_map(|(window, x11)| {
-            let origin = x11.geometry().loc.to_f64();
+            let origin = x11::origin(x11);
             let (surface, at) = window.surface_under(point - origin, WindowSurfaceType::ALL)?;
             Some(Under::Surface(
                 surface,

@@ -26,7 +26,7 @@ use crate::{
     layout::{Rect, WindowId},
     protocols::icons::{self, Icon},
     render::{Element, thumbnail},
-    windows::Windows,
+    windows::{Windows, content},
 };
 
 /// Height of the line with icon and title, in logical pixels.
@@ -186,7 +186,7 @@ pub(crate) fn renew(
         };
         let width = (place.size.w - 2 * PADDING).max(1);
         let (title, icon) = (managed.title.as_str(), managed.icon.as_ref());
-        let picture = picture_in(*place, managed.window.geometry().size);
+        let picture = picture_in(*place, content(&managed.window).size);
         let old = before.iter().position(|cell| cell.id == *id);
         let line = match old.map(|index| before.swap_remove(index)) {
             Some(old) if old.line.says(title, icon, width, scale) => {

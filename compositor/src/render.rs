@@ -37,7 +37,7 @@ use crate::{
     notice::Notice,
     outputs::geometry,
     tint::Filter,
-    windows::Windows,
+    windows::{Windows, content},
     zoom::Zoom,
 };
 
@@ -50,7 +50,7 @@ render_elements! {
     Part=CropRenderElement<WaylandSurfaceRenderElement<R>>,
     /// A part of a client's surface, smaller than it is: previews.
     Thumbnail=CropRenderElement<RescaleRenderElement<WaylandSurfaceRenderElement<R>>>,
-    /// A client's surface while its window moves.
+    /// A client's surface while its window moves, or of a size between the layout's pixels.
     Moving=RescaleRenderElement<WaylandSurfaceRenderElement<R>>,
     /// Pixels of our own around such a window.
     MovingMemory=RescaleRenderElement<MemoryRenderBufferRenderElement<R>>,
@@ -457,7 +457,7 @@ where
     R: Renderer + ImportAll + ImportMem,
     R::TextureId: Clone + 'static,
 {
-    let content = window.geometry();
+    let content = content(window);
     let size = content.size.to_physical_precise_round::<_, i32>(scale);
     let shrink = Scale::from((
         f64::from(place.size.w) / f64::from(size.w.max(1)),

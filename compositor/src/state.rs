@@ -483,6 +483,7 @@ impl State {
         self.turn.settled = Instant::now();
         self.popups.cleanup();
         self.update_areas();
+        self.follow_x11_scale();
         self.give_way_to_dialogs();
         self.update_pointer_focus();
         self.sync_windows();

@@ -129,10 +129,7 @@ impl Managed {
     /// The sizes that its client accepts.
     pub(crate) fn limits(&self) -> Limits {
         if let Some(window) = self.window.x11_surface() {
-            return Limits {
-                min: window.min_size().unwrap_or_default(),
-                max: window.max_size().unwrap_or_default(),
-            };
+            return x11::limits(window);
         }
         self.surface()
             .map_or_else(Limits::default, |surface| limits(&surface))
@@ -376,7 +373,7 @@ impl Windows {
         let area = self.layout.areas().get(output).map(|area| area.full);
         let overrides = self
             .overrides()
-            .filter_map(move |(window, x11)| area?.overlaps(x11.geometry()).then_some(window));
+            .filter_map(move |(window, x11)| area?.overlaps(x11::place(x11)).then_some(window));
         self.layout
             .visible()
             .filter(move |id| self.layout.output_of(*id) == Some(output))
@@ -387,12 +384,17 @@ impl Windows {
     /// Where the surface's own origin is drawn, which for clients with shadows of their own is
     /// left and above of the content.
     pub(crate) fn origin(&self, id: WindowId) -> Option<Point<i32, Logical>> {
-        Some(self.layout.client(id)?.loc - self.get(id)?.window.geometry().loc)
+        Some(self.layout.client(id)?.loc - content(&self.get(id)?.window).loc)
     }
 
     /// Everything that the window covers, popups and borders included.
     pub(crate) fn extent(&self, id: WindowId) -> Option<Rect> {
-        let mut bounds = self.get(id)?.window.bbox_with_popups();
+        let window = &self.get(id)?.window;
+        let mut bounds = if window.is_x11() {
+            content(window)
+        } else {
+            window.bbox_with_popups()
+        };
         bounds.loc += self.origin(id)?;
         let mut frame = self.layout.frame(id)?;
         frame.loc -= Point::from((1, 1));
@@ -435,10 +437,14 @@ impl Windows {
     {
         self.preview.elements(area, scale, list);
         for (window, x11) in self.overrides() {
-            let at = (x11.geometry().loc - area.loc).to_physical_precise_round(scale);
+            let at = x11::origin(x11) - area.loc.to_f64();
+            let at = at.to_physical(scale).to_i32_round();
             let (popups, content) = window_tree(renderer, window, at, scale, 1.0);
             list.extend(popups);
-            list.extend(content);
+            match x11::correction(x11, scale) {
+                Some(factor) => list.extend(rescaled(content, at, factor, None, scale)),
+                None => list.extend(content),
+            }
         }
         if let Some(moment) = moment {
             for ghost in self.movements.ghosts.iter().rev() {
@@ -510,12 +516,17 @@ impl Windows {
                 Err(error) => tracing::warn!("title bar: {error}"),
             }
         }
-        if self.overflows(id) {
+        let cut = self.overflows(id).then(|| {
             let size = frame.size.to_f64().to_physical(scale).to_i32_round();
-            let place = Rectangle::new(to_output(frame.loc), size);
-            list.extend(clipped(content, place, scale));
-        } else {
-            list.extend(content);
+            Rectangle::new(to_output(frame.loc), size)
+        });
+        let x11 = managed.window.x11_surface();
+        match (x11.and_then(|x11| x11::correction(x11, scale)), cut) {
+            (Some(factor), cut) => {
+                list.extend(rescaled(content, to_output(origin), factor, cut, scale));
+            }
+            (None, Some(place)) => list.extend(clipped(content, place, scale)),
+            (None, None) => list.extend(content),
         }
         if self.layout.title_bar(id) > 0 {
             for (buffer, Rectangle { loc, .. }) in managed.borders.parts(frame) {
@@ -575,7 +586,7 @@ impl Windows {
         };
         let whole = place(x, y, x + w, y + h);
         let inner = place(x, y + bar, x + w, y + h);
-        let content = managed.window.geometry();
+        let content = content(&managed.window);
         let drawn: Size<i32, Physical> = content.size.to_physical_precise_round(scale);
         let factor = if pose.stretched {
             Scale::from((
@@ -626,7 +637,7 @@ impl Windows {
 
     /// Whether a tile's client draws more than fits, because it cannot be as small as its tile.
     fn overflows(&self, id: WindowId) -> bool {
-        let drawn = self.get(id).map(|managed| managed.window.geometry().size);
+        let drawn = self.get(id).map(|managed| content(&managed.window).size);
         let place = self.layout.client(id).map(|client| client.size);
         self.layout.is_fitted(id)
             && self.layout.mode(id) == Some(Mode::Normal)
@@ -678,6 +689,14 @@ impl Windows {
                 }
             })
             .collect()
+    }
+}
+
+/// Where a window's content is on its surface.
+pub(crate) fn content(window: &Window) -> Rect {
+    match window.x11_surface() {
+        Some(window) => Rect::from_size(x11::place(window).size),
+        None => window.geometry(),
     }
 }
 
@@ -812,7 +831,7 @@ impl State {
         let Some(managed) = self.windows.get(id) else {
             return;
         };
-        let size = managed.window.geometry().size;
+        let size = content(&managed.window).size;
         let (bar, wish) = (managed.bar(), managed.wish.clone());
         let (maximised, fullscreen) = (managed.wants_maximised, managed.wants_fullscreen);
         let at_output = self.outputs.at(self.pointer_at).or(self.outputs.first());
@@ -864,7 +883,7 @@ impl State {
         {
             let mode = layout.mode(id);
             if mode == Some(Mode::Normal) && !layout.is_fitted(id) {
-                layout.move_to(id, window.geometry().loc - Point::from((0, bar)));
+                layout.move_to(id, x11::place(&window).loc - Point::from((0, bar)));
             }
         }
         if !unfocused {
@@ -957,8 +976,14 @@ impl State {
             }
 
             if let Some(window) = managed.window.x11_surface() {
+                let factor = x11::Factor::of(window);
+                let fills = matches!(mode, Mode::Fullscreen { .. });
                 let told = x11::Told {
-                    place: client,
+                    place: if fills {
+                        factor.full(client, &outputs)
+                    } else {
+                        factor.to_pixels(client)
+                    },
                     active,
                     mode,
                     minimised: layout.is_minimised(id),

@@ -16,7 +16,7 @@ use smithay::{
         GesturePinchUpdateEvent, GestureSwipeBeginEvent, GestureSwipeEndEvent,
         GestureSwipeUpdateEvent, PointerHandle, RelativeMotionEvent,
     },
-    reexports::wayland_server::{DisplayHandle, protocol::wl_surface::WlSurface},
+    reexports::wayland_server::{DisplayHandle, Resource, protocol::wl_surface::WlSurface},
     utils::{Logical, Point, SERIAL_COUNTER},
     wayland::{
         compositor::RegionAttributes,
@@ -30,7 +30,7 @@ use smithay::{
 };
 
 use super::root_of;
-use crate::{input::Under, state::State};
+use crate::{input::Under, state::State, xwayland::x11};
 
 /// Keeps the globals alive.
 #[derive(Debug)]
@@ -266,7 +266,11 @@ impl PointerConstraintsHandler for State {
         let Some(origin) = self.origin_under(surface, self.pointer_at) else {
             return;
         };
-        let to = origin + location;
+        // Smithay does not convert this one.
+        let factor = surface
+            .client()
+            .map_or(x11::Factor::ONE, |client| x11::Factor::of_server(&client));
+        let to = origin + location.downscale(factor.get());
         if self.origin_under(surface, to).is_some() {
             self.queue_pointer_output();
             self.pointer_at = to;

@@ -46,7 +46,7 @@ use smithay::{
 };
 
 use super::sandbox::{Privilege, is_trusted};
-use crate::state::State;
+use crate::{state::State, windows::content};
 
 /// Keeps the globals alive.
 #[derive(Debug)]
@@ -142,7 +142,7 @@ impl InputMethodHandler for State {
 
     fn parent_geometry(&self, parent: &WlSurface) -> Rectangle<i32, Logical> {
         if let Some(managed) = self.windows.by_surface(parent) {
-            managed.window.geometry()
+            content(&managed.window)
         } else {
             self.popups
                 .find_popup(parent)

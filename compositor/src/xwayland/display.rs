@@ -84,6 +84,11 @@ impl Display {
         self.number
     }
 
+    /// Its socket in the file system.
+    pub(super) fn socket(&self) -> &Path {
+        &self.socket
+    }
+
     pub(super) fn listeners(&self) -> &[Rc<OwnedFd>] {
         &self.listeners
     }

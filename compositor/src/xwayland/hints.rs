@@ -17,12 +17,14 @@ use smithay::reexports::{
         errors::ReplyError,
         protocol::{
             Event,
-            xproto::{AtomEnum, ChangeWindowAttributesAux, ConnectionExt, EventMask},
+            xproto::{AtomEnum, ChangeWindowAttributesAux, ConnectionExt, EventMask, PropMode},
         },
         rust_connection::RustConnection,
+        wrapper::ConnectionExt as _,
     },
 };
 
+use super::presentation;
 use crate::{
     focus::KeyFocus,
     protocols::icons::{self, Icon},
@@ -33,6 +35,8 @@ use crate::{
 const MOST_STATES: u32 = 32;
 /// Most numbers of a window's icons that are read: some of up to 256 pixels to a side.
 const MOST_ICONS: u32 = 1 << 18;
+/// Most resources that are read, in words.
+const MOST_RESOURCES: u32 = 1 << 18;
 
 atom_manager! {
     /// The names that are asked for.
@@ -98,6 +102,31 @@ impl Hints {
             fullscreen: has(atoms._NET_WM_STATE_FULLSCREEN),
             icon: self.icon(window)?,
         })
+    }
+
+    /// Lays resources over those that the root window has ([`presentation::laid_over`]).
+    pub(super) fn set_resources(&self, resources: &str) -> Result<(), ReplyError> {
+        let connection = &*self.connection;
+        let root = connection.setup().roots[0].root;
+        let property = connection.get_property(
+            false,
+            root,
+            AtomEnum::RESOURCE_MANAGER,
+            AtomEnum::STRING,
+            0,
+            MOST_RESOURCES,
+        )?;
+        let there = property.reply()?.value;
+        let laid = presentation::laid_over(&there, resources);
+        connection
+            .change_property8(
+                PropMode::REPLACE,
+                root,
+                AtomEnum::RESOURCE_MANAGER,
+                AtomEnum::STRING,
+                &laid,
+            )?
+            .check()
     }
 
     fn icon(&self, window: u32) -> Result<Option<Icon>, ReplyError> {
@@ -212,7 +241,7 @@ impl State {
     }
 
     /// Hears what there is. Returns whether there may be more some time.
-    fn x11_says(&mut self) -> bool {
+    pub(super) fn x11_says(&mut self) -> bool {
         self.turn.urgent = true;
         loop {
             let Some(hints) = &self.xwayland.hints else {

@@ -2,12 +2,13 @@
 //!
 //! # The server's life
 //!
-//! The display's sockets ([`display`]) are the compositor's. While no server runs it watches them; the
-//! first client that comes gets one started, which takes the sockets over and answers it. The server
-//! says that it is up, the compositor becomes its window manager, and its windows are windows like all
-//! others ([`windows`]). When it ends, however that comes, its windows are gone and the sockets are
-//! watched again, after a pause that grows while servers do not last. A server of which nobody has had a
-//! window for [`UNUSED`] is ended, and so is one that does not answer ([`watchdog`]).
+//! The display's sockets ([`display`]) are the compositor's. While no server runs it watches them; the first
+//! client that comes gets one started, which takes the sockets over and answers it. The server says that it is
+//! up, the compositor becomes its window manager, and its windows are windows like all others ([`windows`]), in
+//! pixels of their own ([`scale`]) of whose size programs are told ([`presentation`]). When it ends, however that
+//! comes, its windows are gone and the sockets are watched again, after a pause that grows while servers do not
+//! last. A server of which nobody has had a window for [`UNUSED`] is ended, and so is one that does not answer
+//! ([`watchdog`]).
 //!
 //! | state | sockets are watched | [`Xwayland::server`] |
 //! |---|---|---|
@@ -22,6 +23,8 @@
 
 mod display;
 mod hints;
+mod presentation;
+mod scale;
 mod selection;
 mod watchdog;
 pub(crate) mod windows;
@@ -47,14 +50,14 @@ use smithay::{
         },
         wayland_server::{Client, DisplayHandle},
     },
-    wayland::xwayland_shell::XWaylandShellState,
-    xwayland::{
-        X11Wm, XWayland,
-        xwm::{XwmId, settings::Value},
-    },
+    wayland::{compositor::CompositorClientState, xwayland_shell::XWaylandShellState},
+    xwayland::{X11Wm, XWayland, xwm::XwmId},
 };
 
-use self::{display::Display, hints::Hints, selection::Offered, watchdog::Watchdog};
+use self::{
+    display::Display, hints::Hints, presentation::Presentation, selection::Offered,
+    watchdog::Watchdog,
+};
 use crate::state::State;
 
 /// The program.
@@ -99,6 +102,8 @@ struct Server {
     client: Client,
     since: Instant,
     wm: Option<XwmId>,
+    /// What its programs were told last of how large things are to be.
+    told: Option<Presentation>,
     watchdog: Option<Watchdog>,
     /// The windows that programs have made, shown or not, by their X numbers.
     windows: HashSet<u32>,
@@ -256,6 +261,7 @@ impl State {
                 Stdio::null()
             }
         };
+        let factor = self.x11_presentation().factor;
         let spawned = XWayland::spawn(
             &self.display,
             stand_in,
@@ -263,7 +269,11 @@ impl State {
             true,
             Stdio::null(),
             said(),
-            |_| {},
+            |data| {
+                let wayland_side = CompositorClientState::default();
+                wayland_side.set_client_scale(factor.get());
+                data.insert_if_missing_threadsafe(|| wayland_side);
+            },
         );
         let started = spawned.and_then(|(instance, client)| {
             if substituted? != wanted {
@@ -289,6 +299,7 @@ impl State {
             client,
             since: Instant::now(),
             wm: None,
+            told: None,
             watchdog,
             windows: HashSet::new(),
             unused: None,
@@ -325,23 +336,20 @@ impl State {
             }
         };
         let client = server.client.clone();
+        if let Some(display) = &self.xwayland.display {
+            let resources = self.x11_presentation().resources();
+            presentation::say_first(display.socket(), resources);
+        }
         match X11Wm::start_wm(self.handle.clone(), socket, client) {
-            Ok(mut wm) => {
-                server.wm = Some(wm.id());
-                // GTK takes its cursor from here.
-                let cursor = &self.config.cursor;
-                let settings = [
-                    ("Gtk/CursorThemeName", Value::String(cursor.theme.clone())),
-                    ("Gtk/CursorThemeSize", Value::Integer(cursor.size as i32)),
-                ];
-                let settings = settings.map(|(name, value)| (name.to_owned(), value));
-                if let Err(error) = wm.set_xsettings(settings.into_iter()) {
-                    tracing::debug!("X programs are not told of the cursor: {error}");
+            Ok(wm) => {
+                if let Some(server) = &mut self.xwayland.server {
+                    server.wm = Some(wm.id());
                 }
                 tracing::debug!("{PROGRAM} is up");
                 self.xwayland.managers.push(wm);
                 self.xwayland.order.clear();
                 self.read_x11_hints();
+                self.follow_x11_scale();
                 self.offer_selections();
                 self.end_x11_server_if_unused();
             }

@@ -6,6 +6,8 @@
 //! for another one only while it floats. X windows that nobody manages (menus, tooltips: *override-redirect*)
 //! place themselves; they are drawn above all windows, and have the keyboard only if no other window of X
 //! programs has it.
+//!
+//! What the X server says and hears is in pixels of its screen; [`scale`](super::scale) converts.
 
 use smithay::{
     desktop::Window,
@@ -26,18 +28,18 @@ use smithay::{
 use crate::{
     focus::KeyFocus,
     handlers::presentable,
-    layout::{Edges, Layout, Mode, Rect, WindowId},
+    layout::{Edges, Layout, Limits, Mode, Rect, WindowId},
     state::State,
     windows::{Managed, has_content},
 };
 
-/// No X window is larger to a side.
-const LARGEST: i32 = 16384;
+pub(crate) use super::scale::{Factor, PixelRect, correction, origin, place, wayland_side};
+use super::scale::{LARGEST, from_x, size_from_x, to_x};
 
 /// What an X window was told last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Told {
-    pub(crate) place: Rect,
+    pub(crate) place: PixelRect,
     pub(crate) active: bool,
     pub(crate) mode: Mode,
     pub(crate) minimised: bool,
@@ -46,16 +48,8 @@ pub(crate) struct Told {
 impl Told {
     /// Tells a window. Where the server is gone it cannot be told, and there is nobody to tell.
     pub(crate) fn tell(self, window: &X11Surface) {
-        let place = Rect::new(
-            self.place.loc,
-            (
-                self.place.size.w.clamp(1, LARGEST),
-                self.place.size.h.clamp(1, LARGEST),
-            )
-                .into(),
-        );
         let fullscreen = matches!(self.mode, Mode::Fullscreen { .. });
-        let told = window.configure(place).and_then(|()| {
+        let told = window.configure(to_x(self.place)).and_then(|()| {
             window.set_activated(self.active)?;
             window.set_maximized(self.mode == Mode::Maximised)?;
             window.set_fullscreen(fullscreen)?;
@@ -101,7 +95,13 @@ pub(crate) fn is_unfocused(window: &X11Surface) -> bool {
     matches!(kind(window), Notification | Splash | Tooltip)
 }
 
-/// Where a window's content begins, if the person told its program so.
+/// The sizes that a window's program accepts.
+pub(crate) fn limits(window: &X11Surface) -> Limits {
+    let (min, max) = (window.min_size(), window.max_size());
+    Factor::of(window).to_limits(min.map(size_from_x), max.map(size_from_x))
+}
+
+/// Whether the person told a window's program where its content begins.
 pub(crate) fn is_placed_by_person(window: &X11Surface) -> bool {
     use smithay::reexports::x11rb::properties::WmSizeHintsSpecification::UserSpecified;
     window
@@ -221,6 +221,8 @@ impl State {
     fn count_x11(&mut self, window: &X11Surface, there: bool) {
         if let Some(server) = &mut self.xwayland.server {
             if there {
+                let client = server.client.clone();
+                window.user_data().insert_if_missing(|| client);
                 server.windows.insert(window.window_id());
             } else {
                 server.windows.remove(&window.window_id());
@@ -292,14 +294,14 @@ impl XwmHandler for State {
         h: Option<u32>,
         _: Option<Reorder>,
     ) {
+        let mut asked = from_x(window.geometry());
         let side = |side: u32| i32::try_from(side).unwrap_or(LARGEST).clamp(1, LARGEST);
+        asked.loc.x = x.unwrap_or(asked.loc.x);
+        asked.loc.y = y.unwrap_or(asked.loc.y);
+        asked.size.w = w.map_or(asked.size.w, side);
+        asked.size.h = h.map_or(asked.size.h, side);
         let Some(id) = self.mapped_x11(&window) else {
-            let mut place = window.geometry();
-            place.loc.x = x.unwrap_or(place.loc.x);
-            place.loc.y = y.unwrap_or(place.loc.y);
-            place.size.w = w.map_or(place.size.w, side);
-            place.size.h = h.map_or(place.size.h, side);
-            if let Err(error) = window.configure(place) {
+            if let Err(error) = window.configure(to_x(asked)) {
                 tracing::debug!("an X window is not configured: {error}");
             }
             return;
@@ -312,8 +314,16 @@ impl XwmHandler for State {
             return;
         };
         let bar = layout.title_bar(id);
-        let size = (w.map_or(now.size.w, side), h.map_or(now.size.h, side));
-        let at = (x.unwrap_or(now.loc.x), y.unwrap_or(now.loc.y));
+        // What it does not ask for stays as it is, whatever it was told last.
+        let asked = Factor::of(&window).to_logical(asked);
+        let size = (
+            w.map_or(now.size.w, |_| asked.size.w),
+            h.map_or(now.size.h, |_| asked.size.h),
+        );
+        let at = (
+            x.map_or(now.loc.x, |_| asked.loc.x),
+            y.map_or(now.loc.y, |_| asked.loc.y),
+        );
         self.change_layout(|layout| {
             if now.size != size.into() {
                 layout.set_floating_size(id, (size.0, size.1 + bar).into());
@@ -456,8 +466,10 @@ impl State {
         };
         managed.follow_rules(rules);
         if let Some((size, window)) = managed.wished_size().zip(managed.window.x11_surface()) {
-            let place = Rect::new(window.geometry().loc, size);
-            if let Err(error) = window.configure(place) {
+            let mut wished = from_x(window.geometry());
+            let place = Rect::from_size(size);
+            wished.size = Factor::of(window).to_pixels(place).size;
+            if let Err(error) = window.configure(to_x(wished)) {
                 tracing::debug!("an X window is not configured: {error}");
             }
         }

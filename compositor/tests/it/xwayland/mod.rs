@@ -2,6 +2,7 @@
 
 mod client;
 mod copying;
+mod scale;
 
 use argos_compositor::{
     LEFT,
