@@ -475,6 +475,7 @@ impl State {
             .filter(|output| mode(outputs, &output.name()) != mode(before, &output.name()))
             .collect();
         self.backend.follow_modes(modes, &others);
+        self.backend.follow_leases(self.config.wanted_leases());
     }
 }
 

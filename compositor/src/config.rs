@@ -451,6 +451,9 @@ pub struct Output {
     /// Where it is: `left-of NAME`, `right-of`, `above`, `below`, or `1920,0`; beside those that came before it where
     /// it is empty.
     pub place: Spot,
+    /// Whether programs may drive it instead of the desktop; where nothing is said, those that the kernel calls not
+    /// for a desktop, as those in front of the eyes.
+    pub lease: Option<bool>,
 }
 
 impl Default for Output {
@@ -460,6 +463,7 @@ impl Default for Output {
             mode: WantedMode::default(),
             transform: Turn::default(),
             place: Spot::default(),
+            lease: None,
         }
     }
 }
@@ -632,6 +636,14 @@ impl Config {
         self.bindings
             .iter()
             .map(|(keys, action)| (keys.as_str(), action.as_str()))
+    }
+
+    /// The outputs of which is said whether programs may drive them.
+    pub(crate) fn wanted_leases(&self) -> BTreeMap<String, bool> {
+        let outputs = self.outputs.iter();
+        outputs
+            .filter_map(|(name, output)| Some((name.clone(), output.lease?)))
+            .collect()
     }
 
     /// What is said of the output with that connector name.

@@ -79,6 +79,9 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+    /// A display that cannot be given to a program.
+    #[error("a display cannot be given away: {0}")]
+    Lease(String),
     /// The nested window.
     #[error("no nested window: {0}; is WAYLAND_DISPLAY or DISPLAY set to a running desktop?")]
     Nested(String),

@@ -7,7 +7,7 @@
 //!
 //! Frames are paced by [`crate::outputs`]; this module reports each finished flip.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{collections::BTreeMap, os::fd::OwnedFd, path::Path, time::Duration};
 
 use smithay::{
     backend::{
@@ -40,7 +40,7 @@ use smithay::{
     input::keyboard::LedState,
     output::{Mode as OutputMode, Output, PhysicalProperties},
     reexports::{
-        calloop::{EventLoop, LoopHandle},
+        calloop::{EventLoop, LoopHandle, ping::make_ping},
         drm::control::{Device as ControlDevice, Mode, ModeTypeFlags, connector, crtc},
         input::{self as libinput, DeviceCapability, Libinput},
         pixman::Image,
@@ -53,6 +53,7 @@ use smithay::{
 
 use super::{
     Backend, Outcome, RendererKind, Setup,
+    lease::{self, Leases},
     single::{self, Single},
 };
 use crate::{
@@ -133,6 +134,7 @@ pub struct Drm {
     /// All input devices.
     devices: Vec<libinput::Device>,
     modes: BTreeMap<String, WantedMode>,
+    leases: Leases,
     active: bool,
 }
 
@@ -205,6 +207,7 @@ impl Drm {
                             keyboards: Vec::new(),
                             devices: Vec::new(),
                             modes: BTreeMap::new(),
+                            leases: Leases::default(),
                             active: true,
                         };
                         return Ok((
@@ -284,15 +287,12 @@ impl Drm {
         self.heads.iter_mut().find(|head| head.output == *output)
     }
 
-    /// A CRTC that the connector can use and no other output does.
+    /// A CRTC that the connector can use and neither another output nor a lease does.
     fn free_crtc(&self, connector: &connector::Info) -> Option<crtc::Handle> {
-        let resources = self.device.resource_handles().ok()?;
-        connector
-            .encoders()
-            .iter()
-            .filter_map(|encoder| self.device.get_encoder(*encoder).ok())
-            .flat_map(|encoder| resources.filter_crtcs(encoder.possible_crtcs()))
-            .find(|crtc| self.heads.iter().all(|head| head.crtc != *crtc))
+        let mut crtcs = lease::crtcs_of(&self.device, connector).into_iter();
+        crtcs.find(|crtc| {
+            !self.leases.hold(*crtc) && self.heads.iter().all(|head| head.crtc != *crtc)
+        })
     }
 
     fn swapchain(&mut self, output: &Output, surface: DrmSurface) -> Result<Swapchain, Error> {
@@ -526,6 +526,16 @@ pub fn start(
         .map(|(name, output)| (name.clone(), output.mode))
         .collect();
     drm.borrow_mut().modes = names;
+    let (ping, rescan) = make_ping().map_err(Error::event_loop)?;
+    let rescanned = drm.clone();
+    handle
+        .insert_source(rescan, move |(), (), state| scan(state, &rescanned))
+        .map_err(|error| Error::event_loop(error.error))?;
+    {
+        let mut drm = drm.borrow_mut();
+        drm.leases.follow(state.config.wanted_leases());
+        drm.leases.rescan_by(ping);
+    }
 
     let mut context =
         Libinput::new_with_udev::<LibinputSessionInterface<LibSeatSession>>(session.into());
@@ -567,7 +577,9 @@ pub fn start(
                 tracing::info!("another virtual terminal has the screen");
                 context.suspend();
                 let mut drm = switched.borrow_mut();
-                drm.device.pause();
+                let Drm { device, leases, .. } = &mut *drm;
+                leases.end_all(device);
+                device.pause();
                 drm.active = false;
             }
             SessionEvent::ActivateSession => {
@@ -693,7 +705,7 @@ fn offer_formats(state: &mut State, drm: &DrmHandle) {
 /// Compares what is connected with what is shown, after a hotplug event.
 fn scan(state: &mut State, handle: &DrmHandle) {
     let (gone, present) = {
-        let drm = handle.borrow();
+        let mut drm = handle.borrow_mut();
         let connectors: Vec<_> = drm
             .device
             .resource_handles()
@@ -703,6 +715,11 @@ fn scan(state: &mut State, handle: &DrmHandle) {
             .filter_map(|connector| drm.device.get_connector(connector, true).ok())
             .filter(|info| info.state() == connector::State::Connected && !info.modes().is_empty())
             .collect();
+        let Drm { device, leases, .. } = &mut *drm;
+        let (given, connectors): (Vec<_>, Vec<_>) = connectors
+            .into_iter()
+            .partition(|info| leases.take(&name_of(info), device, info));
+        leases.update(device, given.iter().map(offer).collect());
         let gone: Vec<_> = drm
             .heads
             .iter()
@@ -723,7 +740,7 @@ fn scan(state: &mut State, handle: &DrmHandle) {
         state.remove_output(&output);
     }
     for info in present {
-        let name = format!("{}-{}", info.interface().as_str(), info.interface_id());
+        let name = name_of(&info);
         let known = handle
             .borrow()
             .heads
@@ -737,6 +754,22 @@ fn scan(state: &mut State, handle: &DrmHandle) {
         if let Err(error) = result {
             tracing::error!("{error}");
         }
+    }
+}
+
+/// What an output on a connector is called.
+fn name_of(info: &connector::Info) -> String {
+    format!("{}-{}", info.interface().as_str(), info.interface_id())
+}
+
+/// A display that is given away instead of being an output.
+fn offer(info: &connector::Info) -> lease::Offer {
+    let name = name_of(info);
+    let size = info.modes().first().map(Mode::size).unwrap_or_default();
+    lease::Offer {
+        connector: info.handle().into(),
+        description: format!("{name}, {}x{}", size.0, size.1),
+        name,
     }
 }
 
@@ -1063,6 +1096,39 @@ impl Backend for DrmHandle {
             Graphics::Pixman { .. } => false,
             Graphics::Gles { renderer, .. } => renderer.import_dmabuf(dmabuf, None).is_ok(),
         }
+    }
+
+    fn cards(&self) -> Vec<lease::Card> {
+        let drm = self.borrow();
+        vec![drm.leases.card(drm.device.device_id(), drm.active)]
+    }
+
+    fn open_card(&self, _: u64) -> Result<OwnedFd, Error> {
+        let drm = self.borrow();
+        lease::open_card(&drm.device, &drm.node)
+    }
+
+    fn give(&mut self, _: u64, connectors: &[u32]) -> Result<lease::Grant, Error> {
+        let mut drm = self.borrow_mut();
+        let Drm {
+            device,
+            leases,
+            heads,
+            ..
+        } = &mut *drm;
+        leases.give(device, connectors, |crtc| {
+            heads.iter().any(|head| head.crtc == crtc)
+        })
+    }
+
+    fn take_back(&mut self, _: u64, lease: u32) {
+        let mut drm = self.borrow_mut();
+        let Drm { device, leases, .. } = &mut *drm;
+        leases.end(device, lease);
+    }
+
+    fn follow_leases(&mut self, wanted: BTreeMap<String, bool>) {
+        self.borrow_mut().leases.follow(wanted);
     }
 
     fn change_vt(&mut self, vt: i32) {

@@ -7,12 +7,12 @@
 
 pub mod drm;
 pub mod headless;
+pub mod lease;
 pub mod nested;
 pub mod renderer;
 mod single;
 
-use std::collections::BTreeMap;
-use std::fmt::Debug;
+use std::{collections::BTreeMap, fmt::Debug, os::fd::OwnedFd};
 
 use smithay::{
     backend::{allocator::dmabuf::Dmabuf, renderer::element::RenderElementStates},
@@ -167,6 +167,38 @@ pub trait Backend: Debug {
     fn import_dmabuf(&mut self, _dmabuf: &Dmabuf) -> bool {
         false
     }
+
+    /// The graphics cards of which programs may drive displays by themselves ([`lease`]).
+    fn cards(&self) -> Vec<lease::Card> {
+        Vec::new()
+    }
+
+    /// A descriptor of a card by which a program learns of its displays, and drives none.
+    ///
+    /// # Errors
+    /// When there is none such.
+    fn open_card(&self, _card: u64) -> Result<OwnedFd, Error> {
+        Err(Error::Lease(
+            "this back end drives no graphics card".to_owned(),
+        ))
+    }
+
+    /// Gives displays of a card away, by the numbers of their connectors.
+    ///
+    /// # Errors
+    /// When one of them is not there to be given, or the card cannot drive one more.
+    fn give(&mut self, _card: u64, _connectors: &[u32]) -> Result<lease::Grant, Error> {
+        Err(Error::Lease(
+            "this back end drives no graphics card".to_owned(),
+        ))
+    }
+
+    /// Takes back what was given by one lease.
+    fn take_back(&mut self, _card: u64, _lease: u32) {}
+
+    /// The displays with these names are given away, or never are; of others the kernel says whether they are for
+    /// a desktop.
+    fn follow_leases(&mut self, _wanted: BTreeMap<String, bool>) {}
 
     /// Goes to another virtual terminal.
     fn change_vt(&mut self, _vt: i32) {}

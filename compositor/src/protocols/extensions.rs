@@ -8,7 +8,8 @@
 use smithay::reexports::wayland_server::{Client, DisplayHandle, Resource};
 
 use super::{
-    capture, gamma, heads, image_copy, power, screencopy, toplevels, virtual_pointer, workspaces,
+    capture, gamma, heads, image_copy, lease, power, screencopy, toplevels, virtual_pointer,
+    workspaces,
 };
 use crate::state::State;
 
@@ -27,6 +28,7 @@ pub(crate) struct Extensions {
     pub(crate) heads: heads::Heads,
     pub(crate) powers: power::Powers,
     pub(crate) gammas: gamma::Gammas,
+    pub(crate) leases: lease::Leases,
 }
 
 impl Extensions {
@@ -48,6 +50,7 @@ impl Extensions {
             heads: heads::Heads::default(),
             powers: power::Powers::default(),
             gammas: gamma::Gammas::default(),
+            leases: lease::Leases::default(),
         }
     }
 }
@@ -60,6 +63,7 @@ impl State {
         self.tell_heads();
         self.tell_powers();
         self.tell_gammas();
+        self.tell_leases();
         self.tell_sessions();
         self.drop_stale_mirrors();
         self.serve_captures();

@@ -25,6 +25,7 @@
 //! | [`workspaces`] | ext-workspace |
 //! | [`virtual_pointer`] | wlr-virtual-pointer |
 //! | [`heads`], [`power`], [`gamma`] | wlr-output-management, -output-power-management, gamma-control |
+//! | [`lease`] | drm-lease |
 //! | [`extensions`] | what those that smithay does not carry have in common, and when they tell of changes |
 
 pub(crate) mod bell;
@@ -38,6 +39,7 @@ pub(crate) mod heads;
 pub(crate) mod icons;
 pub(crate) mod idle;
 pub(crate) mod image_copy;
+pub(crate) mod lease;
 pub(crate) mod pointer;
 pub(crate) mod power;
 pub(crate) mod sandbox;

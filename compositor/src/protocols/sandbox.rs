@@ -45,6 +45,8 @@ pub(crate) enum Privilege {
     Workspaces,
     /// Seeing and changing outputs.
     Outputs,
+    /// Driving a display instead of the desktop.
+    Leasing,
 }
 
 /// Who has a [`Privilege`].
@@ -69,7 +71,8 @@ impl Privilege {
             | Self::Capture
             | Self::Toplevels
             | Self::Workspaces
-            | Self::Outputs => Holder::Unconfined,
+            | Self::Outputs
+            | Self::Leasing => Holder::Unconfined,
         }
     }
 

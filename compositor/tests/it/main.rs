@@ -12,6 +12,7 @@ mod hostile;
 mod idling;
 mod input;
 mod layers;
+mod leases;
 mod limits;
 mod lock;
 mod motion;

@@ -2,12 +2,18 @@
 
 use std::{
     cell::{Cell, RefCell},
+    collections::BTreeMap,
+    os::fd::OwnedFd,
     rc::Rc,
 };
 
 use argos_compositor::{
     Error,
-    backend::{Backend, Outcome, RendererKind, Setup, headless::Headless},
+    backend::{
+        Backend, Outcome, RendererKind, Setup,
+        headless::Headless,
+        lease::{Card, Grant},
+    },
     render::{Picture, Scene},
     smithay::{
         desktop::utils::OutputPresentationFeedback,
@@ -33,6 +39,12 @@ pub(crate) struct Notes {
     pub(crate) keeps: Cell<bool>,
     /// What the screen shows, with everything that is in no picture for others.
     pub(crate) shown: RefCell<Option<Picture>>,
+    /// The graphics cards and what is given away of them.
+    pub(crate) cards: RefCell<Vec<Card>>,
+    /// The connectors of each lease that was given.
+    pub(crate) given: RefCell<Vec<Vec<u32>>>,
+    /// What the settings say of which outputs are given away.
+    pub(crate) wanted_leases: RefCell<BTreeMap<String, bool>>,
 }
 
 impl Notes {
@@ -120,6 +132,35 @@ impl Backend for Watched {
 
     fn forget_mirrors(&mut self) {
         self.inner.forget_mirrors();
+    }
+
+    fn cards(&self) -> Vec<Card> {
+        self.notes.cards.borrow().clone()
+    }
+
+    fn open_card(&self, _: u64) -> Result<OwnedFd, Error> {
+        Ok(tempfile::tempfile().unwrap().into())
+    }
+
+    fn give(&mut self, id: u64, connectors: &[u32]) -> Result<Grant, Error> {
+        let mut given = self.notes.given.borrow_mut();
+        given.push(connectors.to_vec());
+        let lease = given.len() as u32;
+        let mut cards = self.notes.cards.borrow_mut();
+        let card = cards.iter_mut().find(|card| card.id == id).unwrap();
+        card.leases.push(lease);
+        let fd = tempfile::tempfile().unwrap().into();
+        Ok(Grant { lease, fd })
+    }
+
+    fn take_back(&mut self, id: u64, lease: u32) {
+        let mut cards = self.notes.cards.borrow_mut();
+        let card = cards.iter_mut().find(|card| card.id == id).unwrap();
+        card.leases.retain(|other| *other != lease);
+    }
+
+    fn follow_leases(&mut self, wanted: BTreeMap<String, bool>) {
+        *self.notes.wanted_leases.borrow_mut() = wanted;
     }
 
     fn keep_feedback(&mut self, output: &Output, feedback: OutputPresentationFeedback) {

@@ -92,7 +92,7 @@ fn seen(client: &Client, names: &[(&'static str, u32)]) -> Vec<&'static str> {
 }
 
 /// A client in a sandbox that `engine` made.
-fn sandboxed(f: &mut Fixture, engine: &mut Client) -> (Client, std::io::PipeWriter) {
+pub(crate) fn sandboxed(f: &mut Fixture, engine: &mut Client) -> (Client, std::io::PipeWriter) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
     let listener = UnixListener::bind(&path).unwrap();

@@ -2,7 +2,7 @@
 
 mod dialogs;
 mod frames;
-mod globals;
+pub(crate) mod globals;
 mod icons;
 mod idle;
 mod pointer;
