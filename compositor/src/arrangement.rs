@@ -419,6 +419,7 @@ impl State {
         }
         let done = self.configure_outputs(before);
         self.follow_modes(before);
+        self.check_refresh();
         done
     }
 
@@ -453,6 +454,9 @@ impl State {
                     new.scale
                 },
                 position: now.position.filter(|_| old.place == new.place),
+                variable: now
+                    .variable
+                    .filter(|_| old.variable_refresh == new.variable_refresh),
             };
             wanted.push((output, Some(changed)));
         }

@@ -630,6 +630,7 @@ mod tests {
             x: 0,
             y: 0,
             dark: false,
+            variable_refresh: "off".into(),
         }
     }
 

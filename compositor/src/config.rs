@@ -17,6 +17,7 @@ use crate::{
     bindings::Bindings,
     layout::Gaps,
     night::{NEUTRAL, WARMEST},
+    refresh::VariableRefresh,
     rules::Rule,
 };
 
@@ -454,6 +455,8 @@ pub struct Output {
     /// Whether programs may drive it instead of the desktop; where nothing is said, those that the kernel calls not
     /// for a desktop, as those in front of the eyes.
     pub lease: Option<bool>,
+    /// When its refresh follows the frames: `off`, `on`, or `automatic`, while a full-screen window covers it.
+    pub variable_refresh: VariableRefresh,
 }
 
 impl Default for Output {
@@ -464,6 +467,7 @@ impl Default for Output {
             transform: Turn::default(),
             place: Spot::default(),
             lease: None,
+            variable_refresh: VariableRefresh::default(),
         }
     }
 }

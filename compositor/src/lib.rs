@@ -75,6 +75,7 @@ mod preview;
 mod previews;
 mod private_socket;
 mod protocols;
+pub mod refresh;
 pub mod render;
 pub mod rules;
 mod screenshot;

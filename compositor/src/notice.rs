@@ -55,6 +55,8 @@ pub(crate) enum Topic {
     Layout,
     /// Sticky keys.
     StickyKeys,
+    /// Outputs whose refresh is to be variable.
+    Refresh,
     /// What a badge says.
     State,
 }

@@ -11,7 +11,8 @@
 //!
 //! Virtual displays finish a flip at once and have no refresh of their own, so the age of the last
 //! frame is what keeps a busy client from being drawn a thousand times a second; such frames keep step with
-//! each other. In `Idle` no timer
+//! each other. An output whose refresh follows its frames ([`crate::refresh`]) is drawn as soon as something changed
+//! and the last flip is done: its display decides how soon that is. In `Idle` no timer
 //! runs: a screen on which nothing changes costs nothing.
 //!
 //! # Where an output is
@@ -60,6 +61,7 @@ use crate::{
     layers::blank_surfaces,
     layout::Rect,
     protocols::frames::pass_barrier,
+    refresh::{VariableRefresh, next_free_flip, presented},
     render::{Glass, View},
     state::State,
 };
@@ -103,6 +105,10 @@ struct Screen {
     frames: u64,
     /// Where somebody put it.
     placed: Option<Point<i32, Logical>>,
+    /// When its refresh is to be variable, as somebody set it.
+    variable: Option<VariableRefresh>,
+    /// Its refresh follows its frames.
+    varies: bool,
     /// It is not driven for the time being, and so not drawn.
     dark: bool,
 }
@@ -113,6 +119,12 @@ fn next_in_step(due: Option<Instant>, begun: Instant, every: Duration) -> Instan
     due.filter(|due| begun.saturating_duration_since(*due) < every)
         .unwrap_or(begun)
         + every
+}
+
+/// When a frame may follow one that was begun now and is on its way to a flip. Where the refresh follows the frames, the
+/// flip alone says it.
+fn next_after_flip(varies: bool, begun: Instant, every: Duration) -> Option<Instant> {
+    (!varies).then(|| begun + every.saturating_sub(SLACK))
 }
 
 /// When the next flip is due after `now`, if they come in time and the last one was then.
@@ -139,6 +151,8 @@ pub(crate) struct Settings {
     pub(crate) scale: f64,
     /// Where somebody put it; beside the others, where nobody did.
     pub(crate) position: Option<Point<i32, Logical>>,
+    /// When its refresh is variable, as somebody set it; as the settings say it, where nobody did.
+    pub(crate) variable: Option<VariableRefresh>,
 }
 
 impl Settings {
@@ -224,11 +238,35 @@ impl Outputs {
             transform: output.current_transform(),
             scale: output.current_scale().fractional_scale(),
             position: screen.and_then(|screen| screen.placed),
+            variable: screen.and_then(|screen| screen.variable),
         })
     }
 
+    /// Whether the refresh of an output follows its frames now.
+    pub(crate) fn varies(&self, output: &Output) -> bool {
+        let mut screens = self.screens.iter();
+        screens.any(|screen| screen.output == *output && screen.varies)
+    }
+
+    /// The refresh of an output follows its frames from now on, or does no more.
+    pub(crate) fn set_varies(&mut self, output: &Output, varies: bool) {
+        let mut screens = self.screens.iter_mut();
+        if let Some(screen) = screens.find(|screen| screen.output == *output) {
+            screen.varies = varies;
+        }
+    }
+
+    /// The refresh of an output does not become variable, until somebody wants it again.
+    pub(crate) fn fix_refresh(&mut self, output: &Output) {
+        let mut screens = self.screens.iter_mut();
+        if let Some(screen) = screens.find(|screen| screen.output == *output) {
+            screen.variable = Some(VariableRefresh::Off);
+            screen.varies = false;
+        }
+    }
+
     /// Those that are on, as the bus shows them.
-    pub(crate) fn told(&self) -> Vec<argos_bus::compositor::Output> {
+    pub(crate) fn told(&self, config: &config::Config) -> Vec<argos_bus::compositor::Output> {
         let told = |screen: &Screen| {
             let output = &screen.output;
             let mode = output.current_mode()?;
@@ -243,6 +281,10 @@ impl Outputs {
                 x: location.x,
                 y: location.y,
                 dark: screen.dark,
+                variable_refresh: screen
+                    .variable
+                    .unwrap_or_else(|| config.output(&output.name()).variable_refresh)
+                    .to_string(),
             })
         };
         self.screens.iter().filter_map(told).collect()
@@ -320,9 +362,14 @@ impl Outputs {
     pub(crate) fn next_moment(&mut self, index: usize, now: Duration) -> Duration {
         let screen = &mut self.screens[index];
         let every = interval(&screen.output);
-        let due = screen
-            .flipped
-            .map_or(now, |last| next_flip(last, every, now));
+        let varies = screen.varies;
+        let due = screen.flipped.map_or(now, |last| {
+            if varies {
+                next_free_flip(last, every, now)
+            } else {
+                next_flip(last, every, now)
+            }
+        });
         screen.moment = screen.moment.max(due);
         screen.moment
     }
@@ -410,6 +457,8 @@ impl State {
             moment: Duration::ZERO,
             frames: 0,
             placed: None,
+            variable: None,
+            varies: false,
             dark: false,
         });
         if first {
@@ -426,6 +475,11 @@ impl State {
             self.arrange_outputs();
         }
         self.rewarm_outputs();
+        // One that was switched off may still be as it was before.
+        if let Err(error) = self.backend.set_variable_refresh(&output, false) {
+            tracing::warn!("{error}");
+        }
+        self.check_refresh();
     }
 
     /// The mode of an output changed.
@@ -524,6 +578,7 @@ impl State {
         let mut screens = self.outputs.screens.iter_mut();
         if let Some(screen) = screens.find(|screen| screen.output == *output) {
             screen.placed = settings.position;
+            screen.variable = settings.variable;
             screen.dark = false;
         }
         Ok(())
@@ -630,6 +685,7 @@ impl State {
 
     fn draw(&mut self, index: usize, output: &Output) {
         let started = Instant::now();
+        self.update_refresh(index, output);
         let glass = Glass {
             filter: self.filter_of(output),
             zoom: self.zoom_of(output),
@@ -658,7 +714,7 @@ impl State {
         match outcome {
             Ok(Outcome::Flipping(states)) => {
                 screen.redraw = Redraw::Flipping { again: false };
-                screen.next = Some(started + every.saturating_sub(SLACK));
+                screen.next = next_after_flip(screen.varies, started, every);
                 screen.frames += 1;
                 self.after_frame(index, output, states);
             }
@@ -768,15 +824,12 @@ impl State {
 
     /// Tells clients that asked for it when their content was shown.
     pub(crate) fn presented(&mut self, output: &Output) {
-        use smithay::{
-            reexports::wayland_protocols::wp::presentation_time::server::wp_presentation_feedback::Kind,
-            wayland::presentation::Refresh,
-        };
+        use smithay::reexports::wayland_protocols::wp::presentation_time::server::wp_presentation_feedback::Kind;
         self.latency.presented(output);
         if let Some(mut feedback) = self.backend.take_feedback(output) {
             feedback.presented::<_, smithay::utils::Monotonic>(
                 self.clock.now(),
-                Refresh::fixed(interval(output)),
+                presented(output, self.outputs.varies(output)),
                 0,
                 Kind::empty(),
             );
@@ -814,6 +867,12 @@ mod tests {
         assert_eq!((next(100), next(109)), (ms(110), ms(110)));
         assert_eq!((next(110), next(1_234)), (ms(120), ms(1_240)));
         assert_eq!(next(90), ms(110), "clocks that disagree a little");
+        let begun = Instant::now();
+        assert_eq!(
+            next_after_flip(false, begun, ms(10)),
+            Some(begun + ms(10) - SLACK)
+        );
+        assert_eq!(next_after_flip(true, begun, ms(10)), None);
         let ages = Duration::from_secs(1 << 40);
         assert!(next_flip(ms(1), ms(1), ages) > ms(1), "nothing overflows");
     }

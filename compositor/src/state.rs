@@ -713,7 +713,7 @@ impl State {
             night_temperature,
             zoom: self.zoom(),
             reduced_motion: self.config.accessibility.reduced_motion,
-            outputs: self.outputs.told(),
+            outputs: self.outputs.told(&self.config),
             lock_before_sleep: self.config.idle.lock_before_sleep,
         });
     }

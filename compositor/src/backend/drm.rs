@@ -18,7 +18,7 @@ use smithay::{
             gbm::{GbmAllocator, GbmBufferFlags, GbmDevice},
         },
         drm::{
-            DrmDevice, DrmDeviceFd, DrmError, DrmEvent, DrmNode, DrmSurface,
+            DrmDevice, DrmDeviceFd, DrmError, DrmEvent, DrmNode, DrmSurface, VrrSupport,
             compositor::{
                 DrmCompositor, FrameError, FrameFlags, PrimaryPlaneElement, RenderFrameError,
             },
@@ -60,6 +60,7 @@ use crate::{
     arrangement::WantedMode,
     error::Error,
     mirror::Mirrors,
+    refresh::Ability,
     render::{self, Picture, Scene},
     state::State,
     tint::{self, Filter, Shade},
@@ -116,6 +117,10 @@ struct Head {
     chosen: Option<Mode>,
     /// It is switched off, and kept to be switched on again.
     off: bool,
+    /// Whether its refresh can follow its frames.
+    ability: Ability,
+    /// It does.
+    varies: bool,
     /// The gamma table that somebody set.
     gamma: Option<Vec<u16>>,
     /// What is shown in warmer colours, where pixman draws it.
@@ -463,6 +468,58 @@ impl Drm {
     }
 }
 
+impl Drm {
+    fn variable_refresh(&self, output: &Output) -> Ability {
+        let head = self.heads.iter().find(|head| head.output == *output);
+        head.map_or(Ability::Fixed, |head| head.ability)
+    }
+
+    fn set_variable_refresh(&mut self, output: &Output, on: bool) -> Result<(), Error> {
+        let active = self.active;
+        let Some(head) = self.head(output) else {
+            return Ok(());
+        };
+        // While the screen is somebody else's, it waits until it is ours again.
+        let before = std::mem::replace(&mut head.varies, on);
+        if !active || before == on {
+            return Ok(());
+        }
+        head.swapchain.vary(on).map_err(|error| {
+            head.varies = before;
+            Error::Output {
+                output: output.name(),
+                reason: format!("its refresh cannot be changed: {error}"),
+            }
+        })
+    }
+}
+
+impl Swapchain {
+    /// Whether the refresh of a display can follow its frames.
+    fn ability(&self, connector: connector::Handle) -> Ability {
+        let support = match self {
+            Self::Single(_) => return Ability::Fixed,
+            Self::Pixman(chain) => chain.vrr_supported(connector).ok(),
+            Self::Gles(chain) => chain.vrr_supported(connector).ok(),
+        };
+        match support {
+            Some(VrrSupport::Supported) => Ability::Seamless,
+            Some(VrrSupport::RequiresModeset) => Ability::Blinks,
+            Some(VrrSupport::NotSupported) | None => Ability::Fixed,
+        }
+    }
+
+    /// Has the refresh of the display follow its frames, or not.
+    fn vary(&mut self, on: bool) -> Result<(), String> {
+        match self {
+            Self::Single(_) if on => Err("it has a fixed rate only".to_owned()),
+            Self::Single(_) => Ok(()),
+            Self::Pixman(chain) => chain.use_vrr(on).map_err(|error| error.to_string()),
+            Self::Gles(chain) => chain.use_vrr(on).map_err(|error| error.to_string()),
+        }
+    }
+}
+
 /// Loads a gamma table of three ramps of `size` steps, or a straight line.
 fn load_gamma(
     device: &DrmDevice,
@@ -599,6 +656,9 @@ pub fn start(
                             if head.off { reset.and_then(|()| chain.clear()) } else { reset }
                         });
                         if let Err(error) = reset {
+                            tracing::warn!("output {}: {error}", head.output.name());
+                        }
+                        if let Err(error) = head.swapchain.vary(head.varies) {
                             tracing::warn!("output {}: {error}", head.output.name());
                         }
                     }
@@ -807,6 +867,7 @@ fn connect(
     // The swapchain follows the output's mode, so the output has one first.
     output.change_current_state(Some(output_mode), None, None, None);
     let swapchain = drm.swapchain(&output, surface)?;
+    let ability = swapchain.ability(info.handle());
     drm.heads.push(Head {
         output: output.clone(),
         connector: info.handle(),
@@ -815,6 +876,8 @@ fn connect(
         feedback: None,
         chosen: None,
         off: false,
+        ability,
+        varies: false,
         gamma: None,
         shade: None,
     });
@@ -1024,6 +1087,14 @@ impl Backend for DrmHandle {
                 head.chosen = None;
             }
         }
+    }
+
+    fn variable_refresh(&self, output: &Output) -> Ability {
+        self.borrow().variable_refresh(output)
+    }
+
+    fn set_variable_refresh(&mut self, output: &Output, on: bool) -> Result<(), Error> {
+        self.borrow_mut().set_variable_refresh(output, on)
     }
 
     fn gamma_size(&self, output: &Output) -> u32 {

@@ -26,6 +26,7 @@ use smithay::{
 use crate::{
     arrangement::WantedMode,
     error::Error,
+    refresh::Ability,
     render::{Picture, Scene},
 };
 pub use renderer::RendererKind;
@@ -115,6 +116,25 @@ pub trait Backend: Debug {
     /// Displays are driven with these modes of their own, by the names of their outputs, when they come. What was
     /// [set up](Self::set_up) of `others` since the start is not kept to any more.
     fn follow_modes(&mut self, _modes: BTreeMap<String, WantedMode>, _others: &[Output]) {}
+
+    /// Whether an output's refresh can follow its frames.
+    fn variable_refresh(&self, _output: &Output) -> Ability {
+        Ability::Fixed
+    }
+
+    /// Has an output's refresh follow its frames from its next one on, or come at its mode's rate.
+    ///
+    /// # Errors
+    /// What cannot be done, and why; the output is as it was.
+    fn set_variable_refresh(&mut self, output: &Output, on: bool) -> Result<(), Error> {
+        if !on {
+            return Ok(());
+        }
+        Err(Error::Output {
+            output: output.name(),
+            reason: "it has a fixed rate only".to_owned(),
+        })
+    }
 
     /// How many steps each of the three ramps of an output's gamma table has; 0 if it has no table.
     fn gamma_size(&self, _output: &Output) -> u32 {

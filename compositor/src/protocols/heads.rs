@@ -1,4 +1,4 @@
-//! `wlr-output-management-unstable-v1`: modes, scale, turn and place of outputs, for tools such as
+//! `wlr-output-management-unstable-v1`: modes, scale, turn, place and adaptive sync of outputs, for tools such as
 //! wlr-randr and kanshi.
 //!
 //! Outputs that were switched off are heads too. A configuration names the serial of what its client knew
@@ -32,7 +32,9 @@ use super::{
 };
 use crate::{
     arrangement::FARTHEST,
+    config::Config,
     outputs::{Outputs, Settings},
+    refresh::VariableRefresh,
     state::State,
 };
 
@@ -88,10 +90,18 @@ struct Shown {
     position: Point<i32, Logical>,
     transform: Transform,
     scale: f64,
+    /// Its refresh is to follow its frames, always or at times.
+    adaptive: bool,
 }
 
-fn seen(outputs: &Outputs) -> Vec<Seen> {
+fn seen(outputs: &Outputs, config: &Config) -> Vec<Seen> {
+    let adaptive = |output: &Output| {
+        let tool = outputs.settings(output).and_then(|it| it.variable);
+        let wish = tool.unwrap_or_else(|| config.output(&output.name()).variable_refresh);
+        wish != VariableRefresh::Off
+    };
     let shown = |output: &Output| Shown {
+        adaptive: adaptive(output),
         mode: output.current_mode(),
         position: output.current_location(),
         transform: output.current_transform(),
@@ -116,7 +126,7 @@ impl State {
         if heads.managers.is_empty() {
             return;
         }
-        let seen = seen(&self.outputs);
+        let seen = seen(&self.outputs, &self.config);
         if heads.told != seen {
             heads.told = seen;
             heads.serial = heads.serial.wrapping_add(1);
@@ -252,8 +262,14 @@ impl Head {
         if before.map(|before| before.scale) != Some(now.scale) {
             object.scale(now.scale);
         }
-        if before.is_none() && object.version() >= zwlr_output_head_v1::EVT_ADAPTIVE_SYNC_SINCE {
-            object.adaptive_sync(AdaptiveSyncState::Disabled);
+        if before.map(|before| before.adaptive) != Some(now.adaptive)
+            && object.version() >= zwlr_output_head_v1::EVT_ADAPTIVE_SYNC_SINCE
+        {
+            object.adaptive_sync(if now.adaptive {
+                AdaptiveSyncState::Enabled
+            } else {
+                AdaptiveSyncState::Disabled
+            });
         }
     }
 }
@@ -297,15 +313,27 @@ pub(crate) struct ConfigurationHead {
 }
 
 impl Wish {
+    /// When the refresh is to be variable, if it was so before. Who only knows on and off does not end `automatic` by
+    /// leaving it on.
+    fn variable(&self, before: VariableRefresh) -> Option<VariableRefresh> {
+        match (self.adaptive_sync?, before) {
+            (false, _) => Some(VariableRefresh::Off),
+            (true, VariableRefresh::Off) => Some(VariableRefresh::On),
+            (true, before) => Some(before),
+        }
+    }
+
     /// The settings that this makes of those that an output has or had.
-    fn settings(&self, output: &Output, now: Settings) -> Result<Option<Settings>, String> {
+    fn settings(
+        &self,
+        output: &Output,
+        now: Settings,
+        variable: VariableRefresh,
+    ) -> Result<Option<Settings>, String> {
         if !self.on {
             return Ok(None);
         }
         let name = output.name();
-        if self.adaptive_sync == Some(true) {
-            return Err(format!("{name}: there is no adaptive sync; leave it off"));
-        }
         let scale = self.scale.unwrap_or(now.scale);
         if !SCALES.contains(&scale) {
             return Err(format!(
@@ -332,6 +360,7 @@ impl Wish {
             transform: self.transform.unwrap_or(now.transform),
             scale,
             position: self.position.or(now.position),
+            variable: self.variable(variable).or(now.variable),
         }))
     }
 }
@@ -348,7 +377,13 @@ impl State {
                 .outputs
                 .settings(output)
                 .ok_or_else(|| format!("{}: it has no mode to go by", output.name()))?;
-            let settings = wish.settings(output, now)?;
+            let variable = self.variable_refresh(output);
+            let settings = wish.settings(output, now, variable)?;
+            if settings.is_some()
+                && let Some(wanted) = wish.variable(variable)
+            {
+                self.test_variable_refresh(output, wanted)?;
+            }
             self.backend
                 .test_setup(output, settings.map(Settings::setup))
                 .map_err(|error| error.to_string())?;
@@ -370,7 +405,7 @@ impl State {
         use zwlr_output_configuration_v1::Error;
         configuration.used = true;
         let heads = &self.extensions.heads;
-        let seen = seen(&self.outputs);
+        let seen = seen(&self.outputs, &self.config);
         if configuration.serial != heads.serial || heads.told != seen {
             object.cancelled();
             return;

@@ -39,6 +39,7 @@ struct Head {
     position: (i32, i32),
     transform: Option<Transform>,
     scale: f64,
+    adaptive: Option<AdaptiveSyncState>,
     finished: bool,
 }
 
@@ -101,6 +102,7 @@ impl Dispatch<ZwlrOutputHeadV1, Shared<Head>> for Events {
             Event::Position { x, y } => head.position = (x, y),
             Event::Transform { transform } => head.transform = transform.into_result().ok(),
             Event::Scale { scale } => head.scale = scale,
+            Event::AdaptiveSync { state } => head.adaptive = state.into_result().ok(),
             Event::Finished => head.finished = true,
             _ => {}
         }
@@ -428,6 +430,40 @@ fn what_cannot_be_fails_and_leaves_everything_as_it_was() {
     }
     assert_eq!(tool.done(), before, "nothing changed");
     assert_eq!(tool.head("one").scale, 1.0);
+}
+
+#[test]
+fn adaptive_sync_is_told_and_switched_where_a_display_can() {
+    use argos_compositor::refresh::{Ability, VariableRefresh};
+    let (mut f, notes) = Fixture::watched();
+    let mut tool = Tool::new(&mut f);
+    let ask = |f: &mut Fixture, tool: &mut Tool, state| {
+        let plan = tool.plan();
+        tool.enable(&plan, "one").set_adaptive_sync(state);
+        tool.apply(f, &plan)
+    };
+    let (on, off) = (AdaptiveSyncState::Enabled, AdaptiveSyncState::Disabled);
+    assert_eq!(ask(&mut f, &mut tool, on), Answer::Failed);
+    assert_eq!(tool.head("one").adaptive, Some(off));
+    notes.ability.set(Ability::Seamless);
+    assert_eq!(ask(&mut f, &mut tool, on), Answer::Succeeded);
+    assert_eq!(tool.head("one").adaptive, Some(on));
+    assert_eq!(f.state.shown_on_bus().outputs[0].variable_refresh, "on");
+    assert_eq!(*notes.varied.borrow(), [true]);
+    assert_eq!(ask(&mut f, &mut tool, off), Answer::Succeeded);
+    assert_eq!(tool.head("one").adaptive, Some(off));
+    assert_eq!(*notes.varied.borrow(), [true, false]);
+
+    // Who leaves on what is on at times leaves it so.
+    let mut config = argos_compositor::config::Config::default();
+    let output = config.outputs.entry("one".into()).or_default();
+    output.variable_refresh = VariableRefresh::Automatic;
+    f.state.apply_settings(config);
+    f.roundtrip(&mut tool.client);
+    assert_eq!(tool.head("one").adaptive, Some(on));
+    assert_eq!(ask(&mut f, &mut tool, on), Answer::Succeeded);
+    let told = f.state.shown_on_bus().outputs.remove(0);
+    assert_eq!(told.variable_refresh, "automatic");
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod overview;
 mod pager;
 mod power;
 mod protocols;
+mod refresh;
 mod rules;
 mod settings;
 mod switcher;

@@ -14,6 +14,7 @@ use argos_compositor::{
         headless::Headless,
         lease::{Card, Grant},
     },
+    refresh::Ability,
     render::{Picture, Scene},
     smithay::{
         desktop::utils::OutputPresentationFeedback,
@@ -39,6 +40,12 @@ pub(crate) struct Notes {
     pub(crate) keeps: Cell<bool>,
     /// What the screen shows, with everything that is in no picture for others.
     pub(crate) shown: RefCell<Option<Picture>>,
+    /// Whether the refresh of outputs can follow their frames.
+    pub(crate) ability: Cell<Ability>,
+    /// What their refresh was told to do and did, in that order.
+    pub(crate) varied: RefCell<Vec<bool>>,
+    /// The display takes no other refresh, whatever it says.
+    pub(crate) is_stubborn: Cell<bool>,
     /// The graphics cards and what is given away of them.
     pub(crate) cards: RefCell<Vec<Card>>,
     /// The connectors of each lease that was given.
@@ -97,6 +104,24 @@ impl Backend for Watched {
 
     fn test_setup(&self, output: &Output, setup: Option<Setup>) -> Result<(), Error> {
         self.inner.test_setup(output, setup)
+    }
+
+    fn variable_refresh(&self, _: &Output) -> Ability {
+        self.notes.ability.get()
+    }
+
+    fn set_variable_refresh(&mut self, output: &Output, on: bool) -> Result<(), Error> {
+        if on && self.notes.is_stubborn.get() {
+            return Err(Error::Output {
+                output: output.name(),
+                reason: "the test wants it so".into(),
+            });
+        }
+        let mut varied = self.notes.varied.borrow_mut();
+        if varied.last().copied().unwrap_or(false) != on {
+            varied.push(on);
+        }
+        Ok(())
     }
 
     fn gamma_size(&self, _: &Output) -> u32 {

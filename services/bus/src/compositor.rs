@@ -50,6 +50,8 @@ pub struct Output {
     pub y: i32,
     /// Whether it is dark: not driven for the time being.
     pub dark: bool,
+    /// When its refresh follows its frames: `off`, `on`, or `automatic`, while a full-screen window covers it.
+    pub variable_refresh: String,
 }
 
 /// A way in which a screen can be driven.

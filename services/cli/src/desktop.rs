@@ -214,7 +214,7 @@ async fn outputs(out: Output, compositor: &Compositor1Proxy<'_>, follow: bool) -
         out.value(&json!(outputs))?;
     } else {
         let rows: Vec<_> = outputs.iter().map(row).collect();
-        let head = ["OUTPUT", "MODE", "SCALE", "TURNED", "AT", ""];
+        let head = ["OUTPUT", "MODE", "SCALE", "TURNED", "AT", "VARIABLE", ""];
         out.table(head, &rows)?;
     }
     while follow {
@@ -245,7 +245,7 @@ fn gone() -> Failure {
         .hint("`argos status --user bus` shows what became of it")
 }
 
-fn row(output: &compositor::Output) -> [Cell; 6] {
+fn row(output: &compositor::Output) -> [Cell; 7] {
     let hertz = f64::from(output.refresh) / 1000.0;
     [
         output.name.as_str().into(),
@@ -253,6 +253,7 @@ fn row(output: &compositor::Output) -> [Cell; 6] {
         output.scale.to_string().into(),
         output.transform.as_str().into(),
         format!("{},{}", output.x, output.y).into(),
+        output.variable_refresh.as_str().into(),
         if output.dark { "dark" } else { "" }.into(),
     ]
 }
@@ -263,7 +264,7 @@ fn happened(out: Output, event: &str, output: &compositor::Output) -> Result {
     }
     let hertz = f64::from(output.refresh) / 1000.0;
     out.line(format!(
-        "{event:8} {} {}x{} at {hertz:.1} Hz, scale {}, {}, at {},{}{}",
+        "{event:8} {} {}x{} at {hertz:.1} Hz, scale {}, {}, at {},{}, variable refresh {}{}",
         output.name,
         output.width,
         output.height,
@@ -271,6 +272,7 @@ fn happened(out: Output, event: &str, output: &compositor::Output) -> Result {
         output.transform,
         output.x,
         output.y,
+        output.variable_refresh,
         if output.dark { ", dark" } else { "" }
     ))
 }

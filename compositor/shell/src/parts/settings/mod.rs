@@ -1152,6 +1152,7 @@ mod tests {
             x: 0,
             y: 0,
             dark: false,
+            variable_refresh: "off".into(),
         };
         let mode = |width, refresh, preferred| OutputMode {
             width,
