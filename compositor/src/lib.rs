@@ -48,6 +48,7 @@ mod clients;
 pub mod config;
 mod cursor;
 mod decoration;
+pub mod dmabuf;
 mod error;
 mod farewell;
 mod focus;

@@ -24,7 +24,8 @@
 //! [`crate::protocols::heads`] still know it.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
+    sync::PoisonError,
     time::{Duration, Instant},
 };
 
@@ -50,6 +51,7 @@ use smithay::{
     },
     utils::{Logical, Point, Transform},
     wayland::compositor::{SurfaceData, send_surface_state, with_states},
+    wayland::dmabuf::SurfaceDmabufFeedbackState,
     wayland::fractional_scale::with_fractional_scale,
 };
 
@@ -691,7 +693,7 @@ impl State {
             zoom: self.zoom_of(output),
             moment: self.next_moment(index),
         };
-        let moment = glass.moment;
+        let (moment, clear) = (glass.moment, glass.is_clear());
         let outcome = self.through_glass(View::Screen, output, glass, |backend, scene| {
             backend.render(scene, output)
         });
@@ -716,19 +718,19 @@ impl State {
                 screen.redraw = Redraw::Flipping { again: false };
                 screen.next = next_after_flip(screen.varies, started, every);
                 screen.frames += 1;
-                self.after_frame(index, output, states);
+                self.after_frame(index, output, clear, states);
             }
             Ok(Outcome::Shown(states)) => {
                 screen.redraw = Redraw::Idle;
                 screen.next = Some(next_in_step(screen.next, started, every));
                 screen.frames += 1;
-                self.after_frame(index, output, states);
+                self.after_frame(index, output, clear, states);
                 self.presented(output);
             }
             Ok(Outcome::Unchanged(states)) => {
                 screen.redraw = Redraw::Idle;
                 screen.next = Some(next_in_step(screen.next, started, every));
-                self.after_frame(index, output, states);
+                self.after_frame(index, output, clear, states);
             }
             Ok(Outcome::Away) => screen.redraw = Redraw::Idle,
             Err(error) => {
@@ -752,7 +754,13 @@ impl State {
     /// What follows a frame: who is on which output, frame callbacks, presentation feedback.
     /// Surfaces that were not drawn hear nothing of it, so hidden windows draw seldom
     /// ([`crate::protocols::frames`]).
-    fn after_frame(&mut self, index: usize, output: &Output, mut states: RenderElementStates) {
+    fn after_frame(
+        &mut self,
+        index: usize,
+        output: &Output,
+        clear: bool,
+        mut states: RenderElementStates,
+    ) {
         let time = self.now();
         // What has nothing to see is not drawn, and is on the screen all the same.
         for layer in layer_map_for_output(output).layers() {
@@ -762,6 +770,8 @@ impl State {
         let states = &states;
         let (scale, transform) = (output.current_scale(), output.current_transform());
         let shown = RefCell::new(Vec::new());
+        let buffers = self.backend.feedback(output);
+        let fills = Cell::new(false);
         let on_screen = |surface: &WlSurface, data: &SurfaceData| {
             let on = update_surface_primary_scanout_output(
                 surface,
@@ -772,6 +782,14 @@ impl State {
             );
             if on.as_ref() == Some(output) && pass_barrier(data) {
                 shown.borrow_mut().extend(surface.client());
+            }
+            if on.as_ref() == Some(output)
+                && let Some(buffers) = &buffers
+                && let Some(told) = SurfaceDmabufFeedbackState::from_states(data)
+            {
+                let state = states.element_render_state(Id::from_wayland_resource(surface));
+                let presented = state.map(|state| state.presentation_state);
+                told.set_feedback(buffers.choose(presented, fills.get(), clear));
             }
             with_fractional_scale(data, |fractional| {
                 fractional.set_preferred_scale(scale.fractional_scale());
@@ -801,12 +819,16 @@ impl State {
                 );
             }
         } else {
+            let full = self.windows.layout.fullscreen_on(index);
+            let full = full.and_then(|id| Some(&self.windows.get(id)?.window));
             for window in self.windows.visible_on(index) {
+                fills.set(full == Some(window));
                 window.with_surfaces(on_screen);
                 window.send_frame(output, time, None, surface_primary_scanout_output);
                 let primary = surface_primary_scanout_output;
                 window.take_presentation_feedback(&mut feedback, primary, flags);
             }
+            fills.set(false);
             for layer in layer_map_for_output(output).layers() {
                 layer.with_surfaces(on_screen);
                 layer.send_frame(output, time, None, surface_primary_scanout_output);

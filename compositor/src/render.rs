@@ -158,6 +158,13 @@ pub(crate) struct Glass {
     pub(crate) moment: Option<Duration>,
 }
 
+impl Glass {
+    /// Whether planes of the display can show things by themselves: nothing of it has to be done to them.
+    pub(crate) fn is_clear(&self) -> bool {
+        self.filter.is_none() && self.zoom.is_none()
+    }
+}
+
 /// All that a frame is made of.
 #[derive(Debug)]
 pub struct Scene<'a> {

@@ -48,16 +48,17 @@ use smithay::{
         wayland_server::protocol::wl_surface::WlSurface,
     },
     utils::{Buffer, DeviceFd, Rectangle},
-    wayland::dmabuf::DmabufFeedbackBuilder,
 };
 
 use super::{
     Backend, Outcome, RendererKind, Setup,
     lease::{self, Leases},
+    planes,
     single::{self, Single},
 };
 use crate::{
     arrangement::WantedMode,
+    dmabuf::Feedback,
     error::Error,
     mirror::Mirrors,
     refresh::Ability,
@@ -121,6 +122,8 @@ struct Head {
     ability: Ability,
     /// It does.
     varies: bool,
+    /// Which buffers programs are to make for it.
+    buffers: Option<Feedback>,
     /// The gamma table that somebody set.
     gamma: Option<Vec<u16>>,
     /// What is shown in warmer colours, where pixman draws it.
@@ -344,6 +347,21 @@ impl Drm {
                 .map_err(|error| failed(RendererKind::Gles, error))
             }
         }
+    }
+
+    /// Which buffers programs are to make, by what the renderer draws and the display's planes take.
+    fn buffers(&self, swapchain: &Swapchain) -> Option<Feedback> {
+        let (Graphics::Gles { renderer, .. }, Swapchain::Gles(chain)) = (&self.graphics, swapchain)
+        else {
+            return None;
+        };
+        let surface = chain.surface();
+        let overlays = surface.planes().overlay.iter();
+        let formats = overlays.flat_map(|plane| plane.formats.iter());
+        let planes = surface.plane_info().formats.iter().chain(formats).copied();
+        Feedback::new(self.node.dev_id(), renderer.dmabuf_formats(), planes)
+            .inspect_err(|error| tracing::warn!("programs are not told what planes take: {error}"))
+            .ok()
     }
 
     /// The mode that somebody chose since the start, else the one that the settings name, else the one
@@ -746,16 +764,12 @@ fn offer_formats(state: &mut State, drm: &DrmHandle) {
         Graphics::Gles { renderer, .. } => {
             state.protocols.shm.update_formats(renderer.shm_formats());
             let formats = renderer.dmabuf_formats();
-            let feedback = DmabufFeedbackBuilder::new(drm.node.dev_id(), formats.clone()).build();
             let dh = state.display.clone();
-            let global = match feedback {
-                Ok(feedback) => state
-                    .protocols
-                    .dmabuf
-                    .create_global_with_default_feedback::<State>(&dh, &feedback),
-                Err(_) => state.protocols.dmabuf.create_global::<State>(&dh, formats),
-            };
-            state.protocols.dmabuf_global = Some(global);
+            if let Err(error) = state.offer_dmabufs(drm.node.dev_id(), formats.clone()) {
+                tracing::warn!("programs are not told which device draws: {error}");
+                let global = state.protocols.dmabuf.create_global::<State>(&dh, formats);
+                state.protocols.dmabuf_global = Some(global);
+            }
             let device = drm.device.device_fd().clone();
             state.protocols.frames.offer_explicit_sync(&dh, device);
         }
@@ -868,6 +882,7 @@ fn connect(
     output.change_current_state(Some(output_mode), None, None, None);
     let swapchain = drm.swapchain(&output, surface)?;
     let ability = swapchain.ability(info.handle());
+    let buffers = drm.buffers(&swapchain);
     drm.heads.push(Head {
         output: output.clone(),
         connector: info.handle(),
@@ -878,6 +893,7 @@ fn connect(
         off: false,
         ability,
         varies: false,
+        buffers,
         gamma: None,
         shade: None,
     });
@@ -1059,11 +1075,7 @@ impl Backend for DrmHandle {
             (Graphics::Gles { renderer, .. }, Swapchain::Gles(chain)) => {
                 let renderer = renderer.as_mut();
                 let elements = tint::tinted(scene, renderer, output);
-                // What a plane of the display shows by itself would be beside the tint.
-                let flags = match scene.glass.filter {
-                    Some(_) => FrameFlags::empty(),
-                    None => FrameFlags::DEFAULT,
-                };
+                let flags = planes::flags(&scene.glass);
                 draw!(renderer, chain, &elements, scene.ground(), flags, kind)
             }
             _ => Err(failed(kind, "the output was set up for another renderer")),
@@ -1190,6 +1202,12 @@ impl Backend for DrmHandle {
         leases.give(device, connectors, |crtc| {
             heads.iter().any(|head| head.crtc == crtc)
         })
+    }
+
+    fn feedback(&self, output: &Output) -> Option<Feedback> {
+        let drm = self.borrow();
+        let head = drm.heads.iter().find(|head| head.output == *output)?;
+        head.buffers.clone()
     }
 
     fn take_back(&mut self, _: u64, lease: u32) {

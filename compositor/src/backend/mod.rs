@@ -9,6 +9,7 @@ pub mod drm;
 pub mod headless;
 pub mod lease;
 pub mod nested;
+mod planes;
 pub mod renderer;
 mod single;
 
@@ -25,6 +26,7 @@ use smithay::{
 
 use crate::{
     arrangement::WantedMode,
+    dmabuf::Feedback,
     error::Error,
     refresh::Ability,
     render::{Picture, Scene},
@@ -219,6 +221,11 @@ pub trait Backend: Debug {
     /// The displays with these names are given away, or never are; of others the kernel says whether they are for
     /// a desktop.
     fn follow_leases(&mut self, _wanted: BTreeMap<String, bool>) {}
+
+    /// Which buffers on the GPU programs are to make for an output; nothing where these are not drawn.
+    fn feedback(&self, _output: &Output) -> Option<Feedback> {
+        None
+    }
 
     /// Goes to another virtual terminal.
     fn change_vt(&mut self, _vt: i32) {}

@@ -4,6 +4,7 @@
 mod access;
 mod capture;
 mod devices;
+mod dmabuf;
 mod fixture;
 mod gamma;
 mod greeter;

@@ -14,6 +14,7 @@ use argos_compositor::{
         headless::Headless,
         lease::{Card, Grant},
     },
+    dmabuf::Feedback,
     refresh::Ability,
     render::{Picture, Scene},
     smithay::{
@@ -46,6 +47,8 @@ pub(crate) struct Notes {
     pub(crate) varied: RefCell<Vec<bool>>,
     /// The display takes no other refresh, whatever it says.
     pub(crate) is_stubborn: Cell<bool>,
+    /// Which buffers on the GPU programs are told to make.
+    pub(crate) feedback: RefCell<Option<Feedback>>,
     /// The graphics cards and what is given away of them.
     pub(crate) cards: RefCell<Vec<Card>>,
     /// The connectors of each lease that was given.
@@ -157,6 +160,10 @@ impl Backend for Watched {
 
     fn forget_mirrors(&mut self) {
         self.inner.forget_mirrors();
+    }
+
+    fn feedback(&self, _: &Output) -> Option<Feedback> {
+        self.notes.feedback.borrow().clone()
     }
 
     fn cards(&self) -> Vec<Card> {
