@@ -1,17 +1,20 @@
-//! Buffers on the GPU: which kinds of them programs are told to make.
+//! Buffers on the GPU: which kinds of them programs are told to make, for what they show and for pictures of the screen.
 //!
 //! What a program draws can be shown as it is, by a plane of the display, without being drawn once more; but only if its
 //! buffers are of a kind that the plane takes. A surface that could be shown so is told of these kinds first
 //! ([`Feedback`]). All of them can be drawn as well: a plane is never sure to take a buffer, and pictures for others are
 //! drawn from it. Which surfaces planes show is decided by the back end with each frame; not while colours are warmer or
 //! things are larger, which planes cannot show ([`crate::render::Glass`]).
+//!
+//! Pictures can be copied into such a buffer without passing through memory ([`Targets`]).
 
 use smithay::{
     backend::{
-        allocator::Format,
+        allocator::{Format, Fourcc},
         renderer::element::{RenderElementPresentationState as Presented, RenderingReason},
     },
     reexports::wayland_protocols::wp::linux_dmabuf::zv1::server::zwp_linux_dmabuf_feedback_v1::TrancheFlags,
+    utils::{Buffer, Size},
     wayland::dmabuf::{DmabufFeedback, DmabufFeedbackBuilder},
 };
 
@@ -92,6 +95,52 @@ impl Feedback {
     }
 }
 
+/// The buffers on the GPU into which pictures are copied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Targets {
+    /// Number of the device that they are made on.
+    pub device: u64,
+    /// Their kinds.
+    pub formats: Vec<Format>,
+}
+
+impl Targets {
+    /// The modifiers that buffers of a format may have; none, where there is no buffer of that format.
+    pub(crate) fn modifiers(&self, code: Fourcc) -> Vec<u64> {
+        let formats = self.formats.iter().filter(|format| format.code == code);
+        formats.map(|format| u64::from(format.modifier)).collect()
+    }
+
+    /// Looks whether a buffer of that size and kind can take a copy; if not, why. Who was not told the modifiers
+    /// (`any_modifier`) hears of a wrong one when the copy fails.
+    ///
+    /// # Errors
+    /// What is wrong with the buffer.
+    pub(crate) fn check(
+        &self,
+        (size, code): (Size<i32, Buffer>, Fourcc),
+        (given, kind): (Size<i32, Buffer>, Format),
+        any_modifier: bool,
+    ) -> Result<(), String> {
+        if given != size {
+            return Err(format!(
+                "the buffer has {}x{} pixels; it needs {}x{}",
+                given.w, given.h, size.w, size.h
+            ));
+        }
+        if kind.code != code {
+            return Err(format!("the format is {}; it has to be {code}", kind.code));
+        }
+        if !any_modifier && !self.formats.contains(&kind) {
+            return Err(format!(
+                "the modifier {:?} is none of those that were told",
+                kind.modifier
+            ));
+        }
+        Ok(())
+    }
+}
+
 impl State {
     /// Has programs make buffers on a device, of kinds that can be drawn.
     ///
@@ -112,16 +161,46 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use smithay::backend::allocator::{Fourcc, Modifier};
+    use smithay::backend::allocator::Modifier;
 
     use super::*;
 
-    #[test]
-    fn planes_are_fed_only_what_can_be_drawn_as_well() {
-        let kind = |code, modifier: u64| Format {
+    fn kind(code: Fourcc, modifier: u64) -> Format {
+        Format {
             code,
             modifier: Modifier::from(modifier),
+        }
+    }
+
+    #[test]
+    fn a_copy_goes_into_a_buffer_of_its_size_and_of_a_kind_that_was_told() {
+        let targets = Targets {
+            device: 1,
+            formats: vec![
+                kind(Fourcc::Xrgb8888, 0),
+                kind(Fourcc::Argb8888, 0),
+                kind(Fourcc::Xrgb8888, 7),
+            ],
         };
+        assert_eq!(targets.modifiers(Fourcc::Xrgb8888), [0, 7]);
+        assert!(targets.modifiers(Fourcc::Abgr8888).is_empty());
+        let size = |w: i32, h: i32| Size::<i32, Buffer>::from((w, h));
+        let wanted = (size(4, 3), Fourcc::Xrgb8888);
+        let check = |given, any| targets.check(wanted, given, any);
+        assert_eq!(
+            check((size(4, 3), kind(Fourcc::Xrgb8888, 7)), false),
+            Ok(())
+        );
+        let wrong = |given| check(given, false).unwrap_err();
+        assert!(wrong((size(3, 4), kind(Fourcc::Xrgb8888, 7))).contains("4x3"));
+        assert!(wrong((size(4, 3), kind(Fourcc::Argb8888, 0))).contains("format"));
+        let strange = (size(4, 3), kind(Fourcc::Xrgb8888, 8));
+        assert!(wrong(strange).contains("modifier"));
+        assert_eq!(check(strange, true), Ok(()));
+    }
+
+    #[test]
+    fn planes_are_fed_only_what_can_be_drawn_as_well() {
         let (plain, tiled) = (kind(Fourcc::Xrgb8888, 0), kind(Fourcc::Xrgb8888, 7));
         let other = kind(Fourcc::Argb8888, 0);
         assert_eq!(

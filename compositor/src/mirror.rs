@@ -7,9 +7,10 @@
 
 use smithay::{
     backend::{
-        allocator::Fourcc,
+        allocator::{Fourcc, dmabuf::Dmabuf},
         renderer::{
-            Bind, ExportMem, ImportAll, ImportMem, Offscreen, Renderer, damage::OutputDamageTracker,
+            Bind, Blit, ExportMem, ImportAll, ImportMem, Offscreen, Renderer, TextureFilter,
+            damage::OutputDamageTracker,
         },
     },
     output::Output,
@@ -143,6 +144,25 @@ impl<T> Mirrors<T> {
         })
     }
 
+    /// Copies pixels into a buffer on the GPU; see [`crate::backend::Backend::copy`].
+    pub(crate) fn give<R>(
+        &mut self,
+        renderer: &mut R,
+        scene: &Scene<'_>,
+        output: &Output,
+        region: Rectangle<i32, Buffer>,
+        buffer: &mut Dmabuf,
+    ) -> Result<(), Error>
+    where
+        R: Renderer + Blit + Bind<T> + Bind<Dmabuf>,
+    {
+        let index = self
+            .position(scene.view, output)
+            .ok_or_else(|| self.failed("nothing was drawn of this output yet"))?;
+        let given = give(renderer, &mut self.list[index].target, region, buffer);
+        given.map_err(|error| self.failed(error))
+    }
+
     /// Reads pixels; see [`crate::backend::Backend::read`].
     pub(crate) fn read<R>(
         &mut self,
@@ -222,6 +242,23 @@ pub(crate) fn in_buffer(
         (rect.loc.x, rect.loc.y).into(),
         (rect.size.w, rect.size.h).into(),
     )
+}
+
+fn give<R, T>(
+    renderer: &mut R,
+    target: &mut T,
+    region: Rectangle<i32, Buffer>,
+    buffer: &mut Dmabuf,
+) -> Result<(), R::Error>
+where
+    R: Renderer + Blit + Bind<T> + Bind<Dmabuf>,
+{
+    let from = Bind::<T>::bind(&mut *renderer, target)?;
+    let mut to = Bind::<Dmabuf>::bind(&mut *renderer, buffer)?;
+    let size = Size::from((region.size.w, region.size.h));
+    let part = Rectangle::new((region.loc.x, region.loc.y).into(), size);
+    let whole = Rectangle::from_size(size);
+    renderer.blit(&from, &mut to, part, whole, TextureFilter::Nearest)
 }
 
 fn copy<R, T>(

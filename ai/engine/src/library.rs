@@ -234,7 +234,8 @@ fn graphs(files: &[PathBuf]) -> Vec<&PathBuf> {
 /// # Errors
 /// The graph cannot be read, or it names a file outside the folder.
 pub fn weights(folder: &Path, graph: &Path) -> Result<Vec<(PathBuf, u64)>> {
-    external(folder, graph, &summary(folder, graph)?)
+    let summary = summary(folder, graph)?;
+    external(folder, graph, &summary)
 }
 
 fn summary(folder: &Path, graph: &Path) -> Result<Arc<Summary>> {

@@ -51,14 +51,14 @@ use smithay::{
 };
 
 use super::{
-    Backend, Outcome, RendererKind, Setup,
+    Backend, Outcome, RendererKind, Setup, copies,
     lease::{self, Leases},
     planes,
     single::{self, Single},
 };
 use crate::{
     arrangement::WantedMode,
-    dmabuf::Feedback,
+    dmabuf::{Feedback, Targets},
     error::Error,
     mirror::Mirrors,
     refresh::Ability,
@@ -84,6 +84,8 @@ enum Graphics {
         renderer: Box<GlesRenderer>,
         mirrors: Mirrors<GlesRenderbuffer>,
         gbm: GbmDevice<DrmDeviceFd>,
+        /// The buffers of clients into which it copies pictures.
+        targets: Option<Targets>,
     },
 }
 
@@ -273,7 +275,7 @@ impl Drm {
         };
         let graphics = match kind {
             RendererKind::Pixman => pixman()?,
-            RendererKind::Gles => match gles(&fd) {
+            RendererKind::Gles => match gles(&fd, node) {
                 Ok(graphics) => graphics,
                 Err(error) => {
                     tracing::warn!("{}: {error}; drawing with pixman instead", path.display());
@@ -557,11 +559,13 @@ fn load_gamma(
     device.set_gamma(crtc, &straight, &straight, &straight)
 }
 
-fn gles(fd: &DrmDeviceFd) -> Result<Graphics, Error> {
+fn gles(fd: &DrmDeviceFd, node: DrmNode) -> Result<Graphics, Error> {
     let wrong = |error: &dyn std::fmt::Display| failed(RendererKind::Gles, error);
     let gbm = GbmDevice::new(fd.clone()).map_err(|error| wrong(&error))?;
-    let renderer = new_gles(&gbm).map_err(|error| wrong(&error))?;
+    let mut renderer = new_gles(&gbm).map_err(|error| wrong(&error))?;
+    let targets = copies::targets(&mut renderer, node);
     Ok(Graphics::Gles {
+        targets,
         renderer: Box::new(renderer),
         mirrors: Mirrors::new("gles", Fourcc::Abgr8888),
         gbm,
@@ -1156,6 +1160,34 @@ impl Backend for DrmHandle {
             Graphics::Gles {
                 renderer, mirrors, ..
             } => mirrors.read(renderer.as_mut(), scene, output, region),
+        }
+    }
+
+    fn copy_targets(&self) -> Option<Targets> {
+        match &self.borrow().graphics {
+            Graphics::Pixman { .. } => None,
+            Graphics::Gles { targets, .. } => targets.clone(),
+        }
+    }
+
+    fn copy(
+        &mut self,
+        scene: &Scene<'_>,
+        output: &Output,
+        region: Rectangle<i32, Buffer>,
+        buffer: &mut Dmabuf,
+    ) -> Result<(), Error> {
+        match &mut self.borrow_mut().graphics {
+            Graphics::Pixman { .. } => Err(failed(
+                RendererKind::Pixman,
+                "it copies into no buffers on a GPU",
+            )),
+            Graphics::Gles {
+                renderer, mirrors, ..
+            } => {
+                mirrors.give(renderer.as_mut(), scene, output, region, buffer)?;
+                copies::finish(renderer).map_err(|error| failed(RendererKind::Gles, error))
+            }
         }
     }
 

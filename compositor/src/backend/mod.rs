@@ -5,6 +5,7 @@
 //! it is told to, reports flips by [`crate::state::State`]'s `flipped`, adds and removes outputs,
 //! and feeds [`crate::state::State::process_input`].
 
+mod copies;
 pub mod drm;
 pub mod headless;
 pub mod lease;
@@ -26,7 +27,7 @@ use smithay::{
 
 use crate::{
     arrangement::WantedMode,
-    dmabuf::Feedback,
+    dmabuf::{Feedback, Targets},
     error::Error,
     refresh::Ability,
     render::{Picture, Scene},
@@ -178,6 +179,29 @@ pub trait Backend: Debug {
         output: &Output,
         region: Rectangle<i32, Buffer>,
     ) -> Result<Vec<u8>, Error>;
+
+    /// The buffers on the GPU into which [`Self::copy`] copies; nothing where there are none.
+    fn copy_targets(&self) -> Option<Targets> {
+        None
+    }
+
+    /// Copies a part of the mirror of the scene's view into a client's buffer on the GPU, which has the part's size.
+    /// The part must be inside of the mirror.
+    ///
+    /// # Errors
+    /// When there is no mirror yet, or the buffer cannot be drawn into.
+    fn copy(
+        &mut self,
+        _scene: &Scene<'_>,
+        _output: &Output,
+        _region: Rectangle<i32, Buffer>,
+        _buffer: &mut Dmabuf,
+    ) -> Result<(), Error> {
+        Err(Error::Render {
+            renderer: self.renderer().name(),
+            reason: "it copies into no buffers on a GPU".to_owned(),
+        })
+    }
 
     /// Nobody needs the mirrors any more.
     fn forget_mirrors(&mut self);

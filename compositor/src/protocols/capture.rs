@@ -2,7 +2,7 @@
 //!
 //! # A copy's way
 //!
-//! A protocol checks a client's buffer ([`check`]) and hands a [`Pending`] copy in. At the end of the turn
+//! A protocol checks a client's buffer ([`State::check_copy`]) and hands a [`Pending`] copy in. At the end of the turn
 //! [`State::serve_captures`] gives out what is due: a copy that does not wait, one whose client has seen
 //! nothing yet, and one that waits when the picture is another than the one its client saw last. While
 //! none is pending, nothing is drawn.
@@ -11,6 +11,9 @@
 //! A mirror is brought up to date at most once a turn however many clients want it, and for copies that
 //! wait only if a frame was drawn on the output since. Each change of a mirror has a [version](Stream); a
 //! client's part in it is the version that it saw last.
+//!
+//! Copies go into memory (`wl_shm`), and into buffers on the GPU (`linux-dmabuf`) where that draws and can copy
+//! ([`crate::dmabuf::Targets`]).
 //!
 //! # What is never in a picture
 //!
@@ -23,6 +26,7 @@ use std::{
 };
 
 use smithay::{
+    backend::allocator::{Buffer as _, Fourcc},
     output::Output,
     reexports::wayland_server::{
         Client, Resource,
@@ -30,7 +34,10 @@ use smithay::{
         protocol::{wl_buffer::WlBuffer, wl_shm},
     },
     utils::{Buffer, Rectangle, Size, Transform},
-    wayland::shm::{BufferAccessError, with_buffer_contents, with_buffer_contents_mut},
+    wayland::{
+        dmabuf::get_dmabuf,
+        shm::{BufferAccessError, with_buffer_contents, with_buffer_contents_mut},
+    },
 };
 
 use crate::{
@@ -90,6 +97,14 @@ impl Target {
             (_, Part::Cursor) => View::Cursor,
             (Source::Output(_), Part::Content { pointer }) => View::Behind { pointer },
             (&Source::Window(id), Part::Content { pointer }) => View::Window { id, pointer },
+        }
+    }
+
+    /// The same as buffers on a GPU call it.
+    pub(super) fn fourcc(&self) -> Fourcc {
+        match self.part {
+            Part::Content { .. } => Fourcc::Xrgb8888,
+            Part::Cursor => Fourcc::Argb8888,
         }
     }
 
@@ -390,23 +405,61 @@ impl State {
         if waits && changed.is_empty() {
             return Ok(None);
         }
-        let pixels = self.with_scene(target.view(), &output, |backend, scene| {
-            backend.read(scene, &output, pending.region)
-        });
-        let pixels = pixels.map_err(|error| {
-            tracing::error!("output {}: {error}", output.name());
-            Failure::Unknown
-        })?;
-        let (size, format) = (pending.region.size, target.format());
-        if !fill(&pending.buffer, size, format, &pixels) {
-            return Err(Failure::Unknown);
-        }
+        self.copy(pending, &output)?;
         Ok(Some(Copied {
             version,
             changed,
             time: self.now(),
             transform,
         }))
+    }
+
+    /// Copies the mirror of a target into a client's buffer.
+    fn copy(&mut self, pending: &Pending, output: &Output) -> Result<(), Failure> {
+        let (target, region) = (&pending.target, pending.region);
+        if let Ok(dmabuf) = get_dmabuf(&pending.buffer) {
+            let mut buffer = dmabuf.clone();
+            let copied = self.with_scene(target.view(), output, |backend, scene| {
+                backend.copy(scene, output, region, &mut buffer)
+            });
+            return copied.map_err(|error| {
+                tracing::warn!("output {}: no copy for a client: {error}", output.name());
+                Failure::Unknown
+            });
+        }
+        let pixels = self.with_scene(target.view(), output, |backend, scene| {
+            backend.read(scene, output, region)
+        });
+        let pixels = pixels.map_err(|error| {
+            tracing::error!("output {}: {error}", output.name());
+            Failure::Unknown
+        })?;
+        if fill(&pending.buffer, region.size, target.format(), &pixels) {
+            Ok(())
+        } else {
+            Err(Failure::Unknown)
+        }
+    }
+
+    /// Looks whether a client's buffer can take a copy of that size of a target; if not, why. `any_modifier`: the client
+    /// was told no modifiers of buffers on the GPU.
+    pub(super) fn check_copy(
+        &self,
+        buffer: &WlBuffer,
+        size: Size<i32, Buffer>,
+        target: &Target,
+        any_modifier: bool,
+    ) -> Result<(), String> {
+        let Ok(dmabuf) = get_dmabuf(buffer) else {
+            return check(buffer, size, target.format());
+        };
+        let targets = self.backend.copy_targets();
+        let targets = targets.ok_or_else(|| "only wl_shm buffers are copied to".to_owned())?;
+        if dmabuf.y_inverted() {
+            return Err("the buffer is upside down".to_owned());
+        }
+        let wanted = (size, target.fourcc());
+        targets.check(wanted, (dmabuf.size(), dmabuf.format()), any_modifier)
     }
 
     /// Brings the mirror of a target up to date, unless it is. For a copy that waits it is as long as no
@@ -442,16 +495,12 @@ impl State {
     }
 }
 
-/// Whether a client's buffer can take a copy of that size and format; if not, why.
-pub(super) fn check(
-    buffer: &WlBuffer,
-    size: Size<i32, Buffer>,
-    format: wl_shm::Format,
-) -> Result<(), String> {
+/// Whether a client's buffer in memory can take a copy of that size and format; if not, why.
+fn check(buffer: &WlBuffer, size: Size<i32, Buffer>, format: wl_shm::Format) -> Result<(), String> {
     let data = match with_buffer_contents(buffer, |_, _, data| data) {
         Ok(data) => data,
         Err(BufferAccessError::NotManaged) => {
-            return Err("only wl_shm buffers are copied to".to_owned());
+            return Err("the buffer is neither of wl_shm nor of linux-dmabuf".to_owned());
         }
         Err(error) => return Err(error.to_string()),
     };

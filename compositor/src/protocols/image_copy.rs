@@ -108,6 +108,14 @@ impl Session {
         inner.told = Some(size);
         session.buffer_size(size.w as u32, size.h as u32);
         session.shm_format(target.format());
+        if let Some(targets) = state.backend.copy_targets() {
+            let modifiers = targets.modifiers(target.fourcc());
+            if !modifiers.is_empty() {
+                let modifiers = modifiers.into_iter().flat_map(u64::to_ne_bytes).collect();
+                session.dmabuf_device(targets.device.to_ne_bytes().to_vec());
+                session.dmabuf_format(target.fourcc() as u32, modifiers);
+            }
+        }
         session.done();
     }
 
@@ -582,7 +590,7 @@ impl Dispatch<ExtImageCopyCaptureFrameV1, FrameData> for State {
                     waiting.failed(Failure::Stopped);
                     return;
                 };
-                if let Err(why) = capture::check(&buffer, size, target.format()) {
+                if let Err(why) = state.check_copy(&buffer, size, &target, false) {
                     tracing::debug!("a frame of {target:?}: {why}");
                     waiting.failed(Failure::Constraints);
                     return;

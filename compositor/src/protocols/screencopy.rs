@@ -1,6 +1,7 @@
 //! `wlr-screencopy-unstable-v1`: single pictures of an output or a part of one, as grim takes them.
 //!
-//! Copies go into `wl_shm` buffers. What becomes of them is in [`super::capture`].
+//! What becomes of copies is in [`super::capture`]. The protocol does not say which modifiers a buffer on the GPU may
+//! have; a copy into one with another fails.
 
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -8,6 +9,7 @@ use std::sync::{
 };
 
 use smithay::{
+    backend::allocator::Fourcc,
     output::Output,
     reexports::{
         wayland_protocols_wlr::screencopy::v1::server::{
@@ -23,7 +25,7 @@ use smithay::{
 };
 
 use super::{
-    capture::{self, Copied, FORMAT, Failure, Frame, PIXEL, Pending, Target},
+    capture::{Copied, FORMAT, Failure, Frame, PIXEL, Pending, Target},
     sandbox::{Privilege, may},
 };
 use crate::{mirror::in_buffer, outputs::geometry, state::State};
@@ -168,6 +170,12 @@ impl Dispatch<ZwlrScreencopyManagerV1, Seen> for State {
         };
         let (width, height) = (size.w as u32, size.h as u32);
         frame.buffer(FORMAT, width, height, width * PIXEL as u32);
+        if frame.version() >= zwlr_screencopy_frame_v1::EVT_LINUX_DMABUF_SINCE
+            && let Some(targets) = state.backend.copy_targets()
+            && !targets.modifiers(Fourcc::Xrgb8888).is_empty()
+        {
+            frame.linux_dmabuf(Fourcc::Xrgb8888 as u32, width, height);
+        }
         if frame.version() >= zwlr_screencopy_frame_v1::EVT_BUFFER_DONE_SINCE {
             frame.buffer_done();
         }
@@ -202,7 +210,7 @@ impl Dispatch<ZwlrScreencopyFrameV1, FrameData> for State {
         let Some(area) = &data.area else {
             return;
         };
-        if let Err(why) = capture::check(&buffer, area.region.size, FORMAT) {
+        if let Err(why) = state.check_copy(&buffer, area.region.size, &area.target, true) {
             frame.post_error(Error::InvalidBuffer, why);
             return;
         }

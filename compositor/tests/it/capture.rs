@@ -3,10 +3,19 @@
 use std::{
     fs::File,
     os::{fd::AsFd, unix::fs::FileExt},
+    rc::Rc,
     sync::{Arc, Mutex},
 };
 
-use argos_compositor::{backend::headless, render::Picture, smithay::utils::Transform};
+use argos_compositor::{
+    backend::headless,
+    dmabuf::Targets,
+    render::Picture,
+    smithay::{
+        backend::allocator::{Format as Kind, Fourcc},
+        utils::Transform,
+    },
+};
 use wayland_client::{
     Connection, Dispatch, Proxy, QueueHandle, WEnum, delegate_noop,
     protocol::{wl_buffer::WlBuffer, wl_shm::Format},
@@ -33,7 +42,11 @@ use wayland_protocols_wlr::{
     },
 };
 
-use crate::fixture::{Client, Events, Fixture, on, rgb};
+use crate::{
+    dmabuf::{self, DEVICE, kind},
+    fixture::{Client, Events, Fixture, on, rgb},
+    watched::Notes,
+};
 
 const WHOLE: (i32, i32) = (1280, 800);
 const RED: u32 = 0xc0_2020;
@@ -45,6 +58,8 @@ const BLUE: u32 = 0x20_20c0;
 struct Heard {
     /// Width, height, bytes of a row.
     buffer: Option<(u32, u32, u32)>,
+    /// Format, width, height of a buffer on the GPU.
+    dmabuf: Option<(u32, u32, u32)>,
     damage: Vec<(i32, i32, i32, i32)>,
     ready: bool,
     failed: bool,
@@ -57,6 +72,10 @@ type Shared<T> = Arc<Mutex<T>>;
 #[derive(Debug, Default, Clone, PartialEq)]
 struct Constraints {
     sizes: Vec<(u32, u32)>,
+    /// The device of buffers on the GPU.
+    device: Option<u64>,
+    /// Their formats and the modifiers of these.
+    dmabufs: Vec<(u32, Vec<u64>)>,
     done: u32,
     stopped: bool,
 }
@@ -82,6 +101,11 @@ impl Dispatch<ZwlrScreencopyFrameV1, Shared<Heard>> for Events {
                 assert_eq!(format, WEnum::Value(Format::Xrgb8888));
                 heard.buffer = Some((width, height, stride));
             }
+            Event::LinuxDmabuf {
+                format,
+                width,
+                height,
+            } => heard.dmabuf = Some((format, width, height)),
             Event::Damage {
                 x,
                 y,
@@ -140,6 +164,14 @@ impl Dispatch<ExtImageCopyCaptureSessionV1, Shared<Constraints>> for Events {
         let mut heard = heard.lock().unwrap();
         match event {
             Event::BufferSize { width, height } => heard.sizes.push((width, height)),
+            Event::DmabufDevice { device } => {
+                heard.device = Some(u64::from_ne_bytes(device.try_into().unwrap()));
+            }
+            Event::DmabufFormat { format, modifiers } => {
+                let modifiers = modifiers.chunks_exact(8);
+                let modifiers = modifiers.map(|it| u64::from_ne_bytes(it.try_into().unwrap()));
+                heard.dmabufs.push((format, modifiers.collect()));
+            }
             Event::Done => heard.done += 1,
             Event::Stopped => heard.stopped = true,
             _ => {}
@@ -192,6 +224,19 @@ impl Memory {
             buffer,
             size: (w, h),
             stride,
+        }
+    }
+
+    /// One that the compositor takes for a buffer on the GPU.
+    fn on_gpu(client: &Client, (w, h): (i32, i32), kind: Kind) -> Self {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len((w * h * 4) as u64).unwrap();
+        let buffer = dmabuf::buffer(client, &file, (w, h), kind);
+        Self {
+            file,
+            buffer,
+            size: (w, h),
+            stride: w * 4,
         }
     }
 
@@ -912,4 +957,126 @@ fn who_wants_hundreds_of_frames_at_once_is_sent_away() {
         assert!(shot.heard().ready);
         shot.frame.destroy();
     }
+}
+
+/// A compositor that copies into buffers on a GPU, as far as programs know.
+fn with_gpu() -> (Fixture, Rc<Notes>) {
+    let (mut f, notes) = Fixture::watched();
+    let drawn = [
+        kind(Fourcc::Xrgb8888, 0),
+        kind(Fourcc::Xrgb8888, 7),
+        kind(Fourcc::Argb8888, 0),
+    ];
+    f.state.offer_dmabufs(DEVICE, drawn).unwrap();
+    *notes.targets.borrow_mut() = Some(Targets {
+        device: DEVICE,
+        formats: vec![drawn[0], drawn[2]],
+    });
+    f.turn();
+    (f, notes)
+}
+
+/// What programs call the format of pictures in buffers on a GPU.
+const XRGB: u32 = Fourcc::Xrgb8888 as u32;
+
+#[test]
+fn where_no_gpu_copies_only_memory_is_offered() {
+    let mut f = Fixture::new();
+    let recorder = Recorder::new(&mut f, Options::empty());
+    let constraints = recorder.constraints();
+    assert_eq!((constraints.device, constraints.dmabufs.len()), (None, 0));
+    let mut shooter = Shooter::new(&mut f);
+    let shot = shooter.frame(false);
+    f.roundtrip(&mut shooter.client);
+    assert_eq!(shot.heard().dmabuf, None);
+}
+
+#[test]
+fn where_a_gpu_copies_pictures_need_not_go_through_memory() {
+    let (mut f, notes) = with_gpu();
+    let mut client = f.client();
+    f.window(&mut client, "below", (400, 300), RED);
+    let mut recorder = Recorder::new(&mut f, Options::empty());
+    let constraints = recorder.constraints();
+    assert_eq!(constraints.device, Some(DEVICE));
+    assert_eq!(constraints.dmabufs, [(XRGB, vec![0_u64])]);
+    assert_eq!(constraints.done, 1);
+
+    let memory = Memory::on_gpu(&recorder.client, WHOLE, kind(Fourcc::Xrgb8888, 0));
+    let (frame, heard) = recorder.frame();
+    frame.attach_buffer(&memory.buffer);
+    frame.capture();
+    f.roundtrip(&mut recorder.client);
+    assert!(heard.lock().unwrap().ready, "{heard:?}");
+    assert!(memory.pixels() == colours(&f.state.capture(0).unwrap()));
+    assert_eq!(notes.copied.get(), 1);
+    frame.destroy();
+
+    // Memory is as good as before.
+    let (_frame, heard, memory) = recorder.capture(&mut f, WHOLE);
+    f.window(&mut client, "above", (400, 300), GREEN);
+    f.roundtrip(&mut recorder.client);
+    assert!(heard.lock().unwrap().ready);
+    assert_eq!(memory.pixel(640, 400), rgb(GREEN));
+    assert_eq!(notes.copied.get(), 1);
+}
+
+#[test]
+fn a_buffer_on_the_gpu_of_another_kind_takes_no_frame() {
+    let (mut f, notes) = with_gpu();
+    let mut recorder = Recorder::new(&mut f, Options::empty());
+    for (size, kind) in [
+        ((640, 480), kind(Fourcc::Xrgb8888, 0)),
+        (WHOLE, kind(Fourcc::Xrgb8888, 7)),
+        (WHOLE, kind(Fourcc::Argb8888, 0)),
+    ] {
+        let memory = Memory::on_gpu(&recorder.client, size, kind);
+        let (frame, heard) = recorder.frame();
+        frame.attach_buffer(&memory.buffer);
+        frame.capture();
+        f.roundtrip(&mut recorder.client);
+        let reason = heard.lock().unwrap().reason;
+        assert_eq!(reason, Some(FailureReason::BufferConstraints), "{kind:?}");
+        frame.destroy();
+    }
+    assert_eq!(notes.copied.get(), 0);
+}
+
+#[test]
+fn a_part_of_an_output_is_copied_into_a_buffer_on_the_gpu() {
+    let (mut f, notes) = with_gpu();
+    let mut client = f.client();
+    f.window(&mut client, "below", (400, 300), RED);
+    let mut shooter = Shooter::new(&mut f);
+    // The window is at 440, 250.
+    let shot = shooter.region((430, 240, 20, 30));
+    f.roundtrip(&mut shooter.client);
+    assert_eq!(shot.heard().dmabuf, Some((XRGB, 20, 30)));
+    let memory = Memory::on_gpu(&shooter.client, (20, 30), kind(Fourcc::Xrgb8888, 0));
+    shot.frame.copy(&memory.buffer);
+    f.roundtrip(&mut shooter.client);
+    assert!(shot.heard().ready);
+    assert_eq!(memory.pixel(10, 10), rgb(RED));
+    assert_ne!(memory.pixel(9, 10), rgb(RED));
+    assert_eq!(notes.copied.get(), 1);
+
+    // Another size is a mistake, as it is in memory.
+    let shot = shooter.region((430, 240, 20, 30));
+    let memory = Memory::on_gpu(&shooter.client, (30, 20), kind(Fourcc::Xrgb8888, 0));
+    shot.frame.copy(&memory.buffer);
+    assert_eq!(f.is_thrown_out(shooter.client).code, 1);
+}
+
+#[test]
+fn a_locked_session_copies_nothing_into_buffers_on_the_gpu() {
+    let (mut f, notes) = with_gpu();
+    let mut recorder = Recorder::new(&mut f, Options::empty());
+    lock(&mut f);
+    let memory = Memory::on_gpu(&recorder.client, WHOLE, kind(Fourcc::Xrgb8888, 0));
+    let (frame, heard) = recorder.frame();
+    frame.attach_buffer(&memory.buffer);
+    frame.capture();
+    f.roundtrip(&mut recorder.client);
+    assert_eq!(heard.lock().unwrap().reason, Some(FailureReason::Unknown));
+    assert_eq!(notes.copied.get(), 0);
 }

@@ -1,13 +1,16 @@
 //! Buffers on the GPU: which kinds programs are told to make, though none is made here.
 
-use std::rc::Rc;
+use std::{fs::File, os::fd::AsFd, rc::Rc};
 
 use argos_compositor::{
     dmabuf::Feedback,
     smithay::backend::allocator::{Format, Fourcc, Modifier},
 };
-use wayland_client::{Connection, Dispatch, QueueHandle, WEnum};
+use wayland_client::{
+    Connection, Dispatch, QueueHandle, WEnum, delegate_noop, protocol::wl_buffer::WlBuffer,
+};
 use wayland_protocols::wp::linux_dmabuf::zv1::client::{
+    zwp_linux_buffer_params_v1::{Flags, ZwpLinuxBufferParamsV1},
     zwp_linux_dmabuf_feedback_v1::{self, TrancheFlags, ZwpLinuxDmabufFeedbackV1},
     zwp_linux_dmabuf_v1::{self, ZwpLinuxDmabufV1},
 };
@@ -19,7 +22,9 @@ use crate::{
 
 const WHOLE: (i32, i32) = (1280, 800);
 const RED: u32 = 0xc0_2020;
-const DEVICE: u64 = 0xe280;
+pub(crate) const DEVICE: u64 = 0xe280;
+
+delegate_noop!(Events: ignore ZwpLinuxBufferParamsV1);
 
 impl Dispatch<ZwpLinuxDmabufV1, ()> for Events {
     fn event(
@@ -59,11 +64,23 @@ impl Dispatch<ZwpLinuxDmabufFeedbackV1, ()> for Events {
     }
 }
 
-fn kind(code: Fourcc, modifier: u64) -> Format {
+pub(crate) fn kind(code: Fourcc, modifier: u64) -> Format {
     Format {
         code,
         modifier: Modifier::from(modifier),
     }
+}
+
+/// A buffer that the compositor takes for one on a GPU, without gaps between its rows.
+pub(crate) fn buffer(client: &Client, file: &File, (w, h): (i32, i32), kind: Format) -> WlBuffer {
+    let dmabuf: ZwpLinuxDmabufV1 = client.bind_version(3, ());
+    let params = dmabuf.create_params(&client.qh, ());
+    let modifier = u64::from(kind.modifier);
+    let (high, low) = ((modifier >> 32) as u32, modifier as u32);
+    params.add(file.as_fd(), 0, 0, w as u32 * 4, high, low);
+    let buffer = params.create_immed(w, h, kind.code as u32, Flags::empty(), &client.qh, ());
+    params.destroy();
+    buffer
 }
 
 /// A compositor with a GPU and planes, as far as programs are told.

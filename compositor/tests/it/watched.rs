@@ -3,7 +3,8 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
-    os::fd::OwnedFd,
+    fs::File,
+    os::{fd::OwnedFd, unix::fs::FileExt},
     rc::Rc,
 };
 
@@ -14,10 +15,11 @@ use argos_compositor::{
         headless::Headless,
         lease::{Card, Grant},
     },
-    dmabuf::Feedback,
+    dmabuf::{Feedback, Targets},
     refresh::Ability,
     render::{Picture, Scene},
     smithay::{
+        backend::allocator::dmabuf::Dmabuf,
         desktop::utils::OutputPresentationFeedback,
         output::Output,
         utils::{Buffer, Rectangle},
@@ -49,6 +51,10 @@ pub(crate) struct Notes {
     pub(crate) is_stubborn: Cell<bool>,
     /// Which buffers on the GPU programs are told to make.
     pub(crate) feedback: RefCell<Option<Feedback>>,
+    /// The buffers on the GPU into which pictures are copied. Here they are files, and there is no GPU.
+    pub(crate) targets: RefCell<Option<Targets>>,
+    /// How many pictures were copied into such.
+    pub(crate) copied: Cell<u32>,
     /// The graphics cards and what is given away of them.
     pub(crate) cards: RefCell<Vec<Card>>,
     /// The connectors of each lease that was given.
@@ -156,6 +162,29 @@ impl Backend for Watched {
         region: Rectangle<i32, Buffer>,
     ) -> Result<Vec<u8>, Error> {
         self.inner.read(scene, output, region)
+    }
+
+    fn copy_targets(&self) -> Option<Targets> {
+        self.notes.targets.borrow().clone()
+    }
+
+    fn import_dmabuf(&mut self, _: &Dmabuf) -> bool {
+        self.notes.targets.borrow().is_some()
+    }
+
+    fn copy(
+        &mut self,
+        scene: &Scene<'_>,
+        output: &Output,
+        region: Rectangle<i32, Buffer>,
+        buffer: &mut Dmabuf,
+    ) -> Result<(), Error> {
+        let pixels = self.inner.read(scene, output, region)?;
+        let plane = buffer.handles().next().unwrap();
+        let file = File::from(plane.try_clone_to_owned().unwrap());
+        file.write_all_at(&pixels, 0).unwrap();
+        self.notes.copied.set(self.notes.copied.get() + 1);
+        Ok(())
     }
 
     fn forget_mirrors(&mut self) {
