@@ -196,7 +196,7 @@ pub(crate) fn start(context: &Context, options: &Options) -> Result<ExitCode> {
     };
     command.args([
         "-device",
-        &format!("{gpu},edid=on,xres={width},yres={height}"),
+        &format!("{gpu},id=gpu,edid=on,xres={width},yres={height}"),
     ]);
 
     boot_medium(context, options, &qemu.firmware(&tree), &mut command)?;

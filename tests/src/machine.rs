@@ -182,6 +182,16 @@ impl Machine {
         Screen::read(&file)
     }
 
+    /// Takes a picture of one of the screens of a machine that has more than one.
+    pub fn screen_of(&mut self, head: u32) -> Result<Screen> {
+        let file = self.folder.join("screen.png");
+        self.qmp.run(
+            "screendump",
+            json!({ "filename": file, "format": "png", "device": "gpu", "head": head }),
+        )?;
+        Screen::read(&file)
+    }
+
     /// Takes a picture and keeps it under `name`.
     pub fn keep_screen(&mut self, name: &str) -> Result<Screen> {
         let screen = self.screen()?;

@@ -6,6 +6,7 @@
 mod desktop;
 mod escape;
 mod greeter;
+mod lease;
 mod lifecycle;
 mod lock;
 mod programs;
@@ -127,6 +128,10 @@ const SCENARIOS: &[Scenario<Stage>] = &[
     Scenario {
         name: "killed-services-come-back",
         run: desktop::killed_services,
+    },
+    Scenario {
+        name: "a-program-drives-a-second-display",
+        run: lease::lease,
     },
     Scenario {
         name: "poweroff-is-clean",

@@ -90,13 +90,19 @@ impl Stage {
     /// Boots a machine of its own to the desktop. `disk` is a data disk in the stage's folder.
     pub(crate) fn boot(&mut self, name: &str, disk: &str) -> Result<(Machine, Times)> {
         let disk = self.folder.join(disk).display().to_string();
-        self.start(name, &["--data", &disk], wait_for_desktop)
+        self.start(name, &["--data", &disk], &[], wait_for_desktop)
+    }
+
+    /// Boots a machine of its own to the desktop, with these words for `vm` and for QEMU and no data disk.
+    pub(crate) fn boot_with(&mut self, name: &str, vm: &[&str], qemu: &[&str]) -> Result<Machine> {
+        let words = [&["--ephemeral"], vm].concat();
+        Ok(self.start(name, &words, qemu, wait_for_desktop)?.0)
     }
 
     /// Boots a machine of its own with this screen (`1920x1080`) and no data disk.
     pub(crate) fn boot_at(&mut self, name: &str, resolution: &str) -> Result<Machine> {
         let words = ["--ephemeral", "--resolution", resolution];
-        Ok(self.start(name, &words, wait_for_desktop)?.0)
+        Ok(self.start(name, &words, &[], wait_for_desktop)?.0)
     }
 
     /// Boots a medium by a firmware to the desktop, without a data disk. Yields the seconds until
@@ -109,20 +115,21 @@ impl Stage {
     ) -> Result<(Machine, f64)> {
         let words = ["--ephemeral", "--boot", medium, "--firmware", firmware];
         // The boot menu's kernel says nothing on the serial port.
-        self.start(name, &words, wait_for_panel)
+        self.start(name, &words, &[], wait_for_panel)
     }
 
-    /// Starts a machine of its own with these words for `vm`, and waits.
+    /// Starts a machine of its own with these words for `vm` and for QEMU, and waits.
     fn start<T>(
         &self,
         name: &str,
         words: &[&str],
+        qemu: &[&str],
         ready: impl FnOnce(&mut Machine) -> Result<T>,
     ) -> Result<(Machine, T)> {
-        let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+        let owned = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
         let setup = Setup {
-            vm: words,
-            qemu: vec![],
+            vm: owned(words),
+            qemu: owned(qemu),
         };
         let mut machine = Machine::start(&self.folder.join(name), &setup)?;
         let seen = or_evidence(&mut machine, ready)?;
