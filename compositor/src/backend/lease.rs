@@ -316,7 +316,11 @@ impl BasicDevice for Watcher {}
 pub(super) fn open_card(device: &DrmDevice, node: &DrmNode) -> Result<OwnedFd, Error> {
     let path = node.dev_path_with_type(NodeType::Primary);
     let path = path.ok_or_else(|| Error::Lease("the device has no file".to_owned()))?;
-    let opened = open(&path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
+    let opened = open(
+        path.as_path(),
+        OFlags::RDWR | OFlags::CLOEXEC,
+        Mode::empty(),
+    );
     let refused = match opened {
         Ok(fd) => {
             let card = Watcher(fd);

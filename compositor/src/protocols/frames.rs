@@ -1,7 +1,7 @@
 //! When a client's content is applied and when it is asked for more: frame callbacks of what is
 //! not drawn, `fifo`, `commit-timing`, fences of buffers on the GPU; and what it says of its
 //! content, `alpha-modifier` (Smithay's elements honour it, but its pixman renderer not for buffers
-//! without an alpha channel) and `content-type` (a hint; nothing depends on it so far).
+//! without an alpha channel) and `content-type` (a hint, for [`crate::refresh`]).
 //!
 //! Whoever is drawn hears of it with each frame ([`crate::outputs`]). A surface that waits for a
 //! frame (it asked for a callback, or holds a fifo barrier) and is not drawn is let on after

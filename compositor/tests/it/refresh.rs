@@ -94,14 +94,13 @@ fn film(f: &mut Fixture, client: &mut Client, content: Option<Type>) -> Toplevel
 fn automatic_is_while_a_full_screen_window_covers_it() {
     let (mut f, notes) = with(Ability::Seamless, VariableRefresh::Automatic);
     let mut client = f.client();
-    let small = f.window(&mut client, "small", (400, 300), RED);
+    f.window(&mut client, "small", (400, 300), RED);
     assert!(notes.varied.borrow().is_empty());
     let film = film(&mut f, &mut client, Some(Type::Video));
     assert_eq!(*notes.varied.borrow(), [true]);
     film.toplevel.unset_fullscreen();
     f.roundtrip(&mut client);
     assert_eq!(*notes.varied.borrow(), [true, false]);
-    drop(small);
 }
 
 #[test]
