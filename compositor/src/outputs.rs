@@ -25,14 +25,13 @@
 
 use std::{
     cell::{Cell, RefCell},
-    sync::PoisonError,
     time::{Duration, Instant},
 };
 
 use smithay::reexports::wayland_server::{Resource, protocol::wl_surface::WlSurface};
 use smithay::{
     backend::renderer::element::{
-        RenderElementPresentationState, RenderElementState, RenderElementStates,
+        Id, RenderElementPresentationState, RenderElementState, RenderElementStates,
         default_primary_scanout_output_compare,
     },
     desktop::{
