@@ -105,6 +105,10 @@ duration-minutes = { $minutes } min { $seconds } s
 ## Leiste und Symbole von Programmen
 
 panel-paused = angehalten
+panel-recording = { $count ->
+    [one] Aufnahme
+   *[other] { $count } Aufnahmen
+}
 agent-state = { $state ->
     [starting] startet
     [thinking] denkt nach
@@ -134,6 +138,7 @@ controls-no-address = { $link }, keine Adresse
 controls-not-connected = Nicht verbunden
 problem-colours = Die Farben bleiben, wie sie sind: { $why }
 problem-light = Die Helligkeit bleibt, wie sie ist: { $why }
+problem-recording = Die Aufnahme konnte nicht beendet werden: { $why }
 problem-network = Das Netzwerk bleibt, wie es ist: { $why }
 problem-volume = Die Lautstärke bleibt, wie sie ist: { $why }
 
@@ -473,6 +478,15 @@ screenshot-about = Es wird auch in Ihrem Ordner für Bilder aufbewahrt.
 screenshot-yes = Geben
 screenshot-no = Nicht geben
 pick-title = Eine Farbe wählen
+share-title = Bildschirm aufnehmen
+share-asks = Was darf das Programm aufnehmen?
+share-about = Es sieht, was dort gezeigt wird und was Sie dort tun, bis es endet oder Sie das rote Zeichen auf der Leiste drücken.
+share-screen = { $width } × { $height } Pixel
+share-window = Fenster von { $app }
+share-nothing = Es gibt nichts, das aufgenommen werden könnte.
+share-remember = Bei diesem Programm nicht wieder fragen
+share-yes = Aufnehmen
+share-no = Nicht aufnehmen
 open-with = Öffnen mit
 open-with-what = „{ $what }“ öffnen mit
 open-with-nothing = Keine installierte Anwendung öffnet dies.

@@ -105,6 +105,10 @@ duration-minutes = { $minutes } min { $seconds } s
 ## Panel and tray
 
 panel-paused = paused
+panel-recording = { $count ->
+    [one] recording
+   *[other] { $count } recordings
+}
 agent-state = { $state ->
     [starting] starts
     [thinking] thinks
@@ -134,6 +138,7 @@ controls-no-address = { $link }, no address
 controls-not-connected = Not connected
 problem-colours = The colours stay as they are: { $why }
 problem-light = The light stays as it is: { $why }
+problem-recording = The recording could not be ended: { $why }
 problem-network = The network stays as it is: { $why }
 problem-volume = The volume stays as it is: { $why }
 
@@ -473,6 +478,15 @@ screenshot-about = It is also kept in your folder for pictures.
 screenshot-yes = Give it
 screenshot-no = Do not
 pick-title = Pick a colour
+share-title = Record the screen
+share-asks = What may the program record?
+share-about = It sees what is shown there, and what you do there, until it ends or you press the red sign on the panel.
+share-screen = { $width } × { $height } pixels
+share-window = Window of { $app }
+share-nothing = There is nothing that could be recorded.
+share-remember = Do not ask this program again
+share-yes = Record
+share-no = Do not
 open-with = Open with
 open-with-what = Open “{ $what }” with
 open-with-nothing = No application that is installed opens this.

@@ -108,6 +108,10 @@ duration-minutes = { $minutes } min { $seconds } s
 ## Barre et icônes des programmes
 
 panel-paused = suspendu
+panel-recording = { $count ->
+    [one] enregistrement
+   *[other] { $count } enregistrements
+}
 agent-state = { $state ->
     [starting] démarre
     [thinking] réfléchit
@@ -137,6 +141,7 @@ controls-no-address = { $link }, sans adresse
 controls-not-connected = Non connecté
 problem-colours = Les couleurs restent telles quelles : { $why }
 problem-light = La luminosité reste telle quelle : { $why }
+problem-recording = L’enregistrement n’a pas pu être arrêté : { $why }
 problem-network = Le réseau reste tel quel : { $why }
 problem-volume = Le volume reste tel quel : { $why }
 
@@ -479,6 +484,15 @@ screenshot-about = Elle est aussi gardée dans votre dossier d’images.
 screenshot-yes = Donner
 screenshot-no = Ne pas donner
 pick-title = Choisir une couleur
+share-title = Enregistrer l’écran
+share-asks = Que peut enregistrer le programme ?
+share-about = Il voit ce qui s’y affiche et ce que vous y faites, jusqu’à ce qu’il se termine ou que vous appuyiez sur le signe rouge de la barre.
+share-screen = { $width } × { $height } pixels
+share-window = Fenêtre de { $app }
+share-nothing = Il n’y a rien qui puisse être enregistré.
+share-remember = Ne plus demander pour ce programme
+share-yes = Enregistrer
+share-no = Ne pas enregistrer
 open-with = Ouvrir avec
 open-with-what = Ouvrir « { $what } » avec
 open-with-nothing = Aucune application installée n’ouvre ceci.

@@ -32,6 +32,7 @@ pub mod prompt;
 pub mod settings;
 mod shadow;
 pub mod shell;
+pub mod sources;
 pub mod theme;
 pub mod visible;
 pub mod widgets;

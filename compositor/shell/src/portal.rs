@@ -19,6 +19,7 @@ use crate::parts::chooser::{self, Chooser, entries, places};
 use crate::parts::consent::{self, Consent};
 use crate::parts::open_with::{self, OpenWith};
 use crate::parts::picker::{self, Picker};
+use crate::parts::share::{self, Share};
 use crate::settings::Look;
 use crate::theme::Theme;
 
@@ -54,6 +55,7 @@ enum Shown {
     Files(Box<Chooser>),
     Consent(Consent),
     Apps(OpenWith),
+    Share(Share),
     Colour(Picker),
 }
 
@@ -68,6 +70,8 @@ pub enum Message {
     Consent(u32, consent::Message),
     /// The same.
     Apps(u32, open_with::Message),
+    /// The same.
+    Share(u32, share::Message),
     /// The same.
     Colour(u32, picker::Message),
 }
@@ -101,6 +105,7 @@ impl Portal {
     fn set_alarm(&mut self, now: Instant) {
         let deadline = |open: &Open| match &open.shown {
             Shown::Consent(consent) => consent.deadline(now),
+            Shown::Share(share) => share.deadline(now),
             _ => None,
         };
         self.wake = self.open.values().filter_map(deadline).min();
@@ -134,6 +139,7 @@ impl Portal {
                 Shown::Files(Box::new(chooser))
             }
             Question::Consent(request) => Shown::Consent(Consent::new(*request)),
+            Question::Share(request) => Shown::Share(Share::new(*request)),
             Question::Apps {
                 what,
                 apps,
@@ -251,6 +257,10 @@ impl Program for Portal {
                     let (width, highest) = consent.size();
                     ((width, Height::Fit(highest)), (320, 160))
                 }
+                Shown::Share(_) => {
+                    let (width, height) = share::SIZE;
+                    ((width, Height::Fixed(height)), share::LEAST)
+                }
                 Shown::Apps(_) => {
                     let (width, height) = open_with::SIZE;
                     ((width, Height::Fixed(height)), open_with::LEAST)
@@ -303,6 +313,9 @@ impl Program for Portal {
             Some(Shown::Consent(consent)) => consent
                 .view(Instant::now(), size, palette)
                 .map(move |message| Message::Consent(id, message)),
+            Some(Shown::Share(share)) => share
+                .view(Instant::now(), size.width, palette)
+                .map(move |message| Message::Share(id, message)),
             Some(Shown::Apps(apps)) => apps
                 .view(size.width, palette)
                 .map(move |message| Message::Apps(id, message)),
@@ -342,6 +355,20 @@ impl Program for Portal {
                     }
                 }
             }
+            Message::Share(id, message) => {
+                if let Some(Shown::Share(share)) = self.open.get_mut(&id).map(|o| &mut o.shown) {
+                    match share.update(message, now) {
+                        share::Outcome::None => {}
+                        share::Outcome::Scroll(offset) => {
+                            tasks.scroll_to(Part::Dialog(id), share::LIST, offset as f32);
+                        }
+                        share::Outcome::Done(Some(answer)) => {
+                            self.answer(id, Answer::Share(answer));
+                        }
+                        share::Outcome::Done(None) => self.answer(id, Answer::Cancelled),
+                    }
+                }
+            }
             Message::Colour(id, message) => {
                 if let Some(picker) = self.picker(id) {
                     match picker.update(message, now) {
@@ -364,6 +391,7 @@ impl Program for Portal {
                 Some(Message::Files(id, message))
             }
             Shown::Consent(_) => Some(Message::Consent(id, Consent::intercept(event)?)),
+            Shown::Share(_) => Some(Message::Share(id, Share::intercept(event)?)),
             Shown::Apps(_) => Some(Message::Apps(id, OpenWith::intercept(event)?)),
             Shown::Colour(_) => Some(Message::Colour(id, Picker::intercept(event)?)),
         }
@@ -380,10 +408,12 @@ impl Program for Portal {
 
     fn shown(&mut self, part: Part) {
         let now = Instant::now();
-        if let Part::Dialog(id) = part
-            && let Some(Shown::Consent(consent)) = self.open.get_mut(&id).map(|o| &mut o.shown)
-        {
-            consent.on_screen(now);
+        if let Part::Dialog(id) = part {
+            match self.open.get_mut(&id).map(|open| &mut open.shown) {
+                Some(Shown::Consent(consent)) => consent.on_screen(now),
+                Some(Shown::Share(share)) => share.on_screen(now),
+                _ => {}
+            }
         }
         if let Part::Pick(id, _) = part
             && let Some(picker) = self.picker(id)
@@ -394,10 +424,12 @@ impl Program for Portal {
     }
 
     fn moves(&mut self, part: Part) {
-        if let Part::Dialog(id) = part
-            && let Some(Shown::Consent(consent)) = self.open.get_mut(&id).map(|o| &mut o.shown)
-        {
-            consent.moves();
+        if let Part::Dialog(id) = part {
+            match self.open.get_mut(&id).map(|open| &mut open.shown) {
+                Some(Shown::Consent(consent)) => consent.moves(),
+                Some(Shown::Share(share)) => share.moves(),
+                _ => {}
+            }
         }
         if let Part::Pick(id, _) = part
             && let Some(picker) = self.picker(id)

@@ -648,6 +648,7 @@ impl Shell {
             Notice::Light(light) => self.controls.set_light(light),
             Notice::Network(network) => self.controls.set_network(network),
             Notice::Night(night) => self.controls.set_night(night),
+            Notice::Recordings(recordings) => self.panel.recordings = recordings,
             Notice::Outputs(outputs, modes) => self.settings.set_outputs(outputs, modes),
             Notice::Tried(done) => {
                 if let Some(keep) = self.settings.tried(done, Instant::now()) {
@@ -971,6 +972,7 @@ impl Program for Shell {
                     tray::Outcome::Close => self.close_tray(),
                 }
             }
+            Message::Panel(panel::Message::StopRecording) => self.command(Command::StopRecording),
             Message::Panel(panel::Message::Power) => self.toggle("power", tasks),
             Message::Panel(panel::Message::Chat) => self.toggle("chat", tasks),
             Message::Panel(panel::Message::Workspace(number)) => {

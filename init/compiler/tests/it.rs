@@ -304,6 +304,12 @@ fn shipped_units_compile() {
         let graph = compile(scope, &[units.join(folder)]);
         assert_eq!(graph.problems, [], "{folder}");
     }
+    // With those of a profile laid over them.
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let more = top.join("image-build/portals/usr/lib/argos/user-units");
+    let graph = compile(Scope::User, &[units.join("user-units"), more]);
+    assert_eq!(graph.problems, [], "portals");
+    assert!(graph.units.iter().any(|unit| unit.name == "wireplumber"));
 }
 
 /// The unit files in the documentation, together with those that the image ships. A block's words

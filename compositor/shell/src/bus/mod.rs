@@ -136,6 +136,8 @@ pub enum Notice {
     Models(Option<Vec<(String, String)>>),
     /// Whether the colours are warmer; nothing while the compositor does not say.
     Night(Option<bool>),
+    /// For which programs something of the screen is recorded.
+    Recordings(Vec<String>),
 }
 
 /// Something a service is to do.
@@ -192,6 +194,8 @@ pub enum Command {
     EndTrial(bool),
     /// Warmer colours, or none.
     Night(bool),
+    /// End all recordings of the screen.
+    StopRecording,
     /// Sound, light, links.
     Machine(machine::Command),
     /// An item of the tray.

@@ -10,6 +10,7 @@ use argos_bus::ai::{Ai1Proxy, Model};
 use argos_bus::compositor::{Compositor1Proxy, FrameColours};
 use argos_bus::permissions::Permissions1Proxy;
 use argos_bus::power::{self, Refusal, Shutdown};
+use argos_bus::recording::Recording1Proxy;
 use argos_bus::shell::Part;
 use argos_bus::tools::Tools1Proxy;
 use futures_util::StreamExt;
@@ -111,6 +112,7 @@ async fn run(
             Ended::BusGone => {
                 notices.send(Notice::AgentsLost);
                 notices.send(Notice::TrayLost);
+                notices.send(Notice::Recordings(Vec::new()));
             }
         }
     }
@@ -167,16 +169,20 @@ async fn watch(
     theme: &Mutex<Shown>,
 ) {
     // Each of them ends only with the connection.
-    let (agents, compositor, permissions, ()) = tokio::join!(
+    let (agents, compositor, permissions, recordings, ()) = tokio::join!(
         watch_agents(connection, notices),
         watch_compositor(connection, notices, theme),
         watch_permissions(connection, notices),
+        watch_recordings(connection, notices),
         tray::follow(arrivals, connection, notices)
     );
-    for error in [agents.err(), compositor.err(), permissions.err()]
-        .into_iter()
-        .flatten()
-    {
+    let errors = [
+        agents.err(),
+        compositor.err(),
+        permissions.err(),
+        recordings.err(),
+    ];
+    for error in errors.into_iter().flatten() {
         tracing::debug!("the session bus: {error}");
     }
     connection.closed().await;
@@ -266,6 +272,32 @@ async fn watch_permissions(connection: &Connection, notices: &Notices) -> zbus::
         notices.send(Notice::PermissionsChanged);
     }
     Ok(())
+}
+
+async fn watch_recordings(connection: &Connection, notices: &Notices) -> zbus::Result<()> {
+    let recording = Recording1Proxy::new(connection).await?;
+    let mut presence = Presence::of(recording.inner()).await?;
+    let mut changed = recording.receive_recordings_changed().await;
+    recordings(&recording, notices).await;
+    loop {
+        tokio::select! {
+            present = presence.changed() => match present {
+                Some(true) => recordings(&recording, notices).await,
+                Some(false) => notices.send(Notice::Recordings(Vec::new())),
+                None => return Ok(()),
+            },
+            change = changed.next() => match change {
+                Some(_) => recordings(&recording, notices).await,
+                None => return Ok(()),
+            },
+        }
+    }
+}
+
+async fn recordings(recording: &Recording1Proxy<'_>, notices: &Notices) {
+    // Whoever is not there records nothing.
+    let recordings = recording.recordings().await.unwrap_or_default();
+    notices.send(Notice::Recordings(recordings));
 }
 
 /// Grants and the last audit rows.
@@ -458,6 +490,7 @@ fn without_bus(command: Command, notices: &Notices, theme: &Arc<Mutex<Shown>>) {
         Command::EndTrial(true) => notices.send(Notice::TrialKept(Err(tr!("trial-no-bus")))),
         Command::Workspace(_)
         | Command::Night(_)
+        | Command::StopRecording
         | Command::Requested(_)
         | Command::EndTrial(false)
         | Command::DenyAll(_)
@@ -525,6 +558,12 @@ async fn try_obey(
             // It may have been taken back already.
             if let Err(error) = compositor.take_back_outputs().await {
                 tracing::debug!("{error}");
+            }
+        }
+        Command::StopRecording => {
+            if let Err(error) = Recording1Proxy::new(connection).await?.stop_all().await {
+                let why = error.text();
+                notices.send(Notice::Problem(tr!("problem-recording", why = why)));
             }
         }
         Command::Night(on) => {

@@ -24,5 +24,6 @@ pub mod permissions;
 pub mod picker;
 pub mod power;
 pub mod settings;
+pub mod share;
 pub mod tray;
 pub mod wallpaper;

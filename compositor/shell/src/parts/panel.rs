@@ -41,6 +41,8 @@ pub struct Panel {
     pub unread: bool,
     /// Whether the agents' world stands still.
     pub paused: bool,
+    /// For which programs something of the screen is recorded.
+    pub recordings: Vec<String>,
 }
 
 /// What a person does to it.
@@ -60,6 +62,8 @@ pub enum Message {
     Controls,
     /// In the tray.
     Tray(tray::Message),
+    /// End all recordings of the screen.
+    StopRecording,
     /// Open or close the power menu.
     Power,
 }
@@ -74,6 +78,7 @@ impl Default for Panel {
             agents: Vec::new(),
             unread: false,
             paused: false,
+            recordings: Vec::new(),
         };
         panel.set_time(&Zoned::now());
         panel
@@ -121,6 +126,7 @@ impl Panel {
             .spacing(GAP)
             .align_y(Alignment::Center);
         let right = row![
+            self.recording(width, palette),
             self.agents(width, palette),
             self.agents_button(palette),
             tray.icons(palette).map(Message::Tray),
@@ -229,6 +235,28 @@ impl Panel {
             ));
         }
         agents.into()
+    }
+
+    /// While something of the screen is recorded: that it is, and how often. A press ends it all.
+    fn recording(&self, width: f32, palette: &Palette) -> Element<'_, Message> {
+        if self.recordings.is_empty() {
+            return space().into();
+        }
+        let mut content = row![
+            widgets::dot(9.0, palette.bad),
+            widgets::icon(Icon::Display, 17.0, palette.bad),
+        ]
+        .spacing(SMALL)
+        .align_y(Alignment::Center);
+        if width >= NARROWEST {
+            let says = tr!("panel-recording", count = self.recordings.len());
+            content = content.push(widgets::label(says, TEXT_SMALL, palette.bad));
+        }
+        // What a press does is seen.
+        content = content.push(widgets::icon(Icon::Stop, 13.0, palette.bad));
+        bar_button(content, palette)
+            .on_press(Message::StopRecording)
+            .into()
     }
 
     /// Opens the agent view, and says if it was told to stand still.

@@ -8,13 +8,14 @@ use std::process::{Child, Command};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use argos_bus::recording::Recording1Proxy;
 use argos_compositor::State;
 use argos_compositor::backend::headless::Headless;
 use argos_compositor::config::Idle;
 use argos_compositor::smithay::backend::input::{ButtonState, KeyState};
 use argos_compositor::smithay::desktop::layer_map_for_output;
 use argos_compositor::smithay::input::keyboard::Keycode;
-use argos_shell::bus::portal::NAME;
+use argos_shell::bus::portal::{NAME, PATH};
 use argos_shell::portal::APP_ID;
 use smithay_client_toolkit::reexports::client::globals::{GlobalListContents, registry_queue_init};
 use smithay_client_toolkit::reexports::client::protocol::{
@@ -30,6 +31,7 @@ use smithay_client_toolkit::reexports::protocols::xdg::shell::client::{
     xdg_surface, xdg_toplevel, xdg_wm_base,
 };
 use zbus::names::BusName;
+use zbus::wire::{ObjectPath, Variant};
 
 use super::bench::{OPEN, Reply, Results, call, options, replied};
 use super::session::{Bus, open_to};
@@ -85,6 +87,7 @@ impl Desktop {
             .env("HOME", home.path())
             .env("XDG_RUNTIME_DIR", home.path())
             .env("ARGOS_SHELL_RENDERER", "cpu")
+            .env("ARGOS_SCREENCAST", recorder(home.path()))
             .env("LC_ALL", "C.UTF-8")
             .env_remove("XDG_CONFIG_HOME")
             .env_remove("WAYLAND_SOCKET")
@@ -225,6 +228,27 @@ impl Desktop {
         let handle = handle.recv_timeout(PATIENCE).expect("the window is there");
         (done, handle)
     }
+}
+
+/// Stands for `argos-screencast`, which is tested with PipeWire where it is: keeps what it is told to record, says a
+/// stream for each source, and ends with its input or as soon as there is a file `gone`.
+fn recorder(home: &Path) -> std::path::PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let path = home.join("recorder");
+    let script = format!(
+        "#!/bin/sh\n\
+         cd {}\n\
+         echo \"$@\" >>recorded\n\
+         shift 2\n\
+         number=0\n\
+         for source; do echo \"stream $number $((70 + number)) 400 300\"; number=$((number + 1)); done\n\
+         while [ ! -e gone ]; do sleep 0.05; done\n\
+         echo ended 0\n",
+        home.display()
+    );
+    std::fs::write(&path, script).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path
 }
 
 fn in_folder(
@@ -398,6 +422,254 @@ async fn the_colour_of_the_pixel_that_is_pointed_at_is_given() {
     assert_eq!(replied(reply).await.0, 2);
     desktop.is_held(false).await;
     drop(done);
+}
+
+/// A program that records the screen, as the front end is for it.
+struct Recording<'a> {
+    client: &'a zbus::Connection,
+    handle: &'a str,
+}
+
+impl Recording<'_> {
+    fn session(&self) -> ObjectPath<'static> {
+        let path = format!(
+            "/org/freedesktop/portal/desktop/session/test/s{}",
+            self.handle
+        );
+        ObjectPath::try_from(path).unwrap()
+    }
+
+    fn calls(
+        &self,
+        method: &'static str,
+        request: &str,
+        rest: std::collections::HashMap<&'static str, Variant<'static>>,
+    ) -> Reply {
+        let path = format!("/org/freedesktop/portal/desktop/request/test/r{request}");
+        let body = (
+            ObjectPath::try_from(path).unwrap(),
+            self.session(),
+            "org.example.Call",
+            rest,
+        );
+        let client = self.client.clone();
+        tokio::spawn(async move {
+            let interface = Some("org.freedesktop.impl.portal.ScreenCast");
+            client
+                .call_method(Some(NAME), PATH, interface, method, &body)
+                .await
+        })
+    }
+
+    /// Makes the session and selects sources.
+    async fn selects(&self, options: std::collections::HashMap<&'static str, Variant<'static>>) {
+        let made = self.calls("CreateSession", &format!("{}a", self.handle), no_options());
+        assert_eq!(replied(made).await.0, 0);
+        let selected = self.calls("SelectSources", &format!("{}b", self.handle), options);
+        assert_eq!(replied(selected).await.0, 0);
+    }
+
+    fn starts(&self) -> Reply {
+        let client = self.client.clone();
+        let path = format!(
+            "/org/freedesktop/portal/desktop/request/test/r{}c",
+            self.handle
+        );
+        let body = (
+            ObjectPath::try_from(path).unwrap(),
+            self.session(),
+            "org.example.Call",
+            "",
+            no_options(),
+        );
+        tokio::spawn(async move {
+            let interface = Some("org.freedesktop.impl.portal.ScreenCast");
+            client
+                .call_method(Some(NAME), PATH, interface, "Start", &body)
+                .await
+        })
+    }
+
+    /// Whether its session is there.
+    async fn is_open(&self) -> bool {
+        let interface = Some("org.freedesktop.DBus.Introspectable");
+        let asked =
+            self.client
+                .call_method(Some(NAME), self.session(), interface, "Introspect", &());
+        match asked.await {
+            Ok(reply) => {
+                let said: String = reply.body().deserialize().unwrap();
+                said.contains("impl.portal.Session")
+            }
+            Err(_) => false,
+        }
+    }
+
+    async fn closes(&self) {
+        let interface = Some("org.freedesktop.impl.portal.Session");
+        let close = self
+            .client
+            .call_method(Some(NAME), self.session(), interface, "Close", &());
+        close.await.unwrap();
+    }
+}
+
+fn no_options() -> std::collections::HashMap<&'static str, Variant<'static>> {
+    std::collections::HashMap::new()
+}
+
+/// Waits until this many recordings are told.
+async fn recordings(recording: &Recording1Proxy<'_>, count: usize) -> Vec<String> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let told = recording.recordings().await.unwrap();
+        if told.len() == count {
+            return told;
+        }
+        assert!(Instant::now() < end, "{told:?}, not {count} recordings");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_screen_is_recorded_after_a_yes_until_it_is_stopped() {
+    let mut desktop = Desktop::new(Idle::default()).await;
+    let (done, _) = desktop.opens_a_window();
+    let client = desktop.bus.connect().await;
+    let told = desktop.bus.connect().await;
+    let panel = Recording1Proxy::builder(&told)
+        .cache_properties(zbus::proxy::CacheProperties::No)
+        .build()
+        .await
+        .unwrap();
+    let recorded = desktop.home.path().join("recorded");
+    let asks = || {
+        options([
+            ("types", 3_u32.into()),
+            ("cursor_mode", 2_u32.into()),
+            ("persist_mode", 2_u32.into()),
+        ])
+    };
+
+    // No: nothing is recorded, and the session is over.
+    let refused = Recording {
+        client: &client,
+        handle: "1",
+    };
+    refused.selects(asks()).await;
+    let reply = refused.starts();
+    desktop.shows("Record the screen").await;
+    assert_eq!(desktop.presses_until_replied(&[ESCAPE], reply).await.0, 1);
+    desktop.shows_nothing().await;
+    assert!(!recorded.exists());
+    assert_eq!(panel.recordings().await.unwrap(), Vec::<String>::new());
+
+    // The output is first in the list, before the window; then what is remembered, no and yes.
+    let first = Recording {
+        client: &client,
+        handle: "2",
+    };
+    first.selects(asks()).await;
+    let reply = first.starts();
+    desktop.shows("Record the screen").await;
+    desktop.presses(&[DOWN]);
+    desktop.presses(&[DOWN]);
+    desktop.presses(&[ENTER]);
+    desktop.presses(&[DOWN]);
+    desktop.presses(&[DOWN]);
+    desktop.presses(&[ENTER]);
+    desktop.presses(&[DOWN]);
+    desktop.presses(&[DOWN]);
+    let (response, results) = desktop.presses_until_replied(&[ENTER], reply).await;
+    assert_eq!(response, 0);
+    desktop.shows_nothing().await;
+    let streams = format!("{:?}", results["streams"]);
+    assert!(
+        streams.contains("70") && streams.contains("1280"),
+        "{streams}"
+    );
+    assert_eq!(*results["persist_mode"], Variant::from(2_u32));
+    let told = std::fs::read_to_string(&recorded).unwrap();
+    assert_eq!(told, "--pointer embedded output:one\n");
+    assert_eq!(recordings(&panel, 1).await, ["org.example.Call"]);
+
+    // What was kept is recorded without a question.
+    let kept = results["restore_data"].try_clone().unwrap();
+    let again = Recording {
+        client: &client,
+        handle: "3",
+    };
+    let mut known = asks();
+    known.insert("restore_data", Variant::from(kept));
+    again.selects(known).await;
+    let (response, results) = replied(again.starts()).await;
+    assert_eq!(response, 0);
+    assert!(results.contains_key("restore_data"), "and is kept on");
+    recordings(&panel, 2).await;
+
+    // One session is closed by its program, all others by the person.
+    first.closes().await;
+    recordings(&panel, 1).await;
+    panel.stop_all().await.unwrap();
+    recordings(&panel, 0).await;
+    let end = Instant::now() + PATIENCE;
+    while again.is_open().await {
+        assert!(Instant::now() < end, "its session is over");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+
+    // What is recorded goes by itself.
+    let last = Recording {
+        client: &client,
+        handle: "4",
+    };
+    let mut known = asks();
+    known.insert(
+        "restore_data",
+        Variant::from(results["restore_data"].try_clone().unwrap()),
+    );
+    last.selects(known).await;
+    assert_eq!(replied(last.starts()).await.0, 0);
+    recordings(&panel, 1).await;
+    std::fs::write(desktop.home.path().join("gone"), "").unwrap();
+    recordings(&panel, 0).await;
+    drop(done);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_recording_that_cannot_be_says_why() {
+    let desktop = Desktop::new(Idle::default()).await;
+    let client = desktop.bus.connect().await;
+    let one = Recording {
+        client: &client,
+        handle: "1",
+    };
+    let early = one.starts().await.unwrap().unwrap_err().to_string();
+    assert!(early.contains("CreateSession"), "{early}");
+    let made = one.calls("CreateSession", "1a", no_options());
+    assert_eq!(replied(made).await.0, 0);
+    let odd = one.calls("SelectSources", "1b", options([("types", 4_u32.into())]));
+    let odd = odd.await.unwrap().unwrap_err().to_string();
+    assert!(odd.contains("0x4"), "{odd}");
+    let early = one.starts().await.unwrap().unwrap_err().to_string();
+    assert!(early.contains("SelectSources"), "{early}");
+    // Another program has no part in it.
+    let other = desktop.bus.connect().await;
+    let theirs = Recording {
+        client: &other,
+        handle: "1",
+    };
+    let refused = theirs.starts().await.unwrap().unwrap_err().to_string();
+    assert!(refused.contains("no session"), "{refused}");
+    // It is not installed any more.
+    std::fs::remove_file(desktop.home.path().join("recorder")).unwrap();
+    let two = Recording {
+        client: &client,
+        handle: "2",
+    };
+    let gone = two.calls("CreateSession", "2a", no_options());
+    let gone = gone.await.unwrap().unwrap_err().to_string();
+    assert!(gone.contains("no file"), "{gone}");
 }
 
 /// What is to be seen is where clicks go, also when it is larger.

@@ -23,7 +23,7 @@ use argos_shell::parts::notifications::{Notification, Notifications, Urgency};
 use argos_shell::parts::permission::{self, GUARD, Permission};
 use argos_shell::parts::{
     agents, chat, controls, greeter, launcher, lock, notifications, open_with as opener, panel,
-    permissions, picker, power, settings, tray,
+    permissions, picker, power, settings, share, tray,
 };
 use argos_shell::theme::Theme;
 use argos_shell::tr;
@@ -554,6 +554,20 @@ pub(crate) fn all(now: Instant) -> Vec<Scene> {
             open_with(&"a-long-name-".repeat(9), false),
             |s, size, theme| s.view(size.width, &theme.colors)
         ),
+        scene!(
+            "share",
+            560,
+            600,
+            sharing("org.example.VideoCalls", true),
+            |s, size, theme| s.view(now, size.width, &theme.colors)
+        ),
+        scene!(
+            "share-small",
+            400,
+            420,
+            sharing("", false),
+            |s, size, theme| s.view(now, size.width, &theme.colors)
+        ),
         scene!("agents", 1244, 742, some_agents(now), |s, theme| s
             .view(&theme.colors)),
         scene!("agents-chosen", 1244, 742, chosen_agent(now), |s, theme| s
@@ -1028,6 +1042,36 @@ fn open_with(what: &str, apps: bool) -> opener::OpenWith {
         Vec::new()
     };
     opener::OpenWith::new(what.into(), apps, Default::default(), "painter")
+}
+
+fn sharing(app: &str, remember: bool) -> share::Share {
+    let offer = |name: &str, about: String, window| share::Offer {
+        name: name.into(),
+        about,
+        window,
+        picture: None,
+    };
+    let size = tr!("share-screen", width = 1920, height = 1080);
+    let mut share = share::Share::new(share::Request {
+        app: app.into(),
+        offers: vec![
+            offer("ACME 27 (DP-1)", size, false),
+            offer(
+                "A letter to Mary",
+                tr!("share-window", app = "Writer"),
+                true,
+            ),
+            offer(
+                &"A long title ".repeat(20),
+                tr!("share-window", app = "Films"),
+                true,
+            ),
+        ],
+        multiple: true,
+        remember,
+    });
+    share.update(share::Message::Choose(1), Instant::now());
+    share
 }
 
 fn noon() -> jiff::Zoned {

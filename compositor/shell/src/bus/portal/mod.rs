@@ -13,6 +13,7 @@ mod desk;
 mod file_chooser;
 mod inhibit;
 mod options;
+mod screen_cast;
 mod screenshot;
 mod settings;
 
@@ -24,7 +25,7 @@ use zbus::wire::OwnedVariant;
 
 use super::{Pauses, on_own_thread};
 use crate::capture::Screen;
-use crate::parts::{chooser, consent};
+use crate::parts::{chooser, consent, share};
 use crate::settings::Look;
 use argos_apps::App;
 use iced_widget::image::Handle;
@@ -88,6 +89,8 @@ pub enum Question {
         /// What the screens show; there is one at least.
         screens: Vec<Screen>,
     },
+    /// For what of the screen is recorded.
+    Share(Box<share::Request>),
     /// For an application.
     Apps {
         /// What is opened.
@@ -110,6 +113,8 @@ pub enum Answer {
     Files(chooser::Answer),
     /// Yes, with these choices.
     Yes(Vec<(String, String)>),
+    /// These sources of a recording.
+    Share(share::Answer),
     /// This application.
     App(String),
     /// This colour: red, green, blue.
@@ -173,9 +178,15 @@ pub async fn serve(connection: &Connection, desk: &Desk, look: &Look) -> zbus::R
         .at(PATH, app_chooser::AppChooser::new(desk()))
         .await?;
     server.at(PATH, inhibit::Inhibit::new(desk())).await?;
+    let casts = screen_cast::Casts::default();
+    let recording = screen_cast::Recording(casts.clone());
+    let cast = screen_cast::ScreenCast::new(desk(), casts);
+    server.at(PATH, cast).await?;
+    server.at(screen_cast::RECORDING.0, recording).await?;
     let appearance = settings::Shared::new(look);
     let settings = settings::Settings(appearance.clone());
     server.at(PATH, settings).await?;
+    connection.request_name(screen_cast::RECORDING.1).await?;
     connection.request_name(NAME).await?;
     let desk = desk();
     if let Err(error) = settings::follow(connection, &desk, &appearance).await {

@@ -22,9 +22,28 @@ const MOST_OPTIONS: usize = 200;
 const LONGEST: usize = 400;
 /// As many files are saved at once.
 const MOST_FILES: usize = 1000;
+/// As many sources of a recording are kept.
+const MOST_KEPT: usize = 16;
+/// Whose data about kept sources are ours, and how they are written.
+const VENDOR: (&str, u32) = ("argos", 1);
+
+/// A source of a recording, as the front end keeps it for us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Kept {
+    /// Its type: 1 for an output, 2 for a window.
+    pub(super) kind: u32,
+    /// The output's name, or the id of the window's application.
+    pub(super) name: String,
+    /// The window's title.
+    pub(super) title: String,
+}
 
 pub(super) fn flag(options: &Results, name: &str) -> Option<bool> {
     bool::try_from(&**options.get(name)?).ok()
+}
+
+pub(super) fn number(options: &Results, name: &str) -> Option<u32> {
+    u32::try_from(&**options.get(name)?).ok()
 }
 
 /// A text, if it says anything.
@@ -215,6 +234,46 @@ pub(super) fn choices(options: &Results) -> Vec<Choice> {
     all.iter().take(MOST_CHOICES).filter_map(choice).collect()
 }
 
+/// The sources that were kept: `(suv)` as [`restore_data`] makes it. None, where that is another vendor's.
+pub(super) fn kept(options: &Results) -> Vec<Kept> {
+    let one = |value: &Variant<'_>| {
+        let [kind, name, title] = fields(value) else {
+            return None;
+        };
+        let Variant::U32(kind) = unpacked(kind) else {
+            return None;
+        };
+        Some(Kept {
+            kind: *kind,
+            name: string(name)?,
+            title: string(title)?,
+        })
+    };
+    let Some([vendor, version, data]) = options.get("restore_data").map(|data| fields(data)) else {
+        return Vec::new();
+    };
+    let ours = string(vendor).as_deref() == Some(VENDOR.0)
+        && matches!(unpacked(version), Variant::U32(version) if *version == VENDOR.1);
+    let all = items(data);
+    if !ours || all.len() > MOST_KEPT {
+        return Vec::new();
+    }
+    // All of it or nothing.
+    all.iter()
+        .map(one)
+        .collect::<Option<_>>()
+        .unwrap_or_default()
+}
+
+/// Sources as they are kept.
+pub(super) fn restore_data(kept: &[Kept]) -> Variant<'static> {
+    let all = kept.iter();
+    let all: Vec<(u32, String, String)> = all
+        .map(|kept| (kept.kind, kept.name.clone(), kept.title.clone()))
+        .collect();
+    Variant::from((VENDOR.0.to_owned(), VENDOR.1, Variant::from(all)))
+}
+
 /// A path as a URI.
 pub(super) fn uri(path: &std::path::Path) -> String {
     use std::os::unix::ffi::OsStrExt;
@@ -265,6 +324,29 @@ mod tests {
             uri(std::path::Path::new("/a b/ü%.txt")),
             "file:///a%20b/%C3%BC%25.txt"
         );
+    }
+
+    #[test]
+    fn what_others_kept_or_broke_is_not_taken_for_ours() {
+        let own = Kept {
+            kind: 1,
+            name: "DP-1".into(),
+            title: String::new(),
+        };
+        let of = |value: Variant<'static>| kept(&with("restore_data", value));
+        assert_eq!(of(restore_data(std::slice::from_ref(&own))), [own.clone()]);
+        let data = || Variant::from(vec![(1_u32, "DP-1".to_owned(), String::new())]);
+        for odd in [
+            Variant::from(("other".to_owned(), 1_u32, data())),
+            Variant::from(("argos".to_owned(), 2_u32, data())),
+            Variant::from(("argos".to_owned(), 1_u32, Variant::from(7_u32))),
+            Variant::from(("argos".to_owned(), 1_u32, Variant::from(vec!["DP-1"]))),
+            Variant::from(7_u32),
+            restore_data(&vec![own; MOST_KEPT + 1]),
+        ] {
+            assert_eq!(of(odd), []);
+        }
+        assert_eq!(kept(&Results::new()), []);
     }
 
     #[test]
