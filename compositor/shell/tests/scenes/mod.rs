@@ -698,6 +698,7 @@ fn page(page: settings::Page) -> settings::Settings {
         width: 1920,
         height: 1080,
         refresh: 59_940,
+        variable_refresh: "off".into(),
         scale,
         transform: transform.into(),
         x: 0,
