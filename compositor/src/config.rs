@@ -48,6 +48,8 @@ pub struct Config {
     pub look: Option<Look>,
     /// Outputs by connector name (`Virtual-1`, `eDP-1`).
     pub outputs: BTreeMap<String, Output>,
+    /// Graphics devices.
+    pub cards: Cards,
     /// What the `terminal` action starts: program and arguments.
     pub terminal: Vec<String>,
     /// X programs.
@@ -79,6 +81,7 @@ impl Default for Config {
             snapping: Snapping::default(),
             look: None,
             outputs: BTreeMap::new(),
+            cards: Cards::default(),
             terminal: vec!["/usr/bin/foot".into()],
             xwayland: Xwayland::default(),
             night_light: NightLight::default(),
@@ -438,6 +441,14 @@ impl Default for Look {
     }
 }
 
+/// Graphics devices. What is changed of them counts from the next start on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Cards {
+    /// Those that are left alone, as `/dev/dri/card1`, or a link to that: `/dev/dri/by-path/pci-0000:01:00.0-card`.
+    pub leave_out: Vec<PathBuf>,
+}
+
 /// One output.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -546,6 +557,18 @@ impl Config {
                 output.scale = 1.0;
             }
         }
+        self.cards.leave_out.retain(|device| {
+            let name = device.strip_prefix("/dev/dri").ok();
+            let good = name.is_some_and(|name| name.file_name().is_some());
+            if !good {
+                let what = format!(
+                    "`{}` names no graphics device; write it as `/dev/dri/card1` or `/dev/dri/by-path/pci-0000:01:00.0-card`",
+                    device.display()
+                );
+                wrong("cards", "leave-out", what);
+            }
+            good
+        });
         for (section, key, value, most) in [
             ("tiling", "gap", &mut self.tiling.gap, WIDEST_GAP),
             ("tiling", "margin", &mut self.tiling.margin, WIDEST_GAP),
@@ -670,6 +693,7 @@ struct Problem {
 struct Places {
     workspaces: Option<Place>,
     outputs: BTreeMap<String, Place>,
+    cards: BTreeMap<String, Place>,
     tiling: BTreeMap<String, Place>,
     snapping: BTreeMap<String, Place>,
     night_light: BTreeMap<String, Place>,
@@ -689,6 +713,7 @@ impl Places {
                 return self.rules.get(index).map(|place| place.0);
             }
             "outputs" => &self.outputs,
+            "cards" => &self.cards,
             "tiling" => &self.tiling,
             "snapping" => &self.snapping,
             "night-light" => &self.night_light,
@@ -792,6 +817,21 @@ mod tests {
         assert!(magnified.xwayland.enabled);
         let error = read("xwayland:\n  scale: 2\n").unwrap_err().to_string();
         assert!(error.contains("compositor.yaml:2:"), "{error}");
+    }
+
+    #[test]
+    fn a_graphics_device_that_cannot_be_one_is_named_with_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("compositor.yaml");
+        let text = "cards:\n  leave-out: [card1, /dev/dri/card1]\n";
+        std::fs::write(&path, text).unwrap();
+        let (config, mistakes) = Config::read(&path).unwrap();
+        assert_eq!(config.cards.leave_out, [Path::new("/dev/dri/card1")]);
+        let mistakes = mistakes.join(" ");
+        assert!(
+            mistakes.contains(".yaml:2:") && mistakes.contains("`card1`"),
+            "{mistakes}"
+        );
     }
 
     #[test]

@@ -13,9 +13,16 @@ use smithay::{
         allocator::{Format, Fourcc},
         renderer::element::{RenderElementPresentationState as Presented, RenderingReason},
     },
-    reexports::wayland_protocols::wp::linux_dmabuf::zv1::server::zwp_linux_dmabuf_feedback_v1::TrancheFlags,
+    desktop::layer_map_for_output,
+    reexports::{
+        wayland_protocols::wp::linux_dmabuf::zv1::server::zwp_linux_dmabuf_feedback_v1::TrancheFlags,
+        wayland_server::protocol::wl_surface::WlSurface,
+    },
     utils::{Buffer, Size},
-    wayland::dmabuf::{DmabufFeedback, DmabufFeedbackBuilder},
+    wayland::{
+        compositor::SurfaceData,
+        dmabuf::{DmabufFeedback, DmabufFeedbackBuilder, SurfaceDmabufFeedbackState},
+    },
 };
 
 use crate::state::State;
@@ -142,7 +149,7 @@ impl Targets {
 }
 
 impl State {
-    /// Has programs make buffers on a device, of kinds that can be drawn.
+    /// Has programs make buffers on a device, of kinds that can be drawn. Those that were told of others are told anew.
     ///
     /// # Errors
     /// When there is no memory for the table of kinds.
@@ -153,9 +160,40 @@ impl State {
     ) -> std::io::Result<()> {
         let feedback = DmabufFeedbackBuilder::new(device, formats).build()?;
         let dmabuf = &mut self.protocols.dmabuf;
+        if let Some(global) = &self.protocols.dmabuf_global {
+            dmabuf.set_default_feedback(global, &feedback);
+            self.tell_surfaces(&feedback);
+            return Ok(());
+        }
         let global = dmabuf.create_global_with_default_feedback::<Self>(&self.display, &feedback);
         self.protocols.dmabuf_global = Some(global);
         Ok(())
+    }
+
+    /// Programs make no buffers on a GPU any more.
+    pub(crate) fn withdraw_dmabufs(&mut self) {
+        if let Some(global) = self.protocols.dmabuf_global.take() {
+            let dmabuf = &mut self.protocols.dmabuf;
+            dmabuf.disable_global::<Self>(&self.display, &global);
+        }
+    }
+
+    /// Tells the programs that asked for a surface which buffers can be drawn. What planes take is told with the next
+    /// frame.
+    fn tell_surfaces(&self, feedback: &DmabufFeedback) {
+        let tell = |_: &WlSurface, data: &SurfaceData| {
+            if let Some(asked) = SurfaceDmabufFeedbackState::from_states(data) {
+                asked.set_feedback(feedback);
+            }
+        };
+        for managed in self.windows.iter() {
+            managed.window.with_surfaces(tell);
+        }
+        for output in self.outputs.iter() {
+            for layer in layer_map_for_output(output).layers() {
+                layer.with_surfaces(tell);
+            }
+        }
     }
 }
 

@@ -115,7 +115,8 @@ fn run(options: &Options) -> anyhow::Result<()> {
 
     let mut state = match options.backend.unwrap_or_else(|| guess(&options.socket)) {
         Place::Drm => {
-            let (backend, sources) = drm::Drm::open(Duration::from_secs(options.patience))?;
+            let patience = Duration::from_secs(options.patience);
+            let (backend, sources) = drm::Drm::open(patience, &config.cards.leave_out)?;
             let backend = drm::DrmHandle::new(backend);
             let mut state = State::new(&event_loop, config, Box::new(backend.clone()), link)?;
             drm::start(&event_loop, &mut state, sources, &backend)?;

@@ -136,7 +136,7 @@ pub(crate) fn tinted(
 }
 
 /// The size of an output as a person sees it.
-fn upright(output: &Output) -> Option<Size<i32, Physical>> {
+pub(crate) fn upright(output: &Output) -> Option<Size<i32, Physical>> {
     let size = output.current_mode()?.size;
     Some(output.current_transform().transform_size(size))
 }
@@ -257,37 +257,43 @@ impl Shade {
             }
         }
     }
-
-    /// The picture as an element. It must be gone before the picture changes or goes.
-    fn sheet(&self) -> Result<Sheet, Cause> {
-        let (width, height) = (self.image.width(), self.image.height());
-        // SAFETY: the caller sees to it that the pixels outlive the sheet and are not written meanwhile.
-        let view = unsafe {
-            Image::from_raw_mut(
-                FormatCode::X8R8G8B8,
-                width,
-                height,
-                self.image.data(),
-                self.image.stride(),
-                false,
-            )
-        };
-        Ok(Sheet {
-            id: self.id.clone(),
-            texture: PixmanTexture::from(view?),
-            size: self.size,
-            damage: self.damage.snapshot(),
-        })
-    }
 }
 
-/// A tinted scene, for one frame.
+/// A scene that was drawn already, for one frame.
 #[derive(Debug)]
 pub(crate) struct Sheet {
     id: Id,
     texture: PixmanTexture,
     size: Size<i32, Physical>,
     damage: DamageSnapshot<i32, Buffer>,
+}
+
+impl Sheet {
+    /// A picture of that size as an element. It must be gone before the picture changes or goes.
+    pub(crate) fn of(
+        id: &Id,
+        image: &Image<'static, 'static>,
+        size: Size<i32, Physical>,
+        damage: &DamageBag<i32, Buffer>,
+    ) -> Result<Self, Cause> {
+        // SAFETY: the caller sees to it that the pixels outlive the sheet and are not written meanwhile.
+        let view = unsafe {
+            Image::from_raw_mut(
+                FormatCode::X8R8G8B8,
+                image.width(),
+                image.height(),
+                image.data(),
+                image.stride(),
+                false,
+            )
+        };
+        Ok(Self {
+            id: id.clone(),
+            texture: PixmanTexture::from(view?),
+            size,
+            damage: damage.snapshot(),
+        })
+    }
 }
 
 impl Element for Sheet {
@@ -392,7 +398,8 @@ pub(crate) fn shaded(
         }));
     }
     shade.stale = false;
-    Ok((shade.sheet()?, states))
+    let sheet = Sheet::of(&shade.id, &shade.image, shade.size, &shade.damage)?;
+    Ok((sheet, states))
 }
 
 #[cfg(test)]

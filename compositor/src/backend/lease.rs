@@ -172,6 +172,11 @@ impl Leases {
         leases.any(|lease| lease.crtcs.contains(&crtc))
     }
 
+    /// The displays that are given away.
+    pub(super) fn offers(&self) -> &[Offer] {
+        &self.offers
+    }
+
     /// What the protocol has to know of it. While the screen is somebody else's there is nothing.
     pub(super) fn card(&self, id: u64, active: bool) -> Card {
         if !active {

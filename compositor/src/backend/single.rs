@@ -18,7 +18,10 @@ use smithay::{
             DrmDeviceFd, DrmError, DrmSurface, PlaneConfig, PlaneState,
             dumb::{DumbFramebuffer, framebuffer_from_dumb_buffer},
         },
-        renderer::{Bind, damage::OutputDamageTracker, pixman::PixmanRenderer},
+        renderer::{
+            Bind, Color32F, damage::OutputDamageTracker, element::RenderElement,
+            pixman::PixmanRenderer,
+        },
     },
     output::Output,
     reexports::drm::control::{ClipRect, Device, Mode},
@@ -150,6 +153,28 @@ impl Single {
         if !self.surface.is_active() {
             return Ok(Outcome::Away);
         }
+        let ground = scene.ground();
+        if let Some(Filter { tint, .. }) = scene.glass.filter {
+            let (sheet, states) = tint::shaded(shade, renderer, scene, output, tint)?;
+            let shown = self.show(renderer, &[sheet], ground, output)?;
+            return Ok(shown.with_states(states));
+        }
+        *shade = None;
+        let elements = scene.elements(renderer, output);
+        self.show(renderer, &elements, ground, output)
+    }
+
+    /// Draws what changed of these elements and sends it.
+    pub(super) fn show<E: RenderElement<PixmanRenderer>>(
+        &mut self,
+        renderer: &mut PixmanRenderer,
+        elements: &[E],
+        ground: Color32F,
+        output: &Output,
+    ) -> Result<Outcome, Cause> {
+        if !self.surface.is_active() {
+            return Ok(Outcome::Away);
+        }
         let (w, h) = self.surface.pending_mode().size();
         let size = (i32::from(w), i32::from(h)).into();
         if self.picture.size != size
@@ -162,17 +187,10 @@ impl Single {
         let age = usize::from(self.shown);
         // Should anything go wrong from here, the next frame is drawn and sent whole.
         let shown = std::mem::replace(&mut self.shown, false);
-        let (tracker, ground) = (&mut self.picture.tracker, scene.ground());
-        let (damage, states) = if let Some(Filter { tint, .. }) = scene.glass.filter {
-            let (sheet, states) = tint::shaded(shade, renderer, scene, output, tint)?;
+        let tracker = &mut self.picture.tracker;
+        let (damage, states) = {
             let mut target = renderer.bind(&mut self.picture.pixels)?;
-            let result = tracker.render_output(renderer, &mut target, age, &[sheet], ground)?;
-            (result.damage, states)
-        } else {
-            *shade = None;
-            let elements = scene.elements(renderer, output);
-            let mut target = renderer.bind(&mut self.picture.pixels)?;
-            let result = tracker.render_output(renderer, &mut target, age, &elements, ground)?;
+            let result = tracker.render_output(renderer, &mut target, age, elements, ground)?;
             (result.damage, result.states)
         };
         let Some(damage) = damage else {

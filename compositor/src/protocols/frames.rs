@@ -78,10 +78,18 @@ impl FrameProtocols {
         }
     }
 
-    /// Offers explicit synchronisation, where the kernel can tell when a fence is signalled.
-    pub(crate) fn offer_explicit_sync(&mut self, dh: &DisplayHandle, device: DrmDeviceFd) {
-        if self.explicit_sync.is_none() && supports_syncobj_eventfd(&device) {
-            self.explicit_sync = Some(DrmSyncobjState::new::<State>(dh, device));
+    /// Offers explicit synchronisation by a device, where the kernel can tell when a fence is signalled. Without a
+    /// device it is offered no more.
+    pub(crate) fn offer_explicit_sync(&mut self, dh: &DisplayHandle, device: Option<DrmDeviceFd>) {
+        let Some(device) = device.filter(supports_syncobj_eventfd) else {
+            if let Some(offered) = self.explicit_sync.take() {
+                dh.disable_global::<State>(offered.into_global());
+            }
+            return;
+        };
+        match &mut self.explicit_sync {
+            Some(offered) => offered.update_device(device),
+            None => self.explicit_sync = Some(DrmSyncobjState::new::<State>(dh, device)),
         }
     }
 }

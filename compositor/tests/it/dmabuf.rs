@@ -165,3 +165,18 @@ fn planes_that_take_nothing_that_can_be_drawn_are_not_told() {
     f.roundtrip(&mut client);
     assert!(!heard(&mut client).contains("plane"));
 }
+
+#[test]
+fn who_was_told_of_a_device_is_told_of_the_one_that_draws_instead() {
+    let (mut f, notes) = with_planes();
+    let (mut client, _window) = window(&mut f);
+    assert_eq!(heard(&mut client), "drawn done");
+    // The card goes, and another one draws.
+    *notes.feedback.borrow_mut() = None;
+    for told in ["drawn done", ""] {
+        let drawn = [kind(Fourcc::Xrgb8888, 0)];
+        f.state.offer_dmabufs(DEVICE + 1, drawn).unwrap();
+        f.roundtrip(&mut client);
+        assert_eq!(heard(&mut client), told, "once");
+    }
+}

@@ -1,8 +1,10 @@
 //! The outputs of a graphics device: what is connected, in which mode, and its colours.
 
+use std::{collections::BTreeMap, path::PathBuf};
+
 use smithay::{
     backend::{
-        allocator::{dumb::DumbAllocator, gbm::GbmAllocator},
+        allocator::{Format, dumb::DumbAllocator, gbm::GbmAllocator},
         drm::{
             DrmDevice, DrmDeviceFd, VrrSupport, compositor::DrmCompositor,
             exporter::gbm::GbmFramebufferExporter,
@@ -13,8 +15,11 @@ use smithay::{
     reexports::drm::control::{Device as ControlDevice, Mode, ModeTypeFlags, connector, crtc},
 };
 
-use super::{Drm, DrmHandle, device_error, failed};
+use super::{
+    Drm, DrmHandle, Offer, card::Card, device_error, failed, offer_formats, replica::Replica, roles,
+};
 use crate::{
+    arrangement::WantedMode,
     backend::{Setup, lease, single::Single},
     dmabuf::Feedback,
     error::Error,
@@ -45,7 +50,6 @@ macro_rules! each {
         }
     };
 }
-pub(super) use each;
 
 /// One connected output.
 #[derive(Debug)]
@@ -69,11 +73,44 @@ pub(super) struct Head {
     pub(super) gamma: Option<Vec<u16>>,
     /// What is shown in warmer colours, where pixman draws it.
     pub(super) shade: Option<Shade>,
+    /// What another device drew of it.
+    pub(super) replica: Option<Replica>,
 }
 
 impl Drm {
-    pub(super) fn head(&mut self, output: &Output) -> Option<&mut Head> {
-        self.heads.iter_mut().find(|head| head.output == *output)
+    /// What the display on a connector of a card is called: the same as long as it is there.
+    fn name_of(&self, card: &Card, info: &connector::Info) -> String {
+        if let Some(name) = card.name_on(info.handle()) {
+            return name;
+        }
+        let connector = format!("{}-{}", info.interface().as_str(), info.interface_id());
+        let others = self.cards.iter().filter(|other| other.id() != card.id());
+        let taken: Vec<_> = others.flat_map(Card::names).collect();
+        roles::output_name(&connector, &card.path, |name| {
+            taken.iter().any(|other| other == name)
+        })
+    }
+}
+
+impl Card {
+    /// The names of its outputs, and of its displays that are given away.
+    fn names(&self) -> impl Iterator<Item = String> {
+        let offers = self.leases.offers().iter().map(|offer| offer.name.clone());
+        self.heads
+            .iter()
+            .map(|head| head.output.name())
+            .chain(offers)
+    }
+
+    /// The name of what was on a connector at the last look.
+    fn name_on(&self, connector: connector::Handle) -> Option<String> {
+        let mut heads = self.heads.iter();
+        let head = heads.find(|head| head.connector == connector);
+        head.map(|head| head.output.name()).or_else(|| {
+            let mut offers = self.leases.offers().iter();
+            let offer = offers.find(|offer| offer.connector == u32::from(connector));
+            offer.map(|offer| offer.name.clone())
+        })
     }
 
     /// A CRTC that the connector can use and neither another output nor a lease does.
@@ -86,7 +123,12 @@ impl Drm {
 
     /// The mode that somebody chose since the start, else the one that the settings name, else the one
     /// that the display prefers.
-    fn pick_mode(&self, name: &str, connector: &connector::Info) -> Option<Mode> {
+    fn pick_mode(
+        &self,
+        named: &BTreeMap<String, WantedMode>,
+        name: &str,
+        connector: &connector::Info,
+    ) -> Option<Mode> {
         let modes = connector.modes();
         let head = self
             .heads
@@ -98,7 +140,7 @@ impl Drm {
         {
             return Some(chosen);
         }
-        let wanted = self.modes.get(name).and_then(|wanted| {
+        let wanted = named.get(name).and_then(|wanted| {
             let found = wanted.pick(modes, |mode| OutputMode::from(**mode));
             if found.is_none() {
                 tracing::warn!(
@@ -118,7 +160,7 @@ impl Drm {
     }
 }
 
-impl Drm {
+impl Card {
     /// The display's mode for what an output is to be; none for one that is to be off.
     pub(super) fn mode_for(
         &self,
@@ -178,7 +220,7 @@ impl Drm {
     }
 }
 
-impl Drm {
+impl Card {
     pub(super) fn gamma_size(&self, output: &Output) -> usize {
         let head = self.heads.iter().find(|head| head.output == *output);
         head.and_then(|head| self.device.get_crtc(head.crtc).ok())
@@ -191,7 +233,7 @@ impl Drm {
         table: Option<&[u16]>,
     ) -> Result<(), Error> {
         let size = self.gamma_size(output);
-        let active = self.active;
+        let active = self.device.is_active();
         let wrong = |reason: String| Error::Output {
             output: output.name(),
             reason,
@@ -214,14 +256,14 @@ impl Drm {
     }
 }
 
-impl Drm {
+impl Card {
     pub(super) fn variable_refresh(&self, output: &Output) -> Ability {
         let head = self.heads.iter().find(|head| head.output == *output);
         head.map_or(Ability::Fixed, |head| head.ability)
     }
 
     pub(super) fn set_variable_refresh(&mut self, output: &Output, on: bool) -> Result<(), Error> {
-        let active = self.active;
+        let active = self.device.is_active();
         let Some(head) = self.head(output) else {
             return Ok(());
         };
@@ -240,8 +282,45 @@ impl Drm {
     }
 }
 
+impl Card {
+    /// Has its outputs say which buffers programs are to make for them: those that are offered, and first those that
+    /// planes take, which take the main device's only. What is offered may be something else than before (`anew`).
+    pub(super) fn feed(&mut self, offer: Option<&Offer>, is_main: bool, anew: bool) {
+        let offer = offer.filter(|offer| !offer.dmabuf.is_empty());
+        for head in &mut self.heads {
+            if !anew && head.buffers.is_some() {
+                continue;
+            }
+            head.buffers = offer.and_then(|offer| {
+                let planes = if is_main {
+                    head.swapchain.plane_formats()
+                } else {
+                    Vec::new()
+                };
+                Feedback::new(offer.device, offer.dmabuf.iter().copied(), planes)
+                    .inspect_err(|error| {
+                        tracing::warn!("programs are not told what planes take: {error}");
+                    })
+                    .ok()
+            });
+        }
+    }
+}
+
 impl Swapchain {
-    /// Whether the refresh of a display can follow its frames.
+    /// The kinds of buffers that planes of the display take from programs: none where no GPU draws.
+    fn plane_formats(&self) -> Vec<Format> {
+        let Self::Gles(chain) = self else {
+            return Vec::new();
+        };
+        let surface = chain.surface();
+        let overlays = surface.planes().overlay.iter();
+        let formats = overlays.flat_map(|plane| plane.formats.iter());
+        let planes = surface.plane_info().formats.iter().chain(formats);
+        planes.copied().collect()
+    }
+
+    /// Whether the refresh of a display can follow its frames. It is the display's device that says so, whichever draws.
     fn ability(&self, connector: connector::Handle) -> Ability {
         let support = match self {
             Self::Single(_) => return Ability::Fixed,
@@ -256,7 +335,7 @@ impl Swapchain {
     }
 
     /// Has the refresh of the display follow its frames, or not.
-    pub(super) fn vary(&mut self, on: bool) -> Result<(), String> {
+    fn vary(&mut self, on: bool) -> Result<(), String> {
         match self {
             Self::Single(_) if on => Err("it has a fixed rate only".to_owned()),
             Self::Single(_) => Ok(()),
@@ -266,8 +345,45 @@ impl Swapchain {
     }
 }
 
+impl Card {
+    /// The screen is somebody else's: no holder of a lease could show anything.
+    pub(super) fn pause(&mut self) {
+        let Self { device, leases, .. } = self;
+        leases.end_all(device);
+        device.pause();
+    }
+
+    /// The screen is ours again: nothing of what was set is there any more.
+    pub(super) fn resume(&mut self) {
+        if let Err(error) = self.device.activate(false) {
+            tracing::error!(
+                "the graphics device {} could not be taken back: {error}",
+                self.path.display()
+            );
+        }
+        let Self { heads, device, .. } = self;
+        for head in heads {
+            let reset = each!(&mut head.swapchain, chain => {
+                let reset = chain.reset_state();
+                if head.off { reset.and_then(|()| chain.clear()) } else { reset }
+            });
+            if let Err(error) = reset {
+                tracing::warn!("output {}: {error}", head.output.name());
+            }
+            if let Err(error) = head.swapchain.vary(head.varies) {
+                tracing::warn!("output {}: {error}", head.output.name());
+            }
+            if let Some(table) = &head.gamma
+                && let Err(error) = load_gamma(device, head.crtc, table.len() / 3, Some(table))
+            {
+                tracing::warn!("output {}: {error}", head.output.name());
+            }
+        }
+    }
+}
+
 /// Loads a gamma table of three ramps of `size` steps, or a straight line.
-pub(super) fn load_gamma(
+fn load_gamma(
     device: &DrmDevice,
     crtc: crtc::Handle,
     size: usize,
@@ -285,54 +401,69 @@ pub(super) fn load_gamma(
     device.set_gamma(crtc, &straight, &straight, &straight)
 }
 
-/// Compares what is connected with what is shown, after a hotplug event.
+/// Compares what is connected with what is shown, on all devices.
 pub(super) fn scan(state: &mut State, handle: &DrmHandle) {
+    let cards: Vec<_> = handle.borrow().cards.iter().map(Card::id).collect();
+    for card in cards {
+        scan_card(state, handle, card);
+    }
+    offer_formats(state, handle);
+}
+
+/// The same on one device, after a hotplug event.
+pub(super) fn scan_card(state: &mut State, handle: &DrmHandle, id: libc::dev_t) {
     let (gone, present) = {
         let mut drm = handle.borrow_mut();
-        let connectors: Vec<_> = drm
+        let Some(index) = drm.cards.iter().position(|card| card.id() == id) else {
+            return;
+        };
+        let card = &drm.cards[index];
+        let connectors: Vec<_> = card
             .device
             .resource_handles()
             .map(|resources| resources.connectors().to_vec())
             .unwrap_or_default()
             .into_iter()
-            .filter_map(|connector| drm.device.get_connector(connector, true).ok())
+            .filter_map(|connector| card.device.get_connector(connector, true).ok())
             .filter(|info| info.state() == connector::State::Connected && !info.modes().is_empty())
+            .map(|info| (drm.name_of(card, &info), info))
             .collect();
-        let Drm { device, leases, .. } = &mut *drm;
-        let (given, connectors): (Vec<_>, Vec<_>) = connectors
+        let Card {
+            device,
+            leases,
+            heads,
+            ..
+        } = &mut drm.cards[index];
+        let (given, present): (Vec<_>, Vec<_>) = connectors
             .into_iter()
-            .partition(|info| leases.take(&name_of(info), device, info));
-        leases.update(device, given.iter().map(offer).collect());
-        let gone: Vec<_> = drm
-            .heads
+            .partition(|(name, info)| leases.take(name, device, info));
+        let offers = given.iter().map(|(name, info)| offer(name, info));
+        leases.update(device, offers.collect());
+        let gone: Vec<_> = heads
             .iter()
             .filter(|head| {
-                connectors
-                    .iter()
-                    .all(|info| info.handle() != head.connector)
+                let mut present = present.iter();
+                present.all(|(_, info)| info.handle() != head.connector)
             })
             .map(|head| head.output.clone())
             .collect();
-        (gone, connectors)
+        (gone, present)
     };
     for output in gone {
-        handle
-            .borrow_mut()
-            .heads
-            .retain(|head| head.output != output);
+        if let Some(card) = handle.borrow_mut().card(id) {
+            card.heads.retain(|head| head.output != output);
+        }
         state.remove_output(&output);
     }
-    for info in present {
-        let name = name_of(&info);
-        let known = handle
-            .borrow()
-            .heads
-            .iter()
-            .any(|head| head.connector == info.handle());
+    for (name, info) in present {
+        let known = handle.borrow_mut().card(id).is_some_and(|card| {
+            let mut heads = card.heads.iter();
+            heads.any(|head| head.connector == info.handle())
+        });
         let result = if known {
-            change_mode(state, handle, &name, &info)
+            change_mode(state, handle, id, &info)
         } else {
-            connect(state, handle, name, &info)
+            connect(state, handle, id, name, &info)
         };
         if let Err(error) = result {
             tracing::error!("{error}");
@@ -340,38 +471,37 @@ pub(super) fn scan(state: &mut State, handle: &DrmHandle) {
     }
 }
 
-/// What an output on a connector is called.
-fn name_of(info: &connector::Info) -> String {
-    format!("{}-{}", info.interface().as_str(), info.interface_id())
-}
-
 /// A display that is given away instead of being an output.
-fn offer(info: &connector::Info) -> lease::Offer {
-    let name = name_of(info);
+fn offer(name: &str, info: &connector::Info) -> lease::Offer {
     let size = info.modes().first().map(Mode::size).unwrap_or_default();
     lease::Offer {
         connector: info.handle().into(),
+        name: name.to_owned(),
         description: format!("{name}, {}x{}", size.0, size.1),
-        name,
     }
 }
 
 fn connect(
     state: &mut State,
     handle: &DrmHandle,
+    id: libc::dev_t,
     name: String,
     info: &connector::Info,
 ) -> Result<(), Error> {
     let mut drm = handle.borrow_mut();
-    let at = std::path::PathBuf::from(&name);
-    let Some(mode) = drm.pick_mode(&name, info) else {
+    let Drm { cards, modes, .. } = &mut *drm;
+    let Some(card) = cards.iter_mut().find(|card| card.id() == id) else {
         return Ok(());
     };
-    let Some(crtc) = drm.free_crtc(info) else {
+    let at = PathBuf::from(&name);
+    let Some(mode) = card.pick_mode(modes, &name, info) else {
+        return Ok(());
+    };
+    let Some(crtc) = card.free_crtc(info) else {
         tracing::warn!("output {name}: the graphics device cannot drive one more display");
         return Ok(());
     };
-    let surface = drm
+    let surface = card
         .device
         .create_surface(crtc, mode, &[info.handle()])
         .map_err(|error| device_error("cannot drive output", &at, error))?;
@@ -389,10 +519,9 @@ fn connect(
     advertise_modes(&output, info);
     // The swapchain follows the output's mode, so the output has one first.
     output.change_current_state(Some(output_mode), None, None, None);
-    let swapchain = drm.swapchain(&output, surface)?;
+    let swapchain = card.swapchain(&output, surface)?;
     let ability = swapchain.ability(info.handle());
-    let buffers = drm.buffers(&swapchain);
-    drm.heads.push(Head {
+    card.heads.push(Head {
         output: output.clone(),
         connector: info.handle(),
         crtc,
@@ -402,9 +531,10 @@ fn connect(
         off: false,
         ability,
         varies: false,
-        buffers,
+        buffers: None,
         gamma: None,
         shade: None,
+        replica: None,
     });
     drop(drm);
     state.add_output(output, output_mode);
@@ -444,21 +574,24 @@ fn advertise_modes(output: &Output, info: &connector::Info) {
 fn change_mode(
     state: &mut State,
     handle: &DrmHandle,
-    name: &str,
+    id: libc::dev_t,
     info: &connector::Info,
 ) -> Result<(), Error> {
     let mut drm = handle.borrow_mut();
-    let Some(mode) = drm.pick_mode(name, info) else {
+    let Drm { cards, modes, .. } = &mut *drm;
+    let Some(card) = cards.iter_mut().find(|card| card.id() == id) else {
         return Ok(());
     };
-    let kind = drm.kind();
-    let Some(head) = drm
-        .heads
-        .iter_mut()
-        .find(|head| head.connector == info.handle())
-    else {
+    let kind = card.kind();
+    let mut heads = card.heads.iter();
+    let Some(index) = heads.position(|head| head.connector == info.handle()) else {
         return Ok(());
     };
+    let name = card.heads[index].output.name();
+    let Some(mode) = card.pick_mode(modes, &name, info) else {
+        return Ok(());
+    };
+    let head = &mut card.heads[index];
     if each!(&head.swapchain, chain => chain.pending_mode()) == mode {
         return Ok(());
     }
@@ -471,10 +604,11 @@ fn change_mode(
 }
 
 /// A frame is on the screen.
-pub(super) fn flipped(state: &mut State, handle: &DrmHandle, crtc: crtc::Handle) {
+pub(super) fn flipped(state: &mut State, handle: &DrmHandle, id: libc::dev_t, crtc: crtc::Handle) {
     let output = {
         let mut drm = handle.borrow_mut();
-        let Some(head) = drm.heads.iter_mut().find(|head| head.crtc == crtc) else {
+        let Some(card) = drm.card(id) else { return };
+        let Some(head) = card.heads.iter_mut().find(|head| head.crtc == crtc) else {
             return;
         };
         let submitted = match &mut head.swapchain {
