@@ -76,7 +76,7 @@ fn drive(machine: &mut Machine) -> Result<()> {
 
     show(machine, "/tmp/lease.log")?;
     machine.until("the colour on the second display", SOON, |m| {
-        let screen = m.screen_of(1)?;
+        let screen = m.screen_of("gpu", 1)?;
         let all = screen.colours(screen.all());
         Ok((all == 1 && screen.pixel(5, 5) == COLOUR.1).then_some(()))
     })?;
@@ -103,7 +103,7 @@ fn drive(machine: &mut Machine) -> Result<()> {
     })?;
     std::thread::sleep(Duration::from_secs(2));
     machine.until("the desktop on the second screen", SOON, |m| {
-        let screen = m.screen_of(1)?;
+        let screen = m.screen_of("gpu", 1)?;
         Ok((screen.colours(screen.all()) > 1).then_some(()))
     })
 }

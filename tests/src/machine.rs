@@ -182,12 +182,12 @@ impl Machine {
         Screen::read(&file)
     }
 
-    /// Takes a picture of one of the screens of a machine that has more than one.
-    pub fn screen_of(&mut self, head: u32) -> Result<Screen> {
-        let file = self.folder.join("screen.png");
+    /// Takes a picture of one of the screens of the graphics device with that id.
+    pub fn screen_of(&mut self, device: &str, head: u32) -> Result<Screen> {
+        let file = self.folder.join(format!("screen-{device}-{head}.png"));
         self.qmp.run(
             "screendump",
-            json!({ "filename": file, "format": "png", "device": "gpu", "head": head }),
+            json!({ "filename": file, "format": "png", "device": device, "head": head }),
         )?;
         Screen::read(&file)
     }

@@ -3,6 +3,7 @@
 //! The machine boots once to the desktop, and its state is saved; the scenarios that only use the
 //! desktop start from there. Those that are about booting and ending start machines of their own.
 
+mod cards;
 mod desktop;
 mod escape;
 mod greeter;
@@ -132,6 +133,10 @@ const SCENARIOS: &[Scenario<Stage>] = &[
     Scenario {
         name: "a-program-drives-a-second-display",
         run: lease::lease,
+    },
+    Scenario {
+        name: "graphics-devices-come-and-go",
+        run: cards::come_and_go,
     },
     Scenario {
         name: "poweroff-is-clean",
