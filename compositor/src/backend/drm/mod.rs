@@ -777,6 +777,8 @@ impl Backend for DrmHandle {
         if !drm.cards[main].import_dmabuf(dmabuf) {
             return false;
         }
+        // Planes take only buffers that are said to be of their own device; programs were told to make them on this one.
+        dmabuf.set_node(drm.cards[main].node);
         for (index, card) in drm.cards.iter_mut().enumerate() {
             let draws = card.kind() == RendererKind::Gles && !card.heads.is_empty();
             if index != main && draws && !card.import_dmabuf(dmabuf) {
