@@ -28,7 +28,7 @@ use smithay::{
         buffer::BufferHandler,
         compositor::{
             BufferAssignment, CompositorClientState, CompositorHandler, CompositorState,
-            SurfaceAttributes, is_sync_subsurface, with_states,
+            SurfaceAttributes, add_pre_commit_hook, is_sync_subsurface, with_states,
         },
         dmabuf::{DmabufGlobal, DmabufHandler, DmabufState, ImportNotifier},
         fractional_scale::FractionalScaleHandler,
@@ -52,8 +52,13 @@ use crate::{
     layout::{Edges, Rect},
     limits::{self, Limits},
     outputs::geometry,
-    protocols::{frames::hold_commits, root_of},
+    protocols::{
+        frames::hold_commits,
+        root_of,
+        subsurfaces::{apply_places, take_places},
+    },
     state::{ClientState, State},
+    windows::has_content,
     xwayland::x11,
 };
 
@@ -92,6 +97,7 @@ impl CompositorHandler for State {
 
     fn new_surface(&mut self, surface: &WlSurface) {
         hold_commits(surface);
+        add_pre_commit_hook::<Self, _>(surface, |_, _, surface| take_places(surface));
         if let Some(client) = surface.client()
             && let Some(usage) = limits::usage(&client)
         {
@@ -113,11 +119,13 @@ impl CompositorHandler for State {
     }
 
     fn destroyed(&mut self, surface: &WlSurface) {
+        self.touched_surface_gone(surface);
         limits::surface_gone(surface);
     }
 
     fn commit(&mut self, surface: &WlSurface) {
         limits::applied(surface);
+        apply_places(surface);
         let follows = self.latency.waits() && has_new_buffer(surface);
         on_commit_buffer_handler::<Self>(surface);
         // Without a new buffer it stays.
@@ -142,7 +150,9 @@ impl CompositorHandler for State {
         if let Some(managed) = self.windows.by_surface(&root) {
             let (id, window, mapped) = (managed.id, managed.window.clone(), managed.mapped);
             let before = self.windows.extent(id);
+            let began = window.geometry().loc;
             window.on_commit();
+            self.keep_in_place(id, began);
             self.windows.content_changed(id);
             if root == *surface {
                 self.icon_committed(surface);
@@ -176,6 +186,11 @@ impl CompositorHandler for State {
                 PopupKind::Xdg(popup) if !popup.is_initial_configure_sent() => {
                     // The first configure of a popup is always allowed.
                     let _ = popup.send_configure();
+                    // Who shows content without having waited for that breaks the protocol: it is shown at the place
+                    // that it was told just now.
+                    if has_content(popup.wl_surface()) {
+                        take_place(popup);
+                    }
                 }
                 PopupKind::Xdg(_) => {}
                 PopupKind::InputMethod(popup) => self.place_input_popup(popup),
@@ -344,6 +359,7 @@ impl XdgShellHandler for State {
         if let Some(id) = gone.map(|managed| managed.id) {
             self.see_off(id);
             if self.windows.remove(id).is_some() {
+                self.update_pointer_focus();
                 self.outputs.queue_all();
             }
         }
@@ -361,6 +377,8 @@ impl XdgShellHandler for State {
     }
 
     fn popup_destroyed(&mut self, _: PopupSurface) {
+        // As long as there is a surface that the pointer can be told to have left.
+        self.update_pointer_focus();
         self.outputs.queue_all();
     }
 
@@ -532,6 +550,16 @@ impl XdgShellHandler for State {
             self.windows.layout.set_parent(id, parent);
         }
     }
+}
+
+/// A popup is where it was told to be last, whatever its client answered.
+fn take_place(popup: &PopupSurface) {
+    with_states(popup.wl_surface(), |states| {
+        let data = states.data_map.get::<XdgPopupSurfaceData>();
+        if let Some(Ok(mut data)) = data.map(|data| data.lock()) {
+            data.current = *data.current_server_state();
+        }
+    });
 }
 
 /// How many configures of a window were not answered.

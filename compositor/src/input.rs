@@ -7,7 +7,7 @@ use smithay::{
     backend::input::{
         AbsolutePositionEvent, Axis, AxisSource, ButtonState, Event, InputBackend, InputEvent,
         KeyState, KeyboardKeyEvent, PointerAxisEvent, PointerButtonEvent, PointerMotionEvent,
-        TouchEvent,
+        TouchEvent, TouchSlot,
     },
     desktop::WindowSurfaceType,
     input::{
@@ -15,7 +15,7 @@ use smithay::{
         pointer::{
             AxisFrame, ButtonEvent, CursorIcon, GrabStartData, MotionEvent, RelativeMotionEvent,
         },
-        touch::{DownEvent, MotionEvent as TouchMotion, UpEvent},
+        touch::{DownEvent, MotionEvent as TouchMotion, TouchDownGrab, UpEvent},
     },
     reexports::wayland_server::protocol::wl_surface::WlSurface,
     utils::{Logical, Point, SERIAL_COUNTER, Serial},
@@ -264,6 +264,7 @@ impl State {
                 touch.motion(self, focus, &motion);
             }
             InputEvent::TouchUp { event } => {
+                self.touched.remove(&event.slot());
                 if let Some(touch) = self.seat.get_touch() {
                     let serial = SERIAL_COUNTER.next_serial();
                     touch.up(
@@ -282,6 +283,7 @@ impl State {
                 }
             }
             InputEvent::TouchCancel { .. } => {
+                self.touched.clear();
                 if let Some(touch) = self.seat.get_touch() {
                     touch.cancel(self);
                 }
@@ -621,6 +623,7 @@ impl State {
         if let Some(event) = relative {
             pointer.relative_motion(self, focus.clone(), &event);
         }
+        self.pointer_over.clone_from(&focus);
         let serial = SERIAL_COUNTER.next_serial();
         pointer.motion(
             self,
@@ -656,7 +659,7 @@ impl State {
         self.windows.set_hovered(over);
     }
 
-    /// After windows moved, the pointer may be over something else without having moved.
+    /// After windows moved, the pointer may be over something else, or elsewhere over the same, without having moved.
     pub(crate) fn update_pointer_focus(&mut self) {
         if self.pointer.is_grabbed() {
             return;
@@ -668,7 +671,11 @@ impl State {
             Under::Surface(surface, origin, _) => Some((surface, origin)),
             _ => None,
         };
-        if self.pointer.current_focus() != focus.as_ref().map(|(surface, _)| surface.clone()) {
+        let same =
+            self.pointer.current_focus() == focus.as_ref().map(|(surface, _)| surface.clone());
+        // A client that holds the pointer in place hears of no place.
+        if !same || (self.pointer_over != focus && !self.is_pointer_held()) {
+            self.pointer_over.clone_from(&focus);
             let pointer = self.pointer.clone();
             let (serial, time) = (SERIAL_COUNTER.next_serial(), self.now().as_millis() as u32);
             pointer.motion(
@@ -895,12 +902,7 @@ impl State {
         Some(at + area.loc.to_f64())
     }
 
-    fn touch_down(
-        &mut self,
-        slot: smithay::backend::input::TouchSlot,
-        at: Point<f64, Logical>,
-        time: u32,
-    ) {
+    fn touch_down(&mut self, slot: TouchSlot, at: Point<f64, Logical>, time: u32) {
         self.light_outputs();
         let Some(touch) = self.seat.get_touch() else {
             return;
@@ -941,6 +943,9 @@ impl State {
             Under::Surface(surface, origin, Owner::Locker) => Some((surface, origin)),
             _ => None,
         };
+        if let Some((surface, _)) = &focus {
+            self.touched.insert(slot, surface.clone());
+        }
         touch.down(
             self,
             focus,
@@ -951,6 +956,30 @@ impl State {
                 time,
             },
         );
+    }
+
+    /// A surface is gone. To its client, so are the fingers that rest on it: what they do from here on is nobody's.
+    pub(crate) fn touched_surface_gone(&mut self, surface: &WlSurface) {
+        let rests = |(slot, on): (&TouchSlot, &WlSurface)| (on == surface).then_some(*slot);
+        let slots: Vec<_> = self.touched.iter().filter_map(rests).collect();
+        let Some(touch) = self.seat.get_touch().filter(|_| !slots.is_empty()) else {
+            return;
+        };
+        let carries = touch
+            .with_grab(|_, grab| !grab.is::<TouchDownGrab<Self>>())
+            .unwrap_or(false);
+        let (serial, time) = (SERIAL_COUNTER.next_serial(), self.now().as_millis() as u32);
+        for slot in slots {
+            self.touched.remove(&slot);
+            // What the finger carries is not dropped by that.
+            if !carries {
+                let up = UpEvent { slot, serial, time };
+                touch.up(self, &up);
+            }
+        }
+        if !carries {
+            touch.frame(self);
+        }
     }
 
     /// The press that a client's request to move or resize refers to, if it is held and was on one

@@ -30,7 +30,7 @@ use smithay::{
 };
 
 use crate::{
-    outputs::geometry, protocols::sandbox::is_trusted, state::State, windows::has_content,
+    outputs::geometry, protocols::sandbox::is_trusted, state::State, windows::has_content, zones,
 };
 
 /// The namespace of prompts.
@@ -137,9 +137,9 @@ impl State {
             return false;
         };
         if layer.wl_surface() == surface {
-            let mut map = layer_map_for_output(&output);
             // The client's wishes (anchors, zone, size) count before its first configure.
-            map.arrange();
+            zones::committed(surface);
+            zones::arrange_output(&output);
             let told = with_states(surface, |states| {
                 states
                     .data_map
@@ -153,6 +153,17 @@ impl State {
         }
         self.outputs.queue(&output);
         true
+    }
+
+    /// Puts a layer surface at a point of the global space, whatever its client asked. Other surfaces stay.
+    pub(crate) fn place_layer(&mut self, surface: &WlSurface, at: Point<i32, Logical>) {
+        if let Some((layer, output)) = self.layer_of(surface)
+            && layer.wl_surface() == surface
+        {
+            zones::put(surface, at - geometry(&output).loc);
+            zones::arrange_output(&output);
+            self.outputs.queue(&output);
+        }
     }
 }
 
@@ -231,6 +242,8 @@ impl WlrLayerShellHandler for State {
         });
         if let Some((output, layer)) = found {
             layer_map_for_output(&output).unmap_layer(&layer);
+            zones::forget(layer.wl_surface());
+            zones::arrange_output(&output);
             self.outputs.queue(&output);
         }
     }

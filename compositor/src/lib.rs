@@ -9,7 +9,7 @@
 //! | [`state`] | everything together, and what one turn of the loop does |
 //! | [`layout`] | where windows are; pure |
 //! | `windows` | clients' toplevels and the carrying of the layout's answers to them |
-//! | `layers` | panels, wallpaper, launcher; prompts above everything |
+//! | `layers`, `zones` | panels, wallpaper, launcher, prompts above everything; where they are |
 //! | `idling` | what happens when nobody is there |
 //! | `lock` | the locked session: who sees and steers what |
 //! | `greeter` | a screen for the greeter and for nothing else |
@@ -88,6 +88,7 @@ mod switcher;
 mod tint;
 mod windows;
 mod xwayland;
+mod zones;
 mod zoom;
 
 pub use error::Error;

@@ -243,6 +243,7 @@ impl State {
             pointer.unset_grab(self, serial, time);
         }
         pointer.frame(self);
+        self.touched.clear();
         if let Some(touch) = self.seat.get_touch() {
             touch.cancel(self);
             touch.unset_grab(self);

@@ -65,6 +65,7 @@ use crate::{
     refresh::{VariableRefresh, next_free_flip, presented},
     render::{Glass, View},
     state::State,
+    zones,
 };
 
 /// A frame after a flip may come this much early: flips are not exact.
@@ -626,7 +627,7 @@ impl State {
             if output.current_location() != location {
                 output.change_current_state(None, None, None, Some(location));
             }
-            layer_map_for_output(output).arrange();
+            zones::arrange_output(output);
         }
         self.pointer_at = self.clamp_to_outputs(self.pointer_at);
         self.pointer.set_location(self.pointer_at);

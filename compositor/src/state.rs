@@ -11,6 +11,7 @@
 
 use std::{
     cell::RefCell,
+    collections::HashMap,
     os::unix::net::UnixStream,
     path::PathBuf,
     rc::Rc,
@@ -19,10 +20,8 @@ use std::{
 };
 
 use smithay::{
-    desktop::{
-        LayerSurface, PopupGrab, PopupKeyboardGrab, PopupManager, PopupPointerGrab,
-        layer_map_for_output,
-    },
+    backend::input::TouchSlot,
+    desktop::{LayerSurface, PopupGrab, PopupKeyboardGrab, PopupManager, PopupPointerGrab},
     input::{
         Seat, SeatState,
         keyboard::{KeyboardHandle, Keycode, Keysym, XkbConfig},
@@ -254,6 +253,10 @@ pub struct State {
     /// Where the pointer is, in the global space. The seat knows as well, but may not be asked
     /// while it is calling a handler.
     pub(crate) pointer_at: Point<f64, Logical>,
+    /// The surface that the pointer was said to be over, and where that began.
+    pub(crate) pointer_over: Option<(WlSurface, Point<f64, Logical>)>,
+    /// Where fingers rest.
+    pub(crate) touched: HashMap<TouchSlot, WlSurface>,
     /// The menu that has keyboard and pointer.
     pub(crate) menu: Option<PopupGrab<State>>,
     /// A layer surface that asked for the keyboard on demand and was clicked.
@@ -377,6 +380,8 @@ impl State {
             keyboard,
             pointer,
             pointer_at: Point::default(),
+            pointer_over: None,
+            touched: HashMap::new(),
             menu: None,
             focused_layer: None,
             tap: None,
@@ -524,7 +529,7 @@ impl State {
             .iter()
             .map(|output| {
                 let full = crate::outputs::geometry(output);
-                let mut usable = layer_map_for_output(output).non_exclusive_zone();
+                let mut usable = crate::zones::left(output);
                 usable.loc += full.loc;
                 // Panels that want more than there is do not get everything.
                 let usable = Some(usable)
@@ -652,9 +657,11 @@ impl State {
         self.bus.shown()
     }
 
-    /// Moves a floating window so that its content begins at `at` in the global space. Other surfaces stay.
-    pub fn place_window(&mut self, surface: &WlSurface, at: Point<i32, Logical>) {
+    /// Moves a floating window so that its content begins at `at` in the global space, or a layer surface, which
+    /// nobody but tests can. Other surfaces stay.
+    pub fn place_surface(&mut self, surface: &WlSurface, at: Point<i32, Logical>) {
         let Some(id) = self.windows.by_surface(surface).map(|managed| managed.id) else {
+            self.place_layer(surface, at);
             return;
         };
         let bar = self.windows.layout.title_bar(id);

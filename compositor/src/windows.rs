@@ -50,6 +50,7 @@ use crate::{
     state::State,
     switcher::Switcher,
     xwayland::x11,
+    zones,
 };
 
 /// A toplevel and what the compositor adds to it.
@@ -77,6 +78,8 @@ pub(crate) struct Managed {
     pub(crate) way: Way,
     /// What the settings say of it.
     wish: Wish,
+    /// Where its surface began when its client took the content away.
+    left_at: Option<Point<i32, Logical>>,
     /// The button under the pointer.
     pub(crate) hovered: Option<Button>,
     /// The layout's revision and the activation that the client was told last.
@@ -102,6 +105,7 @@ impl Managed {
             changes: 0,
             way: Way::default(),
             wish: Wish::default(),
+            left_at: None,
             hovered: None,
             told: None,
             told_x11: None,
@@ -731,7 +735,45 @@ fn limits(surface: &WlSurface) -> Limits {
     })
 }
 
+/// Whether a client says where in its surface its window is.
+fn has_geometry(surface: &WlSurface) -> bool {
+    with_states(surface, |states| {
+        let mut cached = states.cached_state.get::<SurfaceCachedState>();
+        cached.current().geometry.is_some()
+    })
+}
+
 impl State {
+    /// A window's content was committed, which began there in its surface before: what was seen stays where it is.
+    ///
+    /// A client that says nothing of its window's geometry means all its surfaces together. So its window begins
+    /// elsewhere once a subsurface reaches out to the left or above.
+    pub(crate) fn keep_in_place(&mut self, id: WindowId, began: Point<i32, Logical>) {
+        let Windows { layout, list, .. } = &mut self.windows;
+        let mut mapped = list.iter_mut().filter(|managed| managed.mapped);
+        let Some(managed) = mapped.find(|managed| managed.id == id) else {
+            return;
+        };
+        let Some(toplevel) = managed.toplevel() else {
+            return;
+        };
+        let surface = toplevel.wl_surface().clone();
+        if !has_content(&surface) {
+            let bar = Point::from((0, managed.bar()));
+            let frame = layout.floating_frame(id);
+            managed.left_at = frame.map(|frame| frame.loc + bar - began);
+            return;
+        }
+        let by = managed.window.geometry().loc - began;
+        if by == Point::default() || has_geometry(&surface) {
+            return;
+        }
+        layout.shift(id, by);
+        if let Some(frame) = layout.frame(id) {
+            managed.way.allow(frame);
+        }
+    }
+
     /// A toplevel's surface was committed.
     pub(crate) fn toplevel_committed(&mut self, surface: &WlSurface) {
         let Some(managed) = self.windows.by_surface(surface) else {
@@ -806,7 +848,7 @@ impl State {
             pending.size = size;
             if let Some(output) = &area {
                 let full = geometry(output);
-                let usable = smithay::desktop::layer_map_for_output(output).non_exclusive_zone();
+                let usable = zones::left(output);
                 let bounds = (usable.size.w.max(1), (usable.size.h - bar).max(1)).into();
                 pending.bounds = Some(bounds);
                 if fullscreen {
@@ -831,8 +873,10 @@ impl State {
         let Some(managed) = self.windows.get(id) else {
             return;
         };
-        let size = content(&managed.window).size;
+        let drawn = content(&managed.window);
+        let size = drawn.size;
         let (bar, wish) = (managed.bar(), managed.wish.clone());
+        let left_at = managed.left_at;
         let (maximised, fullscreen) = (managed.wants_maximised, managed.wants_fullscreen);
         let at_output = self.outputs.at(self.pointer_at).or(self.outputs.first());
         // A window that begins by filling the screen has no size of its own to go back to.
@@ -886,12 +930,20 @@ impl State {
                 layout.move_to(id, x11::place(&window).loc - Point::from((0, bar)));
             }
         }
+        // A window that was hidden comes back to where it was.
+        if let Some(left_at) = left_at.filter(|_| wish.position().is_none())
+            && layout.mode(id) == Some(Mode::Normal)
+            && !layout.is_fitted(id)
+        {
+            layout.move_to(id, left_at + drawn.loc - Point::from((0, bar)));
+        }
         if !unfocused {
             self.focused_layer = None;
         }
         let pace = self.pace();
         if let Some(managed) = self.windows.get_mut(id) {
             managed.mapped = true;
+            managed.left_at = None;
             managed.way = Way::coming(pace);
             tracing::debug!(
                 "window {} mapped: {} `{}`",

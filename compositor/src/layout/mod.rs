@@ -447,6 +447,18 @@ impl Layout {
         self.follow_frame(id);
     }
 
+    /// The content reaches out to other sides than before, so that it begins that much farther on: what was seen of
+    /// it stays where it is.
+    pub fn shift(&mut self, id: WindowId, by: Point<i32, Logical>) {
+        if let Some(entry) = self.windows.get_mut(&id) {
+            entry.frame.loc += by;
+            if let Some(home) = &mut entry.at_home {
+                home.loc += by;
+            }
+            self.keep_reachable(id);
+        }
+    }
+
     /// Asks for a new frame size, as a resize drag does: `edges` are the sides that move and
     /// `start` is the frame when the drag began.
     pub fn resize(&mut self, id: WindowId, start: Rect, edges: Edges, size: Size<i32, Logical>) {

@@ -33,6 +33,7 @@ enum Op {
         x: i32,
         y: i32,
     },
+    Shift(u64, i32, i32),
     Resize {
         id: u64,
         edges: u8,
@@ -155,6 +156,7 @@ fn op() -> impl Strategy<Value = Op> {
         (id(), any::<bool>()).prop_map(|(id, on)| Op::TitleBar(id, on)),
         (id(), prop::option::of(id())).prop_map(|(id, parent)| Op::Parent(id, parent)),
         (id(), place(), place()).prop_map(|(id, x, y)| Op::Move { id, x, y }),
+        (id(), place(), place()).prop_map(|(id, x, y)| Op::Shift(id, x, y)),
         (id(), 0..16u8, length(), length()).prop_map(|(id, edges, w, h)| Op::Resize {
             id,
             edges,
@@ -233,6 +235,7 @@ fn apply(layout: &mut Layout, op: &Op) {
         Op::TitleBar(id, on) => layout.set_title_bar(w(*id), if *on { 32 } else { 0 }),
         Op::Parent(id, parent) => layout.set_parent(w(*id), parent.map(w)),
         Op::Move { id, x, y } => layout.move_to(w(*id), (*x, *y).into()),
+        Op::Shift(id, x, y) => layout.shift(w(*id), (*x, *y).into()),
         Op::Resize {
             id,
             edges,

@@ -15,6 +15,7 @@
 //! | [`text`] | text-input, input-method, virtual-keyboard |
 //! | [`selection`] | clipboard, primary selection, drag and drop, data-control |
 //! | [`frames`] | frame callbacks of what is hidden, fifo, commit-timing, drm-syncobj, alpha-modifier, content-type |
+//! | [`subsurfaces`] | the places of subsurfaces |
 //! | [`dialogs`] | xdg-dialog, xdg-foreign |
 //! | [`decorations`] | xdg-decoration and its KDE forerunner |
 //! | [`toplevel_list`] | ext-foreign-toplevel-list |
@@ -46,6 +47,7 @@ pub(crate) mod sandbox;
 pub(crate) mod screencopy;
 pub(crate) mod selection;
 pub(crate) mod shortcuts;
+pub(crate) mod subsurfaces;
 pub(crate) mod tablet;
 pub(crate) mod text;
 pub(crate) mod toplevel_list;

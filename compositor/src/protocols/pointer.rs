@@ -132,6 +132,17 @@ impl State {
         }
     }
 
+    /// Whether the pointer is held in place by the surface that it is over.
+    pub(crate) fn is_pointer_held(&self) -> bool {
+        self.pointer.current_focus().is_some_and(|surface| {
+            with_pointer_constraint(&surface, &self.pointer, |constraint| {
+                constraint.is_some_and(|constraint| {
+                    constraint.is_active() && matches!(&*constraint, PointerConstraint::Locked(_))
+                })
+            })
+        })
+    }
+
     /// The pointer is held in place: its client hears of the movement alone.
     pub(crate) fn relative_motion_in_place(&mut self, event: &RelativeMotionEvent) {
         let focus = match self.under(self.pointer_at) {

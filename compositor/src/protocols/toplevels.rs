@@ -318,7 +318,11 @@ impl Dispatch<ZwlrForeignToplevelHandleV1, WindowId> for State {
         let id = *id;
         // The layout ignores windows that are gone.
         match request {
-            Request::SetMaximized => state.change_layout(|layout| layout.set_maximised(id, true)),
+            // Who is to fill the screen is to be seen.
+            Request::SetMaximized => state.change_layout(|layout| {
+                layout.set_minimised(id, false);
+                layout.set_maximised(id, true);
+            }),
             Request::UnsetMaximized => {
                 state.change_layout(|layout| layout.set_maximised(id, false));
             }
@@ -326,9 +330,10 @@ impl Dispatch<ZwlrForeignToplevelHandleV1, WindowId> for State {
             Request::UnsetMinimized => {
                 state.change_layout(|layout| layout.set_minimised(id, false));
             }
-            Request::SetFullscreen { .. } => {
-                state.change_layout(|layout| layout.set_fullscreen(id, true));
-            }
+            Request::SetFullscreen { .. } => state.change_layout(|layout| {
+                layout.set_minimised(id, false);
+                layout.set_fullscreen(id, true);
+            }),
             Request::UnsetFullscreen => {
                 state.change_layout(|layout| layout.set_fullscreen(id, false));
             }

@@ -286,10 +286,15 @@ impl Fixture {
         });
     }
 
-    /// A finger is put on the first screen, which has 1280 by 800 pixels.
-    pub(crate) fn touch(&mut self, x: f64, y: f64) {
+    /// A touch screen is plugged in.
+    pub(crate) fn plug_touch_screen(&mut self) {
         let device = Surface::Screen;
         self.event(InputEvent::DeviceAdded { device });
+    }
+
+    /// A finger is put on the first screen, which has 1280 by 800 pixels.
+    pub(crate) fn touch(&mut self, x: f64, y: f64) {
+        self.plug_touch_screen();
         let event = Touched(x / 1280.0, y / 800.0);
         self.event(InputEvent::TouchDown { event });
     }

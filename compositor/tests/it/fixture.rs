@@ -400,6 +400,9 @@ pub(crate) struct Events {
     /// The serial of the keyboard's last enter.
     pub(crate) entered: u32,
     pub(crate) pointer: Option<wl_surface::WlSurface>,
+    /// Where on the surface the pointer is, and how often it left one.
+    pub(crate) pointer_at: (f64, f64),
+    pub(crate) pointer_left: u32,
     pub(crate) clicks: u32,
     /// How far was scrolled down.
     pub(crate) scrolled: f64,
@@ -756,9 +759,25 @@ on!(wl_keyboard::WlKeyboard, |state, _keyboard, event| {
 });
 on!(wl_pointer::WlPointer, |state, _pointer, event| {
     match event {
-        wl_pointer::Event::Enter { surface, .. } => state.pointer = Some(surface),
-        wl_pointer::Event::Leave { surface, .. } if state.pointer.as_ref() == Some(&surface) => {
-            state.pointer = None;
+        wl_pointer::Event::Enter {
+            surface,
+            surface_x,
+            surface_y,
+            ..
+        } => {
+            state.pointer = Some(surface);
+            state.pointer_at = (surface_x, surface_y);
+        }
+        wl_pointer::Event::Motion {
+            surface_x,
+            surface_y,
+            ..
+        } => state.pointer_at = (surface_x, surface_y),
+        wl_pointer::Event::Leave { surface, .. } => {
+            state.pointer_left += 1;
+            if state.pointer.as_ref() == Some(&surface) {
+                state.pointer = None;
+            }
         }
         wl_pointer::Event::Button {
             state: WEnum::Value(wl_pointer::ButtonState::Pressed),

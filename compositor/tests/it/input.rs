@@ -1,8 +1,19 @@
-//! Keys: bindings, Alt-Tab, taps; and what clients hear of them.
+//! Keys: bindings, Alt-Tab, taps; fingers; and what clients hear of them.
 
 use argos_compositor::config::Config;
+use wayland_client::protocol::wl_touch::{self, WlTouch};
 
-use crate::fixture::Fixture;
+use crate::fixture::{Events, Fixture, on};
+
+on!(WlTouch, |state, _touch, event| {
+    let heard = match event {
+        wl_touch::Event::Down { .. } => "down",
+        wl_touch::Event::Up { .. } => "up",
+        wl_touch::Event::Frame => "frame",
+        _ => "something else",
+    };
+    state.heard.push(heard.into());
+});
 
 const SUPER: u32 = 125;
 const ALT: u32 = 56;
@@ -83,4 +94,21 @@ fn bindings_come_from_the_settings() {
     f.turn();
     assert_eq!(f.shell.try_recv().unwrap(), "notes");
     assert!(f.shell.try_recv().is_err());
+}
+
+#[test]
+fn fingers_are_lifted_from_a_surface_that_goes() {
+    let mut f = Fixture::new();
+    f.plug_touch_screen();
+    let mut client = f.client();
+    let _touch: WlTouch = client.seat.get_touch(&client.qh, ());
+    let toplevel = f.window(&mut client, "touched", (300, 200), 0);
+    f.touch(640.0, 400.0);
+    f.roundtrip(&mut client);
+    assert_eq!(client.events.heard, ["down"]);
+    toplevel.toplevel.destroy();
+    toplevel.xdg.destroy();
+    toplevel.surface.destroy();
+    f.roundtrip(&mut client);
+    assert_eq!(client.events.heard, ["down", "up", "frame"]);
 }

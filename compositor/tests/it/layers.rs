@@ -49,6 +49,48 @@ fn a_panel_takes_its_zone_from_maximised_windows() {
 }
 
 #[test]
+fn a_zone_counts_at_an_edge_and_for_those_that_were_there_before() {
+    let mut f = Fixture::new();
+    let mut client = f.client();
+    let dock = client.layer("dock", Layer::Top, |layer| {
+        layer.set_anchor(Anchor::Top | Anchor::Bottom | Anchor::Left);
+        layer.set_size(100, 0);
+    });
+    let corner = client.layer("corner", Layer::Top, |layer| {
+        layer.set_anchor(Anchor::Top | Anchor::Right);
+        layer.set_size(50, 50);
+        layer.set_exclusive_zone(50);
+    });
+    f.roundtrip(&mut client);
+    assert_eq!(client.layer_size(&dock), (100, 800));
+    client.fill(&dock.surface, (100, 800), RED);
+    client.fill(&corner.surface, (50, 50), BLUE);
+    let toplevel = f.window(&mut client, "big", (400, 300), RED);
+    toplevel.toplevel.set_maximized();
+    f.roundtrip(&mut client);
+    assert_eq!(client.configured(&toplevel).0, (1280, 800));
+
+    let panel = client.layer("panel", Layer::Top, |layer| {
+        layer.set_anchor(Anchor::Top | Anchor::Left | Anchor::Right);
+        layer.set_size(0, 40);
+        layer.set_exclusive_zone(40);
+    });
+    f.roundtrip(&mut client);
+    assert_eq!(client.layer_size(&panel), (1280, 40));
+    client.fill(&panel.surface, (1280, 40), GREEN);
+    f.roundtrip(&mut client);
+    assert_eq!(client.layer_size(&dock), (100, 760));
+    assert_eq!(client.configured(&toplevel).0, (1280, 760));
+    assert_eq!(f.pixel(1250, 50), rgb(BLUE), "it made room");
+
+    panel.layer.destroy();
+    panel.surface.destroy();
+    f.roundtrip(&mut client);
+    assert_eq!(client.layer_size(&dock), (100, 800));
+    assert_eq!(f.pixel(1250, 10), rgb(BLUE));
+}
+
+#[test]
 fn a_full_screen_window_covers_the_panel() {
     let mut f = Fixture::new();
     let mut client = f.client();

@@ -236,6 +236,17 @@ fn a_taskbar_steers_windows() {
     assert!(f.titles().starts_with("two*"));
     handle.unset_minimized();
     assert!(!after(&mut f, &mut client, &mut bar).contains(&MINIMISED));
+
+    // What is to fill the screen is to be seen.
+    handle.set_minimized();
+    handle.set_maximized();
+    let states = after(&mut f, &mut client, &mut bar);
+    assert!(states.contains(&MAXIMISED) && !states.contains(&MINIMISED));
+    handle.unset_maximized();
+    handle.set_minimized();
+    handle.set_fullscreen(None);
+    let states = after(&mut f, &mut client, &mut bar);
+    assert!(states.contains(&FULLSCREEN) && !states.contains(&MINIMISED));
     handle.close();
     after(&mut f, &mut client, &mut bar);
     assert_eq!(client.events.closed, std::slice::from_ref(&one.toplevel));

@@ -83,6 +83,32 @@ fn unmapping_hides_a_window_and_it_can_come_back() {
 }
 
 #[test]
+fn a_window_that_was_hidden_comes_back_to_where_it_was() {
+    let mut f = Fixture::new();
+    let mut client = f.client();
+    let toplevel = f.window(&mut client, "shy", (400, 300), RED);
+    f.pointer(640.0, 400.0);
+    f.key(125, true);
+    f.button(argos_compositor::LEFT, true);
+    f.pointer(540.0, 350.0);
+    f.button(argos_compositor::LEFT, false);
+    f.key(125, false);
+    let place = |f: &Fixture| {
+        let window = &f.state.window_list()[0];
+        (window.x, window.y)
+    };
+    assert_eq!(place(&f), (340, 200));
+    toplevel.surface.attach(None, 0, 0);
+    toplevel.surface.commit();
+    f.roundtrip(&mut client);
+    toplevel.surface.commit();
+    f.roundtrip(&mut client);
+    client.draw(&toplevel, (400, 300), BLUE);
+    f.roundtrip(&mut client);
+    assert_eq!(place(&f), (340, 200));
+}
+
+#[test]
 fn maximised_and_full_screen_windows_get_their_size_and_their_old_one_back() {
     let mut f = Fixture::new();
     let mut client = f.client();

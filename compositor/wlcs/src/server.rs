@@ -100,7 +100,7 @@ fn serve(request: Request, clients: &mut HashMap<u32, Client>, state: &mut State
                 .get(&client)
                 .and_then(|client| state.object::<WlSurface>(client, surface));
             if let Some(surface) = surface {
-                state.place_window(&surface, at.into());
+                state.place_surface(&surface, at.into());
             }
         }
         Request::Input(event) => input::feed(event, state),

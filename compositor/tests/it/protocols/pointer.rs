@@ -110,6 +110,24 @@ fn the_movement_is_told_as_the_mouse_made_it() {
 }
 
 #[test]
+fn a_locked_pointer_hears_of_no_place_until_it_is_let_go_of() {
+    let mut f = Fixture::new();
+    let (mut client, toplevel) = window(&mut f);
+    let locked = lock(&client, &toplevel, Lifetime::Persistent);
+    f.roundtrip(&mut client);
+    assert_eq!(client.events.heard, ["locked"]);
+    assert_eq!(client.events.pointer_at, (200.0, 150.0));
+    // The surface moves below the pointer.
+    toplevel.xdg.set_window_geometry(20, 20, 360, 260);
+    toplevel.surface.commit();
+    f.roundtrip(&mut client);
+    assert_eq!(client.events.pointer_at, (200.0, 150.0));
+    locked.destroy();
+    f.roundtrip(&mut client);
+    assert_eq!(client.events.pointer_at, (220.0, 170.0));
+}
+
+#[test]
 fn a_locked_pointer_stays_and_its_movement_is_told() {
     let mut f = Fixture::new();
     let (mut client, toplevel) = window(&mut f);
