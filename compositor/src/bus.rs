@@ -85,6 +85,10 @@ pub enum Request {
     NightLight(bool, Option<u32>, oneshot::Sender<bool>),
     /// Shows the screen so many times larger.
     Zoom(f64, oneshot::Sender<bool>),
+    /// The output under the pointer; nothing if there is none at all.
+    ActiveOutput(oneshot::Sender<Option<String>>),
+    /// How protocols call a window; nothing if there is none of that number.
+    WindowHandle(u64, oneshot::Sender<Option<String>>),
     /// The modes of an output; nothing if there is none of that name.
     Modes(String, oneshot::Sender<Option<Vec<OutputMode>>>),
     /// Tries outputs otherwise for so long.
@@ -213,6 +217,17 @@ impl State {
                 let _ = answer.send(self.measure_keys(on));
                 return;
             }
+            Request::ActiveOutput(answer) => {
+                let output = self.outputs.at(self.pointer_at);
+                let output = output.or_else(|| self.outputs.first());
+                let _ = answer.send(output.map(smithay::output::Output::name));
+                return;
+            }
+            Request::WindowHandle(id, answer) => {
+                let handle = self.protocols.toplevel_list.identifier(WindowId(id));
+                let _ = answer.send(handle);
+                return;
+            }
             Request::Modes(output, answer) => {
                 let _ = answer.send(self.modes_of(&output));
                 return;
@@ -267,11 +282,15 @@ impl Compositor {
         if self.ask(request).await? {
             Ok(())
         } else {
-            Err(Error::NotFound(format!(
-                "there is no window {id}; ListWindows names those that exist"
-            )))
+            Err(no_window(id))
         }
     }
+}
+
+fn no_window(id: u64) -> Error {
+    Error::NotFound(format!(
+        "there is no window {id}; ListWindows names those that exist"
+    ))
 }
 
 #[zbus::interface(name = "org.argos.Compositor1")]
@@ -337,6 +356,16 @@ impl Compositor {
 
     async fn measure_keys(&self, on: bool) -> Result<Vec<KeyLatency>> {
         self.ask(|answer| Request::MeasureKeys(on, answer)).await
+    }
+
+    async fn active_output(&self) -> Result<String> {
+        let output = self.ask(Request::ActiveOutput).await?;
+        output.ok_or_else(|| Error::Unavailable("there is no screen; connect one".to_owned()))
+    }
+
+    async fn window_handle(&self, id: u64) -> Result<String> {
+        let handle = self.ask(|answer| Request::WindowHandle(id, answer)).await?;
+        handle.ok_or_else(|| no_window(id))
     }
 
     async fn list_modes(&self, output: String) -> Result<Vec<OutputMode>> {
@@ -739,6 +768,15 @@ mod tests {
                         answer.send(vec![measured.clone()]).unwrap();
                         continue;
                     }
+                    Request::ActiveOutput(answer) => {
+                        answer.send(Some("one".to_owned())).unwrap();
+                        continue;
+                    }
+                    Request::WindowHandle(id, answer) => {
+                        let handle = (id == 7).then(|| "seven".to_owned());
+                        answer.send(handle).unwrap();
+                        continue;
+                    }
                     Request::Modes(name, answer) => {
                         answer.send((name == "one").then(|| vec![mode])).unwrap();
                         continue;
@@ -774,6 +812,12 @@ mod tests {
         assert!(proxy.reduced_motion().await.unwrap());
         assert_eq!(proxy.list_outputs().await.unwrap(), shown.outputs);
         assert_eq!(proxy.measure_keys(true).await.unwrap(), [seen]);
+        assert_eq!(proxy.active_output().await.unwrap(), "one");
+        assert_eq!(proxy.window_handle(7).await.unwrap(), "seven");
+        assert!(matches!(
+            proxy.window_handle(8).await,
+            Err(Error::NotFound(text)) if text.contains("window 8")
+        ));
         assert_eq!(proxy.list_modes("one").await.unwrap(), [mode]);
         assert!(matches!(
             proxy.list_modes("two").await,

@@ -31,6 +31,13 @@ impl ToplevelListProtocol {
             handles: HashMap::new(),
         }
     }
+
+    /// How a window is called by the protocol, if it can be seen there.
+    pub(crate) fn identifier(&self, window: WindowId) -> Option<String> {
+        self.handles
+            .get(&window)
+            .map(ForeignToplevelHandle::identifier)
+    }
 }
 
 impl State {

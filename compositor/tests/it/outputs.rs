@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use argos_bus::{Error, compositor::OutputWish};
-use argos_compositor::{backend::headless, config::Config, smithay::output::Mode};
+use argos_compositor::{backend::headless, bus::Request, config::Config, smithay::output::Mode};
+use tokio::sync::oneshot;
 
 use crate::fixture::Fixture;
 
@@ -183,4 +184,39 @@ fn the_settings_say_where_outputs_are_also_those_that_come() {
     assert_eq!(told(&mut f, 0).4, (0, 0));
     f.state.apply_settings(Config::default());
     assert_eq!(told(&mut f, 1).4, (1280, 0));
+}
+
+#[test]
+fn the_bus_says_how_windows_and_the_screen_in_use_are_called() {
+    let active = |f: &mut Fixture| {
+        let (answer, mut answered) = oneshot::channel();
+        f.state.bus_request(Request::ActiveOutput(answer));
+        answered.try_recv().unwrap()
+    };
+    let handle = |f: &mut Fixture, id| {
+        let (answer, mut answered) = oneshot::channel();
+        f.state.bus_request(Request::WindowHandle(id, answer));
+        answered.try_recv().unwrap()
+    };
+    let mut f = Fixture::new();
+    let mut client = f.client();
+    let second = headless::add_output(&mut f.state, "two", 1920, 1080);
+    f.turn();
+    f.pointer(640.0, 400.0);
+    assert_eq!(active(&mut f).as_deref(), Some("one"));
+    f.pointer(2000.0, 400.0);
+    assert_eq!(active(&mut f).as_deref(), Some("two"));
+    for output in [second, f.output.clone()] {
+        headless::remove_output(&mut f.state, &output);
+    }
+    f.turn();
+    assert_eq!(active(&mut f), None);
+
+    f.output = headless::add_output(&mut f.state, "again", 1280, 800);
+    f.window(&mut client, "first", (400, 300), 0xff_ffff);
+    f.window(&mut client, "second", (400, 300), 0xff_ffff);
+    let windows = f.state.window_list();
+    let handles: Vec<_> = windows.iter().map(|w| handle(&mut f, w.id)).collect();
+    assert!(handles.iter().all(Option::is_some) && handles[0] != handles[1]);
+    assert_eq!(handle(&mut f, 4711), None);
 }

@@ -159,6 +159,11 @@ pub trait Compositor1 {
     fn set_zoom(&self, factor: f64) -> Result<()>;
     /// The screens that are on, in the order in which they came.
     fn list_outputs(&self) -> Result<Vec<Output>>;
+    /// The name of the screen under the pointer, or of the first one: what pictures are taken of where nothing else is
+    /// said. Errors: `Unavailable` (there is no screen).
+    fn active_output(&self) -> Result<String>;
+    /// The identifier by which `ext-foreign-toplevel-list-v1` calls a window. Errors: `NotFound`.
+    fn window_handle(&self, id: u64) -> Result<String>;
     /// The ways in which a screen can be driven. Errors: `NotFound`.
     fn list_modes(&self, output: &str) -> Result<Vec<OutputMode>>;
     /// Sets screens up otherwise, on trial: after so many seconds, 5 to 60, what was before comes back, unless
