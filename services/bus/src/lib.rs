@@ -29,6 +29,7 @@ pub mod permissions;
 pub mod portal;
 pub mod power;
 pub mod providers;
+pub mod recorder;
 pub mod recording;
 pub mod shell;
 pub mod timers;

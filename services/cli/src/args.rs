@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use argos_bus::recorder::Region;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
@@ -822,6 +823,15 @@ pub(crate) enum Switch {
     Off,
 }
 
+const RECORD_EXAMPLES: &str = "\
+Examples:
+  argos desktop record                           until Ctrl-C, into a file in ~/Videos
+  argos desktop record --seconds 10 demo.mkv
+  argos desktop record --window 4 --no-pointer   number as in `argos desktop windows`
+  argos desktop record --region 100,100,800,600
+
+The film is Matroska with a JPEG for each picture; `ffmpeg -i demo.mkv demo.webm` makes a smaller one of it.";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum DesktopCommand {
     /// Every window, most recently used first.
@@ -866,6 +876,14 @@ pub(crate) enum DesktopCommand {
     },
     /// Pick the colour of a pixel on the screen, and print it as `#rrggbb`.
     PickColor,
+    /// Record the screen into a film, until Ctrl-C.
+    ///
+    /// The screen that the pointer is on is recorded, if nothing else is said. A picture is taken when there is
+    /// something new to be seen. Meanwhile the panel shows a red dot with the time; a click on it ends the recording,
+    /// and so do Super+Shift+R and `argos desktop record --stop`. One recording is made at a time. Prompts and the
+    /// locked screen are never in it.
+    #[command(after_long_help = RECORD_EXAMPLES)]
+    Record(Box<RecordArgs>),
     /// How long keys take to be seen, in milliseconds: what was measured since the last time.
     Latency {
         /// `on` begins to measure, `off` ends it; without it, it goes on.
@@ -888,6 +906,46 @@ pub(crate) enum DesktopCommand {
         /// `about`.
         page: Option<String>,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RecordArgs {
+    /// File that is made; one that is there is not overwritten [default: named by the time, in ~/Videos].
+    pub(crate) file: Option<PathBuf>,
+    /// Record the screen of this name, as `argos desktop outputs` shows it.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["window", "region"])]
+    pub(crate) output: Option<String>,
+    /// Record this window alone, wherever it goes and whatever covers it.
+    #[arg(long, value_name = "ID", conflicts_with = "region")]
+    pub(crate) window: Option<u64>,
+    /// Record this part of one screen, in logical pixels of the space that all screens share.
+    #[arg(
+        long,
+        value_name = "X,Y,WIDTH,HEIGHT",
+        allow_hyphen_values = true,
+        value_parser = crate::desktop::region
+    )]
+    pub(crate) region: Option<Region>,
+    /// Leave the pointer out.
+    #[arg(long)]
+    pub(crate) no_pointer: bool,
+    /// The most pictures a second: 1 to 120.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 30,
+        value_parser = clap::value_parser!(u32).range(1..=120)
+    )]
+    pub(crate) rate: u32,
+    /// End after so many seconds: 1 to 86400.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub(crate) seconds: Option<u32>,
+    /// End the recording that is being made, whoever began it.
+    #[arg(
+        long,
+        conflicts_with_all = ["file", "output", "window", "region", "no_pointer", "rate", "seconds"]
+    )]
+    pub(crate) stop: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,20 +1,27 @@
 //! Windows, workspaces, appearance.
 
 use std::collections::HashMap;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 use argos_bus::compositor::{self, Compositor1Proxy};
 use argos_bus::portal::{self, ScreenshotProxy};
+use argos_bus::recorder::{self, Recorder1Proxy, Region, Source, Wish};
 use argos_bus::shell::{Part, Shell1Proxy};
 use futures_util::StreamExt;
 use serde_json::json;
 use zbus::{Connection, ObjectPath};
 
-use crate::args::{DesktopCommand, Switch, Warmth};
+use crate::args::{DesktopCommand, RecordArgs, Switch, Warmth};
 use crate::bus;
 use crate::failure::{Failure, Result, Status};
 use crate::output::{Cell, Output, Tone};
 
 pub(crate) async fn run(out: Output, command: DesktopCommand) -> Result {
+    let command = match command {
+        DesktopCommand::Record(args) if !args.stop => return record(out, *args),
+        command => command,
+    };
     let bus = bus::session().await?;
     let compositor = Compositor1Proxy::new(&bus).await?;
     match command {
@@ -104,6 +111,7 @@ pub(crate) async fn run(out: Output, command: DesktopCommand) -> Result {
         }
         DesktopCommand::Outputs { follow } => outputs(out, &compositor, follow).await,
         DesktopCommand::PickColor => pick_colour(out, &bus).await,
+        DesktopCommand::Record(_) => stop_recording(out, &bus).await,
         DesktopCommand::Latency { switch } => {
             let on = switch != Some(Switch::Off);
             let measured = compositor.measure_keys(on).await?;
@@ -161,6 +169,80 @@ async fn pick_colour(out: Output, bus: &Connection) -> Result {
         (portal::CANCELLED, _) => Err(Failure::new(Status::Denied, "no colour was picked")),
         _ => Err(Failure::new(Status::Failed, "no colour can be picked")
             .hint("`argos log --user portal` shows why; while the screen is locked, none can")),
+    }
+}
+
+/// Becomes `argos-record`, which is beside this program: Ctrl-C is for it.
+fn record(out: Output, args: RecordArgs) -> Result {
+    let wish = serde_json::to_string(&wish(args)).map_err(|error| {
+        // A path need not be text.
+        Failure::new(Status::Failed, format!("the file's name: {error}"))
+    })?;
+    let program = bus::beside(recorder::PROGRAM);
+    let json = out.json.then_some("--json");
+    let error = Command::new(&program).args(json).arg(wish).exec();
+    Err(Failure::new(
+        Status::NotUp,
+        format!("{} cannot be run: {error}", program.display()),
+    ))
+}
+
+fn wish(args: RecordArgs) -> Wish {
+    let source = match (args.output, args.window, args.region) {
+        (Some(output), ..) => Source::Output(output),
+        (_, Some(window), _) => Source::Window(window),
+        (.., Some(region)) => Source::Region(region),
+        _ => Source::Screen,
+    };
+    Wish {
+        source,
+        pointer: !args.no_pointer,
+        rate: args.rate,
+        seconds: args.seconds,
+        file: args.file,
+    }
+}
+
+async fn stop_recording(out: Output, bus: &Connection) -> Result {
+    let recorder = Recorder1Proxy::new(bus).await?;
+    let there = zbus::fdo::DBusProxy::new(bus)
+        .await?
+        .name_has_owner(recorder.inner().destination().clone())
+        .await?;
+    if !there {
+        return Err(Failure::new(Status::NotFound, "nothing is being recorded")
+            .hint("`argos desktop record` begins a recording"));
+    }
+    let outcome = recorder.stop().await?;
+    if !outcome.error.is_empty() {
+        return Err(Failure::new(Status::Failed, outcome.error));
+    }
+    if out.json {
+        return out.value(&json!(outcome));
+    }
+    out.line(outcome.file)
+}
+
+/// Reads a part of the screen: `100,50,800,600`.
+pub(crate) fn region(text: &str) -> std::result::Result<Region, String> {
+    let wrong = || {
+        format!(
+            "`{text}` is no part of the screen; write left, upper, width and height: `100,50,800,600`"
+        )
+    };
+    let numbers: Vec<&str> = text.split(',').map(str::trim).collect();
+    let [x, y, width, height] = numbers[..] else {
+        return Err(wrong());
+    };
+    let region = Region {
+        x: x.parse().map_err(|_| wrong())?,
+        y: y.parse().map_err(|_| wrong())?,
+        width: width.parse().map_err(|_| wrong())?,
+        height: height.parse().map_err(|_| wrong())?,
+    };
+    match region {
+        Region { width: 0, .. } | Region { height: 0, .. } => Err(wrong()),
+        region => Ok(region),
     }
 }
 
@@ -279,7 +361,68 @@ fn happened(out: Output, event: &str, output: &compositor::Output) -> Result {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+    use crate::args::{Cli, Command as Asked};
+
+    /// What a command line wishes, or what is wrong with it.
+    fn wished(words: &[&str]) -> std::result::Result<Wish, String> {
+        let line = ["argos", "desktop", "record"].iter().chain(words);
+        match Cli::try_parse_from(line)
+            .map_err(|error| error.to_string())?
+            .command
+        {
+            Asked::Desktop {
+                command: DesktopCommand::Record(args),
+            } => Ok(wish(*args)),
+            other => panic!("{other:?} is no recording"),
+        }
+    }
+
+    #[test]
+    fn what_is_recorded_is_said_by_at_most_one_option() {
+        assert_eq!(wished(&[]).unwrap(), Wish::default());
+        let part = Region {
+            x: -100,
+            y: 50,
+            width: 800,
+            height: 600,
+        };
+        for (words, source) in [
+            (["--output", "eDP-1"], Source::Output("eDP-1".into())),
+            (["--window", "4"], Source::Window(4)),
+            (["--region", "-100,50,800,600"], Source::Region(part)),
+        ] {
+            assert_eq!(wished(&words).unwrap().source, source);
+        }
+        let all = wished(&["--no-pointer", "--rate", "5", "--seconds", "3", "a.mkv"]).unwrap();
+        let wanted = Wish {
+            pointer: false,
+            rate: 5,
+            seconds: Some(3),
+            file: Some("a.mkv".into()),
+            ..Wish::default()
+        };
+        assert_eq!(all, wanted);
+        for (words, why) in [
+            (&["--output", "a", "--window", "4"][..], "cannot be used"),
+            (&["--window", "4", "--region", "1,1,1,1"], "cannot be used"),
+            (&["--stop", "--seconds", "3"], "cannot be used"),
+            (&["--stop", "a.mkv"], "cannot be used"),
+            (&["--rate", "0"], "1..=120"),
+            (&["--rate", "1000"], "1..=120"),
+            (&["--seconds", "0"], "1..=86400"),
+            (&["--window", "foot"], "invalid digit"),
+            (&["--region", "1,2,3"], "100,50,800,600"),
+            (&["--region", "1,2,3,0"], "100,50,800,600"),
+            (&["--region", "1,2,3,-4"], "100,50,800,600"),
+            (&["--region", "1,2,3,4,5"], "100,50,800,600"),
+        ] {
+            let said = wished(words).unwrap_err();
+            assert!(said.contains(why), "{words:?}: {said}");
+        }
+    }
 
     #[test]
     fn colours_are_written_as_everywhere() {
