@@ -18,7 +18,7 @@ pub enum Action {
     /// `none`: nothing; takes a built-in binding away.
     None,
     /// `shell PART`: asks the shell to show a part: `launcher`, `chat`, `agents`, `controls`, `power`;
-    /// or has it do what a key of the keyboard stands for: `volume-up`, `brightness-down`.
+    /// or has it do what a key stands for: `volume-up`, `brightness-down`, `record`.
     Shell(String),
     /// `terminal`: starts the configured terminal.
     Terminal,
@@ -371,6 +371,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("Super+KP_Subtract", "zoom out"),
     ("Super+0", "zoom off"),
     ("Print", "screenshot"),
+    ("Super+Shift+r", "shell record"),
     ("Super+i", "shell controls"),
     ("XF86AudioRaiseVolume", "shell volume-up"),
     ("XF86AudioLowerVolume", "shell volume-down"),

@@ -11,6 +11,7 @@ mod lease;
 mod lifecycle;
 mod lock;
 mod programs;
+mod record;
 mod stage;
 mod tools;
 mod tour;
@@ -101,6 +102,10 @@ const SCENARIOS: &[Scenario<Stage>] = &[
     Scenario {
         name: "tools-take-a-picture-when-allowed",
         run: tools::capture,
+    },
+    Scenario {
+        name: "the-screen-is-recorded",
+        run: record::record,
     },
     Scenario {
         name: "locked-screen-opens-by-password-only",

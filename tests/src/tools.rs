@@ -188,11 +188,16 @@ pub(crate) fn capture(stage: &mut Stage) -> Result<()> {
 
 /// Brings a picture out of the machine, and keeps it.
 fn fetch(machine: &mut Machine, path: &str, name: &str) -> Result<Screen> {
-    let text = machine.root_within(&format!("base64 -w 0 '{path}'"), SOON * 4)?;
-    let bytes = base64(text.trim()).context("what the machine sent is no base64")?;
+    let picture = bytes(machine, path)?;
     let file = machine.folder().join(format!("{name}.png"));
-    std::fs::write(&file, bytes)?;
+    std::fs::write(&file, picture)?;
     Screen::read(&file)
+}
+
+/// Brings a file out of the machine.
+pub(crate) fn bytes(machine: &mut Machine, path: &str) -> Result<Vec<u8>> {
+    let text = machine.root_within(&format!("base64 -w 0 '{path}'"), SOON * 4)?;
+    base64(text.trim()).context("what the machine sent is no base64")
 }
 
 /// RFC 4648, as coreutils write it.

@@ -105,7 +105,7 @@ duration-minutes = { $minutes } min { $seconds } s
 ## Leiste und Symbole von Programmen
 
 panel-paused = angehalten
-panel-recording = { $count ->
+panel-shares = { $count ->
     [one] Aufnahme
    *[other] { $count } Aufnahmen
 }
@@ -121,6 +121,14 @@ agent-state = { $state ->
 tray-back = Zurück
 tray-nothing = Hier ist nichts
 problem-tray = { $program } zeigt sein Menü nicht: keine Antwort innerhalb von { $seconds } s
+recorded = Der Bildschirm wurde aufgenommen
+recorded-broken = Die Aufnahme endete vorzeitig
+recorded-left-out = { $count ->
+    [one] Ein Bild fehlt: Dieser Rechner war zu langsam.
+   *[other] { $count } Bilder fehlen: Dieser Rechner war zu langsam.
+}
+recorded-lost = Was bis dahin aufgenommen wurde, ist in { $file }.
+problem-record = Der Bildschirm kann nicht aufgenommen werden: { $why }
 
 ## Schnelleinstellungen
 
@@ -138,7 +146,7 @@ controls-no-address = { $link }, keine Adresse
 controls-not-connected = Nicht verbunden
 problem-colours = Die Farben bleiben, wie sie sind: { $why }
 problem-light = Die Helligkeit bleibt, wie sie ist: { $why }
-problem-recording = Die Aufnahme konnte nicht beendet werden: { $why }
+problem-sharing = Die Aufnahme konnte nicht beendet werden: { $why }
 problem-network = Das Netzwerk bleibt, wie es ist: { $why }
 problem-volume = Die Lautstärke bleibt, wie sie ist: { $why }
 
@@ -396,6 +404,7 @@ order-stopped = { $agent } ist gestoppt.
 order-stopped-all = Alles ist gestoppt, und nichts startet, bis Sie fortfahren.
 no-bus-for-agents = Es gibt keinen Sitzungsbus; kein Agent ist erreichbar.
 no-bus-to-lock = Es gibt keinen Sitzungsbus; von hier kann der Bildschirm nicht gesperrt werden, mit Super+l schon.
+no-bus-to-record = Es gibt keinen Sitzungsbus; der Bildschirm kann nicht aufgenommen werden.
 
 ## Dateidialog
 

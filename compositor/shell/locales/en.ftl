@@ -105,7 +105,7 @@ duration-minutes = { $minutes } min { $seconds } s
 ## Panel and tray
 
 panel-paused = paused
-panel-recording = { $count ->
+panel-shares = { $count ->
     [one] recording
    *[other] { $count } recordings
 }
@@ -121,6 +121,14 @@ agent-state = { $state ->
 tray-back = Back
 tray-nothing = Nothing here
 problem-tray = { $program } does not show its menu: it did not answer within { $seconds } s
+recorded = The screen was recorded
+recorded-broken = The recording ended early
+recorded-left-out = { $count ->
+    [one] One picture was left out: this machine was too slow.
+   *[other] { $count } pictures were left out: this machine was too slow.
+}
+recorded-lost = What was recorded until then is in { $file }.
+problem-record = Cannot record the screen: { $why }
 
 ## Quick settings
 
@@ -138,7 +146,7 @@ controls-no-address = { $link }, no address
 controls-not-connected = Not connected
 problem-colours = The colours stay as they are: { $why }
 problem-light = The light stays as it is: { $why }
-problem-recording = The recording could not be ended: { $why }
+problem-sharing = The recording could not be ended: { $why }
 problem-network = The network stays as it is: { $why }
 problem-volume = The volume stays as it is: { $why }
 
@@ -396,6 +404,7 @@ order-stopped = { $agent } is stopped.
 order-stopped-all = Everything is stopped, and nothing starts until you resume.
 no-bus-for-agents = There is no session bus, so no agent can be reached.
 no-bus-to-lock = There is no session bus, so the screen cannot be locked from here; Super+l does it.
+no-bus-to-record = There is no session bus, so the screen cannot be recorded.
 
 ## File dialog
 

@@ -108,7 +108,7 @@ duration-minutes = { $minutes } min { $seconds } s
 ## Barre et icônes des programmes
 
 panel-paused = suspendu
-panel-recording = { $count ->
+panel-shares = { $count ->
     [one] enregistrement
    *[other] { $count } enregistrements
 }
@@ -124,6 +124,14 @@ agent-state = { $state ->
 tray-back = Retour
 tray-nothing = Rien ici
 problem-tray = { $program } ne montre pas son menu : pas de réponse en { $seconds } s
+recorded = L’écran a été enregistré
+recorded-broken = L’enregistrement s’est terminé trop tôt
+recorded-left-out = { $count ->
+    [one] Une image a été omise : cette machine était trop lente.
+   *[other] { $count } images ont été omises : cette machine était trop lente.
+}
+recorded-lost = Ce qui a été enregistré jusque-là est dans { $file }.
+problem-record = Impossible d’enregistrer l’écran : { $why }
 
 ## Réglages rapides
 
@@ -141,7 +149,7 @@ controls-no-address = { $link }, sans adresse
 controls-not-connected = Non connecté
 problem-colours = Les couleurs restent telles quelles : { $why }
 problem-light = La luminosité reste telle quelle : { $why }
-problem-recording = L’enregistrement n’a pas pu être arrêté : { $why }
+problem-sharing = L’enregistrement n’a pas pu être arrêté : { $why }
 problem-network = Le réseau reste tel quel : { $why }
 problem-volume = Le volume reste tel quel : { $why }
 
@@ -399,6 +407,7 @@ order-stopped = { $agent } est arrêté.
 order-stopped-all = Tout est arrêté, et rien ne démarre avant la reprise.
 no-bus-for-agents = Il n’y a pas de bus de session ; aucun agent n’est joignable.
 no-bus-to-lock = Il n’y a pas de bus de session ; l’écran ne se verrouille pas d’ici, mais avec Super+l.
+no-bus-to-record = Il n’y a pas de bus de session ; l’écran ne peut pas être enregistré.
 
 ## Dialogue des fichiers
 

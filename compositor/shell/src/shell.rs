@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use argos_apps::App;
+use argos_bus::recorder::{Outcome, Recording};
 use calloop::channel::Sender;
 use iced_core::{Color, Event, Size, mouse};
 use iced_widget::image::Handle;
@@ -161,6 +162,8 @@ pub struct Shell {
     /// Whether the chat still has to be given the keyboard.
     chat_wants_keyboard: bool,
     next_minute: Instant,
+    /// The recording of the screen that is being made, and since when.
+    recording: Option<(Recording, Instant)>,
     next_own: u32,
     others: Seen,
     /// The notifications about what is wrong with others' parts, by their names.
@@ -203,6 +206,7 @@ impl Shell {
             chat_open: false,
             chat_wants_keyboard: false,
             next_minute: Instant::now(),
+            recording: None,
             next_own: OWN_NOTIFICATIONS,
             others: Seen::default(),
             complaints: BTreeMap::new(),
@@ -293,6 +297,7 @@ impl Shell {
             "settings" => self.open_settings(settings::Page::default(), tasks),
             "chat" if self.chat_open => self.chat_open = false,
             "chat" => self.open_chat(tasks),
+            "record" => self.command(Command::Record),
             other if other.starts_with("settings/") => {
                 let page = other
                     .strip_prefix("settings/")
@@ -519,6 +524,59 @@ impl Shell {
         id
     }
 
+    /// The screen is recorded, or is not any more. One that went without a word was ended by force.
+    fn set_recording(&mut self, recording: Option<Recording>, now: Instant) {
+        let before = self.recording.take();
+        match (recording, before) {
+            (Some(recording), _) => {
+                let elapsed = Duration::from_millis(recording.elapsed_ms);
+                self.recording = Some((recording, now.checked_sub(elapsed).unwrap_or(now)));
+            }
+            (None, Some((recording, _))) => {
+                let body = tr!("recorded-lost", file = recording.file);
+                self.tell(&tr!("recorded-broken"), &body);
+            }
+            (None, None) => {}
+        }
+        self.show_elapsed(now);
+    }
+
+    /// A recording has ended as it should, or could not be begun.
+    fn recorded(&mut self, outcome: &Outcome) {
+        self.recording = None;
+        self.panel.recording = None;
+        let Outcome {
+            file,
+            left_out,
+            error,
+            ..
+        } = outcome;
+        if file.is_empty() {
+            let text = tr!("problem-record", why = error.as_str());
+            self.tell(&tr!("shell-problem"), &text);
+        } else if !error.is_empty() {
+            self.tell(&tr!("recorded-broken"), error);
+        } else if *left_out > 0 {
+            let missed = tr!("recorded-left-out", count = *left_out);
+            self.tell(&tr!("recorded"), &format!("{file}\n{missed}"));
+        } else {
+            self.tell(&tr!("recorded"), file);
+        }
+    }
+
+    /// The panel shows for how long the screen has been recorded.
+    fn show_elapsed(&mut self, now: Instant) {
+        let since = self.recording.as_ref().map(|(_, since)| *since);
+        self.panel.recording = since.map(|since| now.saturating_duration_since(since));
+    }
+
+    /// When that is another second.
+    fn next_second(&self) -> Option<Instant> {
+        let (_, since) = self.recording.as_ref()?;
+        let shown = self.panel.recording?;
+        Some(*since + Duration::from_secs(shown.as_secs() + 1))
+    }
+
     /// Others' parts stand so: what they stand in for leaves, or comes back.
     fn set_others(&mut self, others: Seen) {
         let before = std::mem::replace(&mut self.others, others);
@@ -648,7 +706,7 @@ impl Shell {
             Notice::Light(light) => self.controls.set_light(light),
             Notice::Network(network) => self.controls.set_network(network),
             Notice::Night(night) => self.controls.set_night(night),
-            Notice::Recordings(recordings) => self.panel.recordings = recordings,
+            Notice::Shares(shares) => self.panel.shares = shares,
             Notice::Outputs(outputs, modes) => self.settings.set_outputs(outputs, modes),
             Notice::Tried(done) => {
                 if let Some(keep) = self.settings.tried(done, Instant::now()) {
@@ -661,6 +719,8 @@ impl Shell {
                 self.set(outcome, tasks);
                 self.command(Command::About);
             }
+            Notice::Recording(recording) => self.set_recording(recording, Instant::now()),
+            Notice::Recorded(outcome) => self.recorded(&outcome),
             Notice::ReducedMotion(reduced) => self.agents.set_still(reduced),
             Notice::Models(models) => self.settings.set_models(models),
             // The prompt's, which is a process of its own.
@@ -972,7 +1032,8 @@ impl Program for Shell {
                     tray::Outcome::Close => self.close_tray(),
                 }
             }
-            Message::Panel(panel::Message::StopRecording) => self.command(Command::StopRecording),
+            Message::Panel(panel::Message::StopSharing) => self.command(Command::StopSharing),
+            Message::Panel(panel::Message::Record) => self.command(Command::Record),
             Message::Panel(panel::Message::Power) => self.toggle("power", tasks),
             Message::Panel(panel::Message::Chat) => self.toggle("chat", tasks),
             Message::Panel(panel::Message::Workspace(number)) => {
@@ -1104,6 +1165,7 @@ impl Program for Shell {
                 .then(|| self.agents.deadline())
                 .flatten(),
             self.settings.deadline(),
+            self.next_second(),
         ];
         parts.into_iter().flatten().chain([self.next_minute]).min()
     }
@@ -1112,6 +1174,9 @@ impl Program for Shell {
         if now >= self.next_minute {
             // Timers may fire a little early; a minute that looks unchanged is asked for again.
             self.set_clock(now + Duration::from_millis(1));
+        }
+        if self.next_second().is_some_and(|due| now >= due) {
+            self.show_elapsed(now);
         }
         self.permissions.expire(now);
         self.controls.expire(now);

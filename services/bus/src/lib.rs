@@ -30,7 +30,7 @@ pub mod portal;
 pub mod power;
 pub mod providers;
 pub mod recorder;
-pub mod recording;
+pub mod sharing;
 pub mod shell;
 pub mod timers;
 pub mod tool_provider;

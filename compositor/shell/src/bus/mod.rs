@@ -25,6 +25,7 @@ use argos_bus::compositor::{Output, OutputMode, OutputWish};
 use argos_bus::devices::{Brightness, Volume};
 use argos_bus::network::Status;
 use argos_bus::permissions::{Explanation, Grant, Request};
+use argos_bus::recorder::{Outcome, Recording};
 
 use crate::parts::agents::Order;
 use crate::parts::ahead::{Question, Wish};
@@ -137,7 +138,11 @@ pub enum Notice {
     /// Whether the colours are warmer; nothing while the compositor does not say.
     Night(Option<bool>),
     /// For which programs something of the screen is recorded.
-    Recordings(Vec<String>),
+    Shares(Vec<String>),
+    /// The screen is recorded, or is not any more.
+    Recording(Option<Recording>),
+    /// A recording has ended.
+    Recorded(Outcome),
 }
 
 /// Something a service is to do.
@@ -195,7 +200,9 @@ pub enum Command {
     /// Warmer colours, or none.
     Night(bool),
     /// End all recordings of the screen.
-    StopRecording,
+    StopSharing,
+    /// Begin to record the screen, or end that.
+    Record,
     /// Sound, light, links.
     Machine(machine::Command),
     /// An item of the tray.

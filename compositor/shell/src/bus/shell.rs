@@ -10,9 +10,11 @@ use argos_bus::ai::{Ai1Proxy, Model};
 use argos_bus::compositor::{Compositor1Proxy, FrameColours};
 use argos_bus::permissions::Permissions1Proxy;
 use argos_bus::power::{self, Refusal, Shutdown};
-use argos_bus::recording::Recording1Proxy;
+use argos_bus::recorder::{self, Recorder1Proxy, Wish};
+use argos_bus::sharing::Sharing1Proxy;
 use argos_bus::shell::Part;
 use argos_bus::tools::Tools1Proxy;
+use argos_units::TransientUnit;
 use futures_util::StreamExt;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use zbus::Connection;
@@ -112,7 +114,8 @@ async fn run(
             Ended::BusGone => {
                 notices.send(Notice::AgentsLost);
                 notices.send(Notice::TrayLost);
-                notices.send(Notice::Recordings(Vec::new()));
+                notices.send(Notice::Shares(Vec::new()));
+                notices.send(Notice::Recording(None));
             }
         }
     }
@@ -169,20 +172,16 @@ async fn watch(
     theme: &Mutex<Shown>,
 ) {
     // Each of them ends only with the connection.
-    let (agents, compositor, permissions, recordings, ()) = tokio::join!(
+    let (agents, compositor, permissions, recorder, shares, ()) = tokio::join!(
         watch_agents(connection, notices),
         watch_compositor(connection, notices, theme),
         watch_permissions(connection, notices),
-        watch_recordings(connection, notices),
+        watch_recorder(connection, notices),
+        watch_shares(connection, notices),
         tray::follow(arrivals, connection, notices)
     );
-    let errors = [
-        agents.err(),
-        compositor.err(),
-        permissions.err(),
-        recordings.err(),
-    ];
-    for error in errors.into_iter().flatten() {
+    let watched = [agents, compositor, permissions, recorder, shares];
+    for error in watched.into_iter().filter_map(Result::err) {
         tracing::debug!("the session bus: {error}");
     }
     connection.closed().await;
@@ -274,30 +273,79 @@ async fn watch_permissions(connection: &Connection, notices: &Notices) -> zbus::
     Ok(())
 }
 
-async fn watch_recordings(connection: &Connection, notices: &Notices) -> zbus::Result<()> {
-    let recording = Recording1Proxy::new(connection).await?;
-    let mut presence = Presence::of(recording.inner()).await?;
-    let mut changed = recording.receive_recordings_changed().await;
-    recordings(&recording, notices).await;
+async fn watch_shares(connection: &Connection, notices: &Notices) -> zbus::Result<()> {
+    let sharing = Sharing1Proxy::new(connection).await?;
+    let mut presence = Presence::of(sharing.inner()).await?;
+    let mut changed = sharing.receive_shares_changed().await;
+    shares(&sharing, notices).await;
     loop {
         tokio::select! {
             present = presence.changed() => match present {
-                Some(true) => recordings(&recording, notices).await,
-                Some(false) => notices.send(Notice::Recordings(Vec::new())),
+                Some(true) => shares(&sharing, notices).await,
+                Some(false) => notices.send(Notice::Shares(Vec::new())),
                 None => return Ok(()),
             },
             change = changed.next() => match change {
-                Some(_) => recordings(&recording, notices).await,
+                Some(_) => shares(&sharing, notices).await,
                 None => return Ok(()),
             },
         }
     }
 }
 
-async fn recordings(recording: &Recording1Proxy<'_>, notices: &Notices) {
+async fn shares(sharing: &Sharing1Proxy<'_>, notices: &Notices) {
     // Whoever is not there records nothing.
-    let recordings = recording.recordings().await.unwrap_or_default();
-    notices.send(Notice::Recordings(recordings));
+    let shares = sharing.shares().await.unwrap_or_default();
+    notices.send(Notice::Shares(shares));
+}
+
+async fn watch_recorder(connection: &Connection, notices: &Notices) -> zbus::Result<()> {
+    let recorder = Recorder1Proxy::new(connection).await?;
+    let mut presence = Presence::of(recorder.inner()).await?;
+    let mut ended = recorder.receive_ended().await?;
+    recording(&recorder, notices).await;
+    loop {
+        tokio::select! {
+            // What it says at its end comes before it goes.
+            biased;
+            signal = ended.next() => match signal {
+                Some(signal) => match signal.args() {
+                    Ok(args) => notices.send(Notice::Recorded(args.outcome().clone())),
+                    Err(error) => tracing::warn!("Recorder1.Ended does not fit: {error}"),
+                },
+                None => return Ok(()),
+            },
+            present = presence.changed() => match present {
+                Some(true) => recording(&recorder, notices).await,
+                Some(false) => notices.send(Notice::Recording(None)),
+                None => return Ok(()),
+            },
+        }
+    }
+}
+
+/// The recording that is being made, if there is one. It is waited for until it has begun.
+async fn recording(recorder: &Recorder1Proxy<'_>, notices: &Notices) {
+    // Nobody records, or ends before anything is recorded.
+    notices.send(Notice::Recording(recorder.recording().await.ok()));
+}
+
+/// Ends the recording that is being made, or begins one.
+async fn record(connection: &Connection, notices: &Notices) -> zbus::Result<()> {
+    let recorder = Recorder1Proxy::new(connection).await?;
+    let names = zbus::fdo::DBusProxy::new(connection).await?;
+    let name = recorder.inner().destination().clone();
+    if names.name_has_owner(name).await? {
+        // How it ends is told to all.
+        if let Err(error) = recorder.stop().await {
+            tracing::debug!("the recording: {error}");
+        }
+        return Ok(());
+    }
+    let notices = notices.clone();
+    // The control socket's client blocks.
+    let _ = tokio::task::spawn_blocking(move || locally(Command::Record, &notices)).await;
+    Ok(())
 }
 
 /// Grants and the last audit rows.
@@ -463,6 +511,9 @@ fn without_bus(command: Command, notices: &Notices, theme: &Arc<Mutex<Shown>>) {
         Command::Power(Item::Lock) => {
             notices.send(Notice::Problem(tr!("no-bus-to-lock")));
         }
+        Command::Record => {
+            notices.send(Notice::Problem(tr!("no-bus-to-record")));
+        }
         Command::Launch(_) | Command::Power(_) => {
             tokio::task::spawn_blocking({
                 let notices = notices.clone();
@@ -490,7 +541,7 @@ fn without_bus(command: Command, notices: &Notices, theme: &Arc<Mutex<Shown>>) {
         Command::EndTrial(true) => notices.send(Notice::TrialKept(Err(tr!("trial-no-bus")))),
         Command::Workspace(_)
         | Command::Night(_)
-        | Command::StopRecording
+        | Command::StopSharing
         | Command::Requested(_)
         | Command::EndTrial(false)
         | Command::DenyAll(_)
@@ -560,10 +611,10 @@ async fn try_obey(
                 tracing::debug!("{error}");
             }
         }
-        Command::StopRecording => {
-            if let Err(error) = Recording1Proxy::new(connection).await?.stop_all().await {
+        Command::StopSharing => {
+            if let Err(error) = Sharing1Proxy::new(connection).await?.stop_all().await {
                 let why = error.text();
-                notices.send(Notice::Problem(tr!("problem-recording", why = why)));
+                notices.send(Notice::Problem(tr!("problem-sharing", why = why)));
             }
         }
         Command::Night(on) => {
@@ -636,6 +687,7 @@ async fn try_obey(
             // Programs may delay it: nothing else waits for that.
             tokio::spawn(shut_down(item, notices.clone()));
         }
+        Command::Record => record(connection, notices).await?,
         Command::Launch(_) | Command::Power(_) => {
             let notices = notices.clone();
             // The control socket's client blocks.
@@ -760,11 +812,35 @@ fn locally(command: Command, notices: &Notices) {
         Command::Power(Item::LogOut) => Client::user()
             .and_then(|mut supervisor| supervisor.stop("desktop"))
             .map_err(|e| not_done(Item::LogOut, &e.to_string())),
+        Command::Record => recording_unit()
+            .and_then(|unit| {
+                let mut supervisor = Client::user().map_err(|e| e.to_string())?;
+                let started = supervisor.start_transient(unit, Vec::new());
+                started.map_err(|e| e.to_string())
+            })
+            .map_err(|why| tr!("problem-record", why = why)),
         _ => Ok(()),
     };
     if let Err(problem) = done {
         notices.send(Notice::Problem(problem));
     }
+}
+
+/// The program that records, as a unit: it goes on when the shell does not.
+fn recording_unit() -> Result<TransientUnit, String> {
+    let beside = std::env::current_exe().ok();
+    let beside = beside.map(|shell| shell.with_file_name(recorder::PROGRAM));
+    let program = beside.filter(|program| program.is_file());
+    let program = program.ok_or_else(|| format!("{} is not installed", recorder::PROGRAM))?;
+    let wish = serde_json::to_string(&Wish::default()).map_err(|e| e.to_string())?;
+    let now = jiff::Timestamp::now().as_millisecond();
+    Ok(TransientUnit {
+        name: format!("record-{now:x}"),
+        description: "Recording of the screen".to_owned(),
+        exec: vec![program.display().to_string(), "--tell".to_owned(), wish],
+        working_directory: std::env::var("HOME").ok(),
+        ..TransientUnit::default()
+    })
 }
 
 async fn explain(

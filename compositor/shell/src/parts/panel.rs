@@ -1,4 +1,4 @@
-//! The bar at the top: launcher and workspaces, the time, agents at work, chat, power.
+//! The bar at the top: launcher and workspaces, the time, the sign of a recording, agents at work, chat, power.
 
 use std::time::Duration;
 
@@ -42,7 +42,9 @@ pub struct Panel {
     /// Whether the agents' world stands still.
     pub paused: bool,
     /// For which programs something of the screen is recorded.
-    pub recordings: Vec<String>,
+    pub shares: Vec<String>,
+    /// For how long the screen has been recorded, if it is.
+    pub recording: Option<Duration>,
 }
 
 /// What a person does to it.
@@ -60,10 +62,12 @@ pub enum Message {
     Agents,
     /// Open or close the quick settings.
     Controls,
+    /// End the recording.
+    Record,
     /// In the tray.
     Tray(tray::Message),
     /// End all recordings of the screen.
-    StopRecording,
+    StopSharing,
     /// Open or close the power menu.
     Power,
 }
@@ -78,7 +82,8 @@ impl Default for Panel {
             agents: Vec::new(),
             unread: false,
             paused: false,
-            recordings: Vec::new(),
+            shares: Vec::new(),
+            recording: None,
         };
         panel.set_time(&Zoned::now());
         panel
@@ -126,7 +131,8 @@ impl Panel {
             .spacing(GAP)
             .align_y(Alignment::Center);
         let right = row![
-            self.recording(width, palette),
+            self.shares(width, palette),
+            self.recording_sign(palette),
             self.agents(width, palette),
             self.agents_button(palette),
             tray.icons(palette).map(Message::Tray),
@@ -187,6 +193,21 @@ impl Panel {
             .into()
     }
 
+    /// Says that the screen is recorded, and for how long now. A click ends that.
+    fn recording_sign(&self, palette: &Palette) -> Element<'_, Message> {
+        let Some(elapsed) = self.recording else {
+            return space().into();
+        };
+        let words = row![
+            widgets::dot(9.0, palette.bad),
+            widgets::label(elapsed_text(elapsed), TEXT_SMALL + 0.5, palette.text)
+                .font(fonts::UI_MEDIUM),
+        ]
+        .spacing(SMALL)
+        .align_y(Alignment::Center);
+        bar_button(words, palette).on_press(Message::Record).into()
+    }
+
     /// The agents that do something or need somebody; the resting ones only where none does.
     fn agents(&self, width: f32, palette: &Palette) -> Element<'_, Message> {
         let at_work = |agent: &&Agent| !matches!(agent.state.as_str(), "idle" | "stopped");
@@ -200,6 +221,8 @@ impl Panel {
         }
         let named = match width {
             _ if width < NARROWEST => 0,
+            // The sign needs the room.
+            _ if width < NARROW && self.recording.is_some() => 0,
             _ if width < NARROW => 1,
             _ => NAMED,
         };
@@ -238,8 +261,8 @@ impl Panel {
     }
 
     /// While something of the screen is recorded: that it is, and how often. A press ends it all.
-    fn recording(&self, width: f32, palette: &Palette) -> Element<'_, Message> {
-        if self.recordings.is_empty() {
+    fn shares(&self, width: f32, palette: &Palette) -> Element<'_, Message> {
+        if self.shares.is_empty() {
             return space().into();
         }
         let mut content = row![
@@ -249,13 +272,13 @@ impl Panel {
         .spacing(SMALL)
         .align_y(Alignment::Center);
         if width >= NARROWEST {
-            let says = tr!("panel-recording", count = self.recordings.len());
+            let says = tr!("panel-shares", count = self.shares.len());
             content = content.push(widgets::label(says, TEXT_SMALL, palette.bad));
         }
         // What a press does is seen.
         content = content.push(widgets::icon(Icon::Stop, 13.0, palette.bad));
         bar_button(content, palette)
-            .on_press(Message::StopRecording)
+            .on_press(Message::StopSharing)
             .into()
     }
 
@@ -310,6 +333,16 @@ fn bar_button<'a>(
     .padding(Padding::from([0.0, 9.0]))
 }
 
+/// A time that goes on, in whole seconds: `0:07`, `1:02:03`.
+pub fn elapsed_text(elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs();
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    match hours {
+        0 => format!("{minutes}:{seconds:02}"),
+        _ => format!("{hours}:{minutes:02}:{seconds:02}"),
+    }
+}
+
 /// The colour of an agent's state.
 pub fn state_color(state: &str, palette: &Palette) -> Color {
     match state {
@@ -329,6 +362,20 @@ pub fn state_word(state: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn elapsed_time_is_told_in_seconds() {
+        for (seconds, text) in [
+            (0, "0:00"),
+            (7, "0:07"),
+            (61, "1:01"),
+            (3599, "59:59"),
+            (3723, "1:02:03"),
+        ] {
+            let elapsed = Duration::from_secs(seconds) + Duration::from_millis(999);
+            assert_eq!(elapsed_text(elapsed), text);
+        }
+    }
 
     #[test]
     fn the_clock_is_right_until_the_next_minute() {

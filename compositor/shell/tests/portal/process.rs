@@ -8,7 +8,7 @@ use std::process::{Child, Command};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use argos_bus::recording::Recording1Proxy;
+use argos_bus::sharing::Sharing1Proxy;
 use argos_compositor::State;
 use argos_compositor::backend::headless::Headless;
 use argos_compositor::config::Idle;
@@ -519,10 +519,10 @@ fn no_options() -> std::collections::HashMap<&'static str, Variant<'static>> {
 }
 
 /// Waits until this many recordings are told.
-async fn recordings(recording: &Recording1Proxy<'_>, count: usize) -> Vec<String> {
+async fn shares(recording: &Sharing1Proxy<'_>, count: usize) -> Vec<String> {
     let end = Instant::now() + PATIENCE;
     loop {
-        let told = recording.recordings().await.unwrap();
+        let told = recording.shares().await.unwrap();
         if told.len() == count {
             return told;
         }
@@ -537,7 +537,7 @@ async fn the_screen_is_recorded_after_a_yes_until_it_is_stopped() {
     let (done, _) = desktop.opens_a_window();
     let client = desktop.bus.connect().await;
     let told = desktop.bus.connect().await;
-    let panel = Recording1Proxy::builder(&told)
+    let panel = Sharing1Proxy::builder(&told)
         .cache_properties(zbus::proxy::CacheProperties::No)
         .build()
         .await
@@ -562,7 +562,7 @@ async fn the_screen_is_recorded_after_a_yes_until_it_is_stopped() {
     assert_eq!(desktop.presses_until_replied(&[ESCAPE], reply).await.0, 1);
     desktop.shows_nothing().await;
     assert!(!recorded.exists());
-    assert_eq!(panel.recordings().await.unwrap(), Vec::<String>::new());
+    assert_eq!(panel.shares().await.unwrap(), Vec::<String>::new());
 
     // The output is first in the list, before the window; then what is remembered, no and yes.
     let first = Recording {
@@ -591,7 +591,7 @@ async fn the_screen_is_recorded_after_a_yes_until_it_is_stopped() {
     assert_eq!(*results["persist_mode"], Variant::from(2_u32));
     let told = std::fs::read_to_string(&recorded).unwrap();
     assert_eq!(told, "--pointer embedded output:one\n");
-    assert_eq!(recordings(&panel, 1).await, ["org.example.Call"]);
+    assert_eq!(shares(&panel, 1).await, ["org.example.Call"]);
 
     // What was kept is recorded without a question.
     let kept = results["restore_data"].try_clone().unwrap();
@@ -605,13 +605,13 @@ async fn the_screen_is_recorded_after_a_yes_until_it_is_stopped() {
     let (response, results) = replied(again.starts()).await;
     assert_eq!(response, 0);
     assert!(results.contains_key("restore_data"), "and is kept on");
-    recordings(&panel, 2).await;
+    shares(&panel, 2).await;
 
     // One session is closed by its program, all others by the person.
     first.closes().await;
-    recordings(&panel, 1).await;
+    shares(&panel, 1).await;
     panel.stop_all().await.unwrap();
-    recordings(&panel, 0).await;
+    shares(&panel, 0).await;
     let end = Instant::now() + PATIENCE;
     while again.is_open().await {
         assert!(Instant::now() < end, "its session is over");
@@ -630,9 +630,9 @@ async fn the_screen_is_recorded_after_a_yes_until_it_is_stopped() {
     );
     last.selects(known).await;
     assert_eq!(replied(last.starts()).await.0, 0);
-    recordings(&panel, 1).await;
+    shares(&panel, 1).await;
     std::fs::write(desktop.home.path().join("gone"), "").unwrap();
-    recordings(&panel, 0).await;
+    shares(&panel, 0).await;
     drop(done);
 }
 

@@ -158,6 +158,8 @@ macro_rules! setting {
 pub(crate) fn all(now: Instant) -> Vec<Scene> {
     let quiet = panel::Panel::default();
     let mut busy = panel::Panel::default();
+    let mut recorded = panel::Panel::default();
+    recorded.recording = Some(Duration::from_secs(83));
     busy.workspace = 2;
     busy.unread = true;
     busy.agents = vec![
@@ -183,6 +185,18 @@ pub(crate) fn all(now: Instant) -> Vec<Scene> {
             1280,
             panel::HEIGHT,
             (busy, items()),
+            |s, size, theme| s.0.view(
+                &s.1,
+                [Icon::Network, Icon::Sound],
+                size.width,
+                &theme.colors
+            )
+        ),
+        scene!(
+            "panel-recording",
+            1280,
+            panel::HEIGHT,
+            (recorded, tray::Tray::default()),
             |s, size, theme| s.0.view(
                 &s.1,
                 [Icon::Network, Icon::Sound],

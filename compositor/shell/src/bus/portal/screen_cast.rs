@@ -40,7 +40,7 @@ use crate::sources::{self, Screen, Window};
 use crate::tr;
 
 /// Where [`Recording`] is, and its name.
-pub(super) const RECORDING: (&str, &str) = ("/org/argos/Recording1", "org.argos.Recording1");
+pub(super) const RECORDING: (&str, &str) = ("/org/argos/Sharing1", "org.argos.Sharing1");
 
 /// What can be recorded: outputs, windows.
 const MONITOR: u32 = 1;
@@ -244,7 +244,7 @@ impl Casts {
         let told = async {
             let recording = server.interface::<_, Recording>(RECORDING.0).await?;
             let emitter = recording.signal_emitter();
-            recording.get().await.recordings_changed(emitter).await
+            recording.get().await.shares_changed(emitter).await
         };
         if let Err(error) = told.await {
             tracing::debug!("nobody hears of recordings: {error}");
@@ -588,11 +588,11 @@ impl Session {
     }
 }
 
-/// `org.argos.Recording1`: for the sign on the panel.
+/// `org.argos.Sharing1`: for the sign on the panel.
 #[derive(Debug)]
 pub(super) struct Recording(pub(super) Casts);
 
-#[zbus::interface(name = "org.argos.Recording1")]
+#[zbus::interface(name = "org.argos.Sharing1")]
 impl Recording {
     /// Ends every recording.
     fn stop_all(&self) {
@@ -605,7 +605,7 @@ impl Recording {
 
     /// For whom something is recorded.
     #[zbus(property)]
-    fn recordings(&self) -> Vec<String> {
+    fn shares(&self) -> Vec<String> {
         let casts = self.0.list();
         let recording = casts.values().filter(|cast| cast.recorder().is_some());
         recording.map(|cast| cast.app.clone()).collect()

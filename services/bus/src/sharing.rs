@@ -1,4 +1,4 @@
-//! `org.argos.Recording1` on the session bus: which programs get pictures of the screen just now.
+//! `org.argos.Sharing1` on the session bus: which programs get pictures of the screen just now.
 //!
 //! The shell's portal serves it, and has the name only while it runs: nobody starts it to ask.
 
@@ -6,14 +6,14 @@ use crate::Result;
 
 /// What is recorded for programs through the portal.
 #[zbus::proxy(
-    interface = "org.argos.Recording1",
-    default_service = "org.argos.Recording1",
-    default_path = "/org/argos/Recording1"
+    interface = "org.argos.Sharing1",
+    default_service = "org.argos.Sharing1",
+    default_path = "/org/argos/Sharing1"
 )]
-pub trait Recording1 {
+pub trait Sharing1 {
     /// Ends every recording, as if each of the sources had gone.
     fn stop_all(&self) -> Result<()>;
     /// For whom something is recorded: an application's id for each recording, empty where that is not known.
     #[zbus(property)]
-    fn recordings(&self) -> zbus::fdo::Result<Vec<String>>;
+    fn shares(&self) -> zbus::fdo::Result<Vec<String>>;
 }
