@@ -324,19 +324,19 @@ fn a_window_that_is_closed_fades_and_takes_no_input() {
         let (mut m, mut client, window) = Moving::with_window();
         let ground = m.pixel(20, 20);
         close(&mut m, &mut client, &window, way);
-        assert_eq!(m.pixel(500, 300), rgb(RED), "{way}: all of it is there yet");
-        assert_eq!(m.f.pixel(500, 300), ground, "{way}: in no picture");
+        assert_eq!(m.pixel(600, 400), rgb(RED), "{way}: all of it is there yet");
+        assert_eq!(m.f.pixel(600, 400), ground, "{way}: in no picture");
         assert!(m.f.state.window_list().is_empty());
         m.f.click(500.0, 300.0);
         m.f.roundtrip(&mut client);
         assert_eq!(client.events.clicks, 0);
 
         m.later(64);
-        let there = m.pixel(500, 300);
+        let there = m.pixel(600, 400);
         assert!(there[0] < 180 && there != ground, "{way}: {there:?}");
         assert_eq!(m.pixel(442, 400), ground, "{way}: it is smaller");
         m.later(LONG);
-        assert_eq!(m.pixel(500, 300), ground);
+        assert_eq!(m.pixel(600, 400), ground);
         m.is_still();
     }
 }

@@ -82,6 +82,7 @@ fn film(f: &mut Fixture, client: &mut Client, content: Option<Type>) -> Toplevel
         let manager: WpContentTypeManagerV1 = client.bind();
         let object = manager.get_surface_content_type(&film.surface, &client.qh, ());
         object.set_content_type(content);
+        film.surface.commit();
     }
     film.toplevel.set_fullscreen(None);
     f.roundtrip(client);
