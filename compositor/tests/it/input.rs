@@ -1,7 +1,10 @@
 //! Keys: bindings, Alt-Tab, taps; fingers; and what clients hear of them.
 
 use argos_compositor::config::Config;
-use wayland_client::protocol::wl_touch::{self, WlTouch};
+use wayland_client::{
+    Connection, Dispatch, Proxy, QueueHandle,
+    protocol::wl_touch::{self, WlTouch},
+};
 
 use crate::fixture::{Events, Fixture, on};
 
