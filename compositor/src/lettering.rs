@@ -190,7 +190,7 @@ mod tests {
         let words = "A title that says what is in the window";
         let whole = letters.length(words, 13.0);
         assert!(reach(&mut letters, words, whole + 1.0) > (whole * 0.9) as i32);
-        for room in [200.0, 120.0, 60.0, 20.0] {
+        for room in [200.0, 120.0, 60.0, 35.0] {
             let end = reach(&mut letters, words, room);
             assert!(end > 0 && end <= room as i32, "{end} of {room}");
             assert!(room < 50.0 || end > room as i32 - 30, "{end} of {room}");

@@ -82,16 +82,20 @@ fn cut(mut area: Rect, side: Side, by: i32) -> Rect {
 /// Beginning and length of a surface along one axis, in a room that begins at `from`. The margins are those of the
 /// edges that it is anchored to; a length of 0 leaves it to the compositor.
 fn span(from: i32, room: i32, length: i32, before: Option<i32>, after: Option<i32>) -> (i32, i32) {
-    let start = from + before.unwrap_or(0);
-    let room = room - before.unwrap_or(0) - after.unwrap_or(0);
+    // Margins are any numbers that a client says.
+    let (first, last) = (before.unwrap_or(0), after.unwrap_or(0));
+    let start = from.saturating_add(first);
+    let room = room.saturating_sub(first).saturating_sub(last);
     let length = if length == 0 { room } else { length };
     let length = length.min(room).max(1);
-    match (before, after) {
-        (Some(_), None) => (start, length),
-        (None, Some(_)) => (start + room - length, length),
+    let rest = room.saturating_sub(length);
+    let start = match (before, after) {
+        (Some(_), None) => start,
+        (None, Some(_)) => start.saturating_add(rest),
         // In the middle.
-        (Some(_), Some(_)) | (None, None) => (start + (room - length) / 2, length),
-    }
+        (Some(_), Some(_)) | (None, None) => start.saturating_add(rest / 2),
+    };
+    (start, length)
 }
 
 /// The place of a surface in an area.
@@ -142,8 +146,14 @@ fn told(asked: &Asked, place: Rect, output: Size<i32, Logical>) -> Asked {
         exclusive_zone: ExclusiveZone::DontCare,
         margin: Margins {
             top: place.loc.y,
-            right: output.w - place.loc.x - place.size.w,
-            bottom: output.h - place.loc.y - place.size.h,
+            right: output
+                .w
+                .saturating_sub(place.loc.x)
+                .saturating_sub(place.size.w),
+            bottom: output
+                .h
+                .saturating_sub(place.loc.y)
+                .saturating_sub(place.size.h),
             left: place.loc.x,
         },
         ..*asked
@@ -323,9 +333,12 @@ mod tests {
             bottom: 1 << 14,
             left: 1 << 14,
         };
-        let greedy = surface(Anchor::TOP, (i32::MIN, i32::MAX), i32::MAX);
+        let greedy = surface(Anchor::TOP, (i32::MAX, i32::MAX), i32::MAX);
+        let mut far = surface(Anchor::RIGHT, (10, 0), 0);
+        far.margin.right = i32::MIN;
+        far.margin.left = i32::MAX;
         let late = surface(Anchor::BOTTOM, (10, 10), 10);
-        let (places, left) = arrange(OUTPUT.into(), &[pushed, greedy, late]);
+        let (places, left) = arrange(OUTPUT.into(), &[pushed, greedy, late, far]);
         assert!(
             places
                 .iter()
