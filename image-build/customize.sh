@@ -61,6 +61,27 @@ done
 chmod 1777 /tmp
 install -d -o greeter -g greeter -m 0700 /var/lib/argos/greeter
 
+# --- Fonts: one a script, in the weights that are used ------------------------------------------
+# Of Noto, faces with serifs only for scripts that have none without, and no further forms of a script; letters of
+# Latin, Greek and Cyrillic are Inter's and DejaVu's.
+if cd /usr/share/fonts/truetype/noto 2>/dev/null; then
+    for file in NotoSerif*-*.ttf; do
+        script=${file#NotoSerif}
+        script=${script%-*}
+        case $script in '' | Display) rm -f "$file" ;; esac
+        [ ! -e "NotoSans$script-Regular.ttf" ] || rm -f "$file"
+    done
+    rm -f NotoSans-*.ttf NotoSansDisplay-*.ttf NotoLooped*.ttf NotoKufi*.ttf NotoRashi*.ttf \
+        NotoTraditionalNushu-*.ttf NotoSansTifinagh?*-Regular.ttf NotoSansAdlamUnjoined-*.ttf
+    cd /
+fi
+for folder in /usr/share/fonts/opentype/inter /usr/share/fonts/truetype/jetbrains-mono; do
+    [ ! -d "$folder" ] || find "$folder" -type f \
+        ! -name '*-Regular.*' ! -name '*-Medium.*' ! -name '*-SemiBold.*' ! -name '*-Bold.*' \
+        ! -name '*-Italic.*' ! -name '*-BoldItalic.*' -delete
+    find "$folder" -type f \( -name 'InterDisplay-*' -o -name 'JetBrainsMonoNL-*' \) -delete 2>/dev/null || true
+done
+
 # --- Fonts are scanned once, here, not by the first program on each machine ----------------------
 if command -v fc-cache >/dev/null; then fc-cache --system-only --force; fi
 
