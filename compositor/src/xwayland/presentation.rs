@@ -7,7 +7,8 @@
 //!
 //! A program reads the resources as soon as it is connected, and the one for which a server was started is connected
 //! once there is a window manager. So they have to be there before it gets to read: the compositor connects before
-//! it becomes the window manager, and holds the server for itself with its first request ([`say_first`]).
+//! it becomes the window manager, and holds the server for itself with its first request ([`say_first`]). The server
+//! may still serve the program before that; then it has the sizes of scale 1.
 
 use std::{
     io::{self, Read, Write},
