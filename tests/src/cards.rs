@@ -29,9 +29,7 @@ pub(crate) fn come_and_go(stage: &mut Stage) -> Result<()> {
         has_outputs(machine, 2)?;
         let (_, compositor) = unit(machine, true, "compositor")?;
         repaints(machine, &[None, Some("second")])?;
-        for _ in 0..2 {
-            plug(machine)?;
-        }
+        plug(machine)?;
         let_go(machine)?;
         let (state, now) = unit(machine, true, "compositor")?;
         ensure!(
@@ -42,14 +40,12 @@ pub(crate) fn come_and_go(stage: &mut Stage) -> Result<()> {
     })
 }
 
-/// A device of another kind comes, is drawn on, and goes.
+/// A device of another kind comes, is drawn on, and goes. Once only: QEMU 10 keeps the name of the memory of a
+/// `bochs-display` that went, and aborts when another one comes.
 fn plug(machine: &mut Machine) -> Result<()> {
     let device =
         json!({"driver": "bochs-display", "id": "third", "bus": "plug", "xres": 800, "yres": 600});
-    // The slot may hold the one before for a moment.
-    machine.until("a free slot", SOON, |m| {
-        m.qmp().run("device_add", device.clone()).map(Some)
-    })?;
+    machine.qmp().run("device_add", device)?;
     has_outputs(machine, 3)?;
     repaints(machine, &[Some("third"), None])?;
     machine.qmp().run("device_del", json!({ "id": "third" }))?;
