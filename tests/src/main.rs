@@ -136,14 +136,6 @@ const SCENARIOS: &[Scenario<Stage>] = &[
         run: desktop::killed_services,
     },
     Scenario {
-        name: "a-program-drives-a-second-display",
-        run: lease::lease,
-    },
-    Scenario {
-        name: "graphics-devices-come-and-go",
-        run: cards::come_and_go,
-    },
-    Scenario {
         name: "poweroff-is-clean",
         run: lifecycle::poweroff,
     },
@@ -157,8 +149,16 @@ const SCENARIOS: &[Scenario<Stage>] = &[
     },
 ];
 
-/// Run with `--all` or by name: each boots machines of its own, by firmware, which takes long.
+/// Run with `--all` or by name: each boots machines of its own, most by firmware, which takes long.
 const SLOW: &[Scenario<Stage>] = &[
+    Scenario {
+        name: "a-program-drives-a-second-display",
+        run: lease::lease,
+    },
+    Scenario {
+        name: "graphics-devices-come-and-go",
+        run: cards::come_and_go,
+    },
     Scenario {
         name: "escape-suite-is-blocked",
         run: escape::suite,
